@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image: one frame of a clip as it lies in its file, and Window: a rectangle of pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle in pixels: origin (x, y) and size; y grows downward, as in EXR."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def union(self, other: Window) -> Window:
+        """The smallest window that holds both."""
+        x, y = min(self.x, other.x), min(self.y, other.y)
+        right = max(self.x + self.width, other.x + other.width)
+        bottom = max(self.y + self.height, other.y + other.height)
+        return Window(x, y, right - x, bottom - y)
+
+
+@dataclass(frozen=True)
+class Image:
+    """One frame as it lies in its file, in plate space.
+
+    pixels: (H, W, C) uint8, uint16, float16 or float32; integer types are full-range codes
+    (255 or 65535 is 1.0). The array covers the data window. channels: names, as many as C; colour
+    images come as R, G, B (and A where the file has it), grey ones as Y. alpha_associated is None
+    where there is no alpha. colorspace: what the file says of itself ("" when it says nothing).
+    metadata: attributes worth carrying over (time code, frame rate, camera, user text).
+    pts/time_base: the presentation time of a movie frame, else None.
+    """
+
+    pixels: NDArray[Any]
+    channels: tuple[str, ...]
+    data_window: Window
+    display_window: Window
+    pixel_aspect: float = 1.0
+    colorspace: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    time: float | None = None
+
+    def floats(self) -> NDArray[np.float32]:
+        """The pixels as float32 (codes of integer types divided by their largest)."""
+        if self.pixels.dtype == np.uint8:
+            return np.multiply(self.pixels, np.float32(1 / 255), dtype=np.float32)
+        if self.pixels.dtype == np.uint16:
+            return np.multiply(self.pixels, np.float32(1 / 65535), dtype=np.float32)
+        return self.pixels.astype(np.float32, copy=False)
