@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The registry: our own models, one module each, and those of other packages by entry point.
+
+A third party's package declares, under the entry point group `matte_nodes.models`, a name and
+the ModelCard it stands for (`my-model = "my_package:CARD"`). docs/adding-a-model.md walks through.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+
+from ..errors import ModelError, UnknownModelError
+from ..model import ModelCard
+
+ENTRY_POINT_GROUP = "matte_nodes.models"
+_OWN = ("rvm", "closed_form", "green_screen")
+
+
+@cache
+def _own() -> dict[str, ModelCard]:
+    cards = (import_module(f".{module}", __package__).CARD for module in _OWN)
+    return {card.name: card for card in cards}
+
+
+@cache
+def _others() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def names() -> list[str]:
+    """Names of all registered models, our own first."""
+    return [*_own(), *sorted(set(_others()) - set(_own()))]
+
+
+def card(name: str) -> ModelCard:
+    """The declaration of a registered model.
+
+    Raises UnknownModelError with the closest names, ModelError when another package's declaration
+    cannot be loaded or is not a ModelCard.
+    """
+    if name in _own():
+        return _own()[name]
+    point = _others().get(name)
+    if point is None:
+        import difflib
+
+        close = difflib.get_close_matches(name, names(), 1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise UnknownModelError(f"There is no model {name!r}.{hint} Known: {', '.join(names())}.")
+    try:
+        found = point.load()
+    except Exception as error:
+        raise ModelError(f"Model {name!r} of {point.value} cannot be loaded: {error}") from error
+    if not isinstance(found, ModelCard) or found.name != name:
+        raise ModelError(f"{point.value} is not a ModelCard named {name!r}; report it to its author.")
+    return found
+
+
+def cards() -> list[ModelCard]:
+    """All declarations, in the order of `names`."""
+    return [card(name) for name in names()]

