@@ -229,8 +229,8 @@ class GFM(nn.Module):
         maps = self._encode(rgb)
         deep = maps[-1]
         context = self.psp_module(deep)
-        glance, focus = context, self.bridge_block(deep)
-        beside = deep
+        # the glance decoder reads its context first: the pyramid's map, then what came from below
+        beside, glance, focus = context, deep, self.bridge_block(deep)
         for level in range(self.depth, 0, -1):
             glance = self._call(f"decoder{level}_g", beside, glance)
             focus = self._call(f"decoder{level}_f", focus, maps[level])
