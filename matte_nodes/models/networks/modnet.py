@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MODNet: Ke, Sun, Li, Yan, Lau, AAAI 2022 (arXiv 2011.11961)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .blocks import double
+from .mobilenet import MobileNetV2
+
+# encoder blocks after which the map is 1/2, 1/4, 1/8, 1/16 and 1/32
+_TAPS = (1, 3, 6, 13, 18)
+
+
+class MODNetTraining(NamedTuple):
+    """semantic: (N, 1, H/16, W/16). detail, matte: (N, 1, H, W). All 0..1."""
+
+    semantic: Tensor
+    detail: Tensor
+    matte: Tensor
+
+
+class _HalfNorm(nn.Module):
+    """Batch normalisation of the first half of the channels, instance normalisation of the rest."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.split = channels // 2
+        self.bnorm = nn.BatchNorm2d(self.split)
+        self.inorm = nn.InstanceNorm2d(channels - self.split)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat((self.bnorm(x[:, : self.split]), self.inorm(x[:, self.split :])), 1)
+
+
+class _Unit(nn.Module):
+    """Convolution and, unless it is a branch's last, normalisation and ReLU."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, last: bool = False
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)]
+        if not last:
+            layers += [_HalfNorm(outputs), nn.ReLU(inplace=True)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.layers(x)
+        return y
+
+
+class _Excite(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fc = nn.Sequential(
+            nn.Linear(channels, channels // 4, bias=False),
+            nn.ReLU(),
+            nn.Linear(channels // 4, channels, bias=False),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        gates: Tensor = self.fc(x.mean((2, 3)))
+        return x * gates[:, :, None, None]
+
+
+class _Backbone(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = MobileNetV2(_TAPS, last=1280, nested=False)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps: list[Tensor] = self.model(x)
+        return maps
+
+
+class _Semantic(nn.Module):
+    """Low-resolution branch: where the person is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.se_block = _Excite(1280)
+        self.conv_lr16x = _Unit(1280, 96, 5)
+        self.conv_lr8x = _Unit(96, 32, 5)
+        self.conv_lr = _Unit(32, 1, 3, stride=2, last=True)
+
+    def forward(self, deep: Tensor) -> Tensor:
+        y = self.conv_lr16x(double(self.se_block(deep)))
+        y = self.conv_lr8x(double(y))
+        return y
+
+
+class _Detail(nn.Module):
+    """High-resolution branch: the edge."""
+
+    def __init__(self, channels: int = 32) -> None:
+        super().__init__()
+        self.tohr_enc2x = _Unit(16, channels, 1)
+        self.conv_enc2x = _Unit(channels + 3, channels, 3, stride=2)
+        self.tohr_enc4x = _Unit(24, channels, 1)
+        self.conv_enc4x = _Unit(2 * channels, 2 * channels, 3)
+        self.conv_hr4x = nn.Sequential(
+            _Unit(3 * channels + 3, 2 * channels, 3),
+            _Unit(2 * channels, 2 * channels, 3),
+            _Unit(2 * channels, channels, 3),
+        )
+        self.conv_hr2x = nn.Sequential(
+            _Unit(2 * channels, 2 * channels, 3),
+            _Unit(2 * channels, channels, 3),
+            _Unit(channels, channels, 3),
+            _Unit(channels, channels, 3),
+        )
+        self.conv_hr = nn.Sequential(
+            _Unit(channels + 3, channels, 3), _Unit(channels, 1, 1, last=True)
+        )
+
+    def forward(self, rgb: Tensor, half: Tensor, quarter: Tensor, semantic: Tensor) -> Tensor:
+        """The map at 1/2."""
+        rgb_half = F.interpolate(rgb, scale_factor=0.5, mode="bilinear")
+        rgb_quarter = F.interpolate(rgb, scale_factor=0.25, mode="bilinear")
+        beside = self.tohr_enc2x(half)
+        y = self.conv_enc2x(torch.cat((rgb_half, beside), 1))
+        y = self.conv_enc4x(torch.cat((y, self.tohr_enc4x(quarter)), 1))
+        y = self.conv_hr4x(torch.cat((y, double(semantic), rgb_quarter), 1))
+        y = self.conv_hr2x(torch.cat((double(y), beside), 1))
+        return y
+
+
+class _Fusion(nn.Module):
+    def __init__(self, channels: int = 32) -> None:
+        super().__init__()
+        self.conv_lr4x = _Unit(channels, channels, 5)
+        self.conv_f2x = _Unit(2 * channels, channels, 3)
+        self.conv_f = nn.Sequential(
+            _Unit(channels + 3, channels // 2, 3), _Unit(channels // 2, 1, 1, last=True)
+        )
+
+    def forward(self, rgb: Tensor, semantic: Tensor, detail: Tensor) -> Tensor:
+        y = double(self.conv_lr4x(double(semantic)))
+        y = self.conv_f2x(torch.cat((y, detail), 1))
+        y = self.conv_f(torch.cat((double(y), rgb), 1))
+        return torch.sigmoid(y)
+
+
+class MODNet(nn.Module):
+    """Portrait matting without a hint: semantic, detail and fusion branches on MobileNetV2."""
+
+    multiple = 32
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = _Backbone()
+        self.lr_branch = _Semantic()
+        self.hr_branch = _Detail()
+        self.f_branch = _Fusion()
+
+    def _maps(self, rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        half, quarter, _, _, deep = self.backbone(rgb)
+        semantic = self.lr_branch(deep)
+        detail = self.hr_branch(rgb, half, quarter, semantic)
+        return semantic, detail, self.f_branch(rgb, semantic, detail)
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        """rgb: (N, 3, H, W), -1..1 (`2 * x - 1`). Alpha (N, 1, H, W), 0..1."""
+        return self._maps(rgb)[2]
+
+    def supervised(self, rgb: Tensor) -> MODNetTraining:
+        """The matte and what the other two branches are trained on; the same input."""
+        semantic, detail, matte = self._maps(rgb)
+        coarse = torch.sigmoid(self.lr_branch.conv_lr(semantic))
+        edge = torch.sigmoid(self.hr_branch.conv_hr(torch.cat((double(detail), rgb), 1)))
+        return MODNetTraining(coarse, edge, matte)
