@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plate, working and network space: every colour transform of the library, by OpenColorIO."""
+
+from __future__ import annotations
+
+from matte_nodes.color.config import ColorConfig
+from matte_nodes.color.guess import guess_space
+from matte_nodes.color.network import NetworkView
+from matte_nodes.color.plate import PlateColor
+
+__all__ = ["ColorConfig", "NetworkView", "PlateColor", "guess_space"]

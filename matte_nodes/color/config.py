@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ColorConfig: an OpenColorIO config, asked through OpenImageIO, that never guesses in silence."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from matte_nodes.errors import ColorError
+
+DEFAULT = "ocio://default"
+STUDIO = "ocio://studio-config-latest"
+
+# One colour space under the names that hosts and configs give it. A name that a config does not
+# know is looked up through its row; the first name of a row is the one this library uses.
+_SAME_SPACE: tuple[tuple[str, ...], ...] = (
+    (
+        "srgb_tx",
+        "srgb_rec709_scene",
+        "srgb_texture",
+        "sRGB - Texture",
+        "Utility - sRGB - Texture",
+        "sRGB Encoded Rec.709 (sRGB)",
+        "sRGB",
+    ),
+    (
+        "lin_rec709",
+        "lin_rec709_scene",
+        "lin_rec709_srgb",
+        "lin_srgb",
+        "Linear Rec.709 (sRGB)",
+        "Linear Rec.709",
+        "Utility - Linear - Rec.709",
+        "Utility - Linear - sRGB",
+    ),
+    (
+        "camera_rec709",
+        "rec709_camera",
+        "Camera Rec.709",
+        "Utility - Rec.709 - Camera",
+        "itu709_rec709_scene",
+        "rec709",
+        "bt709",
+    ),
+    ("ACEScg", "lin_ap1", "lin_ap1_scene", "ACES - ACEScg"),
+    ("ACES2065-1", "lin_ap0", "lin_ap0_scene", "ACES - ACES2065-1"),
+    ("lin_rec2020", "lin_rec2020_scene", "Linear Rec.2020", "Utility - Linear - Rec.2020"),
+    ("g22_rec709", "g22_rec709_scene", "Gamma 2.2 Encoded Rec.709"),
+    ("g24_rec709", "g24_rec709_scene", "Gamma 2.4 Encoded Rec.709"),
+    (
+        "arri_logc3_ei800",
+        "ARRI LogC3 (EI800)",
+        "logc3ei800_alexawide",
+        "Input - ARRI - V3 LogC (EI800) - Wide Gamut",
+        "AlexaV3LogC",
+        "ARRI LogC3",
+        "LogC3",
+    ),
+    ("arri_logc4", "ARRI LogC4", "LogC4"),
+)
+
+
+def plain(name: str) -> str:
+    """A name without what people spell in different ways: case, spaces, dots, "linear"."""
+    return re.sub(r"[^a-z0-9]", "", name.casefold().replace("linear", "lin"))
+
+
+_ROW_OF = {plain(name): row for row in _SAME_SPACE for name in row}
+
+
+class ColorConfig:
+    """An OCIO config: the spaces that exist, under every name that people call them.
+
+    path: a config file, an archive, or an "ocio://" name of a built-in config; None means $OCIO,
+    and without that the built-in default. The built-in default has no camera logs and no BT.709
+    camera curve; `holding` looks those up in the built-in studio config.
+    Raises ColorError where the config cannot be read.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        self.path = path or os.environ.get("OCIO", "") or DEFAULT
+        import OpenImageIO
+
+        if not self.path.startswith("ocio://") and not Path(self.path).is_file():
+            where = "--ocio" if path else "$OCIO"
+            raise ColorError(
+                f"OCIO config not found: {self.path} (from {where}). Name an existing config, or "
+                f"leave it out to use the built-in one."
+            )
+        # OpenImageIO answers a config it cannot read with a built-in one and an error text.
+        self._config: Any = OpenImageIO.ColorConfig(self.path)
+        if problem := self._config.geterror():
+            raise ColorError(f"OCIO config {self.path} cannot be read: {problem}")
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The canonical names of the config's colour spaces, in its order."""
+        return tuple(self._config.getColorSpaceNames())
+
+    @cached_property
+    def cache_id(self) -> str:
+        """A stable id for content keys: the built-in's name and version, or the file's sha256."""
+        if self.path.startswith("ocio://"):
+            import OpenImageIO
+
+            return f"{self.path}@{OpenImageIO.get_string_attribute('opencolorio_version')}"
+        return "sha256:" + hashlib.sha256(Path(self.path).read_bytes()).hexdigest()
+
+    @cached_property
+    def _by_plain_name(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for name in self.names:
+            for spelling in (name, *self._config.getAliases(name)):
+                found.setdefault(plain(spelling), set()).add(name)
+        return found
+
+    def find(self, name: str) -> str | None:
+        """The canonical name of the space called `name` in this config, or None."""
+        if not name.strip():
+            return None
+        for candidate in (name, *_ROW_OF.get(plain(name), ())):
+            # A canonical name, alias or role; case does not matter to OCIO.
+            canonical = str(self._config.resolve(candidate))
+            if canonical in self.names:
+                # OpenImageIO answers "linear" with linear Rec.709, whatever the config calls
+                # linear: only names that the config itself knows are taken from it.
+                known = {canonical, *self._config.getAliases(canonical), *self._roles(canonical)}
+                if plain(candidate) in {plain(spelling) for spelling in known}:
+                    return canonical
+            matches = self._by_plain_name.get(plain(candidate), set())
+            if len(matches) == 1:
+                return next(iter(matches))
+        return None
+
+    def _roles(self, canonical: str) -> list[str]:
+        config = self._config
+        roles = config.getRoles()
+        return [role for role in roles if config.getColorSpaceNameByRole(role) == canonical]
+
+    def resolve(self, name: str) -> str:
+        """The canonical name of a space given by its name, an alias or a role.
+
+        Names that hosts use for spaces every config has ("Linear Rec.709" of Blender, "rec709" of
+        Nuke) are known too. Raises ColorError with the closest names for anything else.
+        """
+        if (found := self.find(name)) is not None:
+            return found
+        spellings = {s: n for n in self.names for s in (n, *self._config.getAliases(n))}
+        by_plain = {plain(s): s for s in spellings}
+        close = difflib.get_close_matches(plain(name), by_plain, n=5, cutoff=0.5)
+        hint = ", ".join(dict.fromkeys(f'"{spellings[by_plain[c]]}"' for c in close))
+        raise ColorError(
+            f'Unknown colour space "{name}": the OCIO config {self.path} has none of that name.'
+            + (f" Did you mean {hint}?" if hint else "")
+            + " Give a name of this config, or name another config (--ocio or $OCIO)."
+        )
+
+    def holding(self, *names: str) -> ColorConfig:
+        """This config if it has all the spaces, else the built-in studio config.
+
+        Only a built-in config is extended so; a config of the user's is the whole truth.
+        Raises ColorError for a name that neither has.
+        """
+        missing = [name for name in names if self.find(name) is None]
+        config = ColorConfig(STUDIO) if missing and self.path.startswith("ocio://") else self
+        for name in missing:
+            config.resolve(name)
+        return config
+
+    @cached_property
+    def argument(self) -> str:
+        """What OpenImageIO's calls take for this config: "" where it is the process's own.
+
+        A config that is named is parsed at every call (28 ms for the default, 80 ms for the
+        studio config); the process's own is parsed once.
+        """
+        import OpenImageIO
+
+        own = OpenImageIO.ColorConfig.default_colorconfig().configname()
+        return "" if own == self.path else self.path
+
+    def kin(self, space: str) -> list[str]:
+        """The config's linear spaces, those that look like having the space's primaries first.
+
+        Looks are chromaticities and words of the names (camera_rec709, lin_rec709_scene); they
+        only order the search for a space with the same primaries.
+        """
+        chromaticities = self._config.get_chromaticities(space)
+        words = self._words(space)
+
+        def unlike(name: str) -> tuple[bool, int]:
+            same = chromaticities is not None and chromaticities == (
+                self._config.get_chromaticities(name)
+            )
+            return not same, -len(words & self._words(name))
+
+        linear = [name for name in self.names if self.says_linear(name)]
+        # The display-referred XYZ of ACES configs is linear, but no scene.
+        scene = [name for name in linear if "display" not in name.lower()]
+        return sorted(scene, key=unlike)
+
+    def _words(self, space: str) -> set[str]:
+        spellings = (space, *self._config.getAliases(space))
+        words = {word for s in spellings for word in re.split(r"[^a-z0-9.]+", s.lower())}
+        return words - {"", "lin", "linear", "scene", "display", "tx", "texture", "encoded", "ocio"}
+
+    def role(self, role: str) -> str | None:
+        """The space that plays a role ("scene_linear"), or None."""
+        name = self._config.getColorSpaceNameByRole(role)
+        return str(name) if name else None
+
+    def is_data(self, name: str) -> bool:
+        """Whether the space holds numbers that are not colours ("Raw")."""
+        return bool(self._config.isData(name))
+
+    def says_linear(self, name: str) -> bool:
+        """Whether the config says the space is linear; transforms are probed all the same."""
+        return bool(self._config.isColorSpaceLinear(name)) and not self.is_data(name)
+
+    def default_view(self) -> tuple[str, str]:
+        """The config's own display and view (in the built-in configs sRGB and ACES 2.0 SDR)."""
+        display = str(self._config.getDefaultDisplayName())
+        return display, str(self._config.getDefaultViewName(display))

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PlateColor: the three spaces of one plate and the ways between them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from matte_nodes.color.config import ColorConfig
+from matte_nodes.color.network import NetworkEncoder, NetworkView
+from matte_nodes.color.transform import (
+    Float,
+    Pixels,
+    as_float,
+    linear_counterpart,
+    transform,
+)
+from matte_nodes.errors import ColorError
+
+
+class PlateColor:
+    """All the transforms of one plate, made once and used from several threads.
+
+    plate: the space the pixels came in. working: scene-linear, unbounded; the plate's own space
+    if that is linear, otherwise its linear counterpart (same primaries). output: what results
+    are written in: working, or the plate's own where `encoded_output` asks for that (movies and
+    8 bit files), or what `output` names. Names are canonical. Alpha is never given to any of
+    these functions: it has no colour.
+    Raises ColorError for unknown names and for spaces that hold data.
+    """
+
+    def __init__(
+        self,
+        plate: str,
+        *,
+        output: str | None = None,
+        encoded_output: bool = False,
+        view: NetworkView | None = None,
+        config: ColorConfig | None = None,
+    ) -> None:
+        asked = [plate] if output is None else [plate, output]
+        self.config = (config or ColorConfig()).holding(*asked)
+        self.view = view or NetworkView()
+        self.plate = self._space(plate)
+        self.working = linear_counterpart(self.config, self.plate)
+        if output is not None:
+            self.output = self._space(output)
+        else:
+            self.output = self.plate if encoded_output else self.working
+        self._to_working = transform(self.config, self.plate, self.working)
+        self._to_output = transform(self.config, self.working, self.output)
+        self._encoder = NetworkEncoder(self.config, self.working, self.view)
+
+    def _space(self, name: str) -> str:
+        space = self.config.resolve(name)
+        if self.config.is_data(space):
+            raise ColorError(
+                f'"{name}" holds data, not colours, so it can be neither shown to a network nor '
+                f"linearised: name the colour space that the pixels are in."
+            )
+        return space
+
+    @property
+    def id(self) -> str:
+        """Stable text for content keys: spaces, config and view."""
+        spaces = f"{self.plate}>{self.working}>{self.output}"
+        return f"{spaces}|{self.config.cache_id}|{self.view.kind}{self.view.exposure:+g}"
+
+    def to_working(self, pixels: Pixels) -> Float:
+        """Plate pixels (H, W, 3) of any code type -> float32 scene-linear, unbounded.
+
+        Exactly the plate's numbers where the plate is linear. Always a new array.
+        """
+        result = self._to_working(pixels)
+        return result.copy() if result is pixels else result
+
+    def to_network(self, pixels: Pixels) -> Float:
+        """Plate pixels (H, W, 3) -> float32 in 0..1, display-encoded, never NaN."""
+        return self._encoder.encode(self._to_working(pixels))
+
+    def network_to_working(self, encoded: Float) -> Float:
+        """A model's own foreground (H, W, 3), encoded as it saw the plate -> working space.
+
+        What the view clipped stays clipped; exposure and the soft roll-off are undone; "view" is
+        inverted as far as the config's view can be.
+        """
+        return self._encoder.decode(encoded)
+
+    def to_output(self, working: Float) -> Float:
+        """(H, W, 3) float32 working space -> output space."""
+        result = self._to_output(working)
+        return result.copy() if result is working else result
+
+    def plate_to_output(self, pixels: Pixels) -> Float:
+        """The plate in the output space: its own numbers, bit for bit, when that is its own."""
+        if self.output == self.plate:
+            return np.array(as_float(pixels), np.float32, copy=pixels.dtype == np.float32)
+        return self.to_output(self.to_working(pixels))
