@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -14,6 +15,20 @@ def base_channels(width: float, full: int = 64, step: int = 4) -> int:
     checkpoint without rounding.
     """
     return max(step, round(full * width / step) * step)
+
+
+def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """TensorFlow's "SAME": pixels before and after, the odd one after."""
+    reach = (kernel - 1) * dilation + 1
+    total = max((-(-size // stride) - 1) * stride + reach - size, 0)
+    return total // 2, total - total // 2
+
+
+def imagenet(rgb: Tensor) -> Tensor:
+    """(N, 3, H, W) display-encoded 0..1 to ImageNet's mean 0 and deviation 1, channel by channel."""
+    mean = torch.tensor((0.485, 0.456, 0.406), dtype=rgb.dtype, device=rgb.device)
+    deviation = torch.tensor((0.229, 0.224, 0.225), dtype=rgb.dtype, device=rgb.device)
+    return (rgb - mean.reshape(1, 3, 1, 1)) / deviation.reshape(1, 3, 1, 1)
 
 
 def double(x: Tensor, align_corners: bool = False) -> Tensor:
@@ -34,7 +49,7 @@ def pool_indexed(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def unpool(x: Tensor, indices: Tensor, like: Tensor) -> Tensor:
     """Put each value back where its maximum stood; zero elsewhere. Size of `like`."""
-    return F.max_unpool2d(x, indices, 2, 2, output_size=like.shape[-2:])
+    return F.max_unpool2d(x, indices, (2, 2), (2, 2), output_size=like.shape[-2:])
 
 
 def conv_norm_relu(

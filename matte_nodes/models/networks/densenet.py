@@ -70,8 +70,9 @@ class DenseNet121(nn.Module):
 
     def stem(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) to (N, base, H/2, W/2)."""
-        y: Tensor = torch.relu(self.features.norm0(self.features.conv0(x)))
-        return y
+        for name in ("conv0", "norm0", "relu0"):
+            x = self.features.get_submodule(name)(x)
+        return x
 
     def stage(self, number: int, x: Tensor) -> Tensor:
         """Dense block 1..4 and, after the first three, the transition to half the size."""

@@ -79,9 +79,7 @@ class _Pyramid(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.stages = nn.ModuleList(
-            nn.Sequential(
-                nn.AdaptiveAvgPool2d(bins), nn.Conv2d(channels, channels, 1, bias=False)
-            )
+            nn.Sequential(nn.AdaptiveAvgPool2d(bins), nn.Conv2d(channels, channels, 1, bias=False))
             for bins in (1, 3, 5)
         )
         self.bottleneck = nn.Conv2d(4 * channels, channels, 1)

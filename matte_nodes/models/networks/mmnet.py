@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .blocks import same_padding
+
 # name, inner and outer channels, dilation rates, stride
 _ENCODER = (
     (16, 16, (1, 2, 4, 8), 2),
@@ -37,13 +39,6 @@ class MMNetOutput(NamedTuple):
 def scaled(depth: int, multiplier: float) -> int:
     """Channels at a depth multiplier: to a multiple of eight, at least eight."""
     return max(8, (round(depth * multiplier) + 4) // 8 * 8)
-
-
-def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
-    """TensorFlow's "SAME": pixels before and after, the odd one after."""
-    reach = (kernel - 1) * dilation + 1
-    total = max((-(-size // stride) - 1) * stride + reach - size, 0)
-    return total // 2, total - total // 2
 
 
 def double_legacy(x: Tensor) -> Tensor:
@@ -74,9 +69,7 @@ class _Conv(nn.Conv2d):
         groups: int = 1,
         linear: bool = False,
     ) -> None:
-        super().__init__(
-            inputs, outputs, kernel, stride, 0, dilation, groups=groups, bias=False
-        )
+        super().__init__(inputs, outputs, kernel, stride, 0, dilation, groups=groups, bias=False)
         self.BatchNorm = nn.BatchNorm2d(outputs, eps=1e-3)
         self.linear = linear
         before, after = same_padding(16 * stride, kernel, stride, dilation)

@@ -90,8 +90,8 @@ class _Semantic(nn.Module):
         self.conv_lr = _Unit(32, 1, 3, stride=2, last=True)
 
     def forward(self, deep: Tensor) -> Tensor:
-        y = self.conv_lr16x(double(self.se_block(deep)))
-        y = self.conv_lr8x(double(y))
+        coarse = self.conv_lr16x(double(self.se_block(deep)))
+        y: Tensor = self.conv_lr8x(double(coarse))
         return y
 
 
@@ -127,8 +127,8 @@ class _Detail(nn.Module):
         y = self.conv_enc2x(torch.cat((rgb_half, beside), 1))
         y = self.conv_enc4x(torch.cat((y, self.tohr_enc4x(quarter)), 1))
         y = self.conv_hr4x(torch.cat((y, double(semantic), rgb_quarter), 1))
-        y = self.conv_hr2x(torch.cat((double(y), beside), 1))
-        return y
+        out: Tensor = self.conv_hr2x(torch.cat((double(y), beside), 1))
+        return out
 
 
 class _Fusion(nn.Module):

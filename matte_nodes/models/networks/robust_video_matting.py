@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import conv_norm_relu, double, resize
+from .blocks import conv_norm_relu, double, imagenet, resize
 from .mobilenet import MobileNetV3Large
 from .resnet import ResNet
 
@@ -193,15 +193,11 @@ class RobustVideoMatting(nn.Module):
         self.refiner = _GuidedFilter(out[3])
         self.state_channels = (out[2] // 2, out[1] // 2, out[0] // 2, maps[3] // 2)
         """Channels of r1..r4."""
-        mean = torch.tensor((0.485, 0.456, 0.406)).reshape(1, 3, 1, 1)
-        std = torch.tensor((0.229, 0.224, 0.225)).reshape(1, 3, 1, 1)
-        self.register_buffer("mean", mean, persistent=False)
-        self.register_buffer("std", std, persistent=False)
 
     def _features(
         self, small: Tensor, states: Sequence[Tensor | None]
     ) -> tuple[Tensor, list[Tensor]]:
-        maps = self.backbone((small - self.mean) / self.std)
+        maps = self.backbone(imagenet(small))
         # the residual network answers one map more, at 1/16 before the last stage
         half, quarter, eighth, deep = maps[0], maps[1], maps[2], maps[-1]
         hidden, memories = self.decoder(small, (half, quarter, eighth, self.aspp(deep)), states)

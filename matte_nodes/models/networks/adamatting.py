@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AdaMatting: Cai, Zhang, Fan, Huang, Zhao, Cheng, Cao, "Disentangled Image Matting", ICCV 2019
+(arXiv 1909.04686).
+
+No code and no weights were ever published: the paper is the reference. Where it is silent (the
+hidden channels of the propagation unit, its residual form) the choice is named below.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .blocks import base_channels, conv_norm_relu
+from .resnet import ResNet
+
+
+class AdaMattingOutput(NamedTuple):
+    """alpha: (N, 1, H, W) 0..1, 0 and 1 where the adapted trimap is sure. trimap: (N, 3, H, W)
+    logits of the adapted trimap: background, unknown, foreground. estimate: (N, 1, H, W), the
+    propagated alpha before the trimap decides, unbounded (what the alpha loss sees)."""
+
+    alpha: Tensor
+    trimap: Tensor
+    estimate: Tensor
+
+    @property
+    def adapted(self) -> Tensor:
+        """The adapted trimap as a picture (N, 1, H, W): 0, 0.5 and 1."""
+        return self.trimap.argmax(1, keepdim=True).to(self.trimap.dtype) / 2
+
+
+class GlobalConvolution(nn.Module):
+    """Large kernel from two separable branches (arXiv 1703.02719), as a shortcut of equal width."""
+
+    def __init__(self, channels: int, kernel: int = 7) -> None:
+        super().__init__()
+        pad = kernel // 2
+        tall = {"kernel_size": (kernel, 1), "padding": (pad, 0)}
+        wide = {"kernel_size": (1, kernel), "padding": (0, pad)}
+        self.left = nn.Sequential(
+            nn.Conv2d(channels, channels, **tall),  # type: ignore[arg-type]
+            nn.Conv2d(channels, channels, **wide),  # type: ignore[arg-type]
+        )
+        self.right = nn.Sequential(
+            nn.Conv2d(channels, channels, **wide),  # type: ignore[arg-type]
+            nn.Conv2d(channels, channels, **tall),  # type: ignore[arg-type]
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.left(x) + self.right(x)
+        return y
+
+
+def _sub_pixel(inputs: int, outputs: int, last: bool = False) -> nn.Sequential:
+    """Twice the size by sub-pixel convolution (arXiv 1609.05158)."""
+    layers = conv_norm_relu(inputs, 4 * outputs)
+    return nn.Sequential(*(layers[:1] if last else layers), nn.PixelShuffle(2))
+
+
+class ConvLSTMCell(nn.Module):
+    """Convolutional LSTM (arXiv 1506.04214) without peepholes.
+
+    i, f, o = sigmoid(W * [x, h] + b); g = tanh(W * [x, h] + b); c' = f c + i g; h' = o tanh(c').
+    """
+
+    def __init__(self, inputs: int, hidden: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.gates = nn.Conv2d(inputs + hidden, 4 * hidden, kernel, padding=kernel // 2)
+
+    def forward(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """The new hidden state and the new cell; gates in the order i, f, o, g."""
+        i, f, o, g = self.gates(torch.cat((x, hidden), 1)).chunk(4, 1)
+        cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
+        return torch.sigmoid(o) * torch.tanh(cell), cell
+
+
+class _Residual(nn.Module):
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *conv_norm_relu(inputs, outputs), *conv_norm_relu(outputs, outputs)[:2]
+        )
+        self.project = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.body(x) + self.project(x))
+
+
+class Propagation(nn.Module):
+    """Two residual blocks and a ConvLSTM cell, unrolled; each step corrects the alpha before it.
+
+    Its memory lives inside one picture (the unrolled steps), never between frames.
+    """
+
+    def __init__(self, channels: int, steps: int = 3) -> None:
+        super().__init__()
+        self.steps = steps
+        self.channels = channels
+        # picture and trimap 4, adapted trimap 3, alpha 1
+        self.features = nn.Sequential(_Residual(8, channels), _Residual(channels, channels))
+        self.cell = ConvLSTMCell(channels, channels)
+        self.correct = nn.Conv2d(channels, 1, 3, padding=1)
+
+    def forward(self, x: Tensor, trimap: Tensor, alpha: Tensor) -> Tensor:
+        """x: (N, 4, H, W). trimap: (N, 3, H, W) probabilities. alpha: (N, 1, H, W)."""
+        hidden = x.new_zeros((x.shape[0], self.channels, *x.shape[2:]))
+        cell = hidden
+        for _ in range(self.steps):
+            seen = self.features(torch.cat((x, trimap, alpha), 1))
+            hidden, cell = self.cell(seen, hidden, cell)
+            alpha = alpha + self.correct(hidden)
+        return alpha
+
+
+class AdaMatting(nn.Module):
+    """One encoder; a trimap decoder that adapts the given trimap, an alpha decoder, propagation.
+
+    The front of a ResNet-50 (stem and three stages); the trimap decoder has shortcuts from deep
+    and middle maps, the alpha decoder from middle and shallow ones (semantics there, detail here).
+    width: channel multiplier, 1.0 is the paper. steps: unrolled steps of the propagation unit.
+    """
+
+    multiple = 16
+
+    def __init__(self, width: float = 1.0, steps: int = 3) -> None:
+        super().__init__()
+        base = base_channels(width)
+        self.encoder = ResNet("r50", inputs=4, base=base, stages=3)
+        self.shortcut_deep = GlobalConvolution(8 * base)
+        self.shortcut_middle_t = GlobalConvolution(4 * base)
+        self.shortcut_middle_a = GlobalConvolution(4 * base)
+        self.shortcut_shallow = GlobalConvolution(base)
+        widths = (16 * base, 8 * base, 4 * base, base)
+        for letter, classes in (("t", 3), ("a", 1)):
+            for index in range(3):
+                block = _sub_pixel(widths[index], widths[index + 1])
+                self.add_module(f"{letter}_decoder_upscale{index + 1}", block)
+            last = _sub_pixel(base, classes, last=True)
+            self.add_module(f"{letter}_decoder_upscale4", last)
+        self.prop_unit = Propagation(base // 2, steps)
+
+    def _up(self, letter: str, index: int, x: Tensor) -> Tensor:
+        y: Tensor = self.get_submodule(f"{letter}_decoder_upscale{index}")(x)
+        return y
+
+    def forward(self, x: Tensor) -> AdaMattingOutput:
+        """x: (N, 4, H, W): RGB, ImageNet-normalised, and the trimap with 0, 128/255 and 1."""
+        shallow, middle, deep, bottom = self.encoder(x)
+        trimap = self._up("t", 1, bottom) + self.shortcut_deep(deep)
+        trimap = self._up("t", 2, trimap) + self.shortcut_middle_t(middle)
+        trimap = self._up("t", 4, self._up("t", 3, trimap))
+        alpha = self._up("a", 2, self._up("a", 1, bottom)) + self.shortcut_middle_a(middle)
+        alpha = self._up("a", 3, alpha) + self.shortcut_shallow(shallow)
+        alpha = self._up("a", 4, alpha)
+        estimate = self.prop_unit(x, torch.softmax(trimap, 1), alpha)
+        sure = trimap.argmax(1, keepdim=True)
+        decided = torch.where(sure == 1, estimate.clamp(0, 1), (sure == 2).to(estimate.dtype))
+        return AdaMattingOutput(decided, trimap, estimate)

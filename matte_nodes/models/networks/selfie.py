@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MediaPipe selfie segmentation, the network of Google's model card of February 2021.
+
+MobileNetV3-Small features (arXiv 1905.02244), LR-ASPP, and a decoder whose shortcuts are gated by
+what comes from below. 106,417 parameters. The square (256 x 256) and the landscape (144 x 256)
+files have the same layers.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .blocks import double, same_padding
+
+# kernel, stride, inner channels, channels of the gate (0: none), channels, hard swish
+_BLOCKS = (
+    (3, 2, 16, 8, 16, False),
+    (3, 2, 72, 0, 24, False),
+    (3, 1, 88, 0, 24, False),
+    (5, 2, 96, 24, 32, True),
+    (5, 1, 128, 32, 32, True),
+    (5, 1, 128, 32, 32, True),
+    (5, 1, 96, 24, 32, True),
+    (5, 1, 96, 24, 32, True),
+)
+
+
+class _Same(nn.Conv2d):
+    """Convolution with TensorFlow's "SAME" padding, for sizes that are multiples of the stride."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1
+    ) -> None:
+        super().__init__(inputs, outputs, kernel, stride, groups=groups)
+        before, after = same_padding(16 * stride, kernel, stride)
+        self.border = (before, after, before, after)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.pad(x, self.border))
+
+
+class _Gate(nn.Module):
+    """Squeeze and excitation: the factor (N, C, 1, 1) for each channel."""
+
+    def __init__(self, channels: int, inner: int) -> None:
+        super().__init__()
+        self.squeeze = _Same(channels, inner)
+        self.excite = _Same(inner, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.mean((2, 3), keepdim=True)
+        return torch.sigmoid(self.excite(torch.relu(self.squeeze(mean))))
+
+
+class _Inverted(nn.Module):
+    def __init__(self, inputs: int, row: tuple[int, int, int, int, int, bool]) -> None:
+        super().__init__()
+        kernel, stride, inner, gate, outputs, self.swish = row
+        self.shortcut = stride == 1 and inputs == outputs
+        self.expand = _Same(inputs, inner)
+        self.filter = _Same(inner, inner, kernel, stride, groups=inner)
+        self.gate = _Gate(inner, gate) if gate else None
+        self.project = _Same(inner, outputs)
+
+    def _activate(self, x: Tensor) -> Tensor:
+        return F.hardswish(x) if self.swish else torch.relu(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self._activate(self.filter(self._activate(self.expand(x))))
+        if self.gate is not None:
+            y = y * self.gate(y)
+        z: Tensor = self.project(y)
+        return x + z if self.shortcut else z
+
+
+class _Up(nn.Module):
+    """Twice the size, a gated shortcut, and a filtered copy added."""
+
+    def __init__(self, inputs: int, channels: int) -> None:
+        super().__init__()
+        self.compress = _Same(inputs, channels)
+        self.gate = _Gate(channels, channels)
+        self.mix = _Same(channels, channels)
+        self.filter = _Same(channels, channels, 3, groups=channels)
+
+    def forward(self, x: Tensor, beside: Tensor) -> Tensor:
+        y = self.compress(double(x))
+        y = torch.relu(self.mix(beside * self.gate(beside + y) + y))
+        return y + torch.relu(self.filter(y))
+
+
+class Selfie(nn.Module):
+    """People in a video call: picture to a soft segmentation, without a hint.
+
+    Made for 256 x 256 (or 144 x 256, the landscape weights); the picture is stretched to it.
+    """
+
+    multiple = 16
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = _Same(3, 16, 3, 2)
+        channels = 16
+        for index, row in enumerate(_BLOCKS):
+            self.add_module(f"block{index}", _Inverted(channels, row))
+            channels = row[4]
+        self.context = _Same(channels, 128)
+        self.context_gate = _Same(channels, 128)
+        self.up0 = _Up(128, 24)
+        self.up1 = _Up(24, 16)
+        self.up2 = _Up(16, 16)
+        self.segment = nn.ConvTranspose2d(16, 1, 2, stride=2)
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        """rgb: (N, 3, H, W), display-encoded, 0..1. Segmentation (N, 1, H, W), 0..1."""
+        half = F.hardswish(self.stem(rgb))
+        x, maps = half, []
+        for index in range(len(_BLOCKS)):
+            x = self.get_submodule(f"block{index}")(x)
+            maps.append(x)
+        gate = torch.sigmoid(self.context_gate(x.mean((2, 3), keepdim=True)))
+        x = torch.relu(self.context(x)) * gate
+        x = self.up2(self.up1(self.up0(x, maps[2]), maps[0]), half)
+        return torch.sigmoid(self.segment(x))
