@@ -27,6 +27,10 @@ class Window:
         bottom = max(self.y + self.height, other.y + other.height)
         return Window(x, y, right - x, bottom - y)
 
+    def holds(self, other: Window) -> bool:
+        """True when no pixel of the other window lies outside this one."""
+        return self.union(other) == self
+
 
 @dataclass(frozen=True)
 class Image:
@@ -36,8 +40,9 @@ class Image:
     (255 or 65535 is 1.0). The array covers the data window. channels: names, as many as C; colour
     images come as R, G, B (and A where the file has it), grey ones as Y. alpha_associated is None
     where there is no alpha. colorspace: what the file says of itself ("" when it says nothing).
-    metadata: attributes worth carrying over (time code, frame rate, camera, user text).
-    pts/time_base: the presentation time of a movie frame, else None.
+    metadata: attributes worth carrying over (time code, frame rate, camera, user text), named and
+    valued as OpenImageIO does. time: when a movie shows the frame, in seconds from the first
+    frame of the movie, else None.
     """
 
     pixels: NDArray[Any]
@@ -48,6 +53,7 @@ class Image:
     colorspace: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     time: float | None = None
+    alpha_associated: bool | None = None
 
     def floats(self) -> NDArray[np.float32]:
         """The pixels as float32 (codes of integer types divided by their largest)."""

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ArrayClip: arrays in memory as a clip, for hosts, notebooks and tests."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matte_nodes.errors import MediaError, MissingFrameError
+from matte_nodes.media.image import Image, Window
+
+_CHANNELS = {1: ("Y",), 2: ("Y", "A"), 3: ("R", "G", "B"), 4: ("R", "G", "B", "A")}
+_TYPES = (np.uint8, np.uint16, np.float16, np.float32)
+
+
+class ArrayClip:
+    """Arrays as a clip: one (H, W) or (H, W, C) array, several in a row, or arrays by frame.
+
+    arrays: uint8, uint16, float16 or float32, C = 1, 2 (grey, alpha), 3 or 4; one array is a clip
+    of one frame, a sequence counts from `first`. Alpha is taken as associated (premultiplied) in
+    float arrays and as straight in integer ones, as in EXR and PNG files. Arrays are not copied:
+    do not change them while the clip is in use. Raises MediaError for other shapes or types, or
+    when the sizes differ.
+    """
+
+    is_movie = False
+    pixel_aspect = 1.0
+
+    def __init__(
+        self,
+        arrays: NDArray[Any] | Sequence[NDArray[Any]] | Mapping[int, NDArray[Any]],
+        first: int = 1,
+        name: str = "array",
+        colorspace: str = "",
+        rate: Fraction | None = None,
+    ) -> None:
+        self.name = name
+        self.colorspace = colorspace
+        self.rate = rate
+        if isinstance(arrays, Mapping):
+            by_frame = {int(frame): array for frame, array in sorted(arrays.items())}
+        elif isinstance(arrays, np.ndarray) and arrays.ndim < 4:
+            by_frame = {first: arrays}
+        else:
+            by_frame = dict(enumerate(arrays, first))
+        if not by_frame:
+            raise MediaError(f"{name}: there are no arrays, so no frames")
+        self._arrays = {frame: self._checked(frame, array) for frame, array in by_frame.items()}
+        self.frames: Sequence[int] = tuple(self._arrays)
+        height, width = self._arrays[self.frames[0]].shape[:2]
+        for frame, array in self._arrays.items():
+            if array.shape[:2] != (height, width):
+                raise MediaError(
+                    f"{name}: frame {frame} is {array.shape[1]}x{array.shape[0]}, frame "
+                    f"{self.frames[0]} is {width}x{height}; a clip has one size"
+                )
+        self.canvas = self.display_window = Window(0, 0, width, height)
+
+    def _checked(self, frame: int, array: NDArray[Any]) -> NDArray[Any]:
+        pixels = array[..., None] if array.ndim == 2 else array
+        if pixels.ndim != 3 or pixels.shape[2] not in _CHANNELS or 0 in pixels.shape:
+            raise MediaError(
+                f"{self.name}: frame {frame} has shape {array.shape}, expected (height, width) "
+                "or (height, width, 1 to 4 channels)"
+            )
+        if pixels.dtype not in _TYPES:
+            raise MediaError(
+                f"{self.name}: frame {frame} is {pixels.dtype}, expected uint8, uint16, float16 "
+                "or float32"
+            )
+        return pixels
+
+    def _array(self, frame: int) -> NDArray[Any]:
+        if frame not in self._arrays:
+            raise MissingFrameError(
+                f"{self.name}: there is no frame {frame} (it has {self.frames[0]} to "
+                f"{self.frames[-1]})"
+            )
+        return self._arrays[frame]
+
+    def read(self, frame: int) -> Image:
+        """One frame. MissingFrameError when there is none of this number."""
+        pixels = self._array(frame)
+        channels = _CHANNELS[pixels.shape[2]]
+        floating = pixels.dtype.kind == "f"
+        return Image(
+            pixels=pixels,
+            channels=channels,
+            data_window=self.canvas,
+            display_window=self.display_window,
+            colorspace=self.colorspace,
+            alpha_associated=floating if "A" in channels else None,
+        )
+
+    def stamp(self, frame: int) -> str:
+        """The hash of the frame's pixels, type and shape."""
+        pixels = self._array(frame)
+        digest = hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16)
+        return f"array:{pixels.dtype}:{pixels.shape}:{digest.hexdigest()}"
+
+    def close(self) -> None:
+        """Nothing to give back."""

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clip: frames by number, whether they are a sequence of files, a still, a movie or arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matte_nodes.errors import MediaError
+from matte_nodes.media.arrays import ArrayClip
+from matte_nodes.media.image import Image, Window
+from matte_nodes.media.pattern import Pattern, group, is_temporary, list_folder
+
+__all__ = ["MOVIES", "STILLS", "ArrayClip", "Clip", "Missing", "open_clip", "paste"]
+
+Missing = Literal["error", "hold", "skip"]
+
+# What a folder is searched for; a file that is named outright is tried whatever it is called.
+STILLS = frozenset(
+    ".exr .png .tif .tiff .dpx .cin .jpg .jpeg .tga .bmp .webp .hdr .jp2 .ppm .pgm .gif".split()
+)
+MOVIES = frozenset(".mov .mp4 .m4v .mkv .mxf .avi .webm .mts .m2ts .ts .mpg .mpeg .ogv".split())
+
+
+class Clip(Protocol):
+    """Frames of one size by number, in plate space; what the node and the pipeline read from.
+
+    name: the pattern or path as the user gave it. frames: the clip's own numbering, ascending; a
+    frame missing inside the range is listed for missing="error" and "hold", left out for "skip".
+    canvas: the union of the display window and every frame's data window. colorspace: what the
+    clip says of itself, "" when it says nothing. rate: frames a second, None when unknown.
+    """
+
+    name: str
+    is_movie: bool
+
+    @property
+    def frames(self) -> Sequence[int]: ...
+    @property
+    def canvas(self) -> Window: ...
+    @property
+    def display_window(self) -> Window: ...
+    @property
+    def rate(self) -> Fraction | None: ...
+    @property
+    def pixel_aspect(self) -> float: ...
+    @property
+    def colorspace(self) -> str: ...
+
+    def read(self, frame: int) -> Image:
+        """One frame. Thread-safe. MissingFrameError or MediaError name the frame and the file."""
+
+    def stamp(self, frame: int) -> str:
+        """A cheap identity of the frame's content: another stamp means other pixels."""
+
+    def close(self) -> None:
+        """Give files and decoders back; reading afterwards is an error or opens them anew."""
+
+
+def open_clip(
+    spec: str | os.PathLike[str],
+    *,
+    missing: Missing = "error",
+    layer: str = "",
+    threads: int = 1,
+) -> Clip:
+    """A clip from a pattern, a file, a movie or a folder that holds exactly one sequence.
+
+    spec: `plate.####.exr`, `plate.%04d.exr` or `plate.@@@.exr` (see `pattern`); a file that exists
+    is taken literally, whatever its name looks like: a movie by its extension, else a still, which
+    is a clip of one frame numbered 1 (also `plate.1042.exr`: give the pattern to get its number).
+    missing: what a frame inside the range without a file is: an error when it is read, the nearest
+    earlier frame held, or left out. layer: read `layer.R, layer.G, layer.B` of an EXR in place of
+    the main picture. threads: decoding threads of a movie (the pipeline shares the cores).
+    Raises MediaError when nothing readable is there.
+    """
+    name = os.fspath(spec)
+    path = Path(name)
+    try:
+        if path.is_dir():
+            return _open_folder(name, path, missing, layer, threads)
+        if path.exists():
+            return _open_file(name, path, layer, threads)
+    except (OSError, ValueError) as error:  # a name too long, a NUL in it, no permission
+        raise MediaError(f"{name}: cannot be opened ({error})") from error
+    pattern = Pattern.parse(name)
+    if pattern is None:
+        raise MediaError(f"{name}: there is no such file or folder")
+    files = pattern.find()
+    if not files:
+        raise MediaError(f"{name}: no file matches; looked in {pattern.folder.absolute()}")
+    from matte_nodes.media.sequence import SequenceClip
+
+    return SequenceClip(name, files, missing=missing, layer=layer)
+
+
+def _open_file(name: str, path: Path, layer: str, threads: int) -> Clip:
+    if path.suffix.lower() in MOVIES:
+        from matte_nodes.media.movie import MovieClip
+
+        return MovieClip(name, threads=threads)
+    from matte_nodes.media.sequence import SequenceClip
+
+    return SequenceClip(name, {1: path}, layer=layer)
+
+
+def _open_folder(name: str, folder: Path, missing: Missing, layer: str, threads: int) -> Clip:
+    names = [n for n in list_folder(folder) if not n.startswith(".") and not is_temporary(n)]
+    media = [n for n in names if Path(n).suffix.lower() in STILLS | MOVIES]
+    pictures = [n for n in media if Path(n).suffix.lower() in STILLS]
+    sequences = group(folder, pictures)
+    numbered = {path.name for files in sequences.values() for path in files.values()}
+    rest = [n for n in media if n not in numbered]
+    if len(sequences) == 1 and not rest:
+        from matte_nodes.media.sequence import SequenceClip
+
+        return SequenceClip(name, next(iter(sequences.values())), missing=missing, layer=layer)
+    if len(rest) == 1 and not sequences:
+        return _open_file(name, folder / rest[0], layer, threads)
+    if not media:
+        raise MediaError(f"{name}: the folder holds no pictures and no movies")
+    found = [f"{p.prefix}{'#' * p.padding}{p.suffix}" for p in sequences] + rest
+    listed = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+    raise MediaError(f"{name}: the folder holds more than one clip ({listed}); name one of them")
+
+
+def paste(image: Image, canvas: Window, fill: float = 0.0) -> NDArray[Any]:
+    """The pixels of an image placed on a canvas, cut at its edges; no copy when it fits exactly.
+
+    Returns (canvas height, canvas width, C) of the image's type; what the image does not cover is
+    `fill`, in the codes of that type.
+    """
+    data = image.data_window
+    if data == canvas:
+        return image.pixels
+    result = np.full((canvas.height, canvas.width, image.pixels.shape[2]), fill, image.pixels.dtype)
+    left, top = max(data.x, canvas.x), max(data.y, canvas.y)
+    right = min(data.x + data.width, canvas.x + canvas.width)
+    bottom = min(data.y + data.height, canvas.y + canvas.height)
+    if right > left and bottom > top:
+        result[top - canvas.y : bottom - canvas.y, left - canvas.x : right - canvas.x] = (
+            image.pixels[top - data.y : bottom - data.y, left - data.x : right - data.x]
+        )
+    return result

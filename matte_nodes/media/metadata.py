@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which attributes of a plate travel to the matte, and how they are given back to OpenImageIO.
+
+Carried over: time code, frame rate, key code, camera and lens, capture date, owner, chromaticities,
+and every attribute with a name of its own (`camera/lens`, `nuke/node_hash`, user text). Left
+behind: what describes the file and not the picture (compression, line order, tiles, windows, bit
+depth, colour space, thumbnails, checksums, the embedded ICC and XMP packets), and our own
+`matte/...`, which the writer makes anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import OpenImageIO as oiio
+
+# Whole names that are left behind, in lower case.
+DENIED = frozenset(
+    """
+    acesimagecontainerflag adoptedneutral bitspersample chunkcount colorinteropid compression
+    compressionquality datawindow datetime description dwacompressionlevel displaywindow exif_orientation
+    hostcomputer iccprofile lineorder multiview name orientation pixelaspectratio planarconfig
+    planarconfiguration preview resolutionunit screenwindowcenter screenwindowwidth software
+    subsamplingfactors textureformat thumbnail_height thumbnail_image thumbnail_nchannels
+    thumbnail_width tiledesc tilelength tilewidth type version view wrapmodes xresolution
+    yresolution imagehistory original_datetime
+    """.split()
+)
+# Beginnings of names that are left behind: the reader's own notes and other formats' containers.
+DENIED_PREFIXES = (
+    "oiio:", "openexr:", "tiff:", "png:", "jpeg:", "dpx:", "cineon:", "bmp:", "targa:", "gif:",
+    "webp:", "jpeg2000:", "pnm:", "rgbe:", "icc", "xmp:", "cicp", "photoshop:", "matte/",
+    "stereo", "mip", "dwa",
+)  # fmt: skip
+
+# How attributes of a special type are handed to OpenImageIO; others follow from the value.
+_TYPES = {
+    "smpte:timecode": "timecode",
+    "framespersecond": "rational",
+    "smpte:keycode": "keycode",
+    "chromaticities": "float[8]",
+}
+
+
+def is_carried(name: str) -> bool:
+    """True when an attribute of this name travels from the plate to the matte."""
+    lower = name.lower()
+    return lower not in DENIED and not lower.startswith(DENIED_PREFIXES)
+
+
+def carried(spec: Any) -> dict[str, Any]:
+    """The attributes of an ImageSpec that travel, by name."""
+    return {p.name: p.value for p in spec.extra_attribs if is_carried(p.name)}
+
+
+def put(spec: Any, attributes: Mapping[str, Any]) -> None:
+    """Set attributes on an ImageSpec; what has no type there (nested values) is left out."""
+    for name, value in attributes.items():
+        kind = _TYPES.get(name.lower()) or _kind(value)
+        if kind == "rational" and not (isinstance(value, tuple) and len(value) == 2):
+            continue
+        if kind:
+            spec.attribute(name, oiio.TypeDesc(kind), value)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool | int):
+        return "int" if -(2**31) <= int(value) < 2**31 else ""
+    if isinstance(value, float):
+        return "float"
+    if isinstance(value, str):
+        return "string"
+    if not isinstance(value, tuple) or not value:
+        return ""
+    if all(isinstance(item, int) for item in value):
+        return {2: "int2", 3: "int3"}.get(len(value), f"int[{len(value)}]")
+    if all(isinstance(item, int | float) for item in value):
+        small = {2: "float2", 3: "vector", 9: "matrix33", 16: "matrix"}
+        return small.get(len(value), f"float[{len(value)}]")
+    if all(isinstance(item, str) for item in value):
+        return f"string[{len(value)}]"
+    return ""

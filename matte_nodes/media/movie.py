@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MovieClip: frame-exact random access to a movie, counted from 1, by PyAV."""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from matte_nodes.errors import MediaError, MissingFrameError
+from matte_nodes.media import movie_pixels
+from matte_nodes.media.image import Image, Window
+from matte_nodes.media.movie_index import MovieIndex, build_index
+from matte_nodes.media.timecode import Timecode
+
+# Decoded frames that are kept, so that a model that looks a few frames around decodes each once.
+_KEPT = 4
+
+
+class MovieClip:
+    """A movie's first picture stream; frame n is the n-th frame that is shown.
+
+    Reads in ascending order decode forward without seeking; any other read seeks to the key frame
+    before it and decodes from there, so order never changes a pixel. Variable frame rates keep
+    their times in `Image.time`. threads: of the decoder. Raises MediaError when the file is not a
+    movie, holds no frames or is not whole.
+    """
+
+    is_movie = True
+
+    def __init__(self, name: str, *, threads: int = 1) -> None:
+        self.name = name
+        self._path = Path(name)
+        self._threads = threads
+        self._lock = threading.RLock()
+        self._kept: OrderedDict[int, Any] = OrderedDict()
+        self._container: Any = None
+        self._decoding: Iterator[Any] = iter(())
+        self._position: int | None = None
+        try:
+            index = self._open()
+            first = next(self._frames(), None)
+        except MediaError:
+            self.close()
+            raise
+        if first is None:
+            self.close()
+            raise MediaError(f"{name}: no frame of the movie can be decoded")
+        self._index = index.starting_at(first.pts)
+        self._keep(first)
+        self._describe(first)
+
+    def _describe(self, first: Any) -> None:
+        stream = self._stream
+        self.frames: Sequence[int] = range(1, len(self._index.pts) + 1)
+        rate = stream.average_rate or stream.guessed_rate
+        self.rate: Fraction | None = Fraction(rate) if rate else None
+        self.time_base = Fraction(stream.time_base)
+        self.codec: str = stream.codec_context.name
+        turned = round(first.rotation / 90) % 2
+        width, height = (first.height, first.width) if turned else (first.width, first.height)
+        self.canvas = self.display_window = Window(0, 0, width, height)
+        aspect = float(stream.sample_aspect_ratio or 1) or 1.0
+        self.pixel_aspect = 1.0 / aspect if turned else aspect
+        try:
+            movie_pixels.matrix(first)
+        except MediaError as error:
+            raise MediaError(f"{self.name}: {error}") from error
+        self.colorspace = movie_pixels.colorspace(first, self.codec)
+        code = stream.metadata.get("timecode") or self._container.metadata.get("timecode")
+        code = code or next(
+            (s.metadata["timecode"] for s in self._container.streams if "timecode" in s.metadata),
+            None,
+        )
+        self.timecode = Timecode.parse(code, self.rate) if code else None
+
+    def _open(self) -> MovieIndex:
+        try:
+            self._container = av.open(str(self._path.absolute()))
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise MediaError(f"{self.name}: cannot be read as a movie ({error})") from error
+        streams = [s for s in self._container.streams.video if not _is_cover(s)]
+        if not streams:
+            raise MediaError(f"{self.name}: the file holds no moving picture")
+        self._stream = streams[0]
+        self._stream.codec_context.thread_count = self._threads
+        self._stream.thread_type = "AUTO" if self._threads > 1 else "NONE"
+        index = build_index(self._container, self._stream, self.name)
+        self._seek(None, index)
+        return index
+
+    def _seek(self, key: int | None, index: MovieIndex) -> None:
+        """Start decoding at a key frame, or at the beginning of the file."""
+        start = index.keys[0] if key is None else key
+        try:
+            self._container.seek(
+                min(start, index.pts[0]) if key is None else start, stream=self._stream
+            )
+        except (av.FFmpegError, OSError) as error:
+            raise MediaError(f"{self.name}: cannot be searched ({error})") from error
+        self._decoding = self._container.decode(self._stream)
+        self._position = None
+
+    def _frames(self) -> Iterator[Any]:
+        """Frames from here on, in the order shown."""
+        try:
+            for frame in self._decoding:
+                if frame.pts is None:
+                    frame.pts = frame.dts
+                self._position = frame.pts
+                yield frame
+        except (av.FFmpegError, OSError) as error:
+            raise MediaError(f"{self.name}: the movie is damaged ({error})") from error
+
+    def _keep(self, frame: Any) -> None:
+        self._kept[frame.pts] = frame
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+
+    def _decoded(self, frame: int) -> Any:
+        """The decoded frame of this number."""
+        pts = self._index.pts[frame - 1]
+        with self._lock:
+            if pts in self._kept:
+                return self._kept[pts]
+            if self._container is None:
+                self._open()
+            key = self._index.key_before(pts)
+            here = self._position
+            if here is None or here >= pts or (key is not None and here < key):
+                self._seek(key, self._index)
+            back = 1
+            while True:
+                found = self._forward_to(pts)
+                if found is not None:
+                    return found
+                # Some containers land behind the key frame that was asked for: begin further back.
+                if key is None:
+                    raise MediaError(
+                        f"{self.name}: frame {frame} cannot be decoded; the movie is damaged"
+                    )
+                key = self._index.key_before(pts, back)
+                back *= 2
+                self._seek(key, self._index)
+
+    def _forward_to(self, pts: int) -> Any:
+        for decoded in self._frames():
+            self._keep(decoded)
+            if decoded.pts == pts:
+                return decoded
+            if decoded.pts > pts:
+                return None
+        return None
+
+    def read(self, frame: int) -> Image:
+        """One frame: uint8 or uint16 RGB(A) or Y, full range, encoded as in the movie.
+
+        Thread-safe. MissingFrameError outside the movie, MediaError naming the frame when it
+        cannot be decoded.
+        """
+        if not 1 <= frame <= len(self.frames):
+            raise MissingFrameError(
+                f"{self.name}: there is no frame {frame} (the movie has 1 to {len(self.frames)})"
+            )
+        decoded = self._decoded(frame)
+        if decoded.is_corrupt:
+            raise MediaError(f"{self.name}: frame {frame} is damaged")
+        pixels, channels = movie_pixels.to_array(decoded)
+        if pixels.shape[:2] != (self.canvas.height, self.canvas.width):
+            raise MediaError(
+                f"{self.name}: frame {frame} is {pixels.shape[1]}x{pixels.shape[0]}, frame 1 is "
+                f"{self.canvas.width}x{self.canvas.height}; a clip has one size"
+            )
+        return Image(
+            pixels=pixels,
+            channels=channels,
+            data_window=self.canvas,
+            display_window=self.display_window,
+            pixel_aspect=self.pixel_aspect,
+            colorspace=self.colorspace,
+            metadata=self._metadata(frame),
+            time=float((decoded.pts - self._index.pts[0]) * self.time_base),
+            alpha_associated=False if "A" in channels else None,
+        )
+
+    def _metadata(self, frame: int) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        if self.rate is not None:
+            data["framesPerSecond"] = (self.rate.numerator, self.rate.denominator)
+        if self.timecode is not None:
+            data["smpte:TimeCode"] = self.timecode.plus(frame - 1).packed()
+        return data
+
+    def stamp(self, frame: int) -> str:
+        """Path, size in bytes and time of change of the movie, and the frame's number."""
+        try:
+            stat = self._path.stat()
+        except OSError as error:
+            raise MediaError(f"{self.name}: the movie is gone ({error.strerror})") from error
+        return f"{self._path.absolute()}:{stat.st_size}:{stat.st_mtime_ns}:{frame}"
+
+    def close(self) -> None:
+        """Close the file and forget decoded frames; the next read opens it anew."""
+        with self._lock:
+            self._kept.clear()
+            self._decoding = iter(())
+            self._position = None
+            if self._container is not None:
+                self._container.close()
+                self._container = None
+
+
+def _is_cover(stream: Any) -> bool:
+    return "attached_pic" in str(stream.disposition)

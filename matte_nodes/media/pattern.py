@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names of frames: `plate.####.exr`, `plate.%04d.exr`, `plate.@@@.exr`, and the files they match.
+
+Every `#` and every `@` is one digit, as in Nuke: `####` is `%04d`. The last such token of the file
+name counts; folders are taken as they are. Numbers wider than the padding match when they are not
+padded further (`plate.10000.exr` is frame 10000 of `plate.####.exr`, `plate.01001.exr` is not of
+that pattern). A minus sign may count as one of the digits, as in C's printf, or not.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from matte_nodes.errors import MediaError
+
+TEMPORARY_PREFIX = ".matte-"
+TEMPORARY_SUFFIX = ".tmp"
+
+_TOKEN = re.compile(r"#+|@+|%0?([0-9]*)d")
+_NUMBER = re.compile(r"-?[0-9]+")
+
+
+def is_temporary(name: str) -> bool:
+    """True for the names that our writers give to files that are not whole yet."""
+    return name.startswith(TEMPORARY_PREFIX) and name.endswith(TEMPORARY_SUFFIX)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A file name with a frame number in it: `folder / (prefix + number + suffix)`."""
+
+    folder: Path
+    prefix: str
+    padding: int
+    suffix: str
+
+    @staticmethod
+    def parse(spec: str | os.PathLike[str]) -> Pattern | None:
+        """The pattern in the last part of a path, or None when it holds no frame token."""
+        path = Path(os.fspath(spec))
+        tokens = list(_TOKEN.finditer(path.name))
+        if not tokens:
+            return None
+        token = tokens[-1]
+        text = token.group()
+        width = int(token.group(1) or 1) if text[0] == "%" else len(text)
+        return Pattern(path.parent, path.name[: token.start()], width, path.name[token.end() :])
+
+    def path(self, frame: int) -> Path:
+        """The file of one frame, as it would be written."""
+        return self.folder / f"{self.prefix}{frame:0{self.padding}d}{self.suffix}"
+
+    def number(self, name: str) -> int | None:
+        """The frame that a file name stands for, at this padding; None when it does not match."""
+        text = self._text(name)
+        if text is None:
+            return None
+        digits = text.removeprefix("-")
+        widths = {len(digits), len(text)}
+        if max(widths) < self.padding:
+            return None
+        if digits[0] == "0" and len(digits) > 1 and self.padding not in widths:
+            return None
+        return int(text)
+
+    def _text(self, name: str) -> str | None:
+        if is_temporary(name) or len(name) <= len(self.prefix) + len(self.suffix):
+            return None
+        if not (name.startswith(self.prefix) and name.endswith(self.suffix)):
+            return None
+        text = name[len(self.prefix) : len(name) - len(self.suffix)]
+        return text if _NUMBER.fullmatch(text) else None
+
+    def find(self) -> dict[int, Path]:
+        """The files that exist, by frame, in ascending order.
+
+        Raises MediaError when the folder cannot be listed, or when one frame has two files
+        (`plate.1001.exr` and `plate.01001.exr`): nobody can know which one is meant.
+        """
+        found: dict[int, Path] = {}
+        spelled: dict[int, str] = {}
+        for name in list_folder(self.folder):
+            text = self._text(name)
+            if text is None:
+                continue
+            frame = int(text)
+            if frame in spelled:
+                raise MediaError(
+                    f"{self}: frame {frame} has two files, {spelled[frame]!r} and {name!r}; "
+                    "rename or remove one of them"
+                )
+            spelled[frame] = name
+            if self.number(name) is not None:
+                found[frame] = self.folder / name
+        if spelled and not found:
+            other = next(iter(spelled.values()))
+            raise MediaError(
+                f"{self}: no file has a frame number of {self.padding} digits, but {other!r} is "
+                "there; write one # for each of its digits"
+            )
+        return dict(sorted(found.items()))
+
+    def __str__(self) -> str:
+        return str(self.folder / f"{self.prefix}{'#' * self.padding}{self.suffix}")
+
+
+def list_folder(folder: Path) -> list[str]:
+    """The names in a folder, sorted; MediaError when there is none or it cannot be read."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError as error:
+        raise MediaError(f"{folder}: cannot read the folder ({error.strerror})") from error
+
+
+def group(folder: Path, names: Iterable[str]) -> dict[Pattern, dict[int, Path]]:
+    """File names of a folder sorted into sequences: the last number of the stem is the frame.
+
+    A minus sign belongs to the number only where the name begins or after `.` or `_`:
+    `shot-0005.exr` is frame 5 of `shot-####.exr`.
+    """
+    last = re.compile(r"(?s)(.*?)((?:(?<![^._])-)?[0-9]+)(\.[^.]*)?")
+    buckets: dict[tuple[str, str], dict[int, str]] = {}
+    for name in names:
+        match = last.fullmatch(name)
+        if match is None:
+            continue
+        prefix, text, suffix = match.group(1), match.group(2), match.group(3) or ""
+        bucket = buckets.setdefault((prefix, suffix), {})
+        if int(text) in bucket:
+            raise MediaError(
+                f"{folder}: frame {int(text)} has two files, {name!r} and "
+                f"{prefix + bucket[int(text)] + suffix!r}; rename or remove one of them"
+            )
+        bucket[int(text)] = text
+    result: dict[Pattern, dict[int, Path]] = {}
+    for (prefix, suffix), texts in buckets.items():
+        padding = min(len(text.removeprefix("-")) for text in texts.values())
+        pattern = Pattern(folder, prefix, padding, suffix)
+        result[pattern] = {
+            frame: folder / (prefix + text + suffix) for frame, text in sorted(texts.items())
+        }
+    return result

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SequenceClip: numbered picture files (or one still) as a clip, by OpenImageIO."""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from matte_nodes.errors import MediaError, MissingFrameError
+from matte_nodes.media.clip import Missing
+from matte_nodes.media.image import Image, Window
+from matte_nodes.media.still import Header, read_header, read_image
+
+
+class SequenceClip:
+    """Files by frame number; see `open_clip` for what `missing` and `layer` mean.
+
+    Headers are read when a window is first asked for, all of them once (0.03 to 0.1 ms a file when
+    it is cached), so that a clip of mixed sizes or with a broken header fails before any work.
+    """
+
+    is_movie = False
+
+    def __init__(
+        self,
+        name: str,
+        files: Mapping[int, Path],
+        *,
+        missing: Missing = "error",
+        layer: str = "",
+    ) -> None:
+        self.name = name
+        self.layer = layer
+        self._files = dict(sorted(files.items()))
+        self._present = list(self._files)
+        self._missing = missing
+        first, last = self._present[0], self._present[-1]
+        self.frames: Sequence[int] = (
+            tuple(self._present) if missing == "skip" else range(first, last + 1)
+        )
+        self._lock = threading.Lock()
+        self._scanned: tuple[Header, Window] | None = None
+
+    def path(self, frame: int) -> Path:
+        """The file that a frame is read from; MissingFrameError where there is none."""
+        if frame in self._files:
+            return self._files[frame]
+        first, last = self._present[0], self._present[-1]
+        if not first <= frame <= last:
+            raise MissingFrameError(
+                f"{self.name}: there is no frame {frame} (it has {first} to {last})"
+            )
+        if self._missing == "hold":
+            return self._files[self._present[bisect.bisect(self._present, frame) - 1]]
+        raise MissingFrameError(
+            f"{self.name}: frame {frame} has no file (the clip has {first} to {last}); "
+            "render it, or hold or skip missing frames"
+        )
+
+    def _scan(self) -> tuple[Header, Window]:
+        with self._lock:
+            if self._scanned is None:
+                items = iter(self._files.items())
+                first, path = next(items)
+                head = self._header(first, path)
+                canvas = head.display_window.union(head.data_window)
+                for frame, path in items:
+                    header = self._header(frame, path)
+                    self._same_size(head.display_window, frame, header.display_window)
+                    canvas = canvas.union(header.data_window)
+                self._scanned = head, canvas
+            return self._scanned
+
+    def _header(self, frame: int, path: Path) -> Header:
+        try:
+            return read_header(path, self.layer)
+        except MediaError as error:
+            raise MediaError(f"frame {frame}: {error}") from error
+
+    def _same_size(self, expected: Window, frame: int, found: Window) -> None:
+        if found != expected:
+            first = self._present[0]
+            raise MediaError(
+                f"{self.name}: frame {frame} is {_size(found)}, frame {first} is "
+                f"{_size(expected)}; a clip has one size"
+            )
+
+    @property
+    def canvas(self) -> Window:
+        """The union of the display window and every frame's data window."""
+        return self._scan()[1]
+
+    @property
+    def display_window(self) -> Window:
+        """The picture as it is shown, the same for all frames."""
+        return self._scan()[0].display_window
+
+    @property
+    def pixel_aspect(self) -> float:
+        """Width of a pixel over its height."""
+        return self._scan()[0].pixel_aspect
+
+    @property
+    def colorspace(self) -> str:
+        """What the first file says of its colours; "" when it says nothing (integer files)."""
+        return self._scan()[0].colorspace
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Frames a second where the files say so (framesPerSecond)."""
+        rate = self._scan()[0].rate
+        return None if rate is None else Fraction(*rate)
+
+    def read(self, frame: int) -> Image:
+        """One frame as it lies in its file; thread-safe.
+
+        Raises MissingFrameError for a frame without a file, MediaError naming frame and file when
+        it is damaged or of another size than the rest.
+        """
+        path = self.path(frame)
+        try:
+            image = read_image(path, self.layer)
+        except MediaError as error:
+            raise MediaError(f"frame {frame}: {error}") from error
+        self._same_size(self.display_window, frame, image.display_window)
+        return image
+
+    def stamp(self, frame: int) -> str:
+        """Path, size in bytes and time of change of the frame's file."""
+        path = self.path(frame)
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise MissingFrameError(f"frame {frame}: {path} is gone ({error.strerror})") from error
+        return f"{path.absolute()}:{stat.st_size}:{stat.st_mtime_ns}"
+
+    def close(self) -> None:
+        """Nothing is kept open between reads."""
+
+
+def _size(window: Window) -> str:
+    at = f" at {window.x},{window.y}" if window.x or window.y else ""
+    return f"{window.width}x{window.height}{at}"
