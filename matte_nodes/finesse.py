@@ -76,7 +76,7 @@ FINESSE_KNOBS: tuple[Knob, ...] = (
         "float",
         0.0,
         "Takes the screen's colour out of the foreground: 1 limits it to the average of the other "
-        "two channels everywhere. Changes solid pixels too.",
+        "two channels.",
         low=0.0,
         high=1.0,
         label="Despill",

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How good a matte is: the field's metrics, data sets on disk, and the tables made of them.
+
+docs/metrics.md states every formula, unit and region.
+"""
+
+from __future__ import annotations
+
+from .dataset import Frame, Item, find_items, read_colour, read_matte
+from .frames import SequenceScores, evaluate_frame, evaluate_sequence
+from .metrics import conn, dtssd, fg_mse, grad, mad, mse, sad
+from .region import unknown_region
+from .report import format_table, report
+
+__all__ = [
+    "Frame",
+    "Item",
+    "SequenceScores",
+    "conn",
+    "dtssd",
+    "evaluate_frame",
+    "evaluate_sequence",
+    "fg_mse",
+    "find_items",
+    "format_table",
+    "grad",
+    "mad",
+    "mse",
+    "read_colour",
+    "read_matte",
+    "report",
+    "sad",
+    "unknown_region",
+]
