@@ -114,8 +114,8 @@ def see(
         of_background = background_color or color
         background_seen = of_background.to_network(background)
         background_working = of_background.to_working(background)
-        if of_background.working != color.working:
-            background_working = color.from_space(background_working, of_background.working)
+        if background_color is not None:  # its output is the plate's working space
+            background_working = background_color.to_output(background_working)
     trimap = None if given.trimap is None else hints.clean_trimap(given.trimap)
     inputs = Inputs(
         plate=color.to_network(given.plate),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from . import frame as frames
-from . import models, runtime, weights
+from . import hints, models, runtime, weights
 from .color import ColorConfig, NetworkView, PlateColor
 from .hints import HintKeys
 from .knobs import checked
@@ -80,7 +80,10 @@ class MatteNode:
         """
         color = self.plate_color(colorspace, output=output_colorspace)
         given = frames.Given(
-            np.asarray(plate), _plane(trimap), _array(background), _plane(segmentation)
+            np.asarray(plate),
+            None if trimap is None else hints.clean_trimap(np.asarray(trimap)),
+            _array(background),
+            _plane(segmentation),
         )
         frames.check(given, self.card)
         seen = frames.see(given, color)
@@ -99,6 +102,7 @@ class MatteNode:
         colorspace: str | None = None,
         background_colorspace: str | None = None,
         output_colorspace: str | None = None,
+        encoded: bool = False,
         missing: str = "error",
         allow_grey: bool = False,
     ) -> Shot:
@@ -108,7 +112,8 @@ class MatteNode:
         same, or {frame: picture} keys; a single picture serves every frame. hint_keys says what a
         frame between sparse keys gets: `hold`, `nearest`, `only`, or `exact` (a missing frame is
         an error). colorspace: of the plate; default is what the file says, else by its kind.
-        missing: what a frame without a file is: `error`, `hold` (the frame before) or `skip`.
+        encoded: the foreground goes back to the plate's own encoding (for movies and 8-bit files)
+        instead of its linear counterpart. missing: what a frame without a file is: `error`, `hold` (the frame before) or `skip`.
 
         Raises MediaError, HintSizeError, MissingInputError, ColorError.
         """
@@ -122,6 +127,7 @@ class MatteNode:
             colorspace=colorspace,
             background_colorspace=background_colorspace,
             output_colorspace=output_colorspace,
+            encoded=encoded,
             missing=missing,
             allow_grey=allow_grey,
         )

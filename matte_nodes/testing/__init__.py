@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compliance suite: what any model, ours or another package's, must pass.
+
+Use it from pytest by subclassing (docs/adding-a-model.md):
+
+    from matte_nodes.testing import ModelCompliance
+    from my_package import CARD
+
+    class TestMyModel(ModelCompliance):
+        card = CARD
+"""
+
+from .compliance import ModelCompliance
+
+__all__ = ["ModelCompliance"]

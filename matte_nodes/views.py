@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Shot seen as a clip: of alphas, of trimaps, of foregrounds. Chains are made of these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .hints import trimap_from_matte
+from .matte import Matte
+from .media.image import Image, Window
+
+if TYPE_CHECKING:
+    from .model import Float
+    from .shot import Shot
+
+
+class MatteClip:
+    """One output of a shot as a clip (`matte_nodes.media.clip.Clip`), made when it is read."""
+
+    def __init__(
+        self, shot: Shot, what: str, channels: tuple[str, ...], make: Callable[[Matte], Float]
+    ) -> None:
+        self._shot, self._make, self._channels, self._what = shot, make, channels, what
+        clip = shot.clip
+        self.name = f"{what} of {clip.name} by {shot.node.card.name}"
+        self.frames = shot.frames
+        self.canvas: Window = clip.canvas
+        self.display_window: Window = clip.display_window
+        self.rate: Fraction | None = clip.rate
+        self.pixel_aspect: float = clip.pixel_aspect
+        self.is_movie = False
+        self.colorspace = shot.color.output
+
+    def read(self, frame: int) -> Image:
+        """This output of one frame, float32, over the plate's canvas."""
+        pixels = self._make(self._shot.at(frame))
+        return Image(
+            pixels=pixels if pixels.ndim == 3 else pixels[..., None],
+            channels=self._channels,
+            data_window=self.canvas,
+            display_window=self.display_window,
+            pixel_aspect=self.pixel_aspect,
+            colorspace=self.colorspace,
+        )
+
+    def stamp(self, frame: int) -> str:
+        """The identity of everything this frame is made from."""
+        return f"{self._what} {self._shot.stamp(frame)}"
+
+    def close(self) -> None:
+        """The shot stays open: it may serve others."""
+
+
+def alpha_clip(shot: Shot) -> MatteClip:
+    """The shot's alphas."""
+    return MatteClip(shot, "alpha", ("Y",), lambda matte: matte.alpha)
+
+
+def foreground_clip(shot: Shot) -> MatteClip:
+    """The shot's straight foregrounds."""
+    return MatteClip(shot, "foreground", ("R", "G", "B"), lambda matte: matte.foreground)
+
+
+def trimap_clip(shot: Shot, width: float) -> MatteClip:
+    """Trimaps of the shot's mattes, with `width` pixels of unknown round each edge."""
+
+    def make(matte: Matte) -> Float:
+        return trimap_from_matte(matte.alpha, width).astype(np.float32, copy=False)
+
+    return MatteClip(shot, f"trimap {width:g}", ("Y",), make)

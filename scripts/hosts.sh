@@ -1,0 +1,15 @@
+#!/bin/sh
+# Install what the tests need from the system, where that is allowed (Debian, as root).
+# Elsewhere those tests are skipped and say so.
+set -eu
+wanted="libgl1 libglib2.0-0"
+[ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] || { echo "hosts: not Debian as root, nothing installed"; exit 0; }
+missing=""
+for package in $wanted; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "install ok" || missing="$missing $package"
+done
+[ -z "$missing" ] && exit 0
+echo "hosts: installing$missing"
+apt-get update -qq
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null

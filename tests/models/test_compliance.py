@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compliance suite over every registered model, and over the toy of another package."""
+
+from __future__ import annotations
+
+import pytest
+
+from matte_nodes import models
+from matte_nodes.testing import ModelCompliance
+from tests.conftest import has_weights
+
+
+def _suite(name: str) -> type:
+    body = {"card": models.card(name)}
+    suite = type(f"Test_{name.replace('-', '_')}", (ModelCompliance,), body)
+    if not has_weights(name):
+        suite = pytest.mark.skip(reason=f"weights of {name} are not here")(suite)
+    return suite
+
+
+for _name in models.names():
+    globals()[f"Test_{_name.replace('-', '_')}"] = _suite(_name)
+
+
+def test_the_toy_of_another_package_is_registered() -> None:
+    assert "toy" in models.names()
+    assert models.card("toy").code_licence == "MIT"
