@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import bisect
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -204,6 +203,10 @@ class MovieClip:
         except OSError as error:
             raise MediaError(f"{self.name}: the movie is gone ({error.strerror})") from error
         return f"{self._path.absolute()}:{stat.st_size}:{stat.st_mtime_ns}:{frame}"
+
+    def files(self) -> Iterable[Path]:
+        """The movie's file."""
+        return (self._path,)
 
     def close(self) -> None:
         """Close the file and forget decoded frames; the next read opens it anew."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bisect
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -59,6 +59,10 @@ class SequenceClip:
             f"{self.name}: frame {frame} has no file (the clip has {first} to {last}); "
             "render it, or hold or skip missing frames"
         )
+
+    def files(self) -> Iterable[Path]:
+        """Every file that the clip is read from."""
+        return self._files.values()
 
     def _scan(self) -> tuple[Header, Window]:
         with self._lock:

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layouts: which channels a file holds, under which names, built in one array as it is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matte_nodes.errors import OutputError
+from matte_nodes.media.image import Image, Window
+
+
+@dataclass(frozen=True)
+class OutputFrame:
+    """One matte to write.
+
+    alpha: (H, W) float32 over `window`, 0 to 1, already rounded to half. foreground: (H, W, 3)
+    float32, straight, in the output space (linear for EXR, encoded for movies). window: the data
+    window of the arrays. source: the plate's frame: display window, pixel aspect, metadata and
+    time are carried over. extras: further channels by name, (H, W) or (H, W, 3).
+    """
+
+    frame: int
+    alpha: NDArray[np.float32]
+    foreground: NDArray[np.float32]
+    window: Window
+    source: Image
+    extras: Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a layout is (help), for which files (extensions), and how alpha and colour relate."""
+
+    help: str
+    extensions: tuple[str, ...]
+    association: str
+
+
+LAYOUTS: dict[str, Layout] = {
+    "nuke": Layout(
+        "R,G,B,A = foreground x alpha and alpha; fg.R,fg.G,fg.B = straight foreground; "
+        "extras as layers (name.A); half, zips",
+        (".exr",),
+        "premultiplied",
+    ),
+    "blender": Layout(
+        "one multilayer EXR: foreground.R,G,B straight, alpha.V; extras as name.V; half, zips",
+        (".exr",),
+        "straight",
+    ),
+    "alpha": Layout(
+        "the matte alone: channel A of a half EXR, grey of a 16-bit PNG or TIFF",
+        (".exr", ".png", ".tif", ".tiff"),
+        "none",
+    ),
+    "movie": Layout(
+        "foreground and alpha in one movie: ProRes 4444 (.mov), FFV1 (.mkv); no sound",
+        (".mov", ".mkv"),
+        "straight",
+    ),
+}
+
+_DEFAULTS = {".exr": "nuke", ".png": "alpha", ".tif": "alpha", ".tiff": "alpha"}
+_DEFAULTS |= {".mov": "movie", ".mkv": "movie"}
+
+
+def choose_layout(layout: str, extension: str, spec: str) -> str:
+    """The layout for a file: `auto` goes by extension. OutputError when the two do not fit."""
+    if layout == "auto":
+        if extension not in _DEFAULTS:
+            raise OutputError(
+                f"{spec}: {extension or 'a name without extension'} is not written; use one of "
+                f"{', '.join(_DEFAULTS)}"
+            )
+        return _DEFAULTS[extension]
+    if layout not in LAYOUTS:
+        raise OutputError(f"there is no layout {layout!r}; use one of auto, {', '.join(LAYOUTS)}")
+    if extension not in LAYOUTS[layout].extensions:
+        raise OutputError(
+            f"{spec}: layout {layout} is written as {', '.join(LAYOUTS[layout].extensions)}, not "
+            f"as {extension or 'a name without extension'}"
+        )
+    return layout
+
+
+def layer_name(name: str) -> str:
+    """A layer name every host takes: letters, digits and _, a letter first."""
+    clean = re.sub(r"\W", "_", name, flags=re.ASCII)
+    return clean if clean[:1].isalpha() else f"x_{clean}"
+
+
+def _extra_channels(
+    extras: Mapping[str, NDArray[Any]], single: str, taken: set[str]
+) -> tuple[list[str], list[NDArray[Any]]]:
+    names: list[str] = []
+    planes: list[NDArray[Any]] = []
+    for name, extra in extras.items():
+        layer = layer_name(name)
+        if layer in taken:
+            raise OutputError(f"extra {name!r} would overwrite the layer {layer!r}; rename it")
+        taken.add(layer)
+        if extra.ndim == 2:
+            names.append(f"{layer}.{single}")
+            planes.append(extra)
+        else:
+            names += [f"{layer}.{c}" for c in "RGB"]
+            planes += [extra[..., i] for i in range(3)]
+    return names, planes
+
+
+def nuke(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float16]]:
+    """Premultiplied R,G,B and A, straight fg.R,G,B, then extras; half, interleaved.
+
+    The product is made from the halves that are written: R = half(fg.R x A), and R = fg.R, bit for
+    bit, where A is 1. Only the pixels that are neither 0 nor 1 are multiplied.
+    """
+    names, planes = _extra_channels(frame.extras, "A", {"fg"})
+    height, width = frame.alpha.shape
+    pixels = np.empty((height, width, 7 + len(planes)), np.float16)
+    codes = pixels.view(np.uint16)  # halves are moved as integers: 3 times as fast in numpy
+    straight = frame.foreground.astype(np.float16).view(np.uint16)
+    alpha = frame.alpha.astype(np.float16)
+    covered = (frame.alpha > 0).astype(np.uint16)
+    for i in range(3):
+        codes[..., 4 + i] = straight[..., i]
+        np.multiply(straight[..., i], covered, out=codes[..., i])
+    codes[..., 3] = alpha.view(np.uint16)
+    soft = np.flatnonzero((alpha > 0) & (alpha < 1))
+    flat = pixels.reshape(-1, pixels.shape[2])
+    edge = flat[soft]
+    flat[soft, :3] = edge[:, 4:7].astype(np.float32) * edge[:, 3:4].astype(np.float32)
+    for i, plane in enumerate(planes):
+        pixels[..., 7 + i] = plane
+    return ("R", "G", "B", "A", "fg.R", "fg.G", "fg.B", *names), pixels
+
+
+def blender(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float16]]:
+    """Straight foreground.R,G,B and alpha.V, then extras as value passes; half, interleaved."""
+    names, planes = _extra_channels(frame.extras, "V", {"foreground", "alpha"})
+    height, width = frame.alpha.shape
+    pixels = np.empty((height, width, 4 + len(planes)), np.float16)
+    pixels[..., :3] = frame.foreground
+    for i, plane in enumerate([frame.alpha, *planes]):
+        pixels[..., 3 + i] = plane
+    return ("foreground.R", "foreground.G", "foreground.B", "alpha.V", *names), pixels
+
+
+def alpha_half(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float16]]:
+    """The matte alone as channel A: the alpha of a Read in Nuke, and what checks look for."""
+    return ("A",), frame.alpha.astype(np.float16)[..., None]
+
+
+def alpha_codes(frame: OutputFrame) -> NDArray[np.uint16]:
+    """The matte as full-range 16-bit codes (H, W, 1) over the display window."""
+    shown = over_display(frame, frame.alpha[..., None])
+    return np.rint(shown * np.float32(65535)).astype(np.uint16)
+
+
+def over_display(frame: OutputFrame, pixels: NDArray[Any]) -> NDArray[Any]:
+    """Pixels (H, W, C) of the data window placed on the display window, black outside."""
+    from matte_nodes.media.clip import paste
+
+    display = frame.source.display_window
+    return paste(Image(pixels, ("Y",) * pixels.shape[2], frame.window, display), display)
+
+
+EXR: dict[str, Callable[[OutputFrame], tuple[tuple[str, ...], NDArray[np.float16]]]] = {
+    "nuke": nuke,
+    "blender": blender,
+    "alpha": alpha_half,
+}

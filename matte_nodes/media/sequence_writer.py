@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SequenceWriter: one picture file a frame, whole or not there, by OpenImageIO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import OpenImageIO as oiio
+from numpy.typing import NDArray
+
+from matte_nodes.errors import OutputError
+from matte_nodes.media import layouts
+from matte_nodes.media.image import Window
+from matte_nodes.media.layouts import LAYOUTS, OutputFrame
+from matte_nodes.media.metadata import put
+from matte_nodes.media.pattern import Pattern
+from matte_nodes.media.whole import no_room, prepare_folder, whole_file
+
+_FORMATS = {".exr": "openexr", ".png": "png", ".tif": "tiff", ".tiff": "tiff"}
+
+
+class SequenceWriter:
+    """Writes frames in any order from any thread; see `open_writer`.
+
+    Every file names its layout, association (`matte/association`), colour space and provenance:
+    attributes in EXR, text chunks in PNG, lines of ImageDescription in TIFF.
+    """
+
+    ordered = False
+
+    def __init__(
+        self,
+        target: Pattern | Path,
+        layout: str,
+        *,
+        colorspace: str,
+        provenance: Mapping[str, str],
+        rate: Fraction | None,
+        overwrite: bool,
+    ) -> None:
+        self._target = target
+        self._layout = layout
+        self._overwrite = overwrite
+        self._rate = rate
+        self._only: int | None = None
+        first = self._path(0)
+        self._extension = first.suffix.lower()
+        self._colorspace = colorspace
+        self._provenance = {
+            **{k if k.startswith("matte/") else f"matte/{k}": v for k, v in provenance.items()},
+            "matte/layout": layout,
+            "matte/association": LAYOUTS[layout].association,
+        }
+        if layout != "alpha":
+            self._provenance["matte/colorspace"] = colorspace
+        prepare_folder(first.parent)
+
+    def _path(self, frame: int) -> Path:
+        return self._target.path(frame) if isinstance(self._target, Pattern) else self._target
+
+    def exists(self, frame: int) -> bool:
+        """True when the frame's file is there; files are whole or not there."""
+        return self._path(frame).is_file()
+
+    def write(self, frame: OutputFrame) -> Path:
+        """Write one frame and return its file. Raises OutputError; nothing half-written stays."""
+        path = self._path(frame.frame)
+        if not isinstance(self._target, Pattern):
+            if self._only not in (None, frame.frame):
+                raise OutputError(
+                    f"{path}: frames {self._only} and {frame.frame} would go into one file; put "
+                    f"#### for the frame number, as in {path.stem}.####{path.suffix}"
+                )
+            self._only = frame.frame
+        if not self._overwrite and path.exists():
+            raise OutputError(f"{path}: frame {frame.frame} is already there; nothing written")
+        spec, pixels = self._contents(frame)
+        with whole_file(path) as temporary:
+            self._save(temporary, path, spec, pixels)
+        return path
+
+    def _contents(self, frame: OutputFrame) -> tuple[Any, NDArray[Any]]:
+        display = frame.source.display_window
+        if self._extension == ".exr":
+            names, halves = layouts.EXR[self._layout](frame)
+            spec = _spec(names, "half", frame.window, display)
+            spec.attribute("compression", "zips")
+            put(spec, frame.source.metadata)
+            if self._rate is not None:
+                put(spec, {"framesPerSecond": (self._rate.numerator, self._rate.denominator)})
+            if self._layout != "alpha":
+                spec.attribute("oiio:ColorSpace", self._colorspace)
+            for key, value in self._provenance.items():
+                spec.attribute(key, value)
+            pixels: NDArray[Any] = halves
+        else:
+            pixels = layouts.alpha_codes(frame)
+            shown = Window(0, 0, display.width, display.height)
+            spec = _spec(("Y",), "uint16", shown, shown)
+            if self._extension == ".png":
+                for key, value in self._provenance.items():
+                    spec.attribute(key, value)
+            else:
+                spec.attribute("compression", "zip")
+                lines = "\n".join(f"{k}={v}" for k, v in self._provenance.items())
+                spec.attribute("ImageDescription", lines)
+        spec.attribute("PixelAspectRatio", float(frame.source.pixel_aspect))
+        return spec, pixels
+
+    def _save(self, temporary: Path, final: Path, spec: Any, pixels: NDArray[Any]) -> None:
+        output = oiio.ImageOutput.create(_FORMATS[self._extension])
+        done = output.open(str(temporary), spec) and output.write_image(pixels)
+        done = output.close() and done  # close whatever happened: it gives the file back
+        reason = output.geterror().strip().splitlines()
+        if not done or not _is_whole(temporary, self._extension, spec):
+            said = no_room(final) or (reason[0] if reason else "the file did not come out whole")
+            said = said.replace(str(temporary), final.name)
+            raise OutputError(f"{final}: cannot be written ({said})")
+
+    def close(self) -> None:
+        """Every file is in place already."""
+
+    def abort(self) -> None:
+        """Nothing half-written is there to remove; whole frames stay."""
+
+
+def _spec(names: tuple[str, ...], kind: str, data: Window, display: Window) -> Any:
+    spec = oiio.ImageSpec(data.width, data.height, len(names), kind)
+    spec.channelnames = names
+    spec.x, spec.y = data.x, data.y
+    spec.full_x, spec.full_y = display.x, display.y
+    spec.full_width, spec.full_height = display.width, display.height
+    return spec
+
+
+def _is_whole(path: Path, extension: str, spec: Any) -> bool:
+    """Look at the end of a file that was just written, 0.1 ms.
+
+    OpenImageIO reports success when the last few kilobytes, or a whole small file, did not fit on
+    the disk: the failing flush at the end goes unseen.
+    """
+    if extension == ".png":
+        with path.open("rb") as file:
+            file.seek(-min(12, path.stat().st_size), 2)
+            return file.read()[4:8] == b"IEND"
+    source = oiio.ImageInput.open(str(path))
+    if source is None:
+        oiio.geterror()
+        return False
+    try:
+        last = spec.y + spec.height - 1
+        row = source.read_scanlines(last, last + 1, 0, 0, spec.nchannels, str(spec.format))
+        return isinstance(row, np.ndarray) and not source.has_error
+    finally:
+        source.close()

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writers: mattes into files. `open_writer` picks one by the name that is to be written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from matte_nodes.errors import OutputError
+from matte_nodes.media.clip import Clip
+from matte_nodes.media.layouts import LAYOUTS, Layout, OutputFrame, choose_layout
+from matte_nodes.media.pattern import Pattern
+
+__all__ = [
+    "LAYOUTS",
+    "Layout",
+    "OutputFrame",
+    "Writer",
+    "check_not_input",
+    "is_movie_output",
+    "open_writer",
+]
+
+
+class Writer(Protocol):
+    """Where mattes go.
+
+    ordered: frames must come in ascending order, from one thread at a time (movies); otherwise any
+    order and any thread will do.
+    """
+
+    ordered: bool
+
+    def write(self, frame: OutputFrame) -> Path:
+        """Write one frame, return its file. OutputError when it cannot be; no part of it stays."""
+
+    def exists(self, frame: int) -> bool:
+        """True when the result of this frame is there, whole."""
+
+    def close(self) -> None:
+        """Finish; a movie appears under its name only now."""
+
+    def abort(self) -> None:
+        """Give up: what is whole stays, what is not is removed. Never raises."""
+
+
+@runtime_checkable
+class _OnDisk(Protocol):
+    def files(self) -> Iterable[Path]: ...
+
+
+def is_movie_output(spec: str | os.PathLike[str]) -> bool:
+    """True when this name would be written as a movie."""
+    return Path(os.fspath(spec)).suffix.lower() in LAYOUTS["movie"].extensions
+
+
+def open_writer(
+    spec: str | os.PathLike[str],
+    *,
+    layout: str = "auto",
+    colorspace: str,
+    provenance: Mapping[str, str],
+    rate: Fraction | None,
+    like: Clip | None = None,
+    overwrite: bool = True,
+) -> Writer:
+    """A writer for `matte.####.exr` (also %04d, @@@), one still, or a movie.
+
+    layout: a name of LAYOUTS, or `auto`: nuke for EXR, alpha for PNG and TIFF, movie for mov and
+    mkv. colorspace: of the foreground, named in the file. provenance: texts that go into every
+    file; names get `matte/` in front where they lack it. rate: frames a second; movies without
+    one run at 24. like: the plate, whose times and time code a movie takes over. overwrite: False
+    refuses to replace files. Folders are made; OutputError is raised now when they cannot be
+    written to, when the layout does not fit the file, or when the name is a folder.
+    """
+    name = os.fspath(spec)
+    path = Path(name)
+    extension = path.suffix.lower()
+    if path.is_dir() or name.endswith(("/", os.sep)):
+        raise OutputError(f"{name}: is a folder; name the files, as in {path / 'matte.####.exr'}")
+    chosen = choose_layout(layout, extension, name)
+    if chosen == "movie":
+        from matte_nodes.media.movie_writer import MovieWriter
+
+        return MovieWriter(
+            path,
+            colorspace=colorspace,
+            provenance=provenance,
+            rate=rate,
+            like=like,
+            overwrite=overwrite,
+        )
+    from matte_nodes.media.sequence_writer import SequenceWriter
+
+    return SequenceWriter(
+        Pattern.parse(name) or path,
+        chosen,
+        colorspace=colorspace,
+        provenance=provenance,
+        rate=rate,
+        overwrite=overwrite,
+    )
+
+
+def check_not_input(spec: str | os.PathLike[str], clip: Clip) -> None:
+    """Raise OutputError when writing `spec` would replace a file that `clip` is read from.
+
+    Files are compared by identity, so links and other spellings of a path are found too.
+    """
+    if not isinstance(clip, _OnDisk):
+        return
+    inputs: dict[tuple[int, int], Path] = {}
+    for file in clip.files():
+        identity = _identity(file)
+        if identity is not None:
+            inputs[identity] = file
+    pattern = None if is_movie_output(spec) else Pattern.parse(spec)
+    path = Path(os.fspath(spec))
+    for target in [path] if pattern is None else map(pattern.path, clip.frames):
+        identity = _identity(target)
+        if identity in inputs:
+            raise OutputError(
+                f"{os.fspath(spec)}: would overwrite the input {inputs[identity]}; choose another "
+                "name or folder for the output"
+            )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except (OSError, ValueError):
+        return None
+    return stat.st_dev, stat.st_ino
