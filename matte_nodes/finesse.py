@@ -159,12 +159,17 @@ def _levels(alpha: Float, black: float, white: float, gamma: float) -> Float:
 def _blur(alpha: Float, sigma: float) -> Float:
     import cv2
 
-    reach = math.ceil(4 * sigma)
-    size = (2 * reach + 1, 2 * reach + 1)
-    blurred = cv2.GaussianBlur(alpha, size, sigma, sigmaY=sigma, borderType=cv2.BORDER_REPLICATE)
+    if sigma < 0.7:
+        # A Gaussian sampled at pixels is too narrow below 0.7; three taps have the exact width.
+        reach, side = 1, sigma * sigma / 2
+        taps = np.array([side, 1 - 2 * side, side])
+    else:
+        reach = math.ceil(4 * sigma)
+        taps = cv2.getGaussianKernel(2 * reach + 1, sigma, cv2.CV_64F)
+    blurred = cv2.sepFilter2D(alpha, cv2.CV_32F, taps, taps, borderType=cv2.BORDER_REPLICATE)
     # A weighted mean lies between the values it was made of; float rounding would leave solid
     # areas at 0.9999999, and solid pixels are those whose foreground is the plate itself.
-    box = np.ones(size, np.uint8)
+    box = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     lowest = cv2.erode(alpha, box, borderType=cv2.BORDER_REPLICATE)
     highest = cv2.dilate(alpha, box, borderType=cv2.BORDER_REPLICATE)
     softened: Float = np.clip(blurred, lowest, highest)

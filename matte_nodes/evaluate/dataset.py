@@ -213,9 +213,13 @@ def _read(path: str | os.PathLike[str]) -> tuple[Float, list[str]]:
     if file is None:
         raise MediaError(f"{path} cannot be read as a picture: {OpenImageIO.geterror()}")
     try:
-        pixels = file.read_image(0, 0, 0, file.spec().nchannels, "float")
+        spec = file.spec()
+        white = {"uint8": 255, "uint16": 65535}.get(str(spec.format))
+        pixels = file.read_image(0, 0, 0, spec.nchannels, str(spec.format) if white else "float")
         if pixels is None:
             raise MediaError(f"{path} cannot be read whole: {file.geterror()}")
-        return np.asarray(pixels, np.float32), list(file.spec().channelnames)
+        # OpenImageIO multiplies by 1 / 255, which is a rounding off: 51 is then not quite 0.2
+        values = np.divide(pixels, np.float32(white or 1), dtype=np.float32)
+        return values, list(spec.channelnames)
     finally:
         file.close()
