@@ -98,7 +98,7 @@ class BackgroundMatting(nn.Module):
     ) -> None:
         super().__init__()
         self.wiring = wiring
-        base = base_channels(width)
+        base = base_channels(width, step=1)
         part = part_channels or base
         deep = 4 * base
         self.model_enc1 = nn.Sequential(*_first(3, base))

@@ -25,7 +25,7 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tupl
 
 
 def imagenet(rgb: Tensor) -> Tensor:
-    """(N, 3, H, W) display-encoded 0..1 to ImageNet's mean 0 and deviation 1, channel by channel."""
+    """(N, 3, H, W) display-encoded 0..1, by ImageNet's mean and deviation of each channel."""
     mean = torch.tensor((0.485, 0.456, 0.406), dtype=rgb.dtype, device=rgb.device)
     deviation = torch.tensor((0.229, 0.224, 0.225), dtype=rgb.dtype, device=rgb.device)
     return (rgb - mean.reshape(1, 3, 1, 1)) / deviation.reshape(1, 3, 1, 1)

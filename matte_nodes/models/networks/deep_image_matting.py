@@ -46,7 +46,7 @@ class DeepImageMatting(nn.Module):
         super().__init__()
         self.skip = skip
         self.refine = refine
-        base = base_channels(width)
+        base = base_channels(width, step=1)
         channels = 4
         for stage, (count, factor) in enumerate(_STAGES, 1):
             for index in range(1, count + 1):

@@ -29,6 +29,16 @@ _PLANS: dict[Backbone, tuple[tuple[int, int, int], ...]] = {
 }
 
 
+def plan(backbone: Backbone, base: int) -> dict[str, tuple[int, int, int]]:
+    """Two inner widths and the output of each decoder above full size, by module name."""
+    rows = _PLANS[backbone]
+    return {
+        f"decoder{len(rows) - step}_{letter}": (base * first, base * second, base * last)
+        for step, (first, second, last) in enumerate(rows)
+        for letter in "gf"
+    }
+
+
 class Answer(NamedTuple):
     """One representation. glance: (N, 3 or 2, H, W) class scores 0..1 (TT: background, unknown,
     foreground). focus, fusion: (N, 1, H, W) alpha 0..1, inside the transition and whole."""
@@ -111,8 +121,8 @@ class GFM(nn.Module):
 
     backbone: r34, r34_2b (full-size stem and two more stages), d121, r101. rosta: which
     representation of the semantics and the transition (TT, FT, BT), or RIM for all three.
-    width: channel multiplier, 1.0 is the paper. widths: output and inner widths of single layers
-    that differ from the plan, by module name (read from a checkpoint).
+    width: channel multiplier, 1.0 is the paper. widths: inner widths and output of decoders that
+    differ from `plan`, by module name (read from a checkpoint).
     """
 
     multiple = 32
@@ -128,35 +138,30 @@ class GFM(nn.Module):
         self.backbone: Backbone = backbone
         self.rosta: Rosta = rosta
         self.base = base_channels(width)
-        given = dict(widths or {})
         maps = self._build_encoder()
-        plan = [tuple(self.base * factor for factor in row) for row in _PLANS[backbone]]
-        self.depth = len(plan)
+        rows: dict[str, tuple[int, ...]] = {**plan(backbone, self.base), **(widths or {})}
+        self.depth = len(_PLANS[backbone])
         deep = maps[-1]
         self.psp_module = _Pyramid(deep)
         self.bridge_block = nn.Sequential(
             *(layer for _ in range(3) for layer in conv_norm_relu(deep, deep, dilation=2))
         )
         glance_in, focus_in = 2 * deep, 2 * deep
-        for step, row in enumerate(plan):
-            level = self.depth - step
+        for level in range(self.depth, 0, -1):
             # the full-size path of r34_2b has no size left to gain at its last decoder
             up = not (backbone == "r34_2b" and level == 1)
-            for letter, inputs in (("g", glance_in), ("f", focus_in)):
-                name = f"decoder{level}_{letter}"
-                first, second, outputs = given.get(name, row)
-                self.add_module(name, _decoder(inputs, (first, second), outputs, up=up))
-            name = f"psp{level}"
-            context = given.get(name, (given.get(f"decoder{level}_g", row)[2],))[0]
-            scale = 2 ** min(step + 1, 5)
-            layers = conv_norm_relu(deep, context)
-            self.add_module(
-                name,
-                nn.Sequential(*layers, nn.Upsample(scale_factor=scale, mode="bilinear")),
-            )
-            glance_in = given.get(f"decoder{level}_g", row)[2] + context
-            focus_in = given.get(f"decoder{level}_f", row)[2] + maps[level - 1]
-        self.outlet = (glance_in - context, focus_in - maps[0])
+            glance, focus = rows[f"decoder{level}_g"], rows[f"decoder{level}_f"]
+            for letter, inputs, row in (("g", glance_in, glance), ("f", focus_in, focus)):
+                block = _decoder(inputs, (row[0], row[1]), row[2], up=up)
+                self.add_module(f"decoder{level}_{letter}", block)
+            # as wide as what it is put beside
+            scale = 2 ** min(self.depth - level + 1, 5)
+            layers = conv_norm_relu(deep, glance[2])
+            layers.append(nn.Upsample(scale_factor=scale, mode="bilinear"))
+            self.add_module(f"psp{level}", nn.Sequential(*layers))
+            glance_in, focus_in = 2 * glance[2], focus[2] + maps[level - 1]
+        if backbone == "r34_2b":
+            glance_in, focus_in = glance_in // 2, focus_in - maps[0]
         self._build_heads(glance_in, focus_in)
 
     def _build_encoder(self) -> list[int]:
@@ -187,8 +192,7 @@ class GFM(nn.Module):
             for letter, inputs, outputs in (("g", glance_in, classes), ("f", focus_in, 1)):
                 name = self._head(part, letter)
                 if self.backbone == "r34_2b":
-                    plain = self.outlet[0 if letter == "g" else 1]
-                    head = nn.Sequential(nn.Conv2d(plain, outputs, 3, padding=1))
+                    head = nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1))
                 else:
                     inner = (self.base, self.base)
                     head = _decoder(inputs, inner, outputs, last_relu=False)

@@ -41,6 +41,20 @@ def scaled(depth: int, multiplier: float) -> int:
     return max(8, (round(depth * multiplier) + 4) // 8 * 8)
 
 
+def depths() -> dict[str, int]:
+    """Depth at multiplier 1 of layers whose output channels are it, by tensor name."""
+    known = {"init_block.conv.weight": 32, "dec_block4.pointwise_conv.weight": 16}
+    for index, (inner, outer, rates, _) in enumerate(_ENCODER):
+        block = f"enc_block{index}"
+        known[f"{block}.merge.pointwise_conv.weight"] = outer
+        for branch in range(len(rates)):
+            known[f"{block}.branch{branch}.pointwise_conv.weight"] = inner
+    for index, depth in enumerate((64, 40)):
+        known[f"dec_block{index}.pointwise_conv.weight"] = depth
+        known[f"dec_block{index}.shortcut.pointwise_conv.weight"] = depth
+    return known
+
+
 def double_legacy(x: Tensor) -> Tensor:
     """TensorFlow 1's bilinear resize to twice the size, (N, C, H, W) to (N, C, 2H, 2W).
 

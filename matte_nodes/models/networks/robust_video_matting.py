@@ -211,11 +211,13 @@ class RobustVideoMatting(nn.Module):
         r3: Tensor | None = None,
         r4: Tensor | None = None,
         downsample_ratio: float = 1.0,
+        refine: bool | None = None,
     ) -> RobustVideoMattingOutput:
         """src: (N, 3, H, W), display-encoded, 0..1, any size. r1..r4: states of the frame before
         (None, or (1, C, 1, 1) zeros, at the first). downsample_ratio: 0 < ratio <= 1; the network
         works at that part of the size (choose it so that the smaller side is 256 to 512) and the
-        refiner carries its answer back to the full picture."""
+        refiner carries its answer back to the full picture. refine: None for "when reduced"; True
+        for always, as the published ONNX files do."""
         small = src
         if downsample_ratio != 1:
             small = F.interpolate(
@@ -226,7 +228,7 @@ class RobustVideoMatting(nn.Module):
             )
         hidden, memories = self._features(small, (r1, r2, r3, r4))
         answer = self.project_mat(hidden)
-        if downsample_ratio != 1:
+        if refine or (refine is None and downsample_ratio != 1):
             answer = self.refiner(src, small, answer, hidden)
         residual, alpha = answer.split((3, 1), 1)
         foreground = torch.clamp(residual + src, 0, 1)

@@ -91,6 +91,17 @@ class _Up(nn.Module):
         return y + torch.relu(self.filter(y))
 
 
+def layers() -> tuple[list[str], list[str]]:
+    """Names of the full convolutions and of the filters by channel, in the order they are used."""
+    with torch.device("meta"):
+        modules = Selfie().named_modules()
+    full, filters = [], []
+    for name, module in modules:
+        if isinstance(module, nn.Conv2d):
+            (filters if name.endswith(".filter") else full).append(name)
+    return full, filters
+
+
 class Selfie(nn.Module):
     """People in a video call: picture to a soft segmentation, without a hint.
 

