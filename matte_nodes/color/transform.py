@@ -84,13 +84,13 @@ def _wide_lut() -> bool:
 
 def _image_call(call: Callable[[Any, Any], Any], pixels: Float) -> Float:
     """Run one ImageBufAlgo call on (..., 3) floats and give its pixels back."""
-    import OpenImageIO as oiio
+    import OpenImageIO
 
     flat = np.ascontiguousarray(pixels.reshape(1, -1, 3) if pixels.ndim != 3 else pixels)
-    result = call(oiio.ImageBufAlgo, oiio.ImageBuf(flat))
+    result = call(OpenImageIO.ImageBufAlgo, OpenImageIO.ImageBuf(flat))
     if result.has_error:
         raise ColorError(f"OpenColorIO could not make the transform: {result.geterror()}")
-    return np.asarray(result.get_pixels(oiio.FLOAT), np.float32).reshape(pixels.shape)
+    return np.asarray(result.get_pixels(OpenImageIO.FLOAT), np.float32).reshape(pixels.shape)
 
 
 def convert(config: ColorConfig, source: str, target: str, pixels: Float) -> Float:
@@ -137,7 +137,9 @@ class Transform:
         # Linear also far outside 0..1, where highlights and saturated colours are.
         far = (colors - 0.5) * 1000
         bytes_ = np.repeat(all_codes(np.dtype(np.uint8))[:, None], 3, axis=1)
-        answers = self.exact(np.concatenate([np.eye(3, dtype=np.float32), colors, far, grey, bytes_]))
+        answers = self.exact(
+            np.concatenate([np.eye(3, dtype=np.float32), colors, far, grey, bytes_])
+        )
         unit, got, got_far, got_grey, got_bytes = np.split(answers, [3, 67, 131, 131 + 192])
         alone = got_grey.reshape(64, 3, 3)[:, [0, 1, 2], [0, 1, 2]]
         self.separable = bool(np.allclose(got, alone, rtol=_TOLERANCE, atol=_TOLERANCE / 10))
@@ -218,7 +220,7 @@ def _linear_counterpart(path: str, cache_id: str, space: str) -> str:
                 return name
     if scene is None:
         raise ColorError(
-            f'The OCIO config {path} has no scene_linear role and no linear space with the '
+            f"The OCIO config {path} has no scene_linear role and no linear space with the "
             f'primaries of "{space}": name a linear output space or use another config.'
         )
     return scene
