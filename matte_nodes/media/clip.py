@@ -22,10 +22,14 @@ __all__ = ["MOVIES", "STILLS", "ArrayClip", "Clip", "Missing", "open_clip", "pas
 Missing = Literal["error", "hold", "skip"]
 
 # What a folder is searched for; a file that is named outright is tried whatever it is called.
-STILLS = frozenset(
-    ".exr .png .tif .tiff .dpx .cin .jpg .jpeg .tga .bmp .webp .hdr .jp2 .ppm .pgm .gif".split()
-)
-MOVIES = frozenset(".mov .mp4 .m4v .mkv .mxf .avi .webm .mts .m2ts .ts .mpg .mpeg .ogv".split())
+STILLS = {
+    ".exr", ".png", ".tif", ".tiff", ".dpx", ".cin", ".jpg", ".jpeg", ".tga", ".bmp", ".webp",
+    ".hdr", ".jp2", ".ppm", ".pgm", ".gif",
+}  # fmt: skip
+MOVIES = {
+    ".mov", ".mp4", ".m4v", ".mkv", ".mxf", ".avi", ".webm", ".mts", ".m2ts", ".ts", ".mpg",
+    ".mpeg", ".ogv",
+}  # fmt: skip
 
 
 class Clip(Protocol):

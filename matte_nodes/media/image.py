@@ -57,8 +57,11 @@ class Image:
 
     def floats(self) -> NDArray[np.float32]:
         """The pixels as float32 (codes of integer types divided by their largest)."""
+        floats: NDArray[np.float32]
         if self.pixels.dtype == np.uint8:
-            return np.multiply(self.pixels, np.float32(1 / 255), dtype=np.float32)
-        if self.pixels.dtype == np.uint16:
-            return np.multiply(self.pixels, np.float32(1 / 65535), dtype=np.float32)
-        return self.pixels.astype(np.float32, copy=False)
+            floats = np.multiply(self.pixels, np.float32(1 / 255), dtype=np.float32)
+        elif self.pixels.dtype == np.uint16:
+            floats = np.multiply(self.pixels, np.float32(1 / 65535), dtype=np.float32)
+        else:
+            floats = self.pixels.astype(np.float32, copy=False)
+        return floats

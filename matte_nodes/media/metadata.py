@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which attributes of a plate travel to the matte, and how they are given back to OpenImageIO.
 
-Carried over: time code, frame rate, key code, camera and lens, capture date, owner, chromaticities,
-and every attribute with a name of its own (`camera/lens`, `nuke/node_hash`, user text). Left
-behind: what describes the file and not the picture (compression, line order, tiles, windows, bit
-depth, colour space, thumbnails, checksums, the embedded ICC and XMP packets), and our own
-`matte/...`, which the writer makes anew.
+Carried over: time code, frame rate, key code, camera and lens, capture date, owner, and every
+attribute with a name of its own (`camera/lens`, `nuke/node_hash`, user text). Left behind: what
+describes the file and not the picture (compression, line order, tiles, windows, bit depth,
+thumbnails, checksums, embedded ICC and XMP packets), the colour space and chromaticities, which
+the output may not share, and our own `matte/...`, which the writer makes anew.
 """
 
 from __future__ import annotations
@@ -13,20 +13,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import OpenImageIO as oiio
+import OpenImageIO as oiio  # noqa: N813
 
 # Whole names that are left behind, in lower case.
-DENIED = frozenset(
-    """
-    acesimagecontainerflag adoptedneutral bitspersample chunkcount colorinteropid compression
-    compressionquality datawindow datetime description dwacompressionlevel displaywindow exif_orientation
-    hostcomputer iccprofile lineorder multiview name orientation pixelaspectratio planarconfig
-    planarconfiguration preview resolutionunit screenwindowcenter screenwindowwidth software
-    subsamplingfactors textureformat thumbnail_height thumbnail_image thumbnail_nchannels
-    thumbnail_width tiledesc tilelength tilewidth type version view wrapmodes xresolution
-    yresolution imagehistory original_datetime
-    """.split()
-)
+DENIED = {
+    "acesimagecontainerflag", "adoptedneutral", "bitspersample", "chromaticities", "chunkcount",
+    "colorinteropid", "compression", "compressionquality", "datawindow", "datetime", "description",
+    "displaywindow", "hostcomputer", "iccprofile", "imagehistory", "lineorder", "multiview", "name",
+    "orientation", "pixelaspectratio", "planarconfig", "planarconfiguration", "preview",
+    "resolutionunit", "screenwindowcenter", "screenwindowwidth", "software", "subsamplingfactors",
+    "textureformat", "thumbnail_height", "thumbnail_image", "thumbnail_nchannels",
+    "thumbnail_width", "tiledesc", "tilelength", "tilewidth", "type", "version", "view",
+    "wrapmodes", "xresolution", "yresolution",
+}  # fmt: skip
 # Beginnings of names that are left behind: the reader's own notes and other formats' containers.
 DENIED_PREFIXES = (
     "oiio:", "openexr:", "tiff:", "png:", "jpeg:", "dpx:", "cineon:", "bmp:", "targa:", "gif:",
@@ -39,7 +38,6 @@ _TYPES = {
     "smpte:timecode": "timecode",
     "framespersecond": "rational",
     "smpte:keycode": "keycode",
-    "chromaticities": "float[8]",
 }
 
 

@@ -52,6 +52,7 @@ class MovieClip:
             self.close()
             raise MediaError(f"{name}: no frame of the movie can be decoded")
         self._index = index.starting_at(first.pts)
+        self._unit = Fraction(self._stream.time_base)
         self._keep(first)
         self._describe(first)
 
@@ -60,7 +61,7 @@ class MovieClip:
         self.frames: Sequence[int] = range(1, len(self._index.pts) + 1)
         rate = stream.average_rate or stream.guessed_rate
         self.rate: Fraction | None = Fraction(rate) if rate else None
-        self.time_base = Fraction(stream.time_base)
+        self.time_base = self._varying_time_base()
         self.codec: str = stream.codec_context.name
         turned = round(first.rotation / 90) % 2
         width, height = (first.height, first.width) if turned else (first.width, first.height)
@@ -72,12 +73,27 @@ class MovieClip:
         except MediaError as error:
             raise MediaError(f"{self.name}: {error}") from error
         self.colorspace = movie_pixels.colorspace(first, self.codec)
-        code = stream.metadata.get("timecode") or self._container.metadata.get("timecode")
-        code = code or next(
-            (s.metadata["timecode"] for s in self._container.streams if "timecode" in s.metadata),
-            None,
-        )
-        self.timecode = Timecode.parse(code, self.rate) if code else None
+        notes = self._notes()
+        if not self.colorspace or int(first.color_trc) in (0, movie_pixels.UNSAID):
+            self.colorspace = notes.get("matte/colorspace", self.colorspace)
+        self.timecode = Timecode.parse(notes.get("timecode", ""), self.rate)
+
+    def _notes(self) -> dict[str, str]:
+        """Texts of the container and its streams (time code tracks too), by lower-case name."""
+        notes: dict[str, str] = {}
+        for part in (*reversed(list(self._container.streams)), self._container, self._stream):
+            notes.update({key.lower(): text for key, text in part.metadata.items()})
+        return notes
+
+    def _varying_time_base(self) -> Fraction | None:
+        """The unit of the frames' times when they are not evenly spaced, else None."""
+        base, start = Fraction(self._stream.time_base), self._index.pts[0]
+        if not self.rate:
+            return base
+        step = 1 / (self.rate * base)
+        # One unit either way is rounding: Matroska counts in milliseconds.
+        even = all(abs(pts - start - n * step) <= 1 for n, pts in enumerate(self._index.pts))
+        return None if even else base
 
     def _open(self) -> MovieIndex:
         try:
@@ -184,7 +200,7 @@ class MovieClip:
             pixel_aspect=self.pixel_aspect,
             colorspace=self.colorspace,
             metadata=self._metadata(frame),
-            time=float((decoded.pts - self._index.pts[0]) * self.time_base),
+            time=float((decoded.pts - self._index.pts[0]) * self._unit),
             alpha_associated=False if "A" in channels else None,
         )
 

@@ -24,7 +24,7 @@ from matte_nodes.errors import MediaError
 
 # Matrix numbers of ISO/IEC 23091-2 and what the scaler calls them; 2 is "not said".
 _MATRICES = {1: "ITU709", 4: "FCC", 5: "ITU601", 6: "ITU601", 7: "SMPTE240M", 9: "BT2020"}
-_UNSAID = 2
+UNSAID = 2
 _RGB = 0
 
 # The scaler's fast path is off by up to 3 codes and takes the nearest chroma sample; to planar RGB
@@ -38,7 +38,7 @@ def matrix(frame: Any) -> str:
     said = int(frame.colorspace)
     if said in _MATRICES:
         return _MATRICES[said]
-    if said in (_UNSAID, _RGB):
+    if said in (UNSAID, _RGB):
         return "ITU709" if frame.width >= 1280 or frame.height > 576 else "ITU601"
     raise MediaError(f"its colour matrix (number {said}) is not supported; transcode the movie")
 
@@ -53,14 +53,14 @@ def is_full_range(frame: Any) -> bool:
 def colorspace(frame: Any, codec: str) -> str:
     """What the tags say of the colours; see the table at the top."""
     transfer, primaries = int(frame.color_trc), int(frame.color_primaries)
-    wide = primaries == 9 or (primaries == _UNSAID and int(frame.colorspace) in (9, 10))
+    wide = primaries == 9 or (primaries == UNSAID and int(frame.colorspace) in (9, 10))
     if transfer in (1, 6, 14, 15):
         return "bt2020" if wide or transfer > 6 else "bt601" if transfer == 6 else "bt709"
     if transfer == 8:
         return "lin_rec2020_scene" if wide else "lin_rec709_scene"
     if transfer in (13, 16, 18):
         return {13: "srgb", 16: "pq", 18: "hlg"}[transfer]
-    if transfer not in (0, _UNSAID):
+    if transfer not in (0, UNSAID):
         return ""
     if wide:
         return "bt2020"
@@ -77,9 +77,9 @@ def to_array(frame: Any) -> tuple[NDArray[Any], tuple[str, ...]]:
     """
     form = frame.format
     bits = max(component.bits for component in form.components)
-    alpha = "A" in _names(form)
+    alpha = any(component.is_alpha for component in form.components)
     grey = len(form.components) - alpha == 1
-    if grey:
+    if grey:  # with or without alpha: a grey picture is a hint, and hints have no alpha
         target = "gray" if bits <= 8 else "gray16le"
     else:
         target = ("gbrap" if alpha else "gbrp") + ("" if bits <= 8 else "16le")
@@ -96,9 +96,8 @@ def to_array(frame: Any) -> tuple[NDArray[Any], tuple[str, ...]]:
     planes = [np.frombuffer(p, dtype).reshape(p.height, -1)[:, : p.width] for p in converted.planes]
     if bits > 8:
         planes = [_widen(plane, bits, full or i == 3) for i, plane in enumerate(planes)]
-    if grey:
-        planes, channels = planes[:1], ("Y",)
-    else:
+    channels: tuple[str, ...] = ("Y",)
+    if not grey:
         planes = [planes[i] for i in (2, 0, 1, 3)[: len(planes)]]  # stored as G, B, R, A
         channels = ("R", "G", "B", "A")[: len(planes)]
     planes = [np.rot90(plane, round(frame.rotation / 90)) for plane in planes]
@@ -108,13 +107,12 @@ def to_array(frame: Any) -> tuple[NDArray[Any], tuple[str, ...]]:
     return pixels, channels
 
 
-def _names(form: Any) -> str:
-    return "A" if any(component.is_alpha for component in form.components) else ""
-
-
 def _widen(plane: NDArray[Any], bits: int, full: bool) -> NDArray[Any]:
     """16-bit codes from the scaler's: it shifts codes up, so that white is 65280 or 65472."""
-    if full:
-        return plane if bits == 16 else plane + (plane >> bits)
-    plane = np.minimum(plane, 65280)
-    return plane + ((plane + 128) >> 8)
+    wide: NDArray[Any] = plane
+    if not full:
+        wide = np.minimum(plane, 65280)
+        wide += (wide + 128) >> 8
+    elif bits < 16:
+        wide = plane + (plane >> bits)
+    return wide

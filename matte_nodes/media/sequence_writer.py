@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import OpenImageIO as oiio
+import OpenImageIO as oiio  # noqa: N813
 from numpy.typing import NDArray
 
 from matte_nodes.errors import OutputError
@@ -113,6 +113,8 @@ class SequenceWriter:
 
     def _save(self, temporary: Path, final: Path, spec: Any, pixels: NDArray[Any]) -> None:
         output = oiio.ImageOutput.create(_FORMATS[self._extension])
+        if output is None:
+            raise OutputError(f"{final}: OpenImageIO here cannot write it ({oiio.geterror()})")
         done = output.open(str(temporary), spec) and output.write_image(pixels)
         done = output.close() and done  # close whatever happened: it gives the file back
         reason = output.geterror().strip().splitlines()

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MovieWriter: straight foreground and alpha in one movie, by PyAV.
+
+`.mov`: ProRes 4444 (Y'CbCr 4:4:4 of 10 bits, limited range, alpha of 10 bits coded without loss).
+`.mkv`: FFV1, lossless, RGB and alpha of 16 bits, full range; Matroska rounds times to a
+millisecond. Values are clipped to 0..1. Sound is left out: it belongs to the plate.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from matte_nodes.errors import OutputError
+from matte_nodes.media.clip import Clip
+from matte_nodes.media.layouts import OutputFrame, over_display
+from matte_nodes.media.movie_tags import Tags, tags_of
+from matte_nodes.media.timecode import Timecode
+from matte_nodes.media.whole import describe, discard, prepare_folder, temporary
+
+_CONTAINERS = {".mov": "mov", ".mkv": "matroska"}
+_LIMITED, _FULL = 1, 2
+_DEFAULT_RATE = Fraction(24)
+
+
+class MovieWriter:
+    """Writes frames in ascending order; see `open_writer`. The movie appears on `close`.
+
+    Rate, variable frame times, time code and pixel aspect are the plate's; the picture is its
+    display window. `exists` is about the whole movie.
+    """
+
+    ordered = True
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        colorspace: str,
+        provenance: Mapping[str, str],
+        rate: Fraction | None,
+        like: Clip | None,
+        overwrite: bool,
+    ) -> None:
+        if not overwrite and path.exists():
+            raise OutputError(f"{path}: is already there; nothing written")
+        self._path = path
+        self._is_prores = path.suffix.lower() == ".mov"
+        self._rate = rate or (like.rate if like else None) or _DEFAULT_RATE
+        times: Fraction | None = getattr(like, "time_base", None)
+        self._keeps_times = times is not None
+        self._time_base = times or 1 / self._rate
+        self._tags = tags_of(colorspace)
+        self._provenance = {
+            **{k if k.startswith("matte/") else f"matte/{k}": v for k, v in provenance.items()},
+            "matte/layout": "movie",
+            "matte/association": "straight",
+            "matte/colorspace": colorspace,
+        }
+        self._lock = threading.Lock()
+        self._temporary: Path | None = None
+        self._container: Any = None
+        self._stream: Any = None
+        self._first: OutputFrame | None = None
+        self._last: tuple[int, int] | None = None
+        prepare_folder(path.parent)
+
+    def exists(self, frame: int) -> bool:
+        """True when the movie is there, whole."""
+        return self._path.is_file()
+
+    def write(self, frame: OutputFrame) -> Path:
+        """Encode one frame; frames must ascend. OutputError removes what was written so far."""
+        with self._lock:
+            try:
+                if self._container is None:
+                    self._open(frame)
+                picture = self._picture(frame)
+                picture.pts = self._time(frame)
+                picture.time_base = self._time_base
+                self._last = (frame.frame, picture.pts)
+                self._container.mux(self._stream.encode(picture))
+            except (av.FFmpegError, OSError) as error:
+                self._discard()
+                raise self._failed(error) from error
+            except OutputError:
+                self._discard()
+                raise
+        return self._path
+
+    def _open(self, first: OutputFrame) -> None:
+        self._first = first
+        self._temporary = temporary(self._path)
+        self._container = container = av.open(
+            str(self._temporary.absolute()),
+            "w",
+            format=_CONTAINERS[self._path.suffix.lower()],
+            options={"movflags": "use_metadata_tags+write_colr"} if self._is_prores else {},
+        )
+        container.metadata.update(self._provenance)
+        if self._is_prores:
+            options = {"profile": "4444", "alpha_bits": "16", "vendor": "apl0"}
+            self._stream = stream = container.add_stream("prores_ks", self._rate, options)
+            stream.pix_fmt = "yuva444p10le"
+        else:
+            options = {"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}
+            self._stream = stream = container.add_stream("ffv1", self._rate, options)
+            stream.pix_fmt = "gbrap16le"
+        display = first.source.display_window
+        stream.width, stream.height = display.width, display.height
+        context = stream.codec_context
+        context.time_base = self._time_base
+        context.sample_aspect_ratio = Fraction(first.source.pixel_aspect).limit_denominator(1000)
+        context.color_primaries = self._tags.primaries
+        context.color_trc = self._tags.transfer
+        context.colorspace = self._tags.matrix if self._is_prores else 0
+        context.color_range = _LIMITED if self._is_prores else _FULL
+        words = first.source.metadata.get("smpte:TimeCode")
+        code = Timecode.unpack(words, self._rate) if isinstance(words, tuple) else None
+        if code is not None:
+            stream.metadata["timecode"] = str(code)
+
+    def _time(self, frame: OutputFrame) -> int:
+        first = self._first
+        assert first is not None
+        start, now = first.source.time, frame.source.time
+        if self._keeps_times and start is not None and now is not None:
+            pts = round(now / self._time_base) - round(start / self._time_base)
+        else:
+            pts = round((frame.frame - first.frame) / self._rate / self._time_base)
+        if self._last is not None and (frame.frame <= self._last[0] or pts <= self._last[1]):
+            raise OutputError(
+                f"{self._path}: frame {frame.frame} came after frame {self._last[0]}; a movie is "
+                "written in order"
+            )
+        return pts
+
+    def _picture(self, frame: OutputFrame) -> Any:
+        colour = over_display(frame, frame.foreground)
+        alpha = over_display(frame, frame.alpha[..., None])[..., 0]
+        height, width = alpha.shape
+        if (width, height) != (self._stream.width, self._stream.height):
+            raise OutputError(
+                f"{self._path}: frame {frame.frame} is {width}x{height}, the movie is "
+                f"{self._stream.width}x{self._stream.height}"
+            )
+        picture = av.VideoFrame(width, height, self._stream.pix_fmt)
+        planes = (
+            ycbcr_codes(colour, alpha, self._tags) if self._is_prores else rgb_codes(colour, alpha)
+        )
+        for plane, codes in zip(picture.planes, planes, strict=True):
+            rows = np.frombuffer(memoryview(plane), np.dtype("<u2")).reshape(plane.height, -1)
+            rows[:, :width] = codes
+        picture.color_range = _LIMITED if self._is_prores else _FULL
+        picture.colorspace = self._tags.matrix if self._is_prores else 0
+        picture.color_primaries = self._tags.primaries
+        picture.color_trc = self._tags.transfer
+        return picture
+
+    def close(self) -> None:
+        """Finish the movie and move it into place. OutputError when that fails; nothing stays."""
+        with self._lock:
+            if self._container is None or self._temporary is None:
+                return
+            try:
+                self._container.mux(self._stream.encode(None))
+                self._container.close()
+                self._temporary.replace(self._path)
+            except (av.FFmpegError, OSError) as error:
+                self._discard()
+                raise self._failed(error) from error
+            self._container = self._temporary = None
+
+    def abort(self) -> None:
+        """Remove the unfinished movie."""
+        with self._lock:
+            self._discard()
+
+    def _discard(self) -> None:
+        container, self._container = self._container, None
+        if container is not None:
+            # It is being thrown away; the first error is the one that is told.
+            with suppress(av.FFmpegError, OSError, ValueError):
+                container.close()
+        if self._temporary is not None:
+            discard(self._temporary)
+            self._temporary = None
+
+    def _failed(self, error: Exception) -> OutputError:
+        reason = describe(error, self._path) if isinstance(error, OSError) else str(error)
+        return OutputError(f"{self._path}: cannot be written ({reason})")
+
+
+def rgb_codes(colour: NDArray[Any], alpha: NDArray[Any]) -> list[NDArray[Any]]:
+    """Full-range 16-bit codes of G, B, R and A, the order in which they are stored."""
+    planes = (colour[..., 1], colour[..., 2], colour[..., 0], alpha)
+    return [_codes(plane, 65535.0) for plane in planes]
+
+
+def ycbcr_codes(colour: NDArray[Any], alpha: NDArray[Any], tags: Tags) -> list[NDArray[Any]]:
+    """Limited-range 10-bit Y', Cb, Cr (ITU-R BT.709 section 4) and full-range 10-bit alpha.
+
+    The scaler inside FFmpeg takes 16-bit white as 65280 and comes out 3 codes too bright.
+    """
+    red, green, blue = (np.clip(colour[..., i], 0, 1) for i in range(3))
+    luma = tags.red * red + (1 - tags.red - tags.blue) * green + tags.blue * blue
+    cb = (blue - luma) * np.float32(0.5 / (1 - tags.blue))
+    cr = (red - luma) * np.float32(0.5 / (1 - tags.red))
+    return [
+        np.rint(luma * np.float32(876) + np.float32(64)).astype(np.uint16),
+        np.rint(cb * np.float32(896) + np.float32(512)).astype(np.uint16),
+        np.rint(cr * np.float32(896) + np.float32(512)).astype(np.uint16),
+        _codes(alpha, 1023.0),
+    ]
+
+
+def _codes(plane: NDArray[Any], white: float) -> NDArray[Any]:
+    codes: NDArray[Any] = np.rint(np.clip(plane, 0, 1) * np.float32(white)).astype(np.uint16)
+    return codes
