@@ -87,7 +87,7 @@ def _hint_clip(source: Any, name: str, keys: str) -> tuple[Clip, list[int], str]
         if not source:
             raise UsageError(f"The {name} has no keys: give {{frame: picture}}.")
         return _keyed_clip(source, name), sorted(source), "hold" if keys == "exact" else keys
-    clip = as_clip(source, name)
+    clip = as_clip(source, name, "skip")
     return clip, list(clip.frames), keys
 
 

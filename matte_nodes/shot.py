@@ -6,12 +6,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import connect as bind
 from . import frame as frames
 from .color import PlateColor
 from .errors import MissingInputError, UsageError
+from .identity import ShotKeys, node_identity
 from .matte import Matte
 from .media.clip import Clip
 from .media.image import Image
@@ -237,12 +239,36 @@ class Shot:
         pixels = bind.rgb(image, self.clip, frame, allow_grey=self._allow_grey)
         return paste(replace(image, pixels=pixels, channels=("R", "G", "B")), self.clip.canvas)
 
-    def _neighbours(self, frame: int) -> tuple[Any, ...]:
+    def seen_frames(self, frame: int) -> list[int]:
+        """The frame itself and its window's neighbours, clamped at the ends of the shot."""
+        last, index = len(self.frames) - 1, self._position[frame]
         offsets = self.node.window_offsets()
+        return [frame, *(self.frames[min(max(index + o, 0), last)] for o in offsets)]
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Everything but the pictures that this shot's results depend on."""
+        return {
+            **node_identity(self.node),
+            "color": bind.color_id(self.color, self.background_color),
+            "canvas": str(self.clip.canvas),
+            "hints": sorted(self.hints),
+            "first": self.frames[0],
+        }
+
+    def stamp(self, frame: int) -> str:
+        """The content key of one frame's matte."""
+        self._check(frame)
+        with self._lock:
+            return self._keys.key(frame)
+
+    @cached_property
+    def _keys(self) -> ShotKeys:
+        return ShotKeys(self, self.identity)
+
+    def _neighbours(self, frame: int) -> tuple[Any, ...]:
         found = []
-        for offset in offsets:
-            index = min(max(self._position[frame] + offset, 0), len(self.frames) - 1)
-            number = self.frames[index]
+        for number in self.seen_frames(frame)[1:]:
             pixels = self._plate_pixels(number, self.clip.read(number))
             frames.check_picture(pixels, f"Frame {number} of {self.clip.name}")
             found.append(self.color.to_network(pixels))

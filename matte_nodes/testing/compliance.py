@@ -26,9 +26,10 @@ class ModelCompliance:
     node_options: ClassVar[dict[str, Any]] = {}
 
     @pytest.fixture(scope="class")
-    def node(self) -> MatteNode:
+    @classmethod
+    def node(cls) -> MatteNode:
         """The model as a node on the CPU, loaded once a class."""
-        return MatteNode(self.card, device="cpu", **self.node_options, **self.knobs)
+        return MatteNode(cls.card, device="cpu", **cls.node_options, **cls.knobs)
 
     def hints(self, made: Scene) -> dict[str, Any]:
         """The hints that the model needs."""

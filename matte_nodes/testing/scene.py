@@ -41,7 +41,7 @@ def scene(height: int, width: int, *, time: float = 0.0, seed: int = 0) -> Scene
     foreground[:] = (0.7, 0.35, 0.2)
     foreground[(y > centre[1])] = (0.2, 0.3, 0.6)
     background = np.stack(
-        [0.1 + 0.2 * x / max(width, 1), 0.4 + 0 * x, 0.15 + 0.2 * y / max(height, 1)], axis=2
+        [0.04 + 0.08 * x / max(width, 1), 0.45 + 0 * x, 0.06 + 0.08 * y / max(height, 1)], axis=2
     ).astype(np.float32)
     background *= (1 + 0.05 * rng.standard_normal((height, width, 1))).astype(np.float32)
     plate = foreground * alpha[..., None] + background * (1 - alpha[..., None])

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte eval`: a model's mattes against true ones."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from . import options as shared
+
+
+def command() -> click.Command:
+    """The verb, with a flag for every knob there is."""
+    verb: click.Command = click.command("eval")(evaluate)
+    return verb
+
+
+@click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False))
+@click.option("--model", required=True, help="A model; `matte models` lists them.")
+@click.option("--colorspace", help="Colour space of the plates. Default: by their kind.")
+@click.option("--json", "as_json", is_flag=True, help="Every item and the mean, as JSON.")
+@shared.node_flags
+@shared.knob_flags
+def evaluate(folder: str, model: str, colorspace: str | None, as_json: bool, **options: Any) -> None:
+    """Matte DIR/plate and compare with DIR/alpha (and foreground/; hints from trimap/, background/).
+
+    Stills are matched by name, sequences lie in subfolders. docs/metrics.md states the units.
+    """
+    from ..evaluate.dataset import find_items
+    from ..evaluate.report import format_table, report
+    from ..evaluate.run import evaluate_items
+    from ..node import MatteNode
+
+    knobs = shared.given_knobs(options)
+    node = MatteNode(model, **options, **knobs)
+    results = {}
+    for name, scores in evaluate_items(node, find_items(folder), colorspace=colorspace):
+        results[name] = scores
+        click.echo(f"{name}: SAD {scores['whole']['sad']:.3f}", err=True)
+    made = report(results)
+    if as_json:
+        click.echo(json.dumps({"model": model, **made}, indent=2))
+        return
+    rows = format_table(made)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+    click.echo("units: " + ", ".join(f"{key} {unit}" for key, unit in made["units"].items()))

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node over a data set on disk: the only place where metrics meet models."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..hints import clean_trimap
+from .dataset import Item, Role, read_colour, read_matte
+from .frames import SequenceScores
+
+if TYPE_CHECKING:
+    from ..node import MatteNode
+
+HINT_ROLES: tuple[Role, ...] = ("trimap", "background")
+
+
+def evaluate_items(
+    node: MatteNode, items: Iterable[Item], *, colorspace: str | None = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (name, scores) of each item; a hint that the node's model declares is given to it.
+
+    A trimap counts for the unknown region even when the model takes none (the node then forces
+    its known parts: every model is judged on the same terms). seconds: wall time of one frame,
+    reading, step and foreground, the model's loading left out. Foregrounds are compared in the
+    plate's own encoding. Raises what reading and matting raise.
+    """
+    _ = node.model
+    for item in items:
+        scores = SequenceScores()
+        spent = 0.0
+        shot = node.connect(
+            _source(item, "plate"),
+            **{role: _source(item, role) for role in HINT_ROLES if item.paths(role)},
+            colorspace=colorspace,
+            encoded=True,
+            missing="skip",
+        )
+        for number, frame in zip(shot.frames, item.frames, strict=True):
+            began = time.perf_counter()
+            matte = shot.at(number)
+            spent += time.perf_counter() - began
+            true_fg = frame.files.get("foreground")
+            trimap = frame.files.get("trimap")
+            scores.add(
+                matte.alpha,
+                read_matte(frame.files["alpha"]),
+                None if trimap is None else clean_trimap(read_matte(trimap)),
+                None if true_fg is None else matte.foreground,
+                None if true_fg is None else read_colour(true_fg),
+            )
+        shot.close()
+        yield item.name, scores.result(spent / len(item.frames))
+
+
+def _source(item: Item, role: Role) -> str | dict[int, Path]:
+    """A still's file, or a sequence's folder; one background may serve a whole sequence."""
+    paths = item.paths(role)
+    if not item.sequence or len(set(paths)) == 1:
+        return str(paths[0])
+    return str(paths[0].parent)

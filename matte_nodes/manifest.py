@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The manifest beside an output: which frames are done, from which inputs, with which settings.
+
+One JSON object a line, appended when a frame is whole on disk; a line cut off by a crash is
+ignored. A frame whose line was lost is recognised by the key inside the file itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import OutputError
+
+KEY = "matte/key"
+SCHEMA = 1
+
+
+def manifest_path(output: str) -> Path:
+    """Where the manifest of an output pattern or movie lies: beside it, hidden."""
+    path = Path(output)
+    stem = path.name
+    for mark in "#%@<>*?:|\"\\":
+        stem = stem.replace(mark, "_")
+    return path.with_name(f".{stem}.matte.jsonl")
+
+
+class Manifest:
+    """What earlier runs left beside an output; `record` adds to it.
+
+    settings: facts that stand at its head for people and tools (model, weights, knobs, spaces).
+    """
+
+    def __init__(self, output: str, settings: Mapping[str, Any]) -> None:
+        self.path = manifest_path(output)
+        self._settings = dict(settings)
+        self._done: dict[int, dict[str, Any]] = {}
+        self._began = False
+        if self.path.is_file():
+            for line in self.path.read_text("utf-8", "replace").splitlines():
+                self._take(line)
+
+    def is_done(self, frame: int, key: str, path: Path) -> bool:
+        """Whether this frame lies whole on disk with this key, untouched since it was written."""
+        entry = self._done.get(frame)
+        if entry is None or entry.get("key") != key or entry.get("file") != path.name:
+            return False
+        try:
+            found = path.stat()
+        except OSError:
+            return False
+        return [found.st_size, found.st_mtime_ns] == [entry.get("size"), entry.get("mtime_ns")]
+
+    def record(self, frame: int, key: str, path: Path) -> None:
+        """Note a frame that is whole on disk; raises OutputError when that cannot be written."""
+        found = path.stat()
+        entry = {
+            "frame": frame, "key": key, "file": path.name,
+            "size": found.st_size, "mtime_ns": found.st_mtime_ns,
+        }  # fmt: skip
+        lines = "" if self._began else "\n" + self._head()
+        self._began = True
+        self._done[frame] = entry
+        text = lines + json.dumps(entry) + "\n"
+        try:
+            # One write in append mode: two runs at once do not tear each other's lines.
+            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                os.write(handle, text.encode())
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be written: {error.strerror or error}.") from error
+
+    def _head(self) -> str:
+        return json.dumps({"schema": SCHEMA, "settings": self._settings}) + "\n"
+
+    def _take(self, line: str) -> None:
+        try:
+            entry = json.loads(line)
+            if "frame" in entry:
+                self._done[int(entry["frame"])] = entry
+        except (ValueError, TypeError):
+            return  # a line that a crash cut off
