@@ -47,7 +47,7 @@ def background_matting(shapes: Shapes, hint: str) -> Recognition | None:
     if part != base:
         options["part_channels"] = part
     wirings = ("published", "paper")
-    if re.search(r"wiring[ =_-]+.?paper|paper[ _-]wir(ing|ed)(?! feeds)|matting[ _-]paper", hint):
+    if re.search(r"wiring[ =_-]paper|matting[ _-]paper", hint):
         wirings = ("paper", "published")
     options["wiring"] = wirings[0]
     return Recognition(

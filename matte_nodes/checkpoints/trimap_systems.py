@@ -32,8 +32,10 @@ def _from_mmediting(name: str) -> str:
 
 
 def _skips(hint: str) -> bool:
-    negated = re.search(r"\b(no|without|plain)[ _-]?(additive)?[ _-]?skip", hint)
-    return "skip" in hint and negated is None
+    """Whether the words speak of skips, and do not say that there are none."""
+    negated = re.search(r"\b(no|non|without)\b[^.,;]{0,20}skip|noskip", hint)
+    denied = re.search(r"skips?\W{0,3}(none|false|no|off)\b", hint)
+    return "skip" in hint and negated is None and denied is None
 
 
 def deep_image_matting(shapes: Shapes, hint: str) -> Recognition | None:
