@@ -187,7 +187,7 @@ def _move_edge(alpha: Float, shrink: float) -> Float:
     soft profiles are shifted and not cut. Works tile by tile and leaves flat tiles alone.
     """
     radius = abs(shrink)
-    margin = math.ceil(radius) + 1
+    margin = math.ceil(radius)
     padded = np.pad(alpha, margin, mode="edge")
     moved = alpha.copy()
     height, width = alpha.shape

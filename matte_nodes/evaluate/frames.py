@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import metrics
+from .connectivity import connectivity_error
+from .gradient import gradient_error
 from .region import unknown_region
 
 if TYPE_CHECKING:
@@ -123,28 +125,20 @@ def _frame(
     unknown: NDArray[np.bool_],
     source: RegionSource,
 ) -> dict[str, Any]:
-    return {
-        "whole": _scores(pred, true, pred_fg, true_fg, None),
-        "unknown": _scores(pred, true, pred_fg, true_fg, unknown),
-        "region_source": source,
-    }
-
-
-def _scores(
-    pred: Float,
-    true: Float,
-    pred_fg: Float | None,
-    true_fg: Float | None,
-    region: NDArray[np.bool_] | None,
-) -> dict[str, float | None]:
-    foreground = None
-    if pred_fg is not None and true_fg is not None:
-        foreground = metrics.fg_mse(pred_fg, true_fg, true, region)
-    return {
-        "sad": metrics.sad(pred, true, region),
-        "mad": metrics.mad(pred, true, region),
-        "mse": metrics.mse(pred, true, region),
-        "grad": metrics.grad(pred, true, region),
-        "conn": metrics.conn(pred, true, region),
-        "fg_mse": foreground,
-    }
+    scores: dict[str, Any] = {}
+    regions = dict(zip(REGIONS, (None, unknown), strict=True))
+    for name, region in regions.items():
+        scores[name] = {
+            "sad": metrics.sad(pred, true, region),
+            "mad": metrics.mad(pred, true, region),
+            "mse": metrics.mse(pred, true, region),
+        }
+    # Grad and Conn look at the whole picture whatever the region: their maps are made once.
+    gradients, pieces = gradient_error(pred, true), connectivity_error(pred, true)
+    for name, region in regions.items():
+        scores[name]["grad"] = metrics.thousands(gradients, region)
+        scores[name]["conn"] = metrics.thousands(pieces, region)
+        scores[name]["fg_mse"] = None
+        if pred_fg is not None and true_fg is not None:
+            scores[name]["fg_mse"] = metrics.fg_mse(pred_fg, true_fg, true, region)
+    return {**scores, "region_source": source}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def sad(pred: Float, true: Float, region: Mask | None = None) -> float:
     """Sum of absolute differences / 1000."""
-    return float(_difference(pred, true, region, np.abs).sum()) / 1000
+    return thousands(_difference(pred, true, region, np.abs))
 
 
 def mad(pred: Float, true: Float, region: Mask | None = None) -> float | None:
@@ -41,13 +41,13 @@ def mse(pred: Float, true: Float, region: Mask | None = None) -> float | None:
 def grad(pred: Float, true: Float, region: Mask | None = None) -> float:
     """Gradient error / 1000 (Rhemann et al., CVPR 2009): see `gradient.gradient_error`."""
     _check(pred, true, region)
-    return float(_of(gradient_error(pred, true), region).sum()) / 1000
+    return thousands(gradient_error(pred, true), region)
 
 
 def conn(pred: Float, true: Float, region: Mask | None = None) -> float:
     """Connectivity error / 1000 (Rhemann et al., CVPR 2009): see `connectivity_error`."""
     _check(pred, true, region)
-    return float(_of(connectivity_error(pred, true), region).sum()) / 1000
+    return thousands(connectivity_error(pred, true), region)
 
 
 def fg_mse(
@@ -85,6 +85,11 @@ def dtssd(
     error = change - _of(true.astype(np.float64) - true_before, region)
     mean = _mean(np.square(error))
     return None if mean is None else 100 * float(np.sqrt(mean))
+
+
+def thousands(errors: NDArray[np.float64], region: Mask | None = None) -> float:
+    """The sum of an error map over the region, / 1000."""
+    return float(_of(errors, region).sum()) / 1000
 
 
 def _difference(pred: Float, true: Float, region: Mask | None, of: np.ufunc) -> NDArray[np.float64]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..hints import clean_trimap
@@ -32,9 +31,12 @@ def evaluate_items(
     for item in items:
         scores = SequenceScores()
         spent = 0.0
+        hints: dict[str, Any] = {
+            role: _source(item, role) for role in HINT_ROLES if item.paths(role)
+        }
         shot = node.connect(
             _source(item, "plate"),
-            **{role: _source(item, role) for role in HINT_ROLES if item.paths(role)},
+            **hints,
             colorspace=colorspace,
             encoded=True,
             missing="skip",
@@ -56,7 +58,7 @@ def evaluate_items(
         yield item.name, scores.result(spent / len(item.frames))
 
 
-def _source(item: Item, role: Role) -> str | dict[int, Path]:
+def _source(item: Item, role: Role) -> str:
     """A still's file, or a sequence's folder; one background may serve a whole sequence."""
     paths = item.paths(role)
     if not item.sequence or len(set(paths)) == 1:

@@ -10,10 +10,15 @@ import pytest
 
 from matte_nodes.evaluate import (
     SequenceScores,
+    conn,
     evaluate_frame,
     evaluate_sequence,
     format_table,
+    grad,
+    mad,
+    mse,
     report,
+    sad,
 )
 
 KEYS = ["sad", "mad", "mse", "grad", "conn", "fg_mse", "dtssd", "seconds"]
@@ -99,6 +104,22 @@ def test_table_leaves_out_empty_columns_and_dashes_missing_values():
     assert rows[1][-1] == "-"
     assert rows[1][3] == "0.1"
     assert all(len(row) == len(rows[0]) for row in rows)
+
+
+def test_a_perfect_item_counts_in_the_mean():
+    perfect, poor = (evaluate_sequence([(brighter(by), GREY)]) for by in (0, 0.2))
+    mean = report({"perfect": perfect, "poor": poor})["mean"]
+    assert mean["unknown"]["mad"] == pytest.approx(0.1, rel=1e-5)
+
+
+def test_a_frame_scores_as_the_single_metrics_do():
+    random = np.random.default_rng(0)
+    pred, true = (random.random((12, 15), np.float32) for _ in range(2))
+    trimap = random.choice(np.array([0, 0.5, 1], np.float32), (12, 15))
+    scores = evaluate_frame(pred, true, trimap)
+    for name, metric in {"sad": sad, "mad": mad, "mse": mse, "grad": grad, "conn": conn}.items():
+        assert scores["whole"][name] == metric(pred, true)
+        assert scores["unknown"][name] == metric(pred, true, trimap == 0.5)
 
 
 def test_report_of_nothing():

@@ -174,7 +174,7 @@ def test_bound_keeps_inside_the_margin_and_fades_to_nothing():
 def test_bound_without_margin_still_fades():
     alpha = np.ones((4, 30), np.float32)
     segmentation = np.zeros_like(alpha)
-    segmentation[:, :10] = 0.6
+    segmentation[:, :10] = 0.5
     row = bound_by_segmentation(alpha, segmentation, use="bound", margin=0)[0]
     assert row[8:13].tolist() == [1, 1, 0.5, 0, 0]
 
