@@ -38,7 +38,8 @@ class Level:
 
     def at(self, rows: Index, columns: Index) -> Index:
         """The cell numbers at positions of this level."""
-        return self.lookup[rows * self.width + columns].astype(np.intp)
+        found: Index = self.lookup[rows * self.width + columns].astype(np.intp)
+        return found
 
     def neighbours(self, cells: slice) -> Index:
         """(4, n) the cells left, right, above and below; a cell is its own at the border."""
@@ -65,36 +66,39 @@ def unknown_masks(alpha: Float) -> list[Mask]:
     return masks
 
 
-def make_level(plate: Float, alpha: Float, mask: Mask, step: int) -> Level:
-    """The level of a mask; step: how many pixels wide a cell is (1, 2, 4, ...)."""
+def make_level(
+    plate: Float, alpha: Float, mask: Mask, step: int, background: Float | None = None
+) -> Level:
+    """The level of a mask; step: how many pixels wide a cell is (1, 2, 4, ...).
+
+    With a background the level's plate is what that does not explain: I - (1 - a) background.
+    """
     height, width = mask.shape
-    around = cv2.dilate(mask, _CROSS)
-    places = np.flatnonzero(around)
+    unknown = mask.view(np.bool_)
+    black = unknown.copy()
+    black[0::2, 0::2] = black[1::2, 1::2] = False
+    ring = cv2.dilate(mask, _CROSS).view(np.bool_) ^ unknown
+    parts = [np.flatnonzero(part) for part in (unknown ^ black, black, ring)]
+    places = np.concatenate(parts)
     rows = places // width
     columns = places - rows * width
-    kind = mask.reshape(-1)[places]  # 0 ring, 1 unknown
-    black = ((rows ^ columns) & 1).astype(bool)
-    order = np.concatenate(
-        [
-            np.flatnonzero((kind == 1) & ~black),
-            np.flatnonzero((kind == 1) & black),
-            np.flatnonzero(kind == 0),
-        ]
-    )
-    red, unknown = int(((kind == 1) & ~black).sum()), int((kind == 1).sum())
-    places, rows, columns = places[order], rows[order], columns[order]
     lookup = np.empty(height * width, np.int32)
     lookup[places] = np.arange(len(places), dtype=np.int32)
     pixels = rows * (step * plate.shape[1]) + columns * step
     colors = np.take(plate.reshape(-1, 3), pixels, axis=0)
+    alphas = np.take(alpha.reshape(-1), pixels)
+    if background is not None:
+        behind = np.take(background.reshape(-1, 3), pixels, axis=0)
+        behind *= (1 - alphas)[:, None]
+        colors -= behind
     return Level(
         height=height,
         width=width,
         rows=rows,
         columns=columns,
-        red=red,
-        unknown=unknown,
+        red=len(parts[0]),
+        unknown=len(parts[0]) + len(parts[1]),
         lookup=lookup,
         plate=np.ascontiguousarray(colors.T),
-        alpha=np.take(alpha.reshape(-1), pixels),
+        alpha=alphas,
     )

@@ -34,7 +34,7 @@ SMOOTHNESS = np.float32(1e-3)  # e
 GRADIENT_WEIGHT = np.float32(0.1)  # w
 LEAST_TRUST = np.float32(1e-3)  # of a neighbour that is no foreground (or no background) at all
 SMALL = 32  # up to this size a level is cheap, and gets the passes that colours need to travel
-PASSES_SMALL, PASSES = 10, 2
+PASSES_SMALL, PASSES = 10, 3
 _BLOCK = 16384  # cells a thread works on at once: 6 planes of them stay in the cache
 
 
@@ -123,7 +123,7 @@ def start_state(level: Level) -> Float:
     weights = np.stack([level.alpha**2, (1 - level.alpha) ** 2])
     sums = weights @ level.plate.T
     means = sums / np.maximum(weights.sum(axis=1, keepdims=True), np.float32(1e-6))
-    return means.reshape(6, 1).astype(np.float32)
+    return np.asarray(means.reshape(6, 1), np.float32)
 
 
 def refine(

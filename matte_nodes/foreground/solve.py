@@ -7,10 +7,12 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from matte_nodes.foreground.levels import Level, make_level, unknown_masks
+from matte_nodes.foreground import evidence
+from matte_nodes.foreground.levels import Level, Mask, make_level, unknown_masks
 from matte_nodes.foreground.multilevel import Stiffness, refine, start_state
 
 Float = NDArray[np.float32]
@@ -33,33 +35,79 @@ def solve_foreground(
     """The straight foreground (H, W, 3) float32 of a plate in working space.
 
     plate: (H, W, 3) float32, scene-linear, unbounded, finite; values above 1 and below 0 are as
-    good as any. alpha: (H, W) float32 in 0..1. start: a model's own foreground, same space.
-    background: the clean plate, same space. device: cpu, cuda, cuda:N or mps. threads: 0 for
-    all cores; the result does not depend on it.
+    good as any. alpha: (H, W) float32 in 0..1. start: a model's own foreground, same space; it is
+    believed where it explains the plate. background: the clean plate, same space; the plainer it
+    agrees with the plate where alpha is 0, the more the answer follows from it pixel by pixel.
+    device: cpu, cuda, cuda:N or mps. threads: 0 for all cores; the result does not depend on it.
+
     Exactly the plate, bit for bit, where alpha is 1; exactly 0 where alpha is 0.
+    Raises DeviceError where torch cannot use the device. The method and its measures are in
+    `matte_nodes.foreground.multilevel` (Germer et al. 2020).
     """
     plate = np.ascontiguousarray(plate, np.float32)
     alpha = np.ascontiguousarray(alpha, np.float32)
     masks = unknown_masks(alpha)
-    out = np.where(alpha[..., None] >= 1, plate, np.float32(0))
+    # Copying under a mask takes 2 ms at 1080p, numpy's where 20.
+    out = np.asarray(cv2.copyTo(plate, (alpha >= 1).view(np.uint8)), np.float32)
     if not masks[0].any():
         return out
-    finest = make_level(plate, alpha, masks[0], 1)
-    floor = np.full((6, 1), min(0.0, float(finest.plate.min())), np.float32)
+    stiffness = Stiffness()
+    if background is not None:
+        background = np.ascontiguousarray(background, np.float32)
+        stiffness = evidence.stiffness(plate, alpha, background)
+    finest = make_level(plate, alpha, masks[0], 1, background)
+    unknown = slice(0, finest.unknown)
+    places = finest.rows[unknown] * finest.width + finest.columns[unknown]
+    # No light is darker than the plate's darkest, or black. What a clean plate does not explain
+    # may have any sign.
+    seen = np.take(plate.reshape(-1, 3), places, axis=0)
+    floor = np.full((6, 1), min(0.0, float(seen.min())), np.float32)
+    if background is not None:
+        floor[3:] = -np.inf
+    if device == "cpu":
+        state = _by_cells(plate, alpha, masks, finest, background, floor, stiffness, threads)
+    else:
+        from matte_nodes.foreground.dense import solve_dense
+
+        first = start_state(finest)
+        state = solve_dense(plate, alpha, masks, first, background, floor, stiffness, device)
+        state = state.reshape(6, -1)[:, places]
+    solved = state[:3, unknown]
+    if start is not None:
+        behind = state[3:, unknown]
+        if background is not None:
+            behind = behind + np.take(background.reshape(-1, 3), places, axis=0).T
+        guess = np.take(np.ascontiguousarray(start, np.float32).reshape(-1, 3), places, axis=0).T
+        solved = evidence.weigh(guess, solved, behind, seen.T, finest.alpha[unknown])
+        np.maximum(solved, floor[:3], out=solved)
+    out.reshape(-1, 3)[places] = solved.T
+    return out
+
+
+def _by_cells(
+    plate: Float,
+    alpha: Float,
+    masks: list[Mask],
+    finest: Level,
+    background: Float | None,
+    floor: Float,
+    stiffness: Stiffness,
+    threads: int,
+) -> Float:
+    """(6, N) F and B of the finest level's cells, coarse to fine on the unknown cells only."""
     count = threads or os.cpu_count() or 1
+    state = start_state(finest)
+    coarser: Level | None = None
     with ThreadPoolExecutor(count) if count > 1 else nullcontext() as pool:
-        coarser: Level | None = None
-        state = start_state(finest)
         for power in reversed(range(len(masks))):
-            level = finest if power == 0 else make_level(plate, alpha, masks[power], 1 << power)
+            level = finest
+            if power:
+                level = make_level(plate, alpha, masks[power], 1 << power, background)
             if coarser is None:
                 state = np.repeat(state, len(level.alpha), axis=1)
             else:
                 parents = coarser.at(level.rows >> 1, level.columns >> 1)
                 state = np.take(state, parents, axis=1)
-            refine(level, state, floor=floor, stiffness=Stiffness(), pool=pool)
+            refine(level, state, floor=floor, stiffness=stiffness, pool=pool)
             coarser = level
-    unknown = slice(0, finest.unknown)
-    places = finest.rows[unknown] * finest.width + finest.columns[unknown]
-    out.reshape(-1, 3)[places] = state[:3, unknown].T
-    return out
+    return state
