@@ -55,7 +55,9 @@ def examine() -> Iterator[Finding]:
 
 
 def _python() -> Iterator[Finding]:
-    yield Finding("python", sys.executable, "ok", f"{platform.python_version()} on {platform.platform()}")
+    yield Finding(
+        "python", sys.executable, "ok", f"{platform.python_version()} on {platform.platform()}"
+    )
     yield Finding("python", "matte-nodes", "ok", __version__)
 
 
@@ -159,7 +161,11 @@ def _weights() -> Iterator[Finding]:
 
 def _folders() -> Iterator[Finding]:
     for what, folder in (("weights", paths.weights_folder()), ("cache", paths.cache_folder())):
-        size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) if folder.is_dir() else 0
+        size = (
+            sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+            if folder.is_dir()
+            else 0
+        )
         free = shutil.disk_usage(_existing(folder)).free
         writable = os.access(_existing(folder), os.W_OK)
         yield Finding(
@@ -176,6 +182,10 @@ def _existing(folder: Path) -> Path:
 
 
 def _hosts() -> Iterator[Finding]:
-    for host, commands in (("Nuke", ("nuke", "Nuke")), ("Blender", ("blender",)), ("OBS", ("obs",))):
+    for host, commands in (
+        ("Nuke", ("nuke", "Nuke")),
+        ("Blender", ("blender",)),
+        ("OBS", ("obs",)),
+    ):
         found = next((place for c in commands if (place := shutil.which(c))), None)
         yield Finding("host", host, "ok" if found else "note", found or "not on the PATH")

@@ -138,9 +138,11 @@ def offered(inputs: Inputs, card: ModelCard) -> Inputs:
     )
 
 
-def checked_prediction(prediction: Prediction, card: ModelCard, size: tuple[int, int]) -> Prediction:
+def checked_prediction(
+    prediction: Prediction, card: ModelCard, size: tuple[int, int]
+) -> Prediction:
     """The prediction, if it is what the card declares; ModelError if not."""
-    pairs = [("alpha", prediction.alpha, size)]
+    pairs: list[tuple[str, Float, tuple[int, ...]]] = [("alpha", prediction.alpha, size)]
     if prediction.foreground is not None:
         pairs.append(("foreground", prediction.foreground, (*size, 3)))
     if undeclared := set(prediction.extras) - set(card.extras):
@@ -169,16 +171,18 @@ def finish(
     alpha = _finished_alpha(prediction.alpha, seen.inputs, card, knobs)
     foreground = _foreground(prediction, alpha, seen, color, card, knobs, device)
     if knobs["despill"]:
-        band = (alpha < 1)[..., None]
-        clean = finesse.despill(
-            foreground, screen=str(knobs["despill_screen"]), amount=float(knobs["despill"])  # type: ignore[arg-type]
+        # The one knob that touches solid pixels: a cast that stopped at their edge would be seen.
+        foreground = finesse.despill(
+            foreground,
+            screen=str(knobs["despill_screen"]),  # type: ignore[arg-type]
+            amount=float(knobs["despill"]),
         )
-        foreground = np.where(band, clean, foreground)
     if color.output != color.working:
-        solid = alpha == 1
         foreground = color.to_output(foreground)
         foreground[alpha == 0] = 0
-        foreground[solid] = color.plate_to_output(seen.given.plate)[solid]
+        if not knobs["despill"]:
+            solid = alpha == 1
+            foreground[solid] = color.plate_to_output(seen.given.plate)[solid]
     return Matte(alpha, foreground, color.output, dict(prediction.extras))
 
 

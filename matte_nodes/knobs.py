@@ -91,5 +91,7 @@ def _checked_number(knob: Knob, value: KnobValue) -> KnobValue:
     high = math.inf if knob.high is None else knob.high
     if not low <= number <= high:
         unit = f" {knob.unit}" if knob.unit else ""
-        raise KnobValueError(f"Knob {knob.name!r} lies between {low:g} and {high:g}{unit}, not {value!r}.")
+        raise KnobValueError(
+            f"Knob {knob.name!r} lies between {low:g} and {high:g}{unit}, not {value!r}."
+        )
     return number

@@ -23,7 +23,7 @@ def manifest_path(output: str) -> Path:
     """Where the manifest of an output pattern or movie lies: beside it, hidden."""
     path = Path(output)
     stem = path.name
-    for mark in "#%@<>*?:|\"\\":
+    for mark in '#%@<>*?:|"\\':
         stem = stem.replace(mark, "_")
     return path.with_name(f".{stem}.matte.jsonl")
 
@@ -73,7 +73,9 @@ class Manifest:
             finally:
                 os.close(handle)
         except OSError as error:
-            raise OutputError(f"{self.path} cannot be written: {error.strerror or error}.") from error
+            raise OutputError(
+                f"{self.path} cannot be written: {error.strerror or error}."
+            ) from error
 
     def _head(self) -> str:
         return json.dumps({"schema": SCHEMA, "settings": self._settings}) + "\n"

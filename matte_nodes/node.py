@@ -179,9 +179,7 @@ class MatteNode:
 
     def finish(self, prediction: Prediction, seen: frames.Seen, color: PlateColor) -> Matte:
         """A prediction to a Matte, with this node's knobs."""
-        return frames.finish(
-            prediction, seen, color, self.card, self.knobs, self.device.torch
-        )
+        return frames.finish(prediction, seen, color, self.card, self.knobs, self.device.torch)
 
     def window_offsets(self) -> tuple[int, ...]:
         """The frame offsets of the neighbours that a step sees; empty for most models."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Render: a shot written to files, with its provenance. What `matte run` and the service do."""
+"""Render: a shot written to files, with its provenance; a second run does only what is missing."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any, Protocol
 
 from . import __version__
 from .color import guess_space
+from .identity import digest
+from .manifest import KEY, Manifest
 from .matte import Matte
-from .media.image import Image
+from .media.image import Image, Window
 from .media.writers import OutputFrame, check_not_input, is_movie_output, open_writer
-from .model import KnobValue
 from .node import MatteNode
 
 
@@ -30,7 +31,11 @@ class Reporter(Protocol):
 
 
 class Render:
-    """One request to matte a clip into files: everything is checked before the first frame."""
+    """One request to matte a clip into files: everything is checked before the first frame.
+
+    source, connect: as `MatteNode.connect` takes them. output: a pattern, a still or a movie.
+    node, knobs: as `MatteNode` takes them. again: do frames anew that are already done.
+    """
 
     def __init__(
         self,
@@ -38,23 +43,25 @@ class Render:
         output: str,
         model: str,
         *,
-        knobs: Mapping[str, KnobValue],
+        knobs: Mapping[str, Any],
         node: Mapping[str, Any],
         connect: Mapping[str, Any],
         layout: str = "auto",
         output_colorspace: str | None = None,
+        again: bool = False,
     ) -> None:
-        self.output, self.layout = output, layout
+        self.output, self.layout, self._again = output, layout, again
         self.node = MatteNode(model, **node, **knobs)
-        encoded = is_movie_output(output)
+        self.is_movie = is_movie_output(output)
         self.shot = self.node.connect(
-            source, output_colorspace=output_colorspace, encoded=encoded, **connect
+            source, output_colorspace=output_colorspace, encoded=self.is_movie, **connect
         )
         check_not_input(output, self.shot.clip)
-        if encoded and output_colorspace is None and self.shot.color.plate == self.shot.color.working:
+        color = self.shot.color
+        if self.is_movie and output_colorspace is None and color.plate == color.working:
             # A linear plate has no encoding to go back to: movies are BT.709 unless asked.
             space = guess_space("bt709", is_movie=True, is_float=False, extension=".mov")
-            self.shot.color = self.node.plate_color(self.shot.color.plate, output=space)
+            self.shot.color = self.node.plate_color(color.plate, output=space)
 
     def provenance(self) -> dict[str, str]:
         """What is written into every file: model, weights, knobs, spaces, licence, code."""
@@ -70,36 +77,85 @@ class Render:
             "matte/version": __version__,
         }
 
+    def key(self, frame: int) -> str:
+        """The content key of one frame's file: all that its pixels depend on."""
+        return digest(self.shot.stamp(frame), self.layout, Path(self.output).suffix)
+
     def run(self, first: int | None, last: int | None, report: Reporter) -> None:
-        """Matte the range; frames appear whole, by rename, in order."""
+        """Matte the range; frames appear whole, by rename, in order; done ones are left alone."""
         wanted = self.shot.range(first, last)
-        _ = self.node.model  # a missing weight or device is said before anything is written
-        clip = self.shot.clip
+        manifest = Manifest(self.output, {**self.shot.identity, **self.provenance()})
+        clip, todo = self.shot.clip, wanted
+        try:
+            if not self._again:
+                todo = self._unfinished(wanted, manifest)
+            if todo:
+                _ = self.node.model  # a missing weight or device is said before anything is written
+            report.start(
+                len(todo), done_before=len(wanted) - len(todo), model=self.node.card.name,
+                device=str(self.node.device), input=clip.name, output=self.output,
+                colorspace=self.shot.color.output,
+            )  # fmt: skip
+            if todo:
+                self._render(todo, wanted, manifest, report)
+        finally:
+            self.shot.close()
+        report.done(self.output)
+
+    def _render(
+        self, todo: list[int], wanted: list[int], manifest: Manifest, report: Reporter
+    ) -> None:
+        clip, asked = self.shot.clip, set(todo)
         writer = open_writer(
             self.output, layout=self.layout, colorspace=self.shot.color.output,
             provenance=self.provenance(), rate=clip.rate, like=clip,
         )  # fmt: skip
 
         def sink(frame: int, matte: Matte, image: Image) -> Path:
-            return writer.write(_output(frame, matte, image, self.shot.clip.canvas))
+            key = self.key(frame)
+            path = writer.write(_output(frame, matte, image, clip.canvas, key))
+            if not self.is_movie:
+                manifest.record(frame, key, path)
+            return path
 
-        report.start(
-            len(wanted), model=self.node.card.name, device=str(self.node.device),
-            input=clip.name, output=self.output, colorspace=self.shot.color.output,
-        )  # fmt: skip
         try:
-            for frame, path in self.shot.process(sink, wanted[0], wanted[-1]):
+            frames = self.shot.process(sink, todo[0], todo[-1], only=lambda n: n in asked)
+            for frame, path in frames:
                 report.frame(frame, path)
             writer.close()
         except BaseException:
             writer.abort()
             raise
-        finally:
-            self.shot.close()
-        report.done(self.output)
+        if self.is_movie:
+            manifest.record(wanted[0], self._movie_key(wanted), Path(self.output))
+
+    def _unfinished(self, wanted: list[int], manifest: Manifest) -> list[int]:
+        """Frames that are not whole on disk with the right key; a movie is all or nothing."""
+        if self.is_movie:
+            done = manifest.is_done(wanted[0], self._movie_key(wanted), Path(self.output))
+            return [] if done else wanted
+        return [frame for frame in wanted if not self._is_done(frame, manifest)]
+
+    def _is_done(self, frame: int, manifest: Manifest) -> bool:
+        from .media.metadata import own_attribute
+        from .media.pattern import Pattern
+
+        pattern = Pattern.parse(self.output)
+        path = pattern.path(frame) if pattern else Path(self.output)
+        key = self.key(frame)
+        if manifest.is_done(frame, key, path):
+            return True
+        # A crash between the rename and the manifest's line: the file itself says what it is.
+        if path.is_file() and own_attribute(path, KEY) == key:
+            manifest.record(frame, key, path)
+            return True
+        return False
+
+    def _movie_key(self, wanted: list[int]) -> str:
+        return digest([self.key(frame) for frame in wanted])
 
 
-def _output(frame: int, matte: Matte, image: Image, canvas: Any) -> OutputFrame:
+def _output(frame: int, matte: Matte, image: Image, canvas: Window, key: str) -> OutputFrame:
     """The matte over the frame's own data window."""
     window = image.data_window
     top, left = window.y - canvas.y, window.x - canvas.x
@@ -111,4 +167,7 @@ def _output(frame: int, matte: Matte, image: Image, canvas: Any) -> OutputFrame:
         window=window,
         source=image,
         extras={name: extra[part] for name, extra in matte.extras.items()},
+        provenance={KEY: key},
     )
+
+

@@ -46,15 +46,17 @@ def titled(picture: Float, title: str) -> Float:
     """The picture under a dark strip with a title and the names of the columns."""
     import cv2
 
-    height, width = picture.shape[:2]
+    width = picture.shape[1]
     scale = max(0.35, width / len(COLUMNS) / 600)
-    strip = np.full((max(14, round(28 * scale)), width, 3), 0.12, np.float32)
+    strip = np.full((max(14, round(28 * scale)), width, 3), 30, np.uint8)
     step = width // len(COLUMNS)
     for index, name in enumerate(COLUMNS):
         text = f"{title}: {name}" if index == 0 else name
         place = (index * step + 4, strip.shape[0] - max(4, round(8 * scale)))
-        cv2.putText(strip, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale * 0.8, (0.9,) * 3, 1, cv2.LINE_AA)
-    return np.concatenate([strip, picture])
+        cv2.putText(
+            strip, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale * 0.8, (230,) * 3, 1, cv2.LINE_AA
+        )
+    return np.concatenate([strip.astype(np.float32) / 255, picture])
 
 
 def shrunk(picture: Float, width: int) -> Float:

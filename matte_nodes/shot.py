@@ -50,9 +50,7 @@ def connect(
         )
     bound = {name: bind.BoundHint(name, source, clip, hint_keys) for name, source in given.items()}
     background = bound["background"].clip if "background" in bound else None
-    plate_space, background_space = bind.spaces(
-        clip, colorspace, background, background_colorspace
-    )
+    plate_space, background_space = bind.spaces(clip, colorspace, background, background_colorspace)
     color = node.plate_color(plate_space, output=output_colorspace, encoded_output=encoded)
     background_color = (
         None if background is None else node.plate_color(background_space, output=color.working)
@@ -99,7 +97,9 @@ class Shot:
             prediction, _ = self._step(frame, seen, memory)
             return self.node.finish(prediction, seen, self.color)
 
-    def render(self, first: int | None = None, last: int | None = None) -> Iterator[tuple[int, Matte]]:
+    def render(
+        self, first: int | None = None, last: int | None = None
+    ) -> Iterator[tuple[int, Matte]]:
         """Yield (frame, Matte) over a range, streaming: memory does not grow with the clip."""
         return self.process(lambda frame, matte, image: matte, first, last)
 
@@ -210,9 +210,7 @@ class Shot:
         index = self._position[lead[0] if lead else frame]
         return self._states[self.frames[index - 1]] if index and self.has_memory else {}
 
-    def _step(
-        self, frame: int, seen: frames.Seen, memory: Memory
-    ) -> tuple[Prediction, Memory]:
+    def _step(self, frame: int, seen: frames.Seen, memory: Memory) -> tuple[Prediction, Memory]:
         prediction, following = self.node.step(seen.inputs, memory, seen.inputs.neighbours)
         self.steps += 1
         if self.has_memory:

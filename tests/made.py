@@ -61,7 +61,11 @@ def scenes(count: int, height: int = 72, width: int = 96) -> list[Scene]:
 
 
 def plate_sequence(
-    folder: Path, count: int = 5, first: int = 1001, *, size: tuple[int, int] = (72, 96),
+    folder: Path,
+    count: int = 5,
+    first: int = 1001,
+    *,
+    size: tuple[int, int] = (72, 96),
     gain: float = 1.0,
 ) -> Path:
     """folder/plate.####.exr (half, scene-linear) and folder/trimap.####.png; answers the pattern."""
@@ -75,7 +79,11 @@ def plate_sequence(
 
 
 def write_movie(
-    path: Path, frames: Sequence[NDArray[np.uint8]], *, codec: str = "ffv1", rate: int = 25,
+    path: Path,
+    frames: Sequence[NDArray[np.uint8]],
+    *,
+    codec: str = "ffv1",
+    rate: int = 25,
     pix_fmt: str = "bgr0",
 ) -> None:
     """A small movie; FFV1 in RGB keeps every value."""
@@ -83,7 +91,11 @@ def write_movie(
 
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=Fraction(rate))
-        stream.width, stream.height, stream.pix_fmt = frames[0].shape[1], frames[0].shape[0], pix_fmt
+        stream.width, stream.height, stream.pix_fmt = (
+            frames[0].shape[1],
+            frames[0].shape[0],
+            pix_fmt,
+        )
         for pixels in frames:
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
             for packet in stream.encode(picture.reformat(format=pix_fmt)):

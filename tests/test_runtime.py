@@ -38,7 +38,9 @@ def test_a_node_never_falls_back_silently() -> None:
         MatteNode("green-screen", device="cuda")
 
 
-def test_session_that_fell_back_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_session_that_fell_back_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """onnxruntime lists CUDA, fails to load it and runs on the CPU: that must be seen."""
     import onnxruntime
 

@@ -46,8 +46,14 @@ def put_wheel(folder: Path, content: bytes = CONTENT, member: str = "tiny/net.bi
     name = "tiny_weights-1.0"
     with zipfile.ZipFile(folder / "index" / f"{name}-py3-none-any.whl", "w") as wheel:
         wheel.writestr(member, content)
-        wheel.writestr(f"{name}.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n")
-        wheel.writestr(f"{name}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(
+            f"{name}.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n",
+        )
+        wheel.writestr(
+            f"{name}.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         wheel.writestr(f"{name}.dist-info/RECORD", "")
 
 

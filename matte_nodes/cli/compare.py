@@ -21,15 +21,23 @@ def command() -> click.Command:
 
 @click.argument("source", metavar="INPUT")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="A PNG.")
-@click.option("--model", "names", multiple=True, help="A model; repeat it. Default: all that can run.")
+@click.option(
+    "--model", "names", multiple=True, help="A model; repeat it. Default: all that can run."
+)
 @click.option("--frame", type=int, help="Frame of the clip. Default: its first.")
-@click.option("--width", type=click.IntRange(64), default=2560, show_default=True,
-              help="Width of the sheet in pixels.")
+@click.option(
+    "--width",
+    type=click.IntRange(64),
+    default=2560,
+    show_default=True,
+    help="Width of the sheet in pixels.",
+)
 @shared.input_flags
 @shared.node_flags
 @shared.knob_flags
-def compare(source: str, output: Path, names: tuple[str, ...], frame: int | None, width: int,
-            **options: Any) -> None:
+def compare(
+    source: str, output: Path, names: tuple[str, ...], frame: int | None, width: int, **options: Any
+) -> None:
     """Matte one frame of INPUT by several models; write plate, alpha, over grey, over checker."""
     from .. import sheet
     from ..node import MatteNode

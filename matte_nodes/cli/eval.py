@@ -23,7 +23,9 @@ def command() -> click.Command:
 @click.option("--json", "as_json", is_flag=True, help="Every item and the mean, as JSON.")
 @shared.node_flags
 @shared.knob_flags
-def evaluate(folder: str, model: str, colorspace: str | None, as_json: bool, **options: Any) -> None:
+def evaluate(
+    folder: str, model: str, colorspace: str | None, as_json: bool, **options: Any
+) -> None:
     """Matte DIR/plate and compare with DIR/alpha (and foreground/; hints from trimap/, background/).
 
     Stills are matched by name, sequences lie in subfolders. docs/metrics.md states the units.

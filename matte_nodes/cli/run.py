@@ -4,15 +4,11 @@
 from __future__ import annotations
 
 import signal
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from . import options as shared
-
-if TYPE_CHECKING:
-    from ..shot import Shot
 
 
 def command() -> click.Command:
@@ -22,15 +18,25 @@ def command() -> click.Command:
 
 
 @click.argument("source", metavar="INPUT")
-@click.option("-o", "--output", required=True,
-              help="Pattern (matte.####.exr), movie (.mov, .mkv) or still.")
-@click.option("--model", default="rvm", show_default=True, help="A model; `matte models` lists them.")
-@click.option("--frames", help="A-B or one frame; recurrent models still start at the shot's first.")
-@click.option("--layout", default="auto", show_default=True,
-              help="nuke, blender, alpha or movie; auto by the output's name.")
+@click.option(
+    "-o", "--output", required=True, help="Pattern (matte.####.exr), movie (.mov, .mkv) or still."
+)
+@click.option(
+    "--model", default="rvm", show_default=True, help="A model; `matte models` lists them."
+)
+@click.option(
+    "--frames", help="A-B or one frame; recurrent models still start at the shot's first."
+)
+@click.option(
+    "--layout",
+    default="auto",
+    show_default=True,
+    help="nuke, blender, alpha or movie; auto by the output's name.",
+)
 @click.option("--output-colorspace", help="Colour space of the foreground that is written.")
 @shared.input_flags
 @shared.node_flags
+@click.option("--again", is_flag=True, help="Do frames anew that are already done.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @shared.knob_flags
@@ -51,7 +57,7 @@ def run(source: str, output: str, model: str, **options: Any) -> None:
     with report:
         render = Render(
             source, output, model, knobs=knobs, node=node,
-            layout=options.pop("layout"), output_colorspace=options.pop("output_colorspace"),
+            layout=options.pop("layout"), again=options.pop("again"), output_colorspace=options.pop("output_colorspace"),
             connect=options,
         )  # fmt: skip
         render.run(first, last, report)
@@ -62,7 +68,3 @@ def _interrupt(number: int, frame: object) -> None:
     # A second signal must not break the clean end of the first.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
-
-
-if TYPE_CHECKING:
-    _ = (Shot, sys)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ class OutputFrame:
     alpha: (H, W) float32 over `window`, 0 to 1, already rounded to half. foreground: (H, W, 3)
     float32, straight, in the output space (linear for EXR, encoded for movies). window: the data
     window of the arrays. source: the plate's frame: display window, pixel aspect, metadata and
-    time are carried over. extras: further channels by name, (H, W) or (H, W, 3).
+    time are carried over. extras: further channels by name, (H, W) or (H, W, 3). provenance: texts
+    of this frame alone, beside the writer's own.
     """
 
     frame: int
@@ -31,6 +32,7 @@ class OutputFrame:
     window: Window
     source: Image
     extras: Mapping[str, NDArray[Any]]
+    provenance: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ the output may not share, and our own `matte/...`, which the writer makes anew.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import OpenImageIO as oiio  # noqa: N813
+import OpenImageIO as oiio
 
 # Whole names that are left behind, in lower case.
 DENIED = {
@@ -60,6 +61,23 @@ def put(spec: Any, attributes: Mapping[str, Any]) -> None:
             continue
         if kind:
             spec.attribute(name, oiio.TypeDesc(kind), value)
+
+
+def own_attribute(path: Path, name: str) -> str | None:
+    """One of our own attributes (`matte/...`) of a file that we wrote; None when it has none."""
+    source = oiio.ImageInput.open(str(path))
+    if source is None:
+        oiio.geterror()
+        return None
+    try:
+        spec = source.spec()
+        found = spec.get_string_attribute(name)
+        if not found:  # TIFF has one text for all: a line each
+            lines = spec.get_string_attribute("ImageDescription").splitlines()
+            found = next((line[len(name) + 1 :] for line in lines if line.startswith(f"{name}=")), "")
+        return found or None
+    finally:
+        source.close()
 
 
 def _kind(value: Any) -> str:

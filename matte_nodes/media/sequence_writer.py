@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import OpenImageIO as oiio  # noqa: N813
+import OpenImageIO as oiio
 from numpy.typing import NDArray
 
 from matte_nodes.errors import OutputError
@@ -85,6 +85,7 @@ class SequenceWriter:
 
     def _contents(self, frame: OutputFrame) -> tuple[Any, NDArray[Any]]:
         display = frame.source.display_window
+        facts = {**self._provenance, **frame.provenance}
         if self._extension == ".exr":
             names, halves = layouts.EXR[self._layout](frame)
             spec = _spec(names, "half", frame.window, display)
@@ -94,7 +95,7 @@ class SequenceWriter:
                 put(spec, {"framesPerSecond": (self._rate.numerator, self._rate.denominator)})
             if self._layout != "alpha":
                 spec.attribute("oiio:ColorSpace", self._colorspace)
-            for key, value in self._provenance.items():
+            for key, value in facts.items():
                 spec.attribute(key, value)
             pixels: NDArray[Any] = halves
         else:
@@ -102,11 +103,11 @@ class SequenceWriter:
             shown = Window(0, 0, display.width, display.height)
             spec = _spec(("Y",), "uint16", shown, shown)
             if self._extension == ".png":
-                for key, value in self._provenance.items():
+                for key, value in facts.items():
                     spec.attribute(key, value)
             else:
                 spec.attribute("compression", "zip")
-                lines = "\n".join(f"{k}={v}" for k, v in self._provenance.items())
+                lines = "\n".join(f"{k}={v}" for k, v in facts.items())
                 spec.attribute("ImageDescription", lines)
         spec.attribute("PixelAspectRatio", float(frame.source.pixel_aspect))
         return spec, pixels

@@ -10,7 +10,7 @@ import pytest
 
 from ..errors import BadPlateError, HintSizeError, MatteError, MissingInputError, UnknownKnobError
 from ..matte import Matte
-from ..model import HINTS, Knob, KnobValue, ModelCard, Still, Window
+from ..model import HINTS, Knob, ModelCard, Still, Window
 from ..node import MatteNode
 from .scene import Scene, scene
 
@@ -21,7 +21,7 @@ class ModelCompliance:
     """Subclass it, set `card` (and `knobs` for a small, quick setting), run pytest."""
 
     card: ClassVar[ModelCard]
-    knobs: ClassVar[dict[str, KnobValue]] = {}
+    knobs: ClassVar[dict[str, Any]] = {}
     sizes: ClassVar[tuple[tuple[int, int], ...]] = SIZES
     node_options: ClassVar[dict[str, Any]] = {}
 
@@ -114,7 +114,7 @@ class ModelCompliance:
         from .. import frame as frames
 
         made = scene(40, 56)
-        given = frames.Given(made.plate, *(self.hints(made).get(name) for name in HINTS))
+        given = frames.Given(made.plate, **self.hints(made))
         seen = frames.see(given, node.plate_color("scene_linear"))
         _, memory = node.step(seen.inputs, {}, node.still_neighbours(seen.inputs))
         assert bool(memory) is not isinstance(self.card.memory, Still | Window)
@@ -158,7 +158,7 @@ class ModelCompliance:
         assert issubclass(BadPlateError, MatteError)
 
     def _shot(self, node: MatteNode, made: list[Scene]) -> Any:
-        hints = {
+        hints: dict[str, Any] = {
             name: {index + 1: item.hint(name) for index, item in enumerate(made)}
             for name in self.card.needs
         }
