@@ -74,7 +74,9 @@ def own_attribute(path: Path, name: str) -> str | None:
         found = spec.get_string_attribute(name)
         if not found:  # TIFF has one text for all: a line each
             lines = spec.get_string_attribute("ImageDescription").splitlines()
-            found = next((line[len(name) + 1 :] for line in lines if line.startswith(f"{name}=")), "")
+            found = next(
+                (line[len(name) + 1 :] for line in lines if line.startswith(f"{name}=")), ""
+            )
         return found or None
     finally:
         source.close()

@@ -15,11 +15,17 @@ import av
 from matte_nodes.errors import MediaError, MissingFrameError
 from matte_nodes.media import movie_pixels
 from matte_nodes.media.image import Image, Window
-from matte_nodes.media.movie_index import MovieIndex, build_index
+from matte_nodes.media.movie_index import build_index
 from matte_nodes.media.timecode import Timecode
 
 # Decoded frames that are kept, so that a model that looks a few frames around decodes each once.
 _KEPT = 4
+
+# Frames that may be decoded in vain before a search in the file is quicker.
+_WORTH_A_SEEK = 4
+
+# Where a movie says its pixel aspect when its container has no place that is kept (Matroska).
+PIXEL_ASPECT = "matte/pixel_aspect"
 
 
 class MovieClip:
@@ -28,7 +34,8 @@ class MovieClip:
     Reads in ascending order decode forward without seeking; any other read seeks to the key frame
     before it and decodes from there, so order never changes a pixel. Variable frame rates keep
     their times in `Image.time`. threads: of the decoder. Raises MediaError when the file is not a
-    movie, holds no frames or is not whole.
+    movie, holds no frames or is not whole; damage inside a frame that the decoder conceals, as
+    players do, is not told by it and goes unseen.
     """
 
     is_movie = True
@@ -43,18 +50,21 @@ class MovieClip:
         self._decoding: Iterator[Any] = iter(())
         self._position: int | None = None
         try:
-            index = self._open()
-            first = next(self._frames(), None)
+            self._open()
+            self._index = build_index(self._container, self._stream, name)
+            self._restart(None)
+            try:
+                first = next(self._frames(), None)
+                if first is None:
+                    raise MediaError("no frame of the movie can be decoded")
+                self._index = self._index.starting_at(first.pts)
+                self._keep(first)
+                self._describe(first)
+            except MediaError as error:
+                raise MediaError(f"{name}: {error}") from error
         except MediaError:
             self.close()
             raise
-        if first is None:
-            self.close()
-            raise MediaError(f"{name}: no frame of the movie can be decoded")
-        self._index = index.starting_at(first.pts)
-        self._unit = Fraction(self._stream.time_base)
-        self._keep(first)
-        self._describe(first)
 
     def _describe(self, first: Any) -> None:
         stream = self._stream
@@ -66,14 +76,10 @@ class MovieClip:
         turned = round(first.rotation / 90) % 2
         width, height = (first.height, first.width) if turned else (first.width, first.height)
         self.canvas = self.display_window = Window(0, 0, width, height)
-        aspect = float(stream.sample_aspect_ratio or 1) or 1.0
-        self.pixel_aspect = 1.0 / aspect if turned else aspect
-        try:
-            movie_pixels.matrix(first)
-        except MediaError as error:
-            raise MediaError(f"{self.name}: {error}") from error
-        self.colorspace = movie_pixels.colorspace(first, self.codec)
         notes = self._notes()
+        aspect = float(stream.sample_aspect_ratio or 0) or _positive(notes.get(PIXEL_ASPECT))
+        self.pixel_aspect = 1.0 / aspect if turned else aspect
+        self.colorspace = movie_pixels.colorspace(first, self.codec)
         if not self.colorspace or int(first.color_trc) in (0, movie_pixels.UNSAID):
             self.colorspace = notes.get("matte/colorspace", self.colorspace)
         self.timecode = Timecode.parse(notes.get("timecode", ""), self.rate)
@@ -95,7 +101,7 @@ class MovieClip:
         even = all(abs(pts - start - n * step) <= 1 for n, pts in enumerate(self._index.pts))
         return None if even else base
 
-    def _open(self) -> MovieIndex:
+    def _open(self) -> None:
         try:
             self._container = av.open(str(self._path.absolute()))
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -106,19 +112,21 @@ class MovieClip:
         self._stream = streams[0]
         self._stream.codec_context.thread_count = self._threads
         self._stream.thread_type = "AUTO" if self._threads > 1 else "NONE"
-        index = build_index(self._container, self._stream, self.name)
-        self._seek(None, index)
-        return index
+        self._unit = Fraction(self._stream.time_base)
 
-    def _seek(self, key: int | None, index: MovieIndex) -> None:
-        """Start decoding at a key frame, or at the beginning of the file."""
-        start = index.keys[0] if key is None else key
-        try:
-            self._container.seek(
-                min(start, index.pts[0]) if key is None else start, stream=self._stream
-            )
-        except (av.FFmpegError, OSError) as error:
-            raise MediaError(f"{self.name}: cannot be searched ({error})") from error
+    def _restart(self, key: int | None) -> None:
+        """Start decoding at a key frame, or (None) at the beginning of the file.
+
+        The file is opened anew for that: transport streams cannot be searched to their beginning.
+        """
+        if key is None or self._container is None:
+            self.close()
+            self._open()
+        if key is not None:
+            try:
+                self._container.seek(key, stream=self._stream)
+            except (av.FFmpegError, OSError) as error:
+                raise MediaError(f"it cannot be searched ({error})") from error
         self._decoding = self._container.decode(self._stream)
         self._position = None
 
@@ -131,7 +139,8 @@ class MovieClip:
                 self._position = frame.pts
                 yield frame
         except (av.FFmpegError, OSError) as error:
-            raise MediaError(f"{self.name}: the movie is damaged ({error})") from error
+            self._position = None
+            raise MediaError(f"the movie is damaged ({error})") from error
 
     def _keep(self, frame: Any) -> None:
         self._kept[frame.pts] = frame
@@ -144,12 +153,9 @@ class MovieClip:
         with self._lock:
             if pts in self._kept:
                 return self._kept[pts]
-            if self._container is None:
-                self._open()
             key = self._index.key_before(pts)
-            here = self._position
-            if here is None or here >= pts or (key is not None and here < key):
-                self._seek(key, self._index)
+            if not self._is_near(pts, key):
+                self._restart(key)
             back = 1
             while True:
                 found = self._forward_to(pts)
@@ -157,12 +163,17 @@ class MovieClip:
                     return found
                 # Some containers land behind the key frame that was asked for: begin further back.
                 if key is None:
-                    raise MediaError(
-                        f"{self.name}: frame {frame} cannot be decoded; the movie is damaged"
-                    )
+                    raise MediaError("it cannot be decoded, the movie is damaged")
                 key = self._index.key_before(pts, back)
                 back *= 2
-                self._seek(key, self._index)
+                self._restart(key)
+
+    def _is_near(self, pts: int, key: int | None) -> bool:
+        """True when decoding on from here is cheaper than going to the key frame."""
+        here = self._position
+        if here is None or here >= pts:
+            return False
+        return key is None or self._index.between(here, key) <= _WORTH_A_SEEK
 
     def _forward_to(self, pts: int) -> Any:
         for decoded in self._frames():
@@ -183,10 +194,13 @@ class MovieClip:
             raise MissingFrameError(
                 f"{self.name}: there is no frame {frame} (the movie has 1 to {len(self.frames)})"
             )
-        decoded = self._decoded(frame)
-        if decoded.is_corrupt:
-            raise MediaError(f"{self.name}: frame {frame} is damaged")
-        pixels, channels = movie_pixels.to_array(decoded)
+        try:
+            decoded = self._decoded(frame)
+            if decoded.is_corrupt:
+                raise MediaError("it is damaged")
+            pixels, channels = movie_pixels.to_array(decoded)
+        except MediaError as error:
+            raise MediaError(f"{self.name}: frame {frame}: {error}") from error
         if pixels.shape[:2] != (self.canvas.height, self.canvas.width):
             raise MediaError(
                 f"{self.name}: frame {frame} is {pixels.shape[1]}x{pixels.shape[0]}, frame 1 is "
@@ -237,3 +251,11 @@ class MovieClip:
 
 def _is_cover(stream: Any) -> bool:
     return "attached_pic" in str(stream.disposition)
+
+
+def _positive(text: str | None) -> float:
+    try:
+        number = float(text or 1)
+    except ValueError:
+        return 1.0
+    return number if 0 < number < float("inf") else 1.0

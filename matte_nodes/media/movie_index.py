@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import bisect
+import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -27,6 +29,10 @@ class MovieIndex:
         at = bisect.bisect_right(self.keys, pts) - 1 - back
         return self.keys[at] if at >= 0 else None
 
+    def between(self, start: int, end: int) -> int:
+        """How many frames are shown from one time up to another; 0 when the end is earlier."""
+        return max(bisect.bisect_left(self.pts, end) - bisect.bisect_left(self.pts, start), 0)
+
     def starting_at(self, first: int) -> MovieIndex:
         """The index without frames shown before a time: they refer to what is not in the file."""
         return MovieIndex(self.pts[bisect.bisect_left(self.pts, first) :], self.keys)
@@ -40,7 +46,7 @@ def build_index(container: Any, stream: Any, name: str) -> MovieIndex:
     """
     shown: set[int] = set()
     keys: set[int] = set()
-    packets = 0
+    packets = end = 0
     try:
         for packet in container.demux(stream):
             if not packet.size:
@@ -56,6 +62,7 @@ def build_index(container: Any, stream: Any, name: str) -> MovieIndex:
                 keys.add(pts)
             if not packet.is_discard:
                 shown.add(pts)
+                end = max(end, pts + (packet.duration or 0))
     except (av.FFmpegError, OSError) as error:
         raise MediaError(
             f"{name}: the movie is damaged or not whole after {packets} frames ({error})"
@@ -66,4 +73,24 @@ def build_index(container: Any, stream: Any, name: str) -> MovieIndex:
         )
     if not shown or not keys:
         raise MediaError(f"{name}: the movie holds no frames")
+    said, found = _said_duration(container, stream), end * stream.time_base
+    if said and said - found > 2 / (stream.average_rate or 1):
+        raise MediaError(
+            f"{name}: the movie is not whole: it ends after {float(found):.2f} of its "
+            f"{float(said):.2f} seconds"
+        )
     return MovieIndex(tuple(sorted(shown)), tuple(sorted(keys)))
+
+
+def _said_duration(container: Any, stream: Any) -> Fraction | None:
+    """The seconds that a Matroska file says its picture lasts; it holds no count of frames."""
+    if "matroska" not in container.format.name:
+        return None
+    text = next((v for k, v in stream.metadata.items() if k.upper() == "DURATION"), "")
+    match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", text)
+    if match:
+        hours, minutes, seconds = match.groups()
+        return Fraction(seconds) + 60 * int(minutes) + 3600 * int(hours)
+    if len(container.streams) == 1 and container.duration:
+        return Fraction(container.duration, 1_000_000)
+    return None

@@ -52,6 +52,7 @@ def is_full_range(frame: Any) -> bool:
 
 def colorspace(frame: Any, codec: str) -> str:
     """What the tags say of the colours; see the table at the top."""
+    said = matrix(frame)
     transfer, primaries = int(frame.color_trc), int(frame.color_primaries)
     wide = primaries == 9 or (primaries == UNSAID and int(frame.colorspace) in (9, 10))
     if transfer in (1, 6, 14, 15):
@@ -66,7 +67,7 @@ def colorspace(frame: Any, codec: str) -> str:
         return "bt2020"
     if frame.format.is_rgb or codec == "mjpeg":
         return "srgb"
-    return "bt601" if matrix(frame) == "ITU601" else "bt709"
+    return "bt601" if said == "ITU601" else "bt709"
 
 
 def to_array(frame: Any) -> tuple[NDArray[Any], tuple[str, ...]]:
@@ -109,10 +110,9 @@ def to_array(frame: Any) -> tuple[NDArray[Any], tuple[str, ...]]:
 
 def _widen(plane: NDArray[Any], bits: int, full: bool) -> NDArray[Any]:
     """16-bit codes from the scaler's: it shifts codes up, so that white is 65280 or 65472."""
-    wide: NDArray[Any] = plane
-    if not full:
-        wide = np.minimum(plane, 65280)
-        wide += (wide + 128) >> 8
-    elif bits < 16:
-        wide = plane + (plane >> bits)
+    if full and bits == 16:
+        return plane
+    kept = bits if full else 8
+    wide: NDArray[Any] = np.minimum(plane, 65536 - (1 << (16 - kept)))
+    wide += (wide + 128) >> 8 if kept == 8 else wide >> kept
     return wide

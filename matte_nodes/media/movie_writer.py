@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from matte_nodes.errors import OutputError
 from matte_nodes.media.clip import Clip
 from matte_nodes.media.layouts import OutputFrame, over_display
+from matte_nodes.media.movie import PIXEL_ASPECT
 from matte_nodes.media.movie_tags import Tags, tags_of
 from matte_nodes.media.timecode import Timecode
 from matte_nodes.media.whole import describe, discard, prepare_folder, temporary
@@ -106,6 +107,8 @@ class MovieWriter:
             options={"movflags": "use_metadata_tags+write_colr"} if self._is_prores else {},
         )
         container.metadata.update(self._provenance)
+        # Matroska loses it otherwise: the muxer does not take it from the encoder.
+        container.metadata[PIXEL_ASPECT] = str(first.source.pixel_aspect)
         if self._is_prores:
             options = {"profile": "4444", "alpha_bits": "16", "vendor": "apl0"}
             self._stream = stream = container.add_stream("prores_ks", self._rate, options)
