@@ -60,8 +60,7 @@ def solve_foreground(
     places = finest.rows[unknown] * finest.width + finest.columns[unknown]
     # No light is darker than the plate's darkest, or black. What a clean plate does not explain
     # may have any sign.
-    seen = np.take(plate.reshape(-1, 3), places, axis=0)
-    floor = np.full((6, 1), min(0.0, float(seen.min())), np.float32)
+    floor = np.full((6, 1), min(0.0, float(plate.min())), np.float32)
     if background is not None:
         floor[3:] = -np.inf
     if device == "cpu":
@@ -78,7 +77,8 @@ def solve_foreground(
         if background is not None:
             behind = behind + np.take(background.reshape(-1, 3), places, axis=0).T
         guess = np.take(np.ascontiguousarray(start, np.float32).reshape(-1, 3), places, axis=0).T
-        solved = evidence.weigh(guess, solved, behind, seen.T, finest.alpha[unknown])
+        seen = np.take(plate.reshape(-1, 3), places, axis=0).T
+        solved = evidence.weigh(guess, solved, behind, seen, finest.alpha[unknown])
         np.maximum(solved, floor[:3], out=solved)
     out.reshape(-1, 3)[places] = solved.T
     return out
@@ -99,15 +99,17 @@ def _by_cells(
     state = start_state(finest)
     coarser: Level | None = None
     with ThreadPoolExecutor(count) if count > 1 else nullcontext() as pool:
-        for power in reversed(range(len(masks))):
-            level = finest
-            if power:
-                level = make_level(plate, alpha, masks[power], 1 << power, background)
+        # Levels are made beside each other, the larger ones first as they take longest.
+        powers = range(1, len(masks))
+        made = (map if pool is None else pool.map)(
+            lambda power: make_level(plate, alpha, masks[power], 1 << power, background), powers
+        )
+        for level in (*reversed(list(made)), finest):
             if coarser is None:
                 state = np.repeat(state, len(level.alpha), axis=1)
             else:
                 parents = coarser.at(level.rows >> 1, level.columns >> 1)
-                state = np.take(state, parents, axis=1)
+                state = np.take(state, parents, axis=1, mode="clip")
             refine(level, state, floor=floor, stiffness=stiffness, pool=pool)
             coarser = level
     return state
