@@ -89,6 +89,8 @@ def convert(path: Path | str, out: Path | str, **options: Any) -> Recognition:
     ready = arrange(file.recognition, file.tensors, network.state_dict())
     out = Path(out)
     recognition = file.recognition
+    with file.path.open("rb") as source:
+        digest = hashlib.file_digest(source, "sha256").hexdigest()
     metadata = {
         "format": "pt",
         f"{_MARK}model": recognition.model,
@@ -96,7 +98,7 @@ def convert(path: Path | str, out: Path | str, **options: Any) -> Recognition:
         f"{_MARK}layout": recognition.layout,
         f"{_MARK}found": recognition.found,
         f"{_MARK}source": file.path.name,
-        f"{_MARK}source_sha256": hashlib.sha256(file.path.read_bytes()).hexdigest(),
+        f"{_MARK}source_sha256": digest,
     }
     partial = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +32,8 @@ def _scalars() -> list[Any]:
 
 
 def _pickled(path: Path, error: Exception) -> WeightsError:
+    named = re.search(r"GLOBAL (\S+)", str(error))
+    wanted = f" (It asks for {named.group(1)}.)" if named else ""
     return WeightsError(
         f"{path.name} holds more than tensors (a pickled module, or code), and opening such a "
         "file would run whatever is in it, so it is refused. If you trust it, open it where its "
@@ -38,25 +42,34 @@ def _pickled(path: Path, error: Exception) -> WeightsError:
         f"    checkpoint = torch.load({path.name!r}, map_location='cpu', weights_only=False)\n"
         "    module = checkpoint['model'] if isinstance(checkpoint, dict) else checkpoint\n"
         "    torch.save(module.state_dict(), 'tensors.pth')\n"
-        f"and import tensors.pth. (What stood in the way: {str(error).splitlines()[0]})"
+        f"and import tensors.pth.{wanted}"
     )
 
 
-def _torch(path: Path) -> dict[str, Tensor]:
+def _is_program(path: Path) -> bool:
+    """Whether it is a TorchScript archive (told by its table of constants)."""
     try:
-        with torch.serialization.safe_globals(_scalars()):
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False
+
+
+def _torch(path: Path) -> dict[str, Tensor]:
+    if _is_program(path):
+        raise WeightsError(
+            f"{path.name} is a TorchScript archive, which is a program and not only weights. "
+            "Import the PyTorch weights (a dictionary of tensors), or use the ONNX file through "
+            "the model `onnx`."
+        )
+    try:
+        with torch.serialization.safe_globals(_scalars()), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about the pickle's protocol
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _pickled(path, error) from error
-    except RuntimeError as error:
-        if "TorchScript" in str(error):
-            raise WeightsError(
-                f"{path.name} is a TorchScript archive, which is a program and not only weights. "
-                "Import the PyTorch weights (a dictionary of tensors) or use the ONNX file."
-            ) from error
-        raise WeightsError(f"{path.name} is damaged or cut short: {error}") from error
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to mean
-        raise WeightsError(f"{path.name} is no readable checkpoint: {error}") from error
+        raise WeightsError(f"{path.name} is damaged, or no checkpoint: {error}") from error
     return _unnest(path, content)
 
 
