@@ -26,6 +26,11 @@ NODE_KNOBS: tuple[Knob, ...] = (
         "exposure", "float", 0.0, low=-16.0, high=16.0, unit="stops",
         help="Exposure of what the network sees; the plate itself is not touched.",
     ),
+    Knob(
+        "tile", "int", 0, low=-1, high=16384, unit="px",
+        help="Side of the tiles that large plates are worked in by models that allow it; "
+        "0 is the model's own choice, -1 never.",
+    ),
     *FINESSE_KNOBS,
     *HINT_KNOBS,
 )  # fmt: skip

@@ -175,7 +175,8 @@ class ModelCard:
     predicts_foreground: the prediction carries a straight foreground. extras: names of further
     outputs. memory: its kind of memory in time. multiple: sizes the network needs are multiples
     of this (padding is the library's). fixed_size: (H, W) the network always works at, or None.
-    tileable: alpha of a tile with enough overlap equals alpha of the whole. weights: files; empty
+    tileable: a tile's alpha, with `tile_overlap` pixels of overlap, is
+    that of the whole within a stated error; plates over `tile_side` are worked in tiles. weights: files; empty
     for a classical model. load: called with a LoadContext, answers a Model.
     """
 
@@ -194,6 +195,7 @@ class ModelCard:
     fixed_size: tuple[int, int] | None = None
     tileable: bool = False
     tile_overlap: int = 0
+    tile_side: int = 0
     subject: Literal["people", "animals", "anything", "screen"] = "anything"
     code_licence: str = "Apache-2.0"
     training_data: str = ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from . import frame as frames
-from . import hints, models, runtime, weights
+from . import fit, hints, models, runtime, weights
 from .color import ColorConfig, NetworkView, PlateColor
 from .hints import HintKeys
 from .knobs import checked
@@ -173,9 +173,28 @@ class MatteNode:
         from dataclasses import replace
 
         asked = replace(frames.offered(inputs, self.card), neighbours=neighbours)
-        prediction, following = self.model.step(asked, memory, self.knobs)
+        side = self.tile_side(asked)
+        if side:
+            prediction = fit.tiled_step(self.model, self.card, asked, self.knobs, side)
+            following: Memory = {}
+        else:
+            prediction, following = fit.fitted_step(
+                self.model, self.card, asked, memory, self.knobs
+            )
         size = inputs.plate.shape[:2]
         return frames.checked_prediction(prediction, self.card, (size[0], size[1])), following
+
+    def tile_side(self, inputs: Inputs) -> int:
+        """Side of the tiles this plate is worked in; 0 when it is worked whole.
+
+        By the plate's size alone, so that the same plate is always cut in the same way.
+        """
+        card, asked = self.card, int(self.knobs["tile"])
+        if not card.tileable or asked < 0:
+            return 0
+        height, width = inputs.plate.shape[:2]
+        side = asked or card.tile_side
+        return side if side and max(height, width) > side else 0
 
     def finish(self, prediction: Prediction, seen: frames.Seen, color: PlateColor) -> Matte:
         """A prediction to a Matte, with this node's knobs."""

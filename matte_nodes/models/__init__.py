@@ -54,7 +54,9 @@ def card(name: str) -> ModelCard:
     except Exception as error:
         raise ModelError(f"Model {name!r} of {point.value} cannot be loaded: {error}") from error
     if not isinstance(found, ModelCard) or found.name != name:
-        raise ModelError(f"{point.value} is not a ModelCard named {name!r}; report it to its author.")
+        raise ModelError(
+            f"{point.value} is not a ModelCard named {name!r}; report it to its author."
+        )
     return found
 
 

@@ -52,6 +52,7 @@ CARD = ModelCard(
         ),
     ),
     tileable=True,
+    tile_side=4096,
     subject="screen",
     papers=("Vlahos: Comprehensive Electronic Compositing System, US patent 4100569, 1978",),
     limits="Needs an evenly lit screen; anything of the screen's colour becomes a hole.",

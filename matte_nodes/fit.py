@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any size for every model: padding to a multiple, a fixed size, tiles with overlap. Once, here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import DeviceError
+from .model import Inputs, KnobValue, Memory, Model, ModelCard, Prediction
+
+if TYPE_CHECKING:
+    from .model import Float
+
+SMALLEST_TILE = 256
+
+
+def fitted_step(
+    model: Model, card: ModelCard, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
+) -> tuple[Prediction, Memory]:
+    """One step at the size that the card declares; the answer has the plate's size.
+
+    fixed_size: pictures are stretched to it by area, the answer back by linear interpolation.
+    multiple: edges are repeated at the bottom and right, and cut off again.
+    """
+    size = _size(inputs)
+    if card.fixed_size and card.fixed_size != size:
+        small = _each(inputs, lambda picture: resized(picture, card.fixed_size or size))
+        prediction, following = model.step(small, memory, knobs)
+        return _each_output(prediction, lambda picture: resized(picture, size)), following
+    pad = [-side % card.multiple for side in size]
+    if not any(pad):
+        return model.step(inputs, memory, knobs)
+
+    def grown(picture: Float) -> Float:
+        edges = [(0, pad[0]), (0, pad[1])] + [(0, 0)] * (picture.ndim - 2)
+        return np.pad(picture, edges, mode="edge")
+
+    prediction, following = model.step(_each(inputs, grown), memory, knobs)
+    return (
+        _each_output(prediction, lambda picture: np.ascontiguousarray(picture[: size[0], : size[1]])),
+        following,
+    )
+
+
+def resized(picture: Float, size: tuple[int, int]) -> Float:
+    """(H, W) or (H, W, C) float32 at another (H, W): by area down, by linear interpolation up."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    if (height, width) == size:
+        return picture
+    down = size[0] * size[1] < height * width
+    result = cv2.resize(
+        picture, (size[1], size[0]), interpolation=cv2.INTER_AREA if down else cv2.INTER_LINEAR
+    )
+    return np.asarray(result, np.float32).reshape((*size, *picture.shape[2:]))
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle of the picture, its bottom and right not included."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """As an index into (H, W, ...)."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+def tiles(size: tuple[int, int], side: int, overlap: int) -> Iterator[Tile]:
+    """Tiles of at most `side` pixels that overlap by `overlap` and cover the picture."""
+    for top, bottom in _spans(size[0], side, overlap):
+        for left, right in _spans(size[1], side, overlap):
+            yield Tile(top, left, bottom, right)
+
+
+def _spans(length: int, side: int, overlap: int) -> list[tuple[int, int]]:
+    if length <= side:
+        return [(0, length)]
+    count = -(-(length - overlap) // (side - overlap))
+    starts = np.linspace(0, length - side, count).round().astype(int)
+    return [(int(start), int(start) + side) for start in starts]
+
+
+def tiled_step(
+    model: Model,
+    card: ModelCard,
+    inputs: Inputs,
+    knobs: Mapping[str, KnobValue],
+    side: int,
+) -> Prediction:
+    """A still's alpha by tiles; smaller ones when memory runs out.
+
+    Where a trimap knows the answer no tile is computed; each tile sees known pixels of both
+    kinds, growing until it does. Raises DeviceError when even small tiles do not fit into memory.
+    """
+    while True:
+        try:
+            return _tiled(model, card, inputs, knobs, side)
+        except Exception as error:
+            if not _out_of_memory(error):
+                raise
+            if side <= SMALLEST_TILE:
+                raise DeviceError(
+                    f"{card.name} runs out of memory even by tiles of {side} pixels. Close other "
+                    "programs, use a machine with more memory, or give a smaller plate."
+                ) from error
+            side = max(SMALLEST_TILE, side // 2)
+
+
+def _tiled(
+    model: Model, card: ModelCard, inputs: Inputs, knobs: Mapping[str, KnobValue], side: int
+) -> Prediction:
+    size, overlap = _size(inputs), min(card.tile_overlap, side // 2)
+    total = np.zeros(size, np.float32)
+    weight = np.zeros(size, np.float32)
+    trimap = inputs.trimap
+    for tile in tiles(size, side, overlap):
+        unknown = trimap is None or ((trimap[tile.window] > 0) & (trimap[tile.window] < 1)).any()
+        if not unknown:
+            continue
+        seen = tile if trimap is None else _with_both_sides(tile, trimap, overlap or side // 4)
+        part = _each(inputs, lambda picture, seen=seen: picture[seen.window])
+        prediction, _ = fitted_step(model, card, part, {}, knobs)
+        inner = prediction.alpha[
+            tile.top - seen.top : tile.bottom - seen.top,
+            tile.left - seen.left : tile.right - seen.left,
+        ]
+        ramp = _ramp(tile, size, overlap)
+        total[tile.window] += inner * ramp
+        weight[tile.window] += ramp
+    alpha = np.divide(total, weight, out=total, where=weight > 0)
+    if trimap is not None:
+        known = (trimap == 0) | (trimap == 1)
+        alpha[known] = trimap[known]
+    return Prediction(alpha)
+
+
+def _with_both_sides(tile: Tile, trimap: Float, step: int) -> Tile:
+    """The tile, grown until it holds known background and foreground (or is the picture)."""
+    height, width = trimap.shape
+    while True:
+        part = trimap[tile.window]
+        if (part == 0).any() and (part == 1).any():
+            return tile
+        grown = Tile(
+            max(0, tile.top - step), max(0, tile.left - step),
+            min(height, tile.bottom + step), min(width, tile.right + step),
+        )  # fmt: skip
+        if grown == tile:
+            return tile
+        tile, step = grown, step * 2
+
+
+def _ramp(tile: Tile, size: tuple[int, int], overlap: int) -> Float:
+    """Weights that fall off over the overlap, except at the picture's own edges."""
+
+    def side(start: int, stop: int, length: int) -> Float:
+        weight = np.ones(stop - start, np.float32)
+        fall = np.linspace(0, 1, overlap + 2, dtype=np.float32)[1:-1]
+        if start > 0 and overlap:
+            weight[:overlap] = fall
+        if stop < length and overlap:
+            weight[-overlap:] = np.minimum(weight[-overlap:], fall[::-1])
+        return weight
+
+    rows = side(tile.top, tile.bottom, size[0])
+    columns = side(tile.left, tile.right, size[1])
+    return rows[:, None] * columns[None]
+
+
+def _size(inputs: Inputs) -> tuple[int, int]:
+    height, width = inputs.plate.shape[:2]
+    return height, width
+
+
+def _each(inputs: Inputs, change: Callable[[Float], Float]) -> Inputs:
+    """The inputs with every picture changed; trimaps stay exactly 0, 0.5 and 1."""
+
+    def plane(name: str) -> Any:
+        picture = getattr(inputs, name)
+        return None if picture is None else change(picture)
+
+    trimap = plane("trimap")
+    if trimap is not None:
+        trimap = np.where(trimap <= 0, 0, np.where(trimap >= 1, 1, 0.5)).astype(np.float32)
+    return replace(
+        inputs,
+        plate=change(inputs.plate),
+        trimap=trimap,
+        background=plane("background"),
+        segmentation=plane("segmentation"),
+        neighbours=tuple(change(picture) for picture in inputs.neighbours),
+    )
+
+
+def _each_output(prediction: Prediction, change: Callable[[Float], Float]) -> Prediction:
+    own = prediction.foreground
+    return Prediction(
+        change(prediction.alpha),
+        None if own is None else change(own),
+        {name: change(extra) for name, extra in prediction.extras.items()},
+    )
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether an exception of any runtime says that memory ran out."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(
+        sign in text for sign in ("out of memory", "failed to allocate", "bad_alloc")
+    )
