@@ -4,30 +4,32 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from matte_nodes.color.config import ColorConfig
-from matte_nodes.color.transform import (
+from matte_nodes.color.fast import (
+    CODE_TYPES,
+    Curve,
     Float,
     Pixels,
     all_codes,
     apply_matrix,
     as_float,
-    display,
-    linear_counterpart,
+    by_slabs,
     look_up,
-    transform,
 )
+from matte_nodes.color.linear import linear_counterpart
+from matte_nodes.color.transform import Transform, display, transform
 from matte_nodes.errors import KnobValueError
 
 # Above this linear value the soft view rolls off: 0.5 encodes to 0.735, so skin and greys are
 # left alone and the range above is shared by all highlights.
-_KNEE = 0.5
-_CODES = np.float32(65535)
+_KNEE = np.float32(0.5)
+_ROOM = np.float32((1 - 0.5) ** 2)
 
 
 @dataclass(frozen=True)
@@ -58,72 +60,76 @@ def roll_off(linear: Float) -> Float:
 
     y = 1 - (1-k)^2 / (x - 2k + 1), which meets the identity at the knee k with slope 1.
     """
-    over = (1 - _KNEE) ** 2 / (np.maximum(linear, _KNEE) - 2 * _KNEE + 1)
-    return np.where(linear > _KNEE, 1 - over, linear).astype(np.float32)
+    over = 1 - _ROOM / (np.maximum(linear, _KNEE) - 2 * _KNEE + 1)
+    return np.where(linear > _KNEE, over, linear).astype(np.float32)
 
 
 def roll_on(rolled: Float) -> Float:
-    """The inverse of roll_off for values below 1."""
-    over = (1 - _KNEE) ** 2 / np.maximum(1 - rolled, 1e-4)
-    return np.where(rolled > _KNEE, over + 2 * _KNEE - 1, rolled).astype(np.float32)
+    """The inverse of roll_off for values below 1; from 0.9999 on it is 2500."""
+    over = _ROOM / np.maximum(1 - rolled, np.float32(1e-4)) + 2 * _KNEE - 1
+    return np.where(rolled > _KNEE, over, rolled).astype(np.float32)
 
 
 class NetworkEncoder:
-    """Working space to what the network sees, and back. Thread-safe."""
+    """Plate and working space to what the network sees, and back. Safe in several threads."""
 
-    def __init__(self, config: ColorConfig, working: str, view: NetworkView) -> None:
-        self.config, self.working, self.view = config, working, view
-        self.gain = np.float32(2.0**view.exposure)
+    def __init__(
+        self, config: ColorConfig, to_working: Transform, working: str, view: NetworkView
+    ) -> None:
+        self._config, self._working, self._view = config, working, view
+        self._to_working = to_working
+        self._gain = np.float32(2.0**view.exposure)
+        self._tables: dict[np.dtype[Any], Float] = {}
+        self._lock = threading.Lock()
         if view.kind == "view":
             return
         srgb = config.resolve("srgb_tx")
         linear = linear_counterpart(config, srgb)
-        self._curve = transform(config, linear, srgb)
-        self._decode = transform(config, srgb, linear)
         self._to_linear = transform(config, working, linear)
         self._from_linear = transform(config, linear, working)
+        self._encode = _bounded(transform(config, linear, srgb), root=True)
+        decoding = transform(config, srgb, linear)
+        self._decode = _bounded(decoding, root=False, soft=view.kind == "soft")
 
-    @cached_property
-    def _encode_table(self) -> Float:
-        """The encoding at 65536 places, evenly in the root of the (rolled off) linear value.
+    def plate(self, pixels: Pixels) -> Float:
+        """Plate pixels (H, W, 3) of any code type -> (H, W, 3) float32 in 0..1, never NaN."""
+        if pixels.dtype in CODE_TYPES and self._one_curve():
+            return look_up(pixels, self._table(pixels.dtype))
+        return self.encode(self._to_working(pixels))
 
-        The root spreads the places as the curve needs them: the largest error is 1.1e-5.
-        """
-        places = (np.arange(65536) / 65535).astype(np.float32) ** 2
-        table = self._curve.exact(np.repeat(places[:, None], 3, axis=1))[:, 0]
-        table = np.clip(table, 0, 1).astype(np.float32)
-        # OCIO's fast maths ends at 1.00002 and the like; black and white are exact.
-        table[0], table[-1] = 0.0, 1.0
-        return table
+    def _one_curve(self) -> bool:
+        """Whether the whole way from the plate's codes is one curve for all channels."""
+        if self._view.kind == "view" or not self._to_linear.identity:
+            return False
+        return self._to_working.identity or self._to_working.one_curve
 
-    @cached_property
-    def _decode_table(self) -> Float:
-        codes = all_codes(np.dtype(np.uint16))
-        table = self._decode.exact(np.repeat(codes[:, None], 3, axis=1))[:, 0].copy()
-        table[0], table[-1] = 0.0, 1.0
-        return roll_on(table) if self.view.kind == "soft" else table
+    def _table(self, dtype: np.dtype[Any]) -> Float:
+        with self._lock:
+            if dtype not in self._tables:
+                codes = all_codes(dtype).reshape(1, -1, 1).repeat(3, axis=2)
+                seen = self.encode(self._to_working.exact(codes))
+                self._tables[dtype] = np.ascontiguousarray(seen[0, :, 0])
+            return self._tables[dtype]
 
-    def encode(self, working: Pixels) -> Float:
-        """(H, W, 3) working space, any code type -> (H, W, 3) float32 in 0..1, never NaN."""
-        import cv2
-
-        pixels = as_float(working)
-        if self.view.kind == "view":
-            seen = display(self.config, self.working, pixels * self.gain)
+    def encode(self, working: Float) -> Float:
+        """(H, W, 3) float32 working space -> (H, W, 3) float32 in 0..1, never NaN."""
+        if self._view.kind == "view":
+            seen = display(self._config, self._working, working * self._gain)
             return np.clip(np.nan_to_num(seen, nan=0.0, posinf=1.0, neginf=0.0), 0, 1)
+        if self._to_linear.matrix is None:
+            # A config whose linear spaces differ by more than primaries.
+            working = self._to_linear(working)
+        return by_slabs(self._encode_slab, working)
+
+    def _encode_slab(self, pixels: Float) -> Float:
         matrix = self._to_linear.matrix
-        if matrix is None:
-            pixels = self._to_linear(pixels) * self.gain
-        elif not self._to_linear.identity or self.gain != 1:
-            pixels = apply_matrix(pixels, matrix * self.gain)
-        else:
-            pixels = np.ascontiguousarray(pixels)
-        if self.view.kind == "soft":
+        if matrix is not None and not self._to_linear.identity:
+            pixels = apply_matrix(pixels, matrix * self._gain)
+        elif self._gain != 1:
+            pixels = pixels * self._gain
+        if self._view.kind == "soft":
             pixels = roll_off(pixels)
-        # fmax takes the number where the other is NaN: what is not a number is black.
-        bounded = np.fmin(np.fmax(pixels, np.float32(0)), np.float32(1))
-        codes = cv2.multiply(cv2.sqrt(bounded), float(_CODES), dtype=cv2.CV_16U)
-        return look_up(codes.reshape(pixels.shape), self._encode_table)
+        return self._encode.nearest(pixels)
 
     def decode(self, encoded: Float) -> Float:
         """(H, W, 3) float32 as the network gives it -> working space, as far as it was not clipped.
@@ -131,17 +137,27 @@ class NetworkEncoder:
         "soft" and exposure are undone; "view" goes through the inverse of the config's view,
         which brings colours inside the display's gamut back and only those.
         """
-        import cv2
-
-        if self.view.kind == "view":
+        if self._view.kind == "view":
             bounded = np.clip(np.nan_to_num(encoded), 0, 1).astype(np.float32)
-            return display(self.config, self.working, bounded, inverse=True) / self.gain
-        bounded = np.fmin(np.fmax(encoded, np.float32(0)), np.float32(1)).astype(np.float32)
-        codes = cv2.multiply(np.ascontiguousarray(bounded), float(_CODES), dtype=cv2.CV_16U)
-        linear = look_up(codes.reshape(encoded.shape), self._decode_table)
+            return display(self._config, self._working, bounded, inverse=True) / self._gain
+        linear = by_slabs(self._decode_slab, as_float(encoded))
+        if self._from_linear.matrix is None:
+            return self._from_linear(linear)
+        return linear
+
+    def _decode_slab(self, encoded: Float) -> Float:
+        linear = self._decode.nearest(encoded)
         matrix = self._from_linear.matrix
-        if matrix is None:
-            return self._from_linear(linear / self.gain)
-        if self._from_linear.identity and self.gain == 1:
-            return linear
-        return apply_matrix(linear, matrix / self.gain)
+        if matrix is not None and not self._from_linear.identity:
+            return apply_matrix(linear, matrix / self._gain)
+        if self._gain != 1:
+            linear /= self._gain
+        return linear
+
+
+def _bounded(to: Transform, *, root: bool, soft: bool = False) -> Curve:
+    """The sRGB curve, one way or the other, with exact ends: OCIO's own end at 1.00002."""
+    table = to.exact(np.repeat(Curve.places(root)[:, None], 3, axis=1))[:, 0]
+    table = np.clip(table, 0, 1)
+    table[0], table[-1] = 0.0, 1.0
+    return Curve(roll_on(table) if soft else table, root=root)

@@ -6,14 +6,10 @@ from __future__ import annotations
 import numpy as np
 
 from matte_nodes.color.config import ColorConfig
+from matte_nodes.color.fast import Float, Pixels, as_float
+from matte_nodes.color.linear import linear_counterpart
 from matte_nodes.color.network import NetworkEncoder, NetworkView
-from matte_nodes.color.transform import (
-    Float,
-    Pixels,
-    as_float,
-    linear_counterpart,
-    transform,
-)
+from matte_nodes.color.transform import transform
 from matte_nodes.errors import ColorError
 
 
@@ -48,7 +44,7 @@ class PlateColor:
             self.output = self.plate if encoded_output else self.working
         self._to_working = transform(self.config, self.plate, self.working)
         self._to_output = transform(self.config, self.working, self.output)
-        self._encoder = NetworkEncoder(self.config, self.working, self.view)
+        self._encoder = NetworkEncoder(self.config, self._to_working, self.working, self.view)
 
     def _space(self, name: str) -> str:
         space = self.config.resolve(name)
@@ -75,7 +71,7 @@ class PlateColor:
 
     def to_network(self, pixels: Pixels) -> Float:
         """Plate pixels (H, W, 3) -> float32 in 0..1, display-encoded, never NaN."""
-        return self._encoder.encode(self._to_working(pixels))
+        return self._encoder.plate(pixels)
 
     def network_to_working(self, encoded: Float) -> Float:
         """A model's own foreground (H, W, 3), encoded as it saw the plate -> working space.
