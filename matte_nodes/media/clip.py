@@ -87,12 +87,13 @@ def open_clip(
     name = os.fspath(spec)
     path = Path(name)
     try:
+        name.encode()  # readers take names as UTF-8
         if path.is_dir():
             return _open_folder(name, path, missing, layer, threads)
         if path.exists():
             return _open_file(name, path, layer, threads)
     except (OSError, ValueError) as error:  # a name too long, a NUL in it, no permission
-        raise MediaError(f"{name}: cannot be opened ({error})") from error
+        raise MediaError(f"{name!r}: cannot be opened ({error})") from error
     pattern = Pattern.parse(name)
     if pattern is None:
         raise MediaError(f"{name}: there is no such file or folder")

@@ -50,7 +50,14 @@ def is_carried(name: str) -> bool:
 
 def carried(spec: Any) -> dict[str, Any]:
     """The attributes of an ImageSpec that travel, by name."""
-    return {p.name: p.value for p in spec.extra_attribs if is_carried(p.name)}
+    found: dict[str, Any] = {}
+    for attribute in spec.extra_attribs:
+        try:
+            if is_carried(attribute.name):
+                found[attribute.name] = attribute.value
+        except UnicodeDecodeError:  # text in a code page nobody named: not worth a frame
+            continue
+    return found
 
 
 def put(spec: Any, attributes: Mapping[str, Any]) -> None:

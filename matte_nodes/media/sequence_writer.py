@@ -18,6 +18,7 @@ from matte_nodes.media.image import Window
 from matte_nodes.media.layouts import LAYOUTS, OutputFrame
 from matte_nodes.media.metadata import put
 from matte_nodes.media.pattern import Pattern
+from matte_nodes.media.still import reason
 from matte_nodes.media.whole import no_room, prepare_folder, whole_file
 
 _FORMATS = {".exr": "openexr", ".png": "png", ".tif": "tiff", ".tiff": "tiff"}
@@ -115,13 +116,14 @@ class SequenceWriter:
     def _save(self, temporary: Path, final: Path, spec: Any, pixels: NDArray[Any]) -> None:
         output = oiio.ImageOutput.create(_FORMATS[self._extension])
         if output is None:
-            raise OutputError(f"{final}: OpenImageIO here cannot write it ({oiio.geterror()})")
-        done = output.open(str(temporary), spec) and output.write_image(pixels)
-        done = output.close() and done  # close whatever happened: it gives the file back
-        reason = output.geterror().strip().splitlines()
+            raise OutputError(f"{final}: OpenImageIO here cannot write it ({reason(oiio)})")
+        done = output.open(str(temporary), spec)
+        if done:  # closing what did not open crashes OpenImageIO's TIFF writer
+            done = output.write_image(pixels)
+            done = output.close() and done
+        said = reason(output)
         if not done or not _is_whole(temporary, self._extension, spec):
-            said = no_room(final) or (reason[0] if reason else "the file did not come out whole")
-            said = said.replace(str(temporary), final.name)
+            said = no_room(final) or said.replace(str(temporary), final.name)
             raise OutputError(f"{final}: cannot be written ({said})")
 
     def close(self) -> None:
@@ -149,7 +151,7 @@ def _is_whole(path: Path, extension: str, spec: Any) -> bool:
     if extension == ".png":
         with path.open("rb") as file:
             file.seek(-min(12, path.stat().st_size), 2)
-            return file.read()[4:8] == b"IEND"
+            return file.read(12)[4:8] == b"IEND"
     source = oiio.ImageInput.open(str(path))
     if source is None:
         oiio.geterror()

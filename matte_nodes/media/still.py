@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,11 +52,8 @@ class Header:
 
 def read_header(path: Path, layer: str = "") -> Header:
     """The header of one file. Raises MediaError with the reader's reason."""
-    source = _open(path)
-    try:
+    with _opened(path) as source:
         return _header(source, path, layer)[0]
-    finally:
-        source.close()
 
 
 def read_image(path: Path, layer: str = "") -> Image:
@@ -64,16 +63,13 @@ def read_image(path: Path, layer: str = "") -> Image:
     full-range uint16, other types as float32. Raises MediaError when the file is damaged or ends
     early, or holds no picture of this kind.
     """
-    source = _open(path)
-    try:
+    with _opened(path) as source:
         header, spec = _header(source, path, layer)
         low, high = min(header.indices), max(header.indices) + 1
         pixels = source.read_image(header.subimage, 0, low, high, header.dtype)
         if pixels is None or source.has_error:
-            reason = _reason(source.geterror())
-            raise MediaError(f"{path}: the file is damaged or not whole ({reason})")
-    finally:
-        source.close()
+            raise MediaError(f"{path}: the file is damaged or not whole ({reason(source)})")
+        association = _association(spec, source.format_name(), header.channels)
     if header.indices != tuple(range(low, high)):
         pixels = pixels[..., [index - low for index in header.indices]]
     if header.orientation > 1:
@@ -86,22 +82,38 @@ def read_image(path: Path, layer: str = "") -> Image:
         pixel_aspect=header.pixel_aspect,
         colorspace=header.colorspace,
         metadata=carried(spec),
-        alpha_associated=_association(spec, source.format_name(), header.channels),
+        alpha_associated=association,
     )
 
 
-def _open(path: Path) -> Any:
-    # A bare "-x.exr" or "a%b.exr" is a name like any other to OpenImageIO, but it takes "?" and
-    # further text in names as options of some readers only when there is no such file.
-    source = oiio.ImageInput.open(str(path), _AS_STORED)
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        source = oiio.ImageInput.open(str(path), _AS_STORED)
+    except TypeError as error:  # bytes that are no UTF-8 in the name
+        raise MediaError(f"{str(path)!r}: rename the file, its name is not UTF-8") from error
     if source is None:
-        reason = _reason(oiio.geterror())
+        said = reason(oiio)
         if not path.exists():
             raise MediaError(f"{path}: there is no such file")
         if not path.stat().st_size:
             raise MediaError(f"{path}: the file is empty")
-        raise MediaError(f"{path}: cannot be read as a picture ({reason})")
-    return source
+        raise MediaError(f"{path}: cannot be read as a picture ({said})")
+    try:
+        yield source
+    except UnicodeDecodeError as error:  # channel names, which are text by the standard
+        raise MediaError(f"{path}: the file is damaged (its header is not text)") from error
+    finally:
+        source.close()
+
+
+def reason(source: Any) -> str:
+    """The first line of OpenImageIO's error; some readers and writers repeat it for pages."""
+    try:
+        lines = source.geterror().strip().splitlines()
+    except UnicodeDecodeError:
+        lines = []
+    return str(lines[0]) if lines else "no reason given"
 
 
 def _header(source: Any, path: Path, layer: str) -> tuple[Header, Any]:
@@ -217,8 +229,3 @@ def _reorient(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     return np.ascontiguousarray(pixels)
-
-
-def _reason(text: str) -> str:
-    """The first line of what OpenImageIO says; some writers repeat themselves for pages."""
-    return text.strip().splitlines()[0] if text.strip() else "no reason given"

@@ -79,7 +79,14 @@ def open_writer(
     name = os.fspath(spec)
     path = Path(name)
     extension = path.suffix.lower()
-    if path.is_dir() or name.endswith(("/", os.sep)):
+    try:
+        is_folder = path.is_dir() or name.endswith(("/", os.sep))
+        if "\0" in name:
+            raise ValueError("the name holds a NUL")
+        name.encode()  # writers take names as UTF-8
+    except (OSError, ValueError) as error:  # a name too long, or no text
+        raise OutputError(f"{name!r}: cannot be written ({error})") from error
+    if is_folder:
         raise OutputError(f"{name}: is a folder; name the files, as in {path / 'matte.####.exr'}")
     chosen = choose_layout(layout, extension, name)
     if chosen == "movie":
