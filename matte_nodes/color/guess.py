@@ -23,6 +23,9 @@ _TAGS = {
     "srgb": "srgb_tx",
     "linear": "lin_rec709",
 }
+_WIDE = {
+    "bt2020", "bt2020-10", "bt2020-12", "bt2020nc", "pq", "smpte2084", "hlg", "arib-std-b67"
+}  # fmt: skip
 _UNTAGGED = {"", "unknown", "unspecified", "reserved", "unspec", "none"}
 _CHOICE = "Name it with --colorspace (a name of the OCIO config)"
 
@@ -47,10 +50,11 @@ def guess_space(clip_colorspace: str, *, is_movie: bool, is_float: bool, extensi
         return _untagged(is_movie=is_movie, is_float=is_float, extension=extension)
     if not is_movie:
         return _image_tag(tag, extension)
-    if words & {"bt2020", "bt2020-10", "bt2020-12", "bt2020nc", "smpte2084", "arib-std-b67"}:
+    if words & _WIDE:
         raise ColorError(
             f'The movie is tagged "{tag}" (wide gamut or high dynamic range), which has no one '
-            f'scene-linear meaning. {_CHOICE}, for instance "Rec.2100-PQ - Display".'
+            f'scene-linear meaning. {_CHOICE}: "Rec.2100-PQ - Display", "Rec.2100-HLG - Display", '
+            f'"Apple Log" and camera logs are in the built-in studio config.'
         )
     key = transfer.lower() if transfer.lower() not in _UNTAGGED else primaries.lower()
     if key in _TAGS:

@@ -17,6 +17,9 @@ from matte_nodes.foreground.multilevel import Stiffness, refine, start_state
 
 Float = NDArray[np.float32]
 
+_MOST_THREADS = 8  # a 4K band is about 25 blocks of work a colour
+_WORTH_THREADS = 40_000  # unknown pixels; below it, handing work over costs what it saves
+
 
 def premultiply(foreground: Float, alpha: Float) -> Float:
     """Straight (H, W, 3) foreground times (H, W) alpha: (H, W, 3) premultiplied."""
@@ -95,7 +98,9 @@ def _by_cells(
     threads: int,
 ) -> Float:
     """(6, N) F and B of the finest level's cells, coarse to fine on the unknown cells only."""
-    count = threads or os.cpu_count() or 1
+    count = threads or min(_MOST_THREADS, os.cpu_count() or 1)
+    if finest.unknown < _WORTH_THREADS:
+        count = 1
     state = start_state(finest)
     coarser: Level | None = None
     with ThreadPoolExecutor(count) if count > 1 else nullcontext() as pool:
