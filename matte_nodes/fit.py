@@ -197,6 +197,7 @@ def _each(inputs: Inputs, change: Callable[[Float], Float]) -> Inputs:
         plate=change(inputs.plate),
         trimap=trimap,
         background=plane("background"),
+        scene=plane("scene"),
         segmentation=plane("segmentation"),
         neighbours=tuple(change(picture) for picture in inputs.neighbours),
     )

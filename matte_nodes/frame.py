@@ -117,14 +117,20 @@ def see(
         if background_color is not None:  # its output is the plate's working space
             background_working = background_color.to_output(background_working)
     trimap = None if given.trimap is None else hints.clean_trimap(given.trimap)
+    working = color.to_working(given.plate)
     inputs = Inputs(
         plate=color.to_network(given.plate),
         trimap=trimap,
         background=background_seen,
         segmentation=given.segmentation,
         neighbours=neighbours,
+        scene=_exposed(working, color.view.exposure),
     )
-    return Seen(inputs, given, color.to_working(given.plate), background_working)
+    return Seen(inputs, given, working, background_working)
+
+
+def _exposed(working: Float, stops: float) -> Float:
+    return working * np.float32(2.0**stops) if stops else working
 
 
 def offered(inputs: Inputs, card: ModelCard) -> Inputs:
@@ -135,6 +141,7 @@ def offered(inputs: Inputs, card: ModelCard) -> Inputs:
         trimap=inputs.trimap if "trimap" in declared else None,
         background=inputs.background if "background" in declared else None,
         segmentation=inputs.segmentation if "segmentation" in declared else None,
+        scene=inputs.scene if card.wants_scene else None,
     )
 
 

@@ -122,7 +122,8 @@ class Inputs:
 
     plate: (H, W, 3) float32, display-encoded, 0..1. background: the same. trimap: (H, W) float32
     with 0, 0.5 (unknown) and 1. segmentation: (H, W) float32 0..1. neighbours: plates at the
-    declared window offsets, same shape as plate. Hints that were not given are None.
+    declared window offsets, same shape as plate. scene: for cards that say `wants_scene`, the
+    plate in scene-linear light, exposed like the network copy, unbounded, same shape. Hints that were not given are None.
     """
 
     plate: Float
@@ -130,6 +131,7 @@ class Inputs:
     background: Float | None = None
     segmentation: Float | None = None
     neighbours: tuple[Float, ...] = ()
+    scene: Float | None = None
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,8 @@ class ModelCard:
     name: registry id, lower case with dashes. needs/takes: hints that must / may be given.
     predicts_foreground: the prediction carries a straight foreground. extras: names of further
     outputs. memory: its kind of memory in time. multiple: sizes the network needs are multiples
-    of this (padding is the library's). fixed_size: (H, W) the network always works at, or None.
+    of this (padding is the library's). wants_scene: it is also given the plate in scene-linear
+    light, for classical methods that can use values above 1. fixed_size: (H, W) the network always works at, or None.
     tileable: a tile's alpha, with `tile_overlap` pixels of overlap, is
     that of the whole within a stated error; plates over `tile_side` are worked in tiles. weights: files; empty
     for a classical model. load: called with a LoadContext, answers a Model.
@@ -193,6 +196,7 @@ class ModelCard:
     weights: tuple[Weights, ...] = ()
     multiple: int = 1
     fixed_size: tuple[int, int] | None = None
+    wants_scene: bool = False
     tileable: bool = False
     tile_overlap: int = 0
     tile_side: int = 0
