@@ -7,7 +7,7 @@ import difflib
 import hashlib
 import os
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,18 @@ def plain(name: str) -> str:
 _ROW_OF = {plain(name): row for row in _SAME_SPACE for name in row}
 
 
+@lru_cache(maxsize=8)
+def _opened(path: str, cache_id: str) -> Any:
+    """The config as OpenImageIO has it, parsed once as long as its file stays what it is."""
+    import OpenImageIO
+
+    # OpenImageIO answers a config it cannot read with a built-in one and an error text.
+    config = OpenImageIO.ColorConfig(path)
+    if problem := config.geterror():
+        raise ColorError(f"OCIO config {path} cannot be read: {problem}")
+    return config
+
+
 class ColorConfig:
     """An OCIO config: the spaces that exist, under every name that people call them.
 
@@ -84,18 +96,13 @@ class ColorConfig:
 
     def __init__(self, path: str | None = None) -> None:
         self.path = path or os.environ.get("OCIO", "") or DEFAULT
-        import OpenImageIO
-
         if not self.path.startswith("ocio://") and not Path(self.path).is_file():
             where = "--ocio" if path else "$OCIO"
             raise ColorError(
                 f"OCIO config not found: {self.path} (from {where}). Name an existing config, or "
                 f"leave it out to use the built-in one."
             )
-        # OpenImageIO answers a config it cannot read with a built-in one and an error text.
-        self._config: Any = OpenImageIO.ColorConfig(self.path)
-        if problem := self._config.geterror():
-            raise ColorError(f"OCIO config {self.path} cannot be read: {problem}")
+        self._config: Any = _opened(self.path, self.cache_id)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -173,16 +180,25 @@ class ColorConfig:
         return config
 
     @cached_property
-    def argument(self) -> str:
-        """What OpenImageIO's calls take for this config: "" where it is the process's own.
+    def keywords(self) -> dict[str, str]:
+        """What OpenImageIO's calls take for this config: nothing where it is the process's own.
 
-        A config that is named is parsed at every call (28 ms for the default, 80 ms for the
-        studio config); the process's own is parsed once.
+        A config that is named, even as "", is parsed at every call (28 ms for the default, 80 ms
+        for the studio config); the process's own is parsed once.
         """
         import OpenImageIO
 
         own = OpenImageIO.ColorConfig.default_colorconfig().configname()
-        return "" if own == self.path else self.path
+        return {} if own == self.path else {"colorconfig": self.path}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ColorConfig) and (self.path, self.cache_id) == (
+            other.path,
+            other.cache_id,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.path, self.cache_id))
 
     def kin(self, space: str) -> list[str]:
         """The config's linear spaces, those that look like having the space's primaries first.

@@ -24,8 +24,13 @@ def _is_curves_then_matrix(config: ColorConfig, space: str, linear: str) -> bool
 
 
 @lru_cache(maxsize=64)
-def _linear_counterpart(path: str, cache_id: str, space: str) -> str:
-    config = ColorConfig(path)
+def linear_counterpart(config: ColorConfig, space: str) -> str:
+    """The scene-linear space that belongs to a space.
+
+    The space itself where it is linear; else the first linear space of the config that differs
+    from it by one curve a channel, which is to say has the same primaries (sRGB texture ->
+    linear Rec.709, ARRI LogC3 -> linear ARRI Wide Gamut 3); else the scene_linear role.
+    """
     if config.says_linear(space):
         return space
     candidates = config.kin(space)
@@ -38,17 +43,7 @@ def _linear_counterpart(path: str, cache_id: str, space: str) -> str:
                 return name
     if scene is None:
         raise ColorError(
-            f"The OCIO config {path} has no scene_linear role and no linear space with the "
+            f"The OCIO config {config.path} has no scene_linear role and no linear space with the "
             f'primaries of "{space}": name a linear output space or use another config.'
         )
     return scene
-
-
-def linear_counterpart(config: ColorConfig, space: str) -> str:
-    """The scene-linear space that belongs to a space.
-
-    The space itself where it is linear; else the first linear space of the config that differs
-    from it by one curve a channel, which is to say has the same primaries (sRGB texture ->
-    linear Rec.709, ARRI LogC3 -> linear ARRI Wide Gamut 3); else the scene_linear role.
-    """
-    return _linear_counterpart(config.path, config.cache_id, space)

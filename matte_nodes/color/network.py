@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -86,10 +87,22 @@ class NetworkEncoder:
         srgb = config.resolve("srgb_tx")
         linear = linear_counterpart(config, srgb)
         self._to_linear = transform(config, working, linear)
-        self._from_linear = transform(config, linear, working)
-        self._encode = _bounded(transform(config, linear, srgb), root=True)
-        decoding = transform(config, srgb, linear)
-        self._decode = _bounded(decoding, root=False, soft=view.kind == "soft")
+        self._srgb, self._linear = srgb, linear
+
+    # Made when first asked for: two threads at once would make the same twice, which is no harm.
+
+    @cached_property
+    def _encode(self) -> Curve:
+        return _bounded(transform(self._config, self._linear, self._srgb), root=True)
+
+    @cached_property
+    def _decode(self) -> Curve:
+        decoding = transform(self._config, self._srgb, self._linear)
+        return _bounded(decoding, root=False, soft=self._view.kind == "soft")
+
+    @cached_property
+    def _from_linear(self) -> Transform:
+        return transform(self._config, self._linear, self._working)
 
     def plate(self, pixels: Pixels) -> Float:
         """Plate pixels (H, W, 3) of any code type -> (H, W, 3) float32 in 0..1, never NaN."""
@@ -106,8 +119,9 @@ class NetworkEncoder:
     def _table(self, dtype: np.dtype[Any]) -> Float:
         with self._lock:
             if dtype not in self._tables:
-                codes = all_codes(dtype).reshape(1, -1, 1).repeat(3, axis=2)
-                seen = self.encode(self._to_working.exact(codes))
+                to = self._to_working
+                working = all_codes(dtype) if to.identity else to.table(dtype)
+                seen = self.encode(np.repeat(working.reshape(1, -1, 1), 3, axis=2))
                 self._tables[dtype] = np.ascontiguousarray(seen[0, :, 0])
             return self._tables[dtype]
 

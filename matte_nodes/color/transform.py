@@ -50,7 +50,7 @@ def _image_call(call: Callable[[Any, Any], Any], pixels: Float) -> Float:
 def convert(config: ColorConfig, source: str, target: str, pixels: Float) -> Float:
     """(..., 3) float32 from one colour space to another by OCIO itself."""
     return _image_call(
-        lambda algo, image: algo.colorconvert(image, source, target, colorconfig=config.argument),
+        lambda algo, image: algo.colorconvert(image, source, target, **config.keywords),
         pixels,
     )
 
@@ -60,7 +60,7 @@ def display(config: ColorConfig, source: str, pixels: Float, *, inverse: bool = 
     screen, view = config.default_view()
     return _image_call(
         lambda algo, image: algo.ociodisplay(
-            image, screen, view, source, inverse=inverse, colorconfig=config.argument
+            image, screen, view, source, inverse=inverse, **config.keywords
         ),
         pixels,
     )
@@ -157,10 +157,6 @@ def _one_column(table: Float) -> Float:
 
 
 @lru_cache(maxsize=64)
-def _transform(path: str, cache_id: str, source: str, target: str) -> Transform:
-    return Transform(ColorConfig(path), source, target)
-
-
 def transform(config: ColorConfig, source: str, target: str) -> Transform:
     """The transform between two canonical spaces; made once for all plates of the process."""
-    return _transform(config.path, config.cache_id, source, target)
+    return Transform(config, source, target)
