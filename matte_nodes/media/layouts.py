@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matte_nodes.errors import OutputError
+from matte_nodes.media.clip import paste
 from matte_nodes.media.image import Image, Window
 
 
@@ -170,8 +171,6 @@ def alpha_codes(frame: OutputFrame) -> NDArray[np.uint16]:
 
 def over_display(frame: OutputFrame, pixels: NDArray[Any]) -> NDArray[Any]:
     """Pixels (H, W, C) of the data window placed on the display window, black outside."""
-    from matte_nodes.media.clip import paste
-
     display = frame.source.display_window
     return paste(Image(pixels, ("Y",) * pixels.shape[2], frame.window, display), display)
 

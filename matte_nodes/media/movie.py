@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -234,9 +234,9 @@ class MovieClip:
             raise MediaError(f"{self.name}: the movie is gone ({error.strerror})") from error
         return f"{self._path.absolute()}:{stat.st_size}:{stat.st_mtime_ns}:{frame}"
 
-    def files(self) -> Iterable[Path]:
-        """The movie's file."""
-        return (self._path,)
+    def files(self) -> Mapping[int, Path]:
+        """The movie's file, by its first frame."""
+        return {1: self._path}
 
     def close(self) -> None:
         """Close the file and forget decoded frames; the next read opens it anew."""

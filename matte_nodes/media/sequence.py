@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bisect
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -60,9 +60,9 @@ class SequenceClip:
             "render it, or hold or skip missing frames"
         )
 
-    def files(self) -> Iterable[Path]:
-        """Every file that the clip is read from."""
-        return self._files.values()
+    def files(self) -> Mapping[int, Path]:
+        """Every file that the clip is read from, by frame."""
+        return self._files
 
     def _scan(self) -> tuple[Header, Window]:
         with self._lock:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -49,7 +49,7 @@ class Writer(Protocol):
 
 @runtime_checkable
 class _OnDisk(Protocol):
-    def files(self) -> Iterable[Path]: ...
+    def files(self) -> Mapping[int, Path]: ...
 
 
 def is_movie_output(spec: str | os.PathLike[str]) -> bool:
@@ -120,13 +120,14 @@ def check_not_input(spec: str | os.PathLike[str], clip: Clip) -> None:
     if not isinstance(clip, _OnDisk):
         return
     inputs: dict[tuple[int, int], Path] = {}
-    for file in clip.files():
+    files = clip.files()
+    for file in files.values():
         identity = _identity(file)
         if identity is not None:
             inputs[identity] = file
     pattern = None if is_movie_output(spec) else Pattern.parse(spec)
     path = Path(os.fspath(spec))
-    for target in [path] if pattern is None else map(pattern.path, clip.frames):
+    for target in [path] if pattern is None else map(pattern.path, files):
         identity = _identity(target)
         if identity in inputs:
             raise OutputError(

@@ -204,3 +204,34 @@ def test_truncated(tmp_path: Path, name: str) -> None:
     path.write_bytes(whole[: len(whole) * 6 // 10])
     with pytest.raises(MediaError, match=name):
         open_clip(path)
+
+
+def test_frames_hidden_by_an_edit_list_are_not_counted(tmp_path: Path) -> None:
+    """Times below zero become an edit list in MP4: players start at time zero."""
+    path = write_movie(
+        tmp_path / "p.mp4",
+        map(numbered, range(1, 21)),
+        "libx264",
+        options={"g": "8", "bf": "2"},
+        times=range(-5, 15),
+    )
+    clip = open_clip(path)
+    assert [number_of(clip.read(n)) for n in clip.frames] == list(range(6, 21))
+    assert clip.read(1).time == 0
+
+
+def test_a_stream_cut_inside_a_group_starts_where_decoding_can(tmp_path: Path) -> None:
+    options = {"g": "10", "x264-params": "open-gop=1:bframes=3:log-level=-1"}
+    whole = write_movie(tmp_path / "p.ts", map(numbered, range(1, 41)), "libx264", options=options)
+    with av.open(str(whole)) as source, av.open(str(tmp_path / "cut.ts"), "w") as cut:
+        stream = source.streams.video[0]
+        copy = cut.add_stream_from_template(stream)
+        for packet in list(source.demux(stream))[13:]:
+            if packet.dts is not None:
+                packet.stream = copy
+                cut.mux(packet)
+    clip = open_clip(tmp_path / "cut.ts")
+    shown = [number_of(clip.read(n)) for n in clip.frames]
+    assert shown == list(range(shown[0], 41))
+    assert 10 < shown[0] <= 21
+    assert [number_of(clip.read(n)) for n in reversed(clip.frames)] == shown[::-1]

@@ -280,3 +280,13 @@ def test_written_from_many_threads(tmp_path: Path) -> None:
     for frame in frames:
         alpha = clip.read(frame.frame).pixels[..., 3]
         assert np.array_equal(alpha, frame.alpha.astype(np.float16))
+
+
+def test_a_billion_missing_frames_cost_nothing(tmp_path: Path) -> None:
+    pattern = write_sequence(tmp_path / "in", [1, 999_999_999])
+    clip = open_clip(pattern)
+    assert len(clip.frames) == 999_999_999
+    assert clip.canvas.width == 8
+    check_not_input(tmp_path / "out" / "m.####.exr", clip)
+    with pytest.raises(OutputError):
+        check_not_input(pattern, clip)
