@@ -194,8 +194,12 @@ def _describe(
 
 
 def _colorspace(spec: Any) -> str:
-    """What an EXR says of its colours, by how sure we can be that somebody meant it."""
-    for name in ("matte/colorspace", "colorInteropID", "oiio:ColorSpace"):
+    """What an EXR says of its colours, by how sure we can be that somebody meant it.
+
+    Not `oiio:ColorSpace`: OpenImageIO 3.0 makes it up for files that say nothing, later ones copy
+    it from colorInteropID.
+    """
+    for name in ("matte/colorspace", "colorInteropID"):
         said = spec.get_string_attribute(name)
         if said and said != "unknown":
             return str(said)
