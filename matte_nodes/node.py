@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from . import fit, hints, models, runtime
 from . import frame as frames
-from . import fit, hints, models, runtime, weights
+from . import weights as files
 from .color import ColorConfig, NetworkView, PlateColor
 from .hints import HintKeys
 from .knobs import checked
@@ -18,8 +20,6 @@ from .matte import Matte
 from .model import Inputs, KnobValue, LoadContext, Memory, Model, ModelCard, Prediction
 
 if TYPE_CHECKING:
-    import os
-
     from numpy.typing import NDArray
 
     from .media.clip import Clip
@@ -38,8 +38,11 @@ class MatteNode:
 
     model: a registered name (`matte models` lists them) or a ModelCard. device: auto, cpu, cuda,
     cuda:N, mps or tensorrt; what is asked for is what is used. threads: of the network on the CPU,
-    0 chooses. ocio: a config file or ocio:// name, default $OCIO. Every other keyword is a knob of
-    the model or of the node. The model is loaded when it is first needed.
+    0 chooses. ocio: a config file or ocio:// name, default $OCIO. weights: a checkpoint file for a
+    model that takes one, in place of the imported one. untrained: run it with random weights where
+    there are none (for tests). half: half precision, for torch networks. loader: called in place of the
+    card's `load`, so that nodes can share loaded models. Every other keyword is a knob of the model
+    or of the node. The model is loaded when it is first needed.
 
     Raises UnknownModelError, UnknownKnobError, KnobValueError, DeviceError, ColorError.
     """
@@ -51,12 +54,18 @@ class MatteNode:
         device: str = "auto",
         threads: int = 0,
         ocio: str | None = None,
+        weights: str | os.PathLike[str] | None = None,
+        untrained: bool = False,
+        half: bool = False,
+        loader: Callable[[ModelCard, LoadContext], Model] | None = None,
         **knobs: KnobValue,
     ) -> None:
+        self._loader = loader
         self.card = models.card(model) if isinstance(model, str) else model
         self.knobs: Mapping[str, KnobValue] = checked(self.card, knobs)
         self.device = runtime.resolve_device(device)
-        self.threads = threads
+        self.threads, self.half = threads, half
+        self.weights, self.untrained = weights, untrained
         self.config = ColorConfig(ocio)
 
     def __call__(
@@ -157,14 +166,16 @@ class MatteNode:
     @cached_property
     def model(self) -> Model:
         """The loaded model; WeightsError or DeviceError when it cannot be loaded."""
-        return self.card.load(
-            LoadContext(
-                weights=weights.require(self.card),
-                device=self.device,
-                threads=self.threads,
-                knobs=self.knobs,
-            )
+        context = LoadContext(
+            weights=files.require(self.card),
+            checkpoint=files.checkpoint(self.card, self.weights, self.untrained),
+            device=self.device,
+            threads=self.threads,
+            half=self.half,
+            untrained=self.untrained,
+            knobs=self.knobs,
         )
+        return self._loader(self.card, context) if self._loader else self.card.load(context)
 
     def step(
         self, inputs: Inputs, memory: Memory, neighbours: tuple[Float, ...] = ()

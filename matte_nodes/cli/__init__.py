@@ -15,6 +15,7 @@ VERBS = {
     "run": "Matte a clip or a still.",
     "compare": "Several models on one frame, as one contact sheet.",
     "eval": "Metrics of a model over a folder with true alphas.",
+    "serve": "Keep models hot for Nuke, Blender and matte run.",
     "doctor": "What works on this machine, what does not, and what to do.",
     "models": "List models, show cards, pull and verify weights.",
 }

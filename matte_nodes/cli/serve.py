@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte serve`: keep models hot for Nuke, Blender and `matte run`."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+IDLE_SECONDS = 1800.0
+MEMORY_BYTES = 4 << 30
+
+
+def command() -> click.Command:
+    """The verb."""
+    verb: click.Command = click.command("serve")(serve)
+    return verb
+
+
+@click.option("--idle", type=click.FloatRange(0), default=IDLE_SECONDS, show_default=True,
+              help="End after so many seconds without a job or a client; 0 never.")  # fmt: skip
+@click.option("--memory", type=click.IntRange(0), default=MEMORY_BYTES, show_default=True,
+              help="Bytes of loaded models (their weights files) that are kept.")  # fmt: skip
+@click.option("--tcp", is_flag=True, help="127.0.0.1 in place of a Unix socket (as on Windows).")
+@click.option("--status", is_flag=True, help="Print what the running service says of itself.")
+@click.option("--stop", is_flag=True, help="End the running service.")
+def serve(idle: float, memory: int, tcp: bool, status: bool, stop: bool) -> None:
+    """One local process of yours keeps models loaded for Nuke, Blender and `matte run`.
+
+    Exit codes: 0 ended, 1 no service to ask, 75 another service of yours runs already.
+    """
+    if status or stop:
+        _ask(stop=stop)
+        return
+    from ..service.server import serve as be_service
+
+    be_service(idle=idle, memory=memory, tcp=tcp)
+
+
+def _ask(*, stop: bool) -> None:
+    from ..errors import MatteError
+    from ..service.client import Client, ServiceError
+
+    client = Client()
+    try:
+        if stop:
+            if not client.shutdown():
+                raise MatteError("No matte service is running.")
+        else:
+            sys.stdout.write(json.dumps(client.status(), indent=1) + "\n")
+    except ServiceError as error:
+        raise MatteError(str(error)) from error

@@ -1,0 +1,476 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The client of the matte service: one file, the standard library only, Python 3.7 or newer.
+
+It can be copied as it is into any host's own Python (Nuke, Blender, a pipeline). It starts the
+service when there is none, and survives its death: a job that was cut off is submitted again and
+goes on where it stopped. docs/service.md describes the protocol.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
+from typing import Any, Dict  # noqa: UP035 (3.7 has no dict[...] outside annotations)
+
+PROTOCOL = 1
+ENDPOINT = "service.json"
+LOG = "service.log"
+ALREADY_RUNNING = 75  # what `matte serve` ends with when another one holds the lock
+LARGEST_ANSWER = 64 << 20
+LARGEST_LOG = 1 << 20
+ANSWER_SECONDS = 60.0  # the service says that it lives every 15 s
+LAST_EVENTS = ("done", "error", "cancelled")
+Json = Dict[str, Any]  # noqa: UP006 (see above)
+
+
+class ServiceError(Exception):
+    """The service refused or failed. The message is for the artist.
+
+    kind: the library's class of error, "" for one of the client's own. exit_code: what `matte run`
+    would have ended with. frame: the frame it happened at, if one is to blame.
+    """
+
+    def __init__(
+        self, message: str, kind: str = "", exit_code: int = 1, frame: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.kind, self.exit_code, self.frame = kind, exit_code, frame
+
+
+class ServiceGoneError(ServiceError):
+    """There is no service, or it went away in the middle of an answer."""
+
+
+class Client:
+    """Speaks to the user's service on this machine; safe to use from several threads.
+
+    python: absolute path of the interpreter that has matte-nodes; None never starts a service.
+    home: stands for $MATTE_HOME. retries: how often in a row a job may take the service down
+    without having done a frame, before it is given up.
+    """
+
+    def __init__(
+        self, python: str | None = None, home: str | None = None, retries: int = 5
+    ) -> None:
+        if python is not None and not (os.path.isabs(python) and os.path.isfile(python)):
+            raise ServiceError(
+                f"The Python of matte-nodes must be given as an absolute path: {python!r} is not "
+                "the path of a file. Set it in the preferences of the plug-in."
+            )
+        self.python, self.home, self.retries = python, home, retries
+        self._requests: dict[str, Json] = {}
+        self._now: dict[str, str] = {}
+
+    def hello(self) -> Json | None:
+        """What a running service says of itself (pid, version, code), or None without one."""
+        try:
+            with closing(_Link(self.home)) as link:
+                return link.hello
+        except ServiceGoneError:
+            return None
+
+    def ensure(self, seconds: float = 60.0) -> Json:
+        """A running service's greeting; starts one when there is none, or only an outdated one."""
+        hello = self.hello()
+        if hello is not None and not (hello.get("outdated") and self.python):
+            return hello
+        if self.python is None:
+            raise ServiceGoneError("No matte service is running. Start one: matte serve")
+        # Its code was updated: it ends if it has nothing to do.
+        if hello is not None and not self._ask({"op": "retire"})["retired"]:
+            return hello
+        return self._start(seconds, None if hello is None else hello["pid"])
+
+    def models(self) -> Json:
+        """The declarations: {"models": [card, ...], "knobs": [those that every model shares]}."""
+        return self._ask({"op": "models"})
+
+    def submit(self, request: Mapping[str, Any]) -> str:
+        """Hand in a range to matte; answers the job's name at once.
+
+        request: source, output, model; optional frames (first, last), knobs, node (device,
+        threads, ocio), connect (as MatteNode.connect), layout, output_colorspace, again, cwd and
+        umask (default: this process's). The job goes on when this process ends.
+        """
+        filled = complete(request)
+        job = str(self._ask({"op": "submit", "request": filled})["job"])
+        self._requests[job] = filled
+        return job
+
+    def events(self, job: str) -> Iterator[Json]:
+        """Yield what happens to a job, from its beginning: start, frame, ..., and at last done,
+        error (message, kind, exit_code, frame) or cancelled.
+
+        When the service dies, a job that was submitted here is submitted again (event resumed,
+        then start with what is left); frames that lie on disk are not done twice.
+        """
+        deaths = after = 0
+        while True:
+            try:
+                name = self._now.get(job, job)
+                with closing(self._link()) as link:
+                    for event in link.stream({"op": "events", "job": name, "after": after}):
+                        deaths = 0 if event["event"] == "frame" else deaths
+                        after = event["number"] + 1
+                        yield event
+                        if event["event"] in LAST_EVENTS:
+                            self._requests.pop(job, None)
+                            return
+            except ServiceError as error:
+                if job not in self._requests:
+                    raise
+                if isinstance(error, ServiceGoneError):
+                    deaths += 1
+                    if deaths > self.retries:
+                        raise ServiceError(
+                            f"The service died {deaths} times at this job. Its log ends with:\n"
+                            + self.log()
+                        ) from error
+                    self.ensure()
+                    continue
+                if error.kind != "UnknownJobError":
+                    raise
+            answer = self._ask({"op": "submit", "request": self._requests[job]})
+            self._now[job], after = str(answer["job"]), 0
+            yield {"event": "resumed", "job": job, "deaths": deaths}
+
+    def stream(self, request: Mapping[str, Any]) -> Iterator[Json]:
+        """Submit and yield the events; the job is cancelled when the iterator is closed."""
+        with closing(self._link()) as link:
+            message = {"op": "submit", "request": complete(request), "attached": True}
+            job = link.ask(message)["job"]
+            for event in link.stream({"op": "events", "job": job}):
+                yield event
+                if event["event"] in LAST_EVENTS:
+                    return
+
+    def frame(self, request: Mapping[str, Any], frame: int) -> str:
+        """Matte one frame ahead of all ranges; answers the path of the EXR with the result.
+
+        request: as for `submit`; without an output the service keeps the file in its cache.
+        Raises ServiceError with the reason.
+        """
+        for left in range(self.retries, -1, -1):
+            try:
+                for event in self.stream(dict(request, frame=frame)):
+                    if event["event"] == "error":
+                        raise _error(event)
+                    if event["event"] == "done":
+                        return str(event["path"])
+            except ServiceGoneError:
+                if not left:
+                    raise
+                self.ensure()
+        raise ServiceError(f"Frame {frame} was cancelled.")
+
+    def cancel(self, job: str) -> bool:
+        """Stop a job at its next step; False when it had already ended."""
+        return bool(self._ask({"op": "cancel", "job": self._now.get(job, job)})["cancelled"])
+
+    def jobs(self) -> list[Json]:
+        """All jobs the service knows, oldest first: job, state, done, total, model, output."""
+        jobs: list[Json] = self._ask({"op": "jobs"})["jobs"]
+        return jobs
+
+    def status(self) -> Json:
+        """The service's state: pid, version, loaded models, loads, memory, jobs, idle time."""
+        return self._ask({"op": "status"})
+
+    def shutdown(self) -> bool:
+        """End the service; False when there is none. Other clients' jobs start it again."""
+        try:
+            with closing(_Link(self.home)) as link:
+                link.ask({"op": "shutdown"})
+        except ServiceGoneError:
+            return False
+        return True
+
+    def log(self, lines: int = 20) -> str:
+        """The last lines of the service's log."""
+        for folder in folders(self.home):
+            with suppress(OSError), open(os.path.join(folder, LOG), "rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - 65536))
+                return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])
+        return ""
+
+    def _link(self) -> _Link:
+        try:
+            return _Link(self.home)
+        except ServiceGoneError:
+            self.ensure()
+            return _Link(self.home)
+
+    def _ask(self, message: Json) -> Json:
+        for last in (False, True):
+            try:
+                with closing(self._link()) as link:
+                    return link.ask(message)
+            except ServiceGoneError:  # it ended between two questions, idle or killed
+                if last or self.python is None:
+                    raise
+        raise AssertionError
+
+    def _start(self, seconds: float, retired: int | None) -> Json:
+        log = os.path.join(make_folder(self.home), LOG)
+        if os.path.isfile(log) and os.path.getsize(log) > LARGEST_LOG:
+            os.replace(log, log + ".old")
+        process, end = self._spawn(log), time.monotonic() + seconds
+        while time.monotonic() < end:
+            ended, hello = process.poll(), self.hello()
+            if hello is not None and hello["pid"] != retired:
+                return hello
+            if ended == ALREADY_RUNNING:  # another client was quicker, or the last one still ends
+                process = self._spawn(log)
+            elif ended:
+                raise ServiceError(
+                    f"The matte service did not start ({self.python} ended with {ended}). "
+                    f"Its log, {log}, ends with:\n{self.log()}"
+                )
+            time.sleep(0.05)
+        raise ServiceError(f"The matte service did not answer within {seconds:g} s: see {log}")
+
+    def _spawn(self, log: str) -> subprocess.Popen[Any]:
+        options: Json = {"start_new_session": True}
+        if os.name == "nt":
+            options = {"creationflags": 0x00000008 | 0x00000200}  # detached, own group
+        own = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            # -P: no module of the working folder may stand in for one of ours.
+            return subprocess.Popen(
+                [str(self.python), "-P", "-m", "matte_nodes", "serve"],
+                stdin=subprocess.DEVNULL, stdout=own, stderr=own, close_fds=True,
+                env=clean_environment(self.home), cwd=os.path.dirname(log), **options,
+            )  # fmt: skip
+        finally:
+            os.close(own)
+
+
+class _Link:
+    """One connection: both sides have proved that they know the token of the user's file."""
+
+    def __init__(self, home: str | None) -> None:
+        endpoint = read_endpoint(home)
+        if endpoint is None:
+            raise ServiceGoneError("No matte service is running.")
+        token, nonce = str(endpoint["token"]), secrets.token_hex(16)
+        try:
+            self._socket = _connect(endpoint)
+            self.send({
+                "hello": "matte-nodes", "protocol": PROTOCOL, "nonce": nonce,
+                "proof": proof(token, "client", nonce),
+            })  # fmt: skip
+            self.hello = self.receive()
+        except OSError as error:
+            raise ServiceGoneError(f"The matte service does not answer ({error}).") from error
+        if not hmac.compare_digest(str(self.hello.get("proof")), proof(token, "service", nonce)):
+            self.close()
+            raise ServiceGoneError("What answers in the matte service's place is not the service.")
+        if self.hello.get("protocol") != PROTOCOL:
+            self.close()
+            raise ServiceError(
+                f"The running matte service (matte-nodes {self.hello.get('version')}) speaks "
+                f"protocol {self.hello.get('protocol')}, this client {PROTOCOL}. End it with "
+                "`matte serve --stop`, and update the older of the two.",
+                kind="VersionError", exit_code=2,
+            )  # fmt: skip
+
+    def ask(self, message: Json) -> Json:
+        """One question, one answer; ServiceError when it is refused."""
+        self.send(message)
+        answer = self.receive()
+        if "error" in answer:
+            raise _error(answer["error"])
+        return answer
+
+    def stream(self, message: Json) -> Iterator[Json]:
+        """One question, many answers; signs of life are left out."""
+        self.send(message)
+        while True:
+            answer = self.receive()
+            if "error" in answer:
+                raise _error(answer["error"])
+            if answer["event"] != "alive":
+                yield answer
+
+    def send(self, message: Json) -> None:
+        """Length, then JSON."""
+        try:
+            self._socket.sendall(pack(message))
+        except OSError as error:
+            raise ServiceGoneError(f"The matte service went away ({error}).") from error
+
+    def receive(self) -> Json:
+        """The next message."""
+        (size,) = struct.unpack(">I", self._exactly(4))
+        if size > LARGEST_ANSWER:
+            raise ServiceGoneError("The matte service's answer makes no sense.")
+        answer: Json = json.loads(self._exactly(size).decode("utf-8"))
+        return answer
+
+    def close(self) -> None:
+        """Hang up; a job that is attached to this connection is cancelled."""
+        self._socket.close()
+
+    def _exactly(self, size: int) -> bytes:
+        parts = []
+        while size:
+            try:
+                part = self._socket.recv(min(size, 1 << 16))
+            except OSError as error:
+                raise ServiceGoneError(f"The matte service went away ({error}).") from error
+            if not part:
+                raise ServiceGoneError("The matte service went away.")
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+
+def pack(message: Mapping[str, Any]) -> bytes:
+    """A message as it goes over the line: 4 bytes of length, big-endian, then ASCII JSON."""
+    data = json.dumps(message, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return struct.pack(">I", len(data)) + data
+
+
+def proof(token: str, side: str, nonce: str) -> str:
+    """What shows that a side knows the token, without sending it."""
+    return hmac.new(token.encode(), (side + " " + nonce).encode(), hashlib.sha256).hexdigest()
+
+
+def complete(request: Mapping[str, Any]) -> Json:
+    """A request with this process's working folder, umask and OCIO config where it names none."""
+    filled = dict(request)
+    filled.setdefault("cwd", os.getcwd())
+    filled.setdefault("umask", current_umask())
+    node = dict(filled.get("node") or {})
+    if not node.get("ocio"):
+        node["ocio"] = os.environ.get("OCIO") or None
+    filled["node"] = node
+    return filled
+
+
+def current_umask() -> int:
+    """This process's umask, without changing it where the system can say it."""
+    with suppress(OSError, ValueError), open("/proc/self/status") as file:
+        for line in file:
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def clean_environment(home: str | None) -> dict[str, str]:
+    """The environment of a service: nothing of the host's own Python, libraries or colour."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "LD_", "DYLD_")) and name != "OCIO"
+    }
+    if home:
+        kept["MATTE_HOME"] = os.path.abspath(home)
+    return kept
+
+
+def folders(home: str | None = None) -> list[str]:
+    """Where a service of this user, machine and home may keep its files, the better place first.
+
+    The second place, with a short path, serves homes that are read-only or another user's, and
+    sockets whose path would be too long (108 bytes on Linux, 104 on macOS).
+    """
+    home = os.path.abspath(os.path.expanduser(home or _default_home()))
+    user = str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    host = re.sub(r"[^A-Za-z0-9.-]", "_", socket.gethostname())
+    short = hashlib.sha256(home.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    temporary = "/tmp" if os.name == "posix" else os.environ.get("TEMP", home)
+    return [
+        os.path.join(home, "service", user + "-" + host),
+        os.path.join(temporary, "matte-nodes-" + user, short),
+    ]
+
+
+def make_folder(home: str | None = None) -> str:
+    """The first of `folders` that can be made and is the user's alone; ServiceError without one."""
+    for folder in folders(home):
+        if private_folder(folder):
+            return folder
+    raise ServiceError(f"No folder of your own for the matte service: tried {folders(home)}.")
+
+
+def private_folder(folder: str) -> bool:
+    """Make a folder of mode 0700; False when it cannot be, or is somebody else's."""
+    try:
+        os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+        found = os.lstat(folder)
+        if os.path.islink(folder) or not os.access(folder, os.W_OK | os.X_OK):
+            return False
+        return _is_mine(found) and os.path.isdir(folder)
+    except OSError:
+        return False
+
+
+def read_endpoint(home: str | None = None) -> Json | None:
+    """Address and token that a service left, from a file that only this user can have written."""
+    for folder in folders(home):
+        with suppress(OSError, ValueError):
+            flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+            handle = os.open(os.path.join(folder, ENDPOINT), flags)
+            with os.fdopen(handle, "rb") as file:
+                if _is_mine(os.fstat(handle)):
+                    endpoint: Json = json.loads(file.read(65536).decode("utf-8"))
+                    return endpoint
+    return None
+
+
+def _is_mine(found: os.stat_result) -> bool:
+    if not hasattr(os, "getuid"):
+        return True
+    return found.st_uid == os.geteuid() and not found.st_mode & 0o077
+
+
+def _default_home() -> str:
+    named = os.environ.get("MATTE_HOME")
+    if named:
+        return named
+    if os.name == "nt":
+        base = os.environ.get("LOCALAPPDATA", "~\\AppData\\Local")
+    elif sys.platform == "darwin":
+        base = "~/Library/Application Support"
+    else:
+        base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return os.path.join(base, "matte-nodes")
+
+
+def _connect(endpoint: Mapping[str, Any]) -> socket.socket:
+    if endpoint.get("unix"):
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        address: Any = str(endpoint["unix"])
+    else:
+        line = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        address = ("127.0.0.1", int(endpoint["tcp"]))
+    try:
+        line.settimeout(ANSWER_SECONDS)
+        line.connect(address)
+    except OSError:
+        line.close()
+        raise
+    return line
+
+
+def _error(facts: Mapping[str, Any]) -> ServiceError:
+    return ServiceError(
+        str(facts.get("message")), str(facts.get("kind", "")),
+        int(facts.get("exit_code", 1)), facts.get("frame"),
+    )  # fmt: skip

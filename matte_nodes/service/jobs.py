@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs and the two lanes that do them: ranges one after the other, single frames beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import queue
+import sys
+import threading
+import time
+import traceback
+import uuid
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import MatteError, UsageError
+from .place import own_place, placed
+from .pool import Cancelled, Pool
+from .request import Request, check_inputs
+
+MOST_WAITING = 1000
+MOST_ENDED = 200
+MOST_EVENTS = 4096
+LANES = ("range", "frame")
+
+
+class UnknownJobError(UsageError):
+    """The service has no such job (any more): it was started anew, or the job ended long ago."""
+
+
+class Job:
+    """One request on its way, and what has happened to it; a `render.Reporter`."""
+
+    def __init__(self, request: Request, changed: Callable[[Job], None]) -> None:
+        self.name = uuid.uuid4().hex[:12]
+        self.request, self._changed = request, changed
+        self.state = "queued"
+        self.done_frames = self.total = 0
+        self.cancelled = threading.Event()
+        self.submitted = time.time()
+        # Late readers of a very long job miss its oldest events, and see so by the numbers.
+        self._events: deque[dict[str, Any]] = deque(maxlen=MOST_EVENTS)
+        self._count = itertools.count()
+        self._lock = threading.Lock()
+        self._path = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether its last event has happened."""
+        return self.state in ("done", "error", "cancelled")
+
+    def events(self, after: int) -> list[dict[str, Any]]:
+        """Events from this number on, as far as they are kept."""
+        with self._lock:
+            if not self._events or after > self._events[-1]["number"]:
+                return []
+            first = self._events[0]["number"]
+            return list(itertools.islice(self._events, max(0, after - first), None))
+
+    def start(self, total: int, **facts: Any) -> None:
+        """Before the first frame."""
+        self.total = total
+        self._say("start", total=total, **facts)
+
+    def frame(self, frame: int, path: Path) -> None:
+        """A frame is whole on disk; here a cancelled job ends."""
+        self.done_frames += 1
+        self._path = str(path)
+        self._say("frame", frame=frame, path=str(path))
+        if self.cancelled.is_set():
+            raise Cancelled
+
+    def done(self, output: str) -> None:
+        """After the last frame; the lane ends the job."""
+
+    def end(self, state: str, **facts: Any) -> None:
+        """The last event."""
+        self.state = state
+        self._say(state, **facts)
+
+    def summary(self) -> dict[str, Any]:
+        """One row of `Client.jobs`."""
+        return {
+            "job": self.name, "state": self.state, "done": self.done_frames, "total": self.total,
+            "model": self.request.model, "source": self.request.source,
+            "output": self.request.output, "submitted": self.submitted,
+        }  # fmt: skip
+
+    def _say(self, event: str, **facts: Any) -> None:
+        with self._lock:
+            self._events.append({"event": event, "number": next(self._count), **facts})
+        self._changed(self)
+
+
+class Board:
+    """All jobs of a service.
+
+    changed: called from a lane's thread when a job has a new event. frames: the folder of single
+    frames that name no output.
+    """
+
+    def __init__(self, pool: Pool, changed: Callable[[Job], None], frames: Path) -> None:
+        self._pool, self._changed, self._frames = pool, changed, frames
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._lock = threading.Lock()
+        self._lanes: dict[str, queue.SimpleQueue[Job]] = {n: queue.SimpleQueue() for n in LANES}
+        for name, waiting in self._lanes.items():
+            threading.Thread(
+                target=self._work, args=(waiting,), name=f"matte-{name}", daemon=True
+            ).start()
+
+    def submit(self, request: Request) -> Job:
+        """Put a job into its lane; UsageError when too many wait."""
+        job = Job(request, self._changed)
+        with self._lock:
+            if sum(not old.ended for old in self._jobs.values()) >= MOST_WAITING:
+                raise UsageError(f"{MOST_WAITING} jobs are waiting already; cancel some.")
+            self._jobs[job.name] = job
+            ended = [name for name, old in self._jobs.items() if old.ended]
+            for name in ended[: max(0, len(ended) - MOST_ENDED)]:
+                del self._jobs[name]
+        self._lanes["frame" if request.single else "range"].put(job)
+        return job
+
+    def job(self, name: object) -> Job:
+        """The job of this name; UnknownJobError."""
+        found = self._jobs.get(name) if isinstance(name, str) else None
+        if found is None:
+            raise UnknownJobError(f"There is no job {name!r:.50}.")
+        return found
+
+    def jobs(self) -> list[Job]:
+        """All jobs, oldest first."""
+        with self._lock:
+            return list(self._jobs.values())
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs or waits."""
+        return any(not job.ended for job in self.jobs())
+
+    def cancel(self, job: Job) -> bool:
+        """End it at its next step; False when it has ended."""
+        job.cancelled.set()
+        return not job.ended
+
+    def _work(self, waiting: queue.SimpleQueue[Job]) -> None:
+        own = own_place()
+        while True:
+            self._do(waiting.get(), own)
+
+    def _do(self, job: Job, own: bool) -> None:
+        try:
+            if job.cancelled.is_set():
+                raise Cancelled
+            with placed(job.request.cwd, job.request.umask, own=own):
+                job.state = "running"
+                output = self._render(job)
+            job.end("done", frames=job.done_frames, output=output, path=job._path)
+        except Cancelled:
+            job.end("cancelled", frames=job.done_frames)
+        except MatteError as error:
+            self._fail(job, error, str(error), error.exit_code)
+        except BaseException as error:  # the service outlives whatever a model does
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            self._fail(job, error, f"The model or the library failed ({reason}).", 1)
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+    def _fail(self, job: Job, error: BaseException, message: str, code: int) -> None:
+        job.end(
+            "error", message=message, kind=type(error).__name__, exit_code=code,
+            frame=getattr(error, "frame", None),
+        )  # fmt: skip
+
+    def _render(self, job: Job) -> str:
+        from ..render import Render
+        from .frames import frame_path, kept_output
+
+        asked = job.request
+        check_inputs(asked)
+        output = asked.output or kept_output(self._frames, asked)
+        with self._pool.lease(job.cancelled) as lease:
+            render = Render(
+                asked.source, output, asked.model, knobs=asked.knobs,
+                node={**asked.node, "loader": lease.load}, connect=asked.connect,
+                layout=asked.layout, output_colorspace=asked.output_colorspace, again=asked.again,
+            )  # fmt: skip
+            render.run(asked.first, asked.last, job)
+        if asked.single and not job._path and asked.first is not None:
+            job._path = frame_path(output, asked.first)  # it was there already
+        return output

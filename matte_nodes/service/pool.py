@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loaded models, shared by all jobs: found again by what their loading depended on, dropped LRU."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any
+
+from ..model import Inputs, KnobValue, LoadContext, Memory, Model, ModelCard, Prediction
+
+LEAST_BYTES = 1 << 20
+"""What a model without weights counts, so that their number is bounded too."""
+
+
+class Cancelled(Exception):  # noqa: N818 (an outcome, not an error)
+    """The job was cancelled: raised at its next step."""
+
+
+class Turns:
+    """A lock whose waiters get it in the order in which they came.
+
+    A plain lock goes back to the thread that just let it go: a range would starve a single frame.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+        self._taken = False
+
+    def __enter__(self) -> None:
+        with self._guard:
+            if not self._taken:
+                self._taken = True
+                return
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        mine.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._taken = False
+
+
+class _ReadKnobs(Mapping[str, KnobValue]):
+    """Knobs that remember which of them were read: loading depends on those, and no others."""
+
+    def __init__(self, knobs: Mapping[str, KnobValue]) -> None:
+        self._knobs = knobs
+        self.read: dict[str, KnobValue] = {}
+
+    def __getitem__(self, name: str) -> KnobValue:
+        value = self._knobs[name]
+        self.read[name] = value
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._knobs)
+
+    def __len__(self) -> int:
+        return len(self._knobs)
+
+
+class _Entry:
+    def __init__(self, key: tuple[Any, ...], model: Model, read: dict[str, KnobValue], size: int):
+        self.key, self.model, self.read, self.bytes = key, model, read, size
+        self.turns = Turns()
+        self.jobs = self.used = 0
+
+    def fits(self, key: tuple[Any, ...], knobs: Mapping[str, KnobValue]) -> bool:
+        return self.key == key and all(knobs.get(name) == at for name, at in self.read.items())
+
+
+class Pool:
+    """Keeps models up to a budget of bytes, counted by their weights files.
+
+    One that a job uses is never dropped, even over budget. A model's step is called by one job at
+    a time, in turns.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.budget, self.loads = budget, 0
+        self._entries: list[_Entry] = []
+        self._clock = 0
+        self._lock = threading.RLock()  # held while a model loads: two jobs must not load it twice
+
+    def lease(self, cancelled: threading.Event) -> Lease:
+        """For one job: `MatteNode(loader=lease.load)` inside a `with`."""
+        return Lease(self, cancelled)
+
+    def take(self, card: ModelCard, context: LoadContext) -> _Entry:
+        """The model, loaded now if it is not; the caller gives it back."""
+        key = _key(card, context)
+        with self._lock:
+            entry = next((e for e in self._entries if e.fits(key, context.knobs)), None)
+            if entry is None:
+                entry = self._load(key, card, context)
+            self._clock += 1
+            entry.used = self._clock
+            entry.jobs += 1
+            return entry
+
+    def give_back(self, entry: _Entry) -> None:
+        """A job has done with it."""
+        with self._lock:
+            entry.jobs -= 1
+            self._trim(0)
+
+    def report(self) -> list[dict[str, Any]]:
+        """What is loaded, for people: model, device, threads, bytes, jobs."""
+        return [
+            {"model": e.key[0], "device": e.key[2], "threads": e.key[3], "bytes": e.bytes,
+             "jobs": e.jobs}
+            for e in tuple(self._entries)
+        ]  # fmt: skip
+
+    def _load(self, key: tuple[Any, ...], card: ModelCard, context: LoadContext) -> _Entry:
+        from dataclasses import replace
+
+        size = max(LEAST_BYTES, sum(path.stat().st_size for path in context.weights.values()))
+        self._trim(size)
+        knobs = _ReadKnobs(context.knobs)
+        model = card.load(replace(context, knobs=knobs))
+        self.loads += 1
+        entry = _Entry(key, model, dict(knobs.read), size)
+        self._entries.append(entry)
+        return entry
+
+    def _trim(self, coming: int) -> None:
+        idle = sorted((e for e in self._entries if not e.jobs), key=lambda e: e.used)
+        total = coming + sum(e.bytes for e in self._entries)
+        dropped = False
+        for entry in idle:
+            if total <= self.budget:
+                break
+            self._entries.remove(entry)
+            total -= entry.bytes
+            dropped = True
+        if dropped:
+            del idle, entry
+            _free()
+
+
+class Lease:
+    """One job's hold on the models it uses; its steps end when the job is cancelled."""
+
+    def __init__(self, pool: Pool, cancelled: threading.Event) -> None:
+        self._pool, self._cancelled = pool, cancelled
+        self._held: list[_Entry] = []
+
+    def load(self, card: ModelCard, context: LoadContext) -> Model:
+        """In place of `card.load(context)`: the shared model."""
+        entry = self._pool.take(card, context)
+        self._held.append(entry)
+        return _Shared(entry, self._cancelled.is_set)
+
+    def __enter__(self) -> Lease:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        while self._held:
+            self._pool.give_back(self._held.pop())
+
+
+class _Shared:
+    """A pooled model as one job sees it."""
+
+    def __init__(self, entry: _Entry, is_cancelled: Callable[[], bool]) -> None:
+        self._entry, self._is_cancelled = entry, is_cancelled
+
+    def step(
+        self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
+    ) -> tuple[Prediction, Memory]:
+        if self._is_cancelled():
+            raise Cancelled
+        with self._entry.turns:
+            return self._entry.model.step(inputs, memory, knobs)
+
+
+def _key(card: ModelCard, context: LoadContext) -> tuple[Any, ...]:
+    """All that loading depends on, but the knobs: weights pulled anew are another model."""
+    files = []
+    for path in context.weights.values():
+        found = path.stat()
+        files.append((str(path), found.st_size, found.st_mtime_ns))
+    return (
+        card.name, id(card), str(context.device), context.threads, context.half,
+        context.untrained, tuple(files),
+    )  # fmt: skip
+
+
+def _free() -> None:
+    """Give memory back to the system and the card, not only to the allocators."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

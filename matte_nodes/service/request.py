@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a client may ask: messages taken apart, jobs checked, before anything is opened."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from ..errors import InputError, UsageError
+from ..media.pattern import Pattern
+from ..model import HINTS
+
+DEEPEST = 8
+LONGEST_TEXT = 1 << 16
+LARGEST_INT = 1 << 53
+
+_CONNECT: dict[str, type] = {
+    **dict.fromkeys(HINTS, object),
+    "hint_keys": str, "colorspace": str, "background_colorspace": str, "missing": str,
+    "allow_grey": bool,
+}  # fmt: skip
+_NODE: dict[str, type] = {"device": str, "threads": int, "ocio": str}
+_JOB: dict[str, type] = {
+    "source": str, "output": str, "model": str, "knobs": dict, "node": dict, "connect": dict,
+    "layout": str, "output_colorspace": str, "again": bool, "frames": list, "frame": int,
+    "cwd": str, "umask": int,
+}  # fmt: skip
+
+
+class BadMessage(UsageError):  # noqa: N818 (what it is)
+    """Not a message of the protocol."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One job: the arguments of `render.Render` and `Render.run`, and where it works.
+
+    output None (single frames only): the service keeps the result in its cache.
+    """
+
+    source: str
+    output: str | None
+    model: str
+    knobs: Mapping[str, Any]
+    node: Mapping[str, Any]
+    connect: Mapping[str, Any]
+    layout: str
+    output_colorspace: str | None
+    again: bool
+    first: int | None
+    last: int | None
+    single: bool
+    cwd: str
+    umask: int
+
+
+def parse(data: bytes) -> dict[str, Any]:
+    """A message's JSON object; BadMessage for anything else: depth, sizes, NaN, NUL."""
+    try:
+        found = json.loads(data.decode("utf-8"), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise BadMessage(f"Not JSON: {str(error)[:200]}") from None
+    if not isinstance(found, dict):
+        raise BadMessage("A message is a JSON object.")
+    _walk(found, DEEPEST)
+    return found
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _walk(value: Any, depth: int) -> None:
+    if depth < 0:
+        raise BadMessage(f"A message is at most {DEEPEST} levels deep.")
+    if isinstance(value, str):
+        if len(value) > LONGEST_TEXT or "\0" in value:
+            raise BadMessage("A text is too long, or has a NUL in it.")
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            _walk(name, depth)
+            _walk(item, depth - 1)
+    elif isinstance(value, list):
+        for item in value:
+            _walk(item, depth - 1)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise BadMessage("A number is out of range.")
+    elif isinstance(value, int) and abs(value) > LARGEST_INT:
+        raise BadMessage("A number is out of range.")
+
+
+def checked(asked: Any) -> Request:
+    """A job's request; UsageError names what is wrong with it."""
+    if not isinstance(asked, dict):
+        raise UsageError("A request is a JSON object.")
+    given = _typed(asked, _JOB, "request")
+    for name in ("source", "model", "cwd"):
+        if not given.get(name):
+            raise UsageError(f"The request names no {name}.")
+    if not os.path.isabs(given["cwd"]):
+        raise UsageError(f"The working folder must be an absolute path, not {given['cwd']!r}.")
+    umask = given.get("umask", 0o022)
+    if not 0 <= umask <= 0o777:
+        raise UsageError(f"A umask lies between 0 and 0o777, not {umask}.")
+    single = "frame" in given
+    if not single and not given.get("output"):
+        raise UsageError("The request names no output.")
+    first, last = (given["frame"],) * 2 if single else _range(given.get("frames"))
+    for name, value in given.get("knobs", {}).items():
+        if name in _NODE or name in ("loader", "model", "self") or isinstance(value, (list, dict)):
+            raise UsageError(f"{name!r} is not a knob with a value, but {value!r:.100}.")
+    connect = _typed(given.get("connect", {}), _CONNECT, "connect")
+    for hint in HINTS:
+        if hint in connect:
+            connect[hint] = _hint(hint, connect[hint])
+    return Request(
+        source=given["source"], output=given.get("output"), model=given["model"],
+        knobs=given.get("knobs", {}), node=_typed(given.get("node", {}), _NODE, "node"),
+        connect=connect, layout=given.get("layout", "auto"),
+        output_colorspace=given.get("output_colorspace"), again=given.get("again", False),
+        first=first, last=last, single=single, cwd=given["cwd"], umask=umask,
+    )  # fmt: skip
+
+
+def check_inputs(request: Request) -> None:
+    """Refuse pipes, devices and sockets among the inputs: opening one could wait for ever."""
+    hints = [request.connect.get(hint) for hint in HINTS]
+    for spec in [request.source, *hints]:
+        for path in spec.values() if isinstance(spec, dict) else [spec]:
+            if path is not None:
+                _check_regular(os.path.join(request.cwd, path))
+
+
+def _check_regular(path: str) -> None:
+    pattern = None if os.path.lexists(path) else Pattern.parse(path)
+    if pattern is not None:
+        folder, inside = os.fspath(pattern.folder), True
+    else:
+        folder, inside = path, os.path.isdir(path)
+    if not inside:
+        try:
+            mode = os.stat(path).st_mode
+        except (OSError, ValueError):
+            return  # whoever opens it says what is wrong
+        if not stat.S_ISREG(mode):
+            raise InputError(f"{path} is neither a file nor a folder.")
+        return
+    try:
+        with os.scandir(folder) as entries:
+            odd = [e.name for e in entries if not (e.is_file() or e.is_dir() or _dangles(e))]
+    except OSError:
+        return
+    for name in odd:
+        if pattern is None or pattern.number(name) is not None:
+            raise InputError(f"{os.path.join(folder, name)} is neither a file nor a folder.")
+
+
+def _dangles(entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() and not os.path.exists(entry.path)
+
+
+def _typed(given: Any, kinds: Mapping[str, type], what: str) -> dict[str, Any]:
+    """The entries that are not null, each of its declared type; no other entry may be there."""
+    found = {}
+    for name, value in given.items():
+        if name not in kinds:
+            raise UsageError(f"The {what} has no entry {name!r}. It has: {', '.join(kinds)}.")
+        kind = kinds[name]
+        if value is None:
+            continue
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise UsageError(f"{what}.{name} is a {kind.__name__}, not {value!r:.100}.")
+        found[name] = value
+    return found
+
+
+def _range(frames: Any) -> tuple[int | None, int | None]:
+    if frames is None:
+        return None, None
+    whole = [f is None or (isinstance(f, int) and not isinstance(f, bool)) for f in frames]
+    if len(frames) != 2 or not all(whole):
+        raise UsageError("frames is [first, last], each a whole number or null.")
+    return frames[0], frames[1]
+
+
+def _hint(name: str, given: Any) -> Any:
+    """A path, or {frame: path}: JSON has only texts as names."""
+    if isinstance(given, str):
+        return given
+    if isinstance(given, dict) and all(isinstance(path, str) for path in given.values()):
+        try:
+            return {int(frame): path for frame, path in given.items()}
+        except ValueError:
+            pass
+    raise UsageError(f"connect.{name} is a path, or an object of frame numbers and paths.")
