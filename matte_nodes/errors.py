@@ -7,10 +7,12 @@ from __future__ import annotations
 class MatteError(Exception):
     """Something the user can act on: the message says what happened, to what, and what to do.
 
-    `exit_code` is what the command line ends with (docs/cli.md lists them).
+    `exit_code` is what the command line ends with (docs/cli.md lists them). `frame` is the frame
+    that a render was at, when there is one to blame.
     """
 
     exit_code = 1
+    frame: int | None = None
 
 
 class UsageError(MatteError):

@@ -6,8 +6,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from .errors import MatteError
 
 Frame = TypeVar("Frame")
 Loaded = TypeVar("Loaded")
@@ -43,7 +46,8 @@ def overlapped(
         while loading:
             frame, loaded = loading.popleft()
             try:
-                stepped = step(frame, loaded.result())
+                with _blaming(frame):
+                    stepped = step(frame, loaded.result())
             except BaseException:
                 yield from _drain(finishing)
                 raise
@@ -53,8 +57,7 @@ def overlapped(
             finishing.append((frame, writers.submit(finish, frame, stepped)))
             del stepped
             while finishing and (len(finishing) > behind or finishing[0][1].done()):
-                ready, future = finishing.popleft()
-                yield ready, future.result()
+                yield _result(*finishing.popleft())
         yield from _drain(finishing)
     finally:
         for _, waiting in loading:
@@ -65,5 +68,19 @@ def overlapped(
 
 def _drain(finishing: deque[tuple[Frame, Future[Done]]]) -> Iterator[tuple[Frame, Done]]:
     while finishing:
-        frame, future = finishing.popleft()
-        yield frame, future.result()
+        yield _result(*finishing.popleft())
+
+
+def _result(frame: Frame, future: Future[Done]) -> tuple[Frame, Done]:
+    with _blaming(frame):
+        return frame, future.result()
+
+
+@contextmanager
+def _blaming(frame: Any) -> Iterator[None]:
+    """Tell an error of ours which frame it happened at."""
+    try:
+        yield
+    except MatteError as error:
+        error.frame = frame
+        raise
