@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
-from .errors import MatteError
-
 Frame = TypeVar("Frame")
 Loaded = TypeVar("Loaded")
 Stepped = TypeVar("Stepped")
@@ -78,9 +76,9 @@ def _result(frame: Frame, future: Future[Done]) -> tuple[Frame, Done]:
 
 @contextmanager
 def _blaming(frame: Any) -> Iterator[None]:
-    """Tell an error of ours which frame it happened at."""
+    """Tell an error which frame it happened at, whoever raised it (`MatteError.frame`)."""
     try:
         yield
-    except MatteError as error:
-        error.frame = frame
+    except Exception as error:
+        vars(error)["frame"] = frame
         raise
