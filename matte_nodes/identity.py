@@ -31,7 +31,7 @@ def node_identity(node: MatteNode) -> dict[str, Any]:
         "algorithm": ALGORITHM_VERSION,
         "model": node.card.name,
         "model_version": node.card.algorithm_version,
-        "weights": {weights.file: weights.sha256 for weights in node.card.weights},
+        "weights": node.weights_identity,
         "knobs": dict(sorted(node.knobs.items())),
         "numerics": numerics_tag(node.device, node.threads),
         "code": __version__,

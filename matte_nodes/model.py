@@ -35,7 +35,8 @@ class Knob:
     """One setting of a model or of the node: the flag, gizmo knob, Blender property and docs row.
 
     `kind` says which of the other fields count; `default` is always a legal value.
-    `low`/`high` are inclusive. `aliases` are names the knob had before it was renamed.
+    `low`/`high` are inclusive. `aliases` are names the knob had before it was renamed. `reload`:
+    it is read when the model is loaded, so another value means another loaded model.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Knob:
     unit: str = ""
     aliases: tuple[str, ...] = ()
     label: str = ""
+    reload: bool = False
 
     @property
     def flag(self) -> str:
@@ -117,6 +119,18 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """Weights that a user brings, because their publisher's place or terms keep us from fetching.
+
+    publisher: where they are published, "" when nowhere. licence, commercial: their terms.
+    """
+
+    publisher: str
+    licence: str
+    commercial: Literal["yes", "no", "unclear"]
+
+
+@dataclass(frozen=True)
 class Inputs:
     """What one step of a model is given: the network copies of one frame.
 
@@ -149,12 +163,17 @@ class Prediction:
 
 @dataclass(frozen=True)
 class LoadContext:
-    """What a model may use when it is loaded: resolved weights files, device, threads, precision."""
+    """What a model may use when it is loaded.
+
+    weights: the card's files, by name. checkpoint: the file the user brought or imported, for a
+    card that has a `checkpoint`; None with `untrained` (random weights, made the same each time).
+    """
 
     weights: Mapping[str, Path]
     device: Device
     threads: int = 0
     half: bool = False
+    checkpoint: Path | None = None
     untrained: bool = False
     knobs: Mapping[str, KnobValue] = field(default_factory=dict)
 
@@ -180,7 +199,7 @@ class ModelCard:
     light, for classical methods that can use values above 1. fixed_size: (H, W) the network always works at, or None.
     tileable: a tile's alpha, with `tile_overlap` pixels of overlap, is
     that of the whole within a stated error; plates over `tile_side` are worked in tiles. weights: files; empty
-    for a classical model. load: called with a LoadContext, answers a Model.
+    for a classical model. checkpoint: the terms of weights that the user must bring. load: called with a LoadContext, answers a Model.
     """
 
     name: str
@@ -194,6 +213,7 @@ class ModelCard:
     memory: MemoryKind = Still()
     knobs: tuple[Knob, ...] = ()
     weights: tuple[Weights, ...] = ()
+    checkpoint: Checkpoint | None = None
     multiple: int = 1
     fixed_size: tuple[int, int] | None = None
     wants_scene: bool = False
@@ -216,9 +236,19 @@ class ModelCard:
         return None
 
     @property
+    def licence(self) -> str:
+        """The terms of its weights in a sentence; of its code where it has none."""
+        terms = [weights.licence for weights in self.weights]
+        if self.checkpoint:
+            terms.append(self.checkpoint.licence)
+        return "; ".join(terms) or self.code_licence
+
+    @property
     def commercial(self) -> Literal["yes", "no", "unclear"]:
         """The strictest answer of its weights; "yes" for a model without weights."""
         answers = {weights.commercial for weights in self.weights}
+        if self.checkpoint:
+            answers.add(self.checkpoint.commercial)
         if "no" in answers:
             return "no"
         return "unclear" if "unclear" in answers else "yes"
@@ -240,6 +270,7 @@ class ModelCard:
             "memory": {"kind": kind, **asdict(self.memory)},
             "knobs": [{**asdict(knob), "flag": knob.flag} for knob in self.knobs],
             "weights": [asdict(weights) for weights in self.weights],
+            "checkpoint": asdict(self.checkpoint) if self.checkpoint else None,
             "multiple": self.multiple,
             "fixed_size": list(self.fixed_size) if self.fixed_size else None,
             "tileable": self.tileable,

@@ -40,9 +40,9 @@ class MatteNode:
     cuda:N, mps or tensorrt; what is asked for is what is used. threads: of the network on the CPU,
     0 chooses. ocio: a config file or ocio:// name, default $OCIO. weights: a checkpoint file for a
     model that takes one, in place of the imported one. untrained: run it with random weights where
-    there are none (for tests). half: half precision, for torch networks. loader: called in place of the
-    card's `load`, so that nodes can share loaded models. Every other keyword is a knob of the model
-    or of the node. The model is loaded when it is first needed.
+    there are none (for tests). half: half precision, for torch networks. loader: called in place
+    of the card's `load`, so that nodes can share loaded models. Every other keyword is a knob of
+    the model or of the node. The model is loaded when it is first needed.
 
     Raises UnknownModelError, UnknownKnobError, KnobValueError, DeviceError, ColorError.
     """
@@ -176,6 +176,11 @@ class MatteNode:
             knobs=self.knobs,
         )
         return self._loader(self.card, context) if self._loader else self.card.load(context)
+
+    @cached_property
+    def weights_identity(self) -> dict[str, str]:
+        """sha256 by name of every weights file that this node runs with; for keys and provenance."""
+        return files.identity(self.card, self.weights)
 
     def step(
         self, inputs: Inputs, memory: Memory, neighbours: tuple[Float, ...] = ()

@@ -68,8 +68,8 @@ class Render:
         card, color = self.node.card, self.shot.color
         return {
             "matte/model": card.name,
-            "matte/weights": " ".join(f"{w.file}:{w.sha256}" for w in card.weights),
-            "matte/licence": "; ".join(w.licence for w in card.weights) or card.code_licence,
+            "matte/weights": " ".join(f"{k}:{v}" for k, v in self.node.weights_identity.items()),
+            "matte/licence": card.licence,
             "matte/commercial": card.commercial,
             "matte/knobs": " ".join(f"{k}={v}" for k, v in sorted(self.node.knobs.items())),
             "matte/plate_space": color.plate,

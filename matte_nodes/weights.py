@@ -17,6 +17,7 @@ import tempfile
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 from .errors import WeightsError
@@ -56,6 +57,56 @@ def require(card: ModelCard) -> dict[str, Path]:
             f"Run `matte models pull {card.name}`, or put the file into {weights_folder()}."
         )
     return {name: path for name, path in found.items() if path is not None}
+
+
+def imported(card: ModelCard) -> Path:
+    """Where `matte models import` puts the checkpoint of a model."""
+    return weights_folder() / f"{card.name}.safetensors"
+
+
+def checkpoint(card: ModelCard, given: str | os.PathLike[str] | None, untrained: bool) -> Path | None:
+    """The checkpoint file to load: the one given, else the imported one; None when untrained.
+
+    Raises WeightsError that says which file to import, where it is published, on which terms.
+    """
+    if card.checkpoint is None:
+        if given is not None:
+            raise WeightsError(f"Model {card.name!r} takes no checkpoint: leave --weights out.")
+        return None
+    path = Path(given) if given is not None else imported(card)
+    if path.is_file():
+        return path
+    if given is not None:
+        raise WeightsError(f"{path}: there is no such checkpoint.")
+    if untrained:
+        return None
+    terms = card.checkpoint
+    where = f"published at {terms.publisher}" if terms.publisher else "published nowhere"
+    raise WeightsError(
+        f"Model {card.name!r} has no weights here. They are {where} ({terms.licence}; commercial "
+        f"use: {terms.commercial}). Bring that file with `matte models import FILE`."
+    )
+
+
+def identity(card: ModelCard, given: str | os.PathLike[str] | None = None) -> dict[str, str]:
+    """sha256 by file name of all weights that a node of this model would use; for content keys."""
+    found = {weights.file: weights.sha256 for weights in card.weights}
+    if card.checkpoint is not None:
+        path = Path(given) if given is not None else imported(card)
+        found["checkpoint"] = _hash_once(path) if path.is_file() else "untrained"
+    return found
+
+
+def _hash_once(path: Path) -> str:
+    """The sha256 of a file, read again only when its size or time changes."""
+    state = path.stat()
+    return _hash_of_state(path, state.st_size, state.st_mtime_ns)
+
+
+@cache
+def _hash_of_state(path: Path, size: int, mtime: int) -> str:
+    del size, mtime
+    return sha256_of(path)
 
 
 def pull(

@@ -54,6 +54,11 @@ def node_flags(function: Function) -> Function:
     """Flags that choose how a model runs."""
     for option in (
         click.option("--ocio", help="OCIO config: a file or an ocio:// name. Default: $OCIO."),
+        click.option("--half", is_flag=True, help="Half precision, for torch networks on a card."),
+        click.option("--allow-untrained", "untrained", is_flag=True,
+                     help="Run a network that has no weights here with random ones, for tests."),
+        click.option("--weights",
+                     help="A checkpoint file, for a model that takes one (else the imported one)."),
         click.option("--threads", type=click.IntRange(0), default=0,
                      help="Threads of the network on the CPU; 0 leaves one core to reading and writing."),
         click.option("--device", default="auto", show_default=True,
@@ -91,7 +96,7 @@ def taken(options: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 CONNECT = (*HINTS, "hint_keys", "colorspace", "background_colorspace", "missing", "allow_grey")
-NODE = ("device", "threads", "ocio")
+NODE = ("device", "threads", "ocio", "weights", "untrained", "half")
 
 
 def frame_range(text: str | None) -> tuple[int | None, int | None]:

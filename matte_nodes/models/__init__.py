@@ -15,7 +15,20 @@ from ..errors import ModelError, UnknownModelError
 from ..model import ModelCard
 
 ENTRY_POINT_GROUP = "matte_nodes.models"
-_OWN = ("rvm", "closed_form", "green_screen")
+_OWN = (
+    "rvm",
+    "closed_form",
+    "green_screen",
+    "deep_image_matting",
+    "mmnet",
+    "background_matting",
+    "adamatting",
+    "gfm",
+    "modnet",
+    "background_matting_v2",
+    "selfie",
+    "u2netp",
+)
 
 
 @cache

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Background Matting (Sengupta et al. 2020): plate, clean plate, soft mask and motion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..fit import resized
+from ..model import (
+    Checkpoint,
+    Inputs,
+    Knob,
+    KnobValue,
+    LoadContext,
+    Memory,
+    ModelCard,
+    Prediction,
+    Window,
+)
+from .torch_network import WIDTH, TorchNetwork, array
+
+if TYPE_CHECKING:
+    from ..model import Float
+
+GREY = np.array([0.299, 0.587, 0.114], np.float32)
+BOX_MARGIN = 0.1
+
+
+class BackgroundMatting:
+    """Prepares the priors round the subject, runs the network there, pastes the answer back."""
+
+    def __init__(self, context: LoadContext) -> None:
+        from .networks.background_matting import BackgroundMatting as Network
+
+        wiring, width = str(context.knobs["wiring"]), float(context.knobs["width"])
+        options = {} if wiring == "auto" else {"wiring": wiring}
+        self._network = TorchNetwork(
+            context,
+            "background-matting",
+            lambda: Network(width=width, wiring="paper" if wiring == "auto" else wiring),  # type: ignore[arg-type]
+            **options,
+        )
+
+    def step(
+        self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
+    ) -> tuple[Prediction, Memory]:
+        """Alpha and foreground; an empty mask gives an empty matte, not a guess."""
+        assert inputs.background is not None  # both declared in `needs`
+        assert inputs.segmentation is not None
+        size = inputs.plate.shape[:2]
+        box = subject_box(inputs.segmentation)
+        alpha = np.zeros(size, np.float32)
+        foreground = np.zeros((*size, 3), np.float32)
+        if box is None:
+            return Prediction(alpha, foreground), {}
+        side = int(knobs["network_size"])
+        network, square = self._network, (side, side)
+        mask = soft_mask(inputs.segmentation)
+        grey = [picture @ GREY for picture in inputs.neighbours]
+        motion = np.stack(grey, axis=2)
+
+        def seen(picture: Float) -> Float:
+            return resized(np.ascontiguousarray(picture[box]), square) * 2 - 1
+
+        answer = network(
+            *(network.tensor(seen(p)) for p in (inputs.plate, inputs.background, mask, motion))
+        )
+        there = (box[0].stop - box[0].start, box[1].stop - box[1].start)
+        inner = resized((array(answer.alpha) + 1) / 2, there).clip(0, 1)
+        alpha[box] = largest_component(inner)
+        foreground[box] = resized((array(answer.foreground) + 1) / 2, there).clip(0, 1)
+        # The network never saw the foreground of solid pixels apart from the plate.
+        solid = alpha > 0.95
+        foreground[solid] = inputs.plate[solid]
+        return Prediction(alpha, foreground), {}
+
+
+def subject_box(mask: Float) -> tuple[slice, slice] | None:
+    """The square round the mask with a margin, kept inside the picture; None when it is empty."""
+    rows, columns = np.flatnonzero((mask > 0.2).any(1)), np.flatnonzero((mask > 0.2).any(0))
+    if not len(rows):
+        return None
+    height, width = mask.shape
+    side = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
+    side = round(side * (1 + 2 * BOX_MARGIN))
+
+    def span(first: int, last: int, length: int) -> slice:
+        if side >= length:
+            return slice(0, length)
+        start = min(max((first + last + 1 - side) // 2, 0), length - side)
+        return slice(start, start + side)
+
+    return span(rows[0], rows[-1], height), span(columns[0], columns[-1], width)
+
+
+def soft_mask(segmentation: Float) -> Float:
+    """The mask as the network was trained on it: binary, eroded, dilated, blurred.
+
+    Published sizes: 10 erosions of a 3 px ellipse, 5 dilations of a 5 px one, a 31 px Gaussian.
+    """
+    import cv2
+
+    binary = np.where(segmentation > 0.2, np.float32(1), np.float32(0))
+    small = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
+    large = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+    # A person is cut off by the lower edge of the picture: rows are added there first.
+    foot = 25
+    grown = np.pad(binary, ((0, foot), (0, 0)), mode="edge")
+    grown = cv2.erode(grown, small, iterations=10)
+    grown = cv2.dilate(grown, large, iterations=5)
+    grown = cv2.GaussianBlur(grown, (31, 31), 0)
+    return np.ascontiguousarray(grown[: len(binary)], np.float32)
+
+
+def largest_component(alpha: Float) -> Float:
+    """Alpha with everything but its largest connected part (over 0.05) taken out."""
+    import cv2
+
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((alpha > 0.05).astype(np.uint8))
+    if count <= 2:
+        return alpha
+    kept = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    return np.where((labels == kept) | (labels == 0), alpha, np.float32(0))
+
+
+CARD = ModelCard(
+    name="background-matting",
+    title="Background Matting",
+    summary="A person before a known place: clean plate, rough mask and motion; alpha, foreground.",
+    load=BackgroundMatting,
+    needs=frozenset({"background", "segmentation"}),
+    predicts_foreground=True,
+    memory=Window((-2, -1, 1, 2), scale_knob="motion_step"),
+    subject="people",
+    knobs=(
+        WIDTH,
+        Knob(
+            "motion_step", "int", 20, low=1, high=100, unit="frames",
+            help="Distance of the neighbouring frames that show the motion: one and two steps "
+            "before and after.",
+        ),
+        Knob(
+            "network_size", "choice", "512", choices=("256", "512", "768", "1024"), unit="px",
+            help="Side of the square round the subject that the network sees.",
+        ),
+        Knob(
+            "wiring", "choice", "auto", choices=("auto", "published", "paper"), reload=True,
+            help="published: as the published weights were trained (the motion is ignored); "
+            "paper: motion is used; auto goes by the checkpoint.",
+        ),
+    ),
+    checkpoint=Checkpoint(
+        "https://github.com/senguptaumd/Background-Matting (netG_epoch_*)",
+        "CC BY-NC-SA 4.0: non-commercial only",
+        "no",
+    ),
+    training_data="Adobe Composition-1k (non-commercial) and the authors' own clips",
+    papers=("Sengupta, Jayaram, Curless, Seitz, Kemelmacher-Shlizerman: Background Matting: The "
+            "World is Your Green Screen, CVPR 2020",),
+    limits="One person; the clean plate from the same place (align_background helps a hand-held "
+           "camera).",
+)  # fmt: skip

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Background Matting V2 (Lin et al. 2021): a clean plate, HD and 4K, refined where needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..model import (
+    Checkpoint,
+    Inputs,
+    Knob,
+    KnobValue,
+    LoadContext,
+    Memory,
+    ModelCard,
+    Prediction,
+)
+from .torch_network import TorchNetwork, array
+
+
+class BackgroundMattingV2:
+    """Alpha and foreground at a reduced size, then patches of high error at full size."""
+
+    def __init__(self, context: LoadContext) -> None:
+        from .networks.background_matting_v2 import BackgroundMattingV2 as Network
+
+        backbone = str(context.knobs["backbone"])
+        self._network = TorchNetwork(
+            context,
+            "background-matting-v2",
+            lambda: Network(backbone=backbone),  # type: ignore[arg-type]
+        )
+
+    def step(
+        self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
+    ) -> tuple[Prediction, Memory]:
+        """Alpha and foreground, from the plate and its clean plate."""
+        assert inputs.background is not None  # declared in `needs`; the node has seen to it
+        network = self._network
+        answer = network(
+            network.tensor(inputs.plate),
+            network.tensor(inputs.background),
+            backbone_scale=float(knobs["backbone_scale"]),
+            refine_mode=str(knobs["refine"]),
+            refine_sample_pixels=int(knobs["refine_pixels"]),
+        )
+        alpha, foreground = array(answer.alpha).clip(0, 1), array(answer.foreground)
+        return Prediction(alpha, foreground.clip(0, 1)), {}
+
+
+CARD = ModelCard(
+    name="background-matting-v2",
+    title="Background Matting V2",
+    summary="A subject before a clean plate of the same place: sharp at HD and 4K, MIT.",
+    load=BackgroundMattingV2,
+    needs=frozenset({"background"}),
+    predicts_foreground=True,
+    subject="people",
+    # Four times 1 / 0.25: sides must divide by 4 at the reduced size too.
+    multiple=16,
+    knobs=(
+        Knob(
+            "backbone", "choice", "mobilenetv2", choices=("mobilenetv2", "resnet50", "resnet101"),
+            reload=True, help="Encoder of an untrained network; a checkpoint knows its own.",
+        ),
+        Knob(
+            "backbone_scale", "float", 0.25, low=0.0625, high=1.0,
+            help="Size of the first pass as a share of the plate: 0.25 for HD, 0.125 for 4K.",
+        ),
+        Knob(
+            "refine", "choice", "sampling", choices=("sampling", "full", "thresholding"),
+            help="Which patches are done at full size: a number of the worst, all, or all whose "
+            "error is high.",
+        ),
+        Knob(
+            "refine_pixels", "int", 80_000, low=0, high=10_000_000, unit="px",
+            help="With sampling: how many pixels are refined (80,000 for HD, 320,000 for 4K).",
+        ),
+    ),
+    checkpoint=Checkpoint(
+        "https://github.com/PeterL1n/BackgroundMattingV2 (pytorch_mobilenetv2.pth and others)",
+        "MIT; its author says commercial use is fine",
+        "yes",
+    ),
+    training_data="VideoMatte240K, PhotoMatte13K (private), Distinctions-646, Adobe set",
+    papers=("Lin et al.: Real-Time High-Resolution Background Matting, CVPR 2021",),
+    limits="The clean plate must match: same camera place, same light, little shake.",
+)  # fmt: skip

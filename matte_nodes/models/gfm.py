@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""GFM, Glance and Focus Matting (Li et al. 2020): animals and people, automatic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..fit import resized
+from ..model import (
+    Checkpoint,
+    Inputs,
+    Knob,
+    KnobValue,
+    LoadContext,
+    Memory,
+    ModelCard,
+    Prediction,
+)
+from .torch_network import WIDTH, TorchNetwork, array
+
+if TYPE_CHECKING:
+    from ..model import Float
+
+LONGEST = 1600
+# Shares of the plate at which the two decoders look, as the authors report their results.
+GLANCE, FOCUS = 1 / 3, 1 / 2
+
+
+class GFM:
+    """Glance says where background, foreground and transition are; focus solves the transition."""
+
+    def __init__(self, context: LoadContext) -> None:
+        from .networks.gfm import GFM as Network
+
+        knobs = context.knobs
+        rosta = str(knobs["rosta"])
+        options: dict[str, Any] = {}
+        if context.checkpoint is not None and rosta in ("FT", "BT"):
+            options["rosta"] = rosta  # the tensors cannot tell these two apart
+        self._network = TorchNetwork(
+            context,
+            "gfm",
+            lambda: Network(
+                backbone=str(knobs["backbone"]),  # type: ignore[arg-type]
+                rosta=rosta,  # type: ignore[arg-type]
+                width=float(knobs["width"]),
+            ),
+            **options,
+        )
+
+    def step(
+        self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
+    ) -> tuple[Prediction, Memory]:
+        """Alpha by the hybrid-resolution strategy, or by one pass at half size."""
+        plate = inputs.plate
+        part = self._network.network.rosta
+        if part == "RIM":
+            alpha = self._whole(plate, GLANCE)
+        elif knobs["resolution"] == "half":
+            alpha = self._whole(plate, FOCUS)
+        else:
+            alpha = self._hybrid(plate, part)
+        return Prediction(np.clip(alpha, 0, 1, dtype=np.float32)), {}
+
+    def _answer(self, plate: Float, share: float) -> Any:
+        height, width = plate.shape[:2]
+        longest = max(height, width) * share
+        share = share * min(1.0, LONGEST / longest)
+        size = (_side(height * share), _side(width * share))
+        # The published networks take 0..255 without normalisation.
+        return self._network(self._network.tensor(resized(plate, size) * 255))
+
+    def _whole(self, plate: Float, share: float) -> Float:
+        return resized(array(self._answer(plate, share).fusion), _size(plate))
+
+    def _hybrid(self, plate: Float, part: str) -> Float:
+        """The glance of a small copy decides, the focus of a larger one fills the transition."""
+        size = _size(plate)
+        glance = resized(array(self._answer(plate, GLANCE).answers[part].glance), size)
+        focus = resized(array(self._answer(plate, FOCUS).answers[part].focus), size)
+        index = glance.argmax(axis=2)
+        if part == "TT":
+            return np.where(index == 1, focus, (index == 2).astype(np.float32))
+        if part == "BT":
+            return np.maximum(index - focus, 0)
+        return np.minimum(1, index + focus)
+
+
+def _side(length: float) -> int:
+    return max(32, int(length) // 32 * 32)
+
+
+def _size(plate: Float) -> tuple[int, int]:
+    return plate.shape[0], plate.shape[1]
+
+
+CARD = ModelCard(
+    name="gfm",
+    title="GFM (Glance and Focus)",
+    summary="Animals (and people), automatic: one decoder finds the subject, the other its fur.",
+    load=GFM,
+    subject="animals",
+    knobs=(
+        WIDTH,
+        Knob(
+            "backbone", "choice", "r34", choices=("r34", "r34_2b", "d121", "r101"), reload=True,
+            help="Encoder of an untrained network; a checkpoint knows its own.",
+        ),
+        Knob(
+            "rosta", "choice", "TT", choices=("TT", "FT", "BT", "RIM"), reload=True,
+            help="How the subject is represented; a checkpoint knows its own, FT against BT "
+            "excepted.",
+        ),
+        Knob(
+            "resolution", "choice", "hybrid", choices=("hybrid", "half"),
+            help="hybrid: glance at a third, focus at half size (the authors' test); half: one "
+            "pass.",
+        ),
+    ),
+    checkpoint=Checkpoint(
+        "https://github.com/JizhiziLi/GFM", "MIT (repository; data agreements also titled MIT)",
+        "unclear",
+    ),
+    training_data="AM-2k (2,000 animals) over BG-20k; research agreements",
+    papers=("Li, Zhang, Maybank, Tao: Bridging Composite and Real: Towards End-to-end Deep Image "
+            "Matting, IJCV 2022",),
+    limits="One subject that stands out; each frame alone.",
+)  # fmt: skip

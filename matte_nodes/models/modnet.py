@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MODNet (Ke et al. 2022): portraits, automatic, permissively licensed weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..fit import resized
+from ..model import (
+    Checkpoint,
+    Inputs,
+    Knob,
+    KnobValue,
+    LoadContext,
+    Memory,
+    ModelCard,
+    Prediction,
+)
+from .torch_network import TorchNetwork, array
+
+
+class MODNet:
+    """The network with the plate's shorter side at the reference size, sides multiples of 32."""
+
+    def __init__(self, context: LoadContext) -> None:
+        from .networks.modnet import MODNet as Network
+
+        self._network = TorchNetwork(context, "modnet", Network)
+
+    def step(
+        self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
+    ) -> tuple[Prediction, Memory]:
+        """Alpha of the people in the picture."""
+        height, width = inputs.plate.shape[:2]
+        scale = int(knobs["reference_size"]) / min(height, width)
+        # Long strips are held to a bounded area: 1 x 4000 would ask for millions of columns.
+        scale = min(scale, 2048 / max(height, width))
+        size = (_sides(height * scale), _sides(width * scale))
+        small = resized(inputs.plate, size)
+        alpha = array(self._network(self._network.tensor(small * 2 - 1)))
+        return Prediction(resized(alpha, (height, width)).clip(0, 1)), {}
+
+
+def _sides(length: float) -> int:
+    return max(32, int(length) // 32 * 32)
+
+
+CARD = ModelCard(
+    name="modnet",
+    title="MODNet",
+    summary="Portraits, automatic, each frame alone; its published weights are Apache-2.0.",
+    load=MODNet,
+    subject="people",
+    knobs=(
+        Knob(
+            "reference_size", "int", 512, low=64, high=2048, unit="px",
+            help="Shorter side of what the network sees.",
+        ),
+    ),
+    checkpoint=Checkpoint(
+        "https://github.com/ZHKKKe/MODNet (modnet_photographic_portrait_matting.ckpt)",
+        "Apache-2.0, stated by the authors for code, models and demos",
+        "yes",
+    ),
+    training_data="PPM-100-like portraits and a private set; the authors do not list terms",
+    papers=("Ke, Sun, Li, Yan, Lau: MODNet: Real-Time Trimap-Free Portrait Matting via Objective "
+            "Decomposition, AAAI 2022",),
+    limits="People only; flickers in video (each frame is solved alone).",
+)  # fmt: skip

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every adapter of a torch network shares: loading, random weights, arrays in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import DeviceError, WeightsError
+from ..model import Knob, LoadContext
+from ..runtime import default_threads
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ..model import Float
+
+WIDTH = Knob(
+    "width", "float", 1.0, low=0.0625, high=2.0, reload=True,
+    help="Channel multiplier of an untrained network; a checkpoint knows its own.",
+)  # fmt: skip
+
+
+class TorchNetwork:
+    """A network in evaluation mode on its device; arrays in, arrays out.
+
+    name: the model id that the checkpoint must be of. make: builds it when it is untrained (its
+    random weights come from a fixed seed). options: what the checkpoint's tensors cannot tell.
+    """
+
+    def __init__(
+        self,
+        context: LoadContext,
+        name: str,
+        make: Callable[[], nn.Module],
+        **options: Any,
+    ) -> None:
+        import torch
+
+        from .. import checkpoints
+
+        torch.set_num_threads(context.threads or default_threads())
+        if context.checkpoint is None:
+            torch.manual_seed(0)
+            network = make()
+        else:
+            network, found = checkpoints.load(context.checkpoint, **options)
+            if found.model != name:
+                raise WeightsError(
+                    f"{context.checkpoint.name} is a checkpoint of {found.model!r}, not {name!r}: "
+                    f"use --model {found.model}."
+                )
+        self._torch = torch
+        self.dtype = torch.float16 if context.half else torch.float32
+        try:
+            self.device = torch.device(context.device.torch)
+            self.network = network.eval().to(self.device, self.dtype)
+        except (RuntimeError, AssertionError) as error:
+            raise DeviceError(f"torch cannot use {context.device}: {error}") from error
+
+    def tensor(self, picture: Float) -> Tensor:
+        """(H, W) or (H, W, C) float32 as (1, C, H, W) on the network's device."""
+        planes = picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
+        source = self._torch.from_numpy(np.ascontiguousarray(planes, np.float32))[None]
+        return source.to(self.device, self.dtype)
+
+    def __call__(self, *tensors: Tensor, **options: Any) -> Any:
+        """The network's own answer, without gradients."""
+        with self._torch.inference_mode():
+            return self.network(*tensors, **options)
+
+
+def array(tensor: Tensor) -> Float:
+    """(1, 1, H, W) as (H, W), (1, C, H, W) as (H, W, C); float32 on the host."""
+    found = tensor[0].float().cpu().numpy()
+    result = found[0] if len(found) == 1 else found.transpose(1, 2, 0)
+    return np.ascontiguousarray(result, np.float32)
