@@ -11,6 +11,7 @@ import pytest
 
 from matte_nodes import models, weights
 
+os.environ["MATTE_SERVICE"] = "off"  # a service that runs on this machine is none of our business
 TOY = Path(__file__).parent / "toy"
 sys.path.insert(0, str(TOY))  # the toy model is found by its entry point, as an installed one is
 os.environ["PYTHONPATH"] = os.pathsep.join(

@@ -109,8 +109,9 @@ class Client:
         return job
 
     def events(self, job: str) -> Iterator[Json]:
-        """Yield what happens to a job, from its beginning: start, frame, ..., and at last done,
-        error (message, kind, exit_code, frame) or cancelled.
+        """Yield what happens to a job, from its beginning: queued (ahead: jobs before it), start
+        (total), frame (frame, path), ..., and at last done, error (message, kind, exit_code,
+        frame) or cancelled.
 
         When the service dies, a job that was submitted here is submitted again (event resumed,
         then start with what is left); frames that lie on disk are not done twice.
@@ -146,10 +147,11 @@ class Client:
             yield {"event": "resumed", "job": job, "deaths": deaths}
 
     def stream(self, request: Mapping[str, Any]) -> Iterator[Json]:
-        """Submit and yield the events; the job is cancelled when the iterator is closed."""
+        """Submit and yield the events, first submitted (job); cancelled when this is closed."""
         with closing(self._link()) as link:
             message = {"op": "submit", "request": complete(request), "attached": True}
             job = link.ask(message)["job"]
+            yield {"event": "submitted", "job": job}
             for event in link.stream({"op": "events", "job": job}):
                 yield event
                 if event["event"] in LAST_EVENTS:

@@ -70,14 +70,13 @@ class Endpoint:
         os.replace(part, final)
 
     def close(self) -> None:
-        """Nobody can come any more; the next service may start."""
+        """Nobody can come any more. The next service starts when this process has ended."""
         with contextlib.suppress(OSError):
             (self.folder / ENDPOINT).unlink()
         self.socket.close()
         if self.path:
             with contextlib.suppress(OSError):
                 self.path.unlink()
-        self._lock.release()
 
 
 def _unix_socket(folder: Path) -> tuple[socket.socket, Path]:

@@ -21,7 +21,7 @@ def kept_output(folder: Path, request: Request) -> str:
     Whether a file that lies there is still right is told by the key inside it, as in any output.
     """
     facts = asdict(request)
-    for varying in ("first", "last", "umask", "again"):
+    for varying in ("first", "last", "umask"):
         del facts[varying]
     own = folder / digest(facts)[:32]
     prune(folder, MOST_BYTES)

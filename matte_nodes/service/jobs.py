@@ -60,6 +60,10 @@ class Job:
             first = self._events[0]["number"]
             return list(itertools.islice(self._events, max(0, after - first), None))
 
+    def queued(self, ahead: int) -> None:
+        """The first event."""
+        self._say("queued", ahead=ahead)
+
     def start(self, total: int, **facts: Any) -> None:
         """Before the first frame."""
         self.total = total
@@ -116,12 +120,14 @@ class Board:
         """Put a job into its lane; UsageError when too many wait."""
         job = Job(request, self._changed)
         with self._lock:
-            if sum(not old.ended for old in self._jobs.values()) >= MOST_WAITING:
+            ahead = [old for old in self._jobs.values() if not old.ended]
+            if len(ahead) >= MOST_WAITING:
                 raise UsageError(f"{MOST_WAITING} jobs are waiting already; cancel some.")
             self._jobs[job.name] = job
             ended = [name for name, old in self._jobs.items() if old.ended]
             for name in ended[: max(0, len(ended) - MOST_ENDED)]:
                 del self._jobs[name]
+        job.queued(sum(old.request.single == request.single for old in ahead))
         self._lanes["frame" if request.single else "range"].put(job)
         return job
 
@@ -187,8 +193,7 @@ class Board:
         with self._pool.lease(job.cancelled) as lease:
             render = Render(
                 asked.source, output, asked.model, knobs=asked.knobs,
-                node={**asked.node, "loader": lease.load}, connect=asked.connect,
-                layout=asked.layout, output_colorspace=asked.output_colorspace, again=asked.again,
+                node={**asked.node, "loader": lease.load}, connect=asked.connect, **asked.options,
             )  # fmt: skip
             render.run(asked.first, asked.last, job)
         if asked.single and not job._path and asked.first is not None:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from ..model import Inputs, KnobValue, LoadContext, Memory, Model, ModelCard, Prediction
+from ..runtime import default_threads
 
 LEAST_BYTES = 1 << 20
 """What a model without weights counts, so that their number is bounded too."""
@@ -196,9 +197,10 @@ def _key(card: ModelCard, context: LoadContext) -> tuple[Any, ...]:
     for path in context.weights.values():
         found = path.stat()
         files.append((str(path), found.st_size, found.st_mtime_ns))
+    threads = context.threads or default_threads()
     return (
-        card.name, id(card), str(context.device), context.threads, context.half,
-        context.untrained, tuple(files),
+        card.name, id(card), str(context.device), threads, context.half, context.untrained,
+        tuple(files),
     )  # fmt: skip
 
 

@@ -7,8 +7,10 @@ import json
 import math
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from inspect import signature
 from typing import Any, NoReturn
 
 from ..errors import InputError, UsageError
@@ -19,17 +21,15 @@ DEEPEST = 8
 LONGEST_TEXT = 1 << 16
 LARGEST_INT = 1 << 53
 
-_CONNECT: dict[str, type] = {
-    **dict.fromkeys(HINTS, object),
-    "hint_keys": str, "colorspace": str, "background_colorspace": str, "missing": str,
-    "allow_grey": bool,
-}  # fmt: skip
-_NODE: dict[str, type] = {"device": str, "threads": int, "ocio": str}
-_JOB: dict[str, type] = {
+_TYPES: dict[str, type] = {
     "source": str, "output": str, "model": str, "knobs": dict, "node": dict, "connect": dict,
     "layout": str, "output_colorspace": str, "again": bool, "frames": list, "frame": int,
-    "cwd": str, "umask": int,
+    "cwd": str, "umask": int, "device": str, "threads": int, "ocio": str, "half": bool,
+    "weights": str, "untrained": bool, "hint_keys": str, "colorspace": str,
+    "background_colorspace": str, "missing": str, "allow_grey": bool,
+    **dict.fromkeys(HINTS, object),
 }  # fmt: skip
+_OWN = ("source", "output", "model", "knobs", "node", "connect", "frames", "frame", "cwd", "umask")
 
 
 class BadMessage(UsageError):  # noqa: N818 (what it is)
@@ -40,7 +40,7 @@ class BadMessage(UsageError):  # noqa: N818 (what it is)
 class Request:
     """One job: the arguments of `render.Render` and `Render.run`, and where it works.
 
-    output None (single frames only): the service keeps the result in its cache.
+    options: the further keywords of Render (layout, output_colorspace, again, ...). output None (single frames only): the service keeps the result in its cache.
     """
 
     source: str
@@ -49,9 +49,7 @@ class Request:
     knobs: Mapping[str, Any]
     node: Mapping[str, Any]
     connect: Mapping[str, Any]
-    layout: str
-    output_colorspace: str | None
-    again: bool
+    options: Mapping[str, Any]
     first: int | None
     last: int | None
     single: bool
@@ -99,7 +97,8 @@ def checked(asked: Any) -> Request:
     """A job's request; UsageError names what is wrong with it."""
     if not isinstance(asked, dict):
         raise UsageError("A request is a JSON object.")
-    given = _typed(asked, _JOB, "request")
+    known = _known()
+    given = _typed(asked, (*_OWN, *known["options"]), "request")
     for name in ("source", "model", "cwd"):
         if not given.get(name):
             raise UsageError(f"The request names no {name}.")
@@ -112,26 +111,43 @@ def checked(asked: Any) -> Request:
     if not single and not given.get("output"):
         raise UsageError("The request names no output.")
     first, last = (given["frame"],) * 2 if single else _range(given.get("frames"))
-    for name, value in given.get("knobs", {}).items():
-        if name in _NODE or name in ("loader", "model", "self") or isinstance(value, (list, dict)):
+    knobs = given.get("knobs", {})
+    for name, value in knobs.items():
+        if name in (*known["node"], "self", "model", "loader") or isinstance(value, (list, dict)):
             raise UsageError(f"{name!r} is not a knob with a value, but {value!r:.100}.")
-    connect = _typed(given.get("connect", {}), _CONNECT, "connect")
+    connect = _typed(given.get("connect", {}), known["connect"], "connect")
     for hint in HINTS:
         if hint in connect:
             connect[hint] = _hint(hint, connect[hint])
     return Request(
-        source=given["source"], output=given.get("output"), model=given["model"],
-        knobs=given.get("knobs", {}), node=_typed(given.get("node", {}), _NODE, "node"),
-        connect=connect, layout=given.get("layout", "auto"),
-        output_colorspace=given.get("output_colorspace"), again=given.get("again", False),
+        source=given["source"], output=given.get("output"), model=given["model"], knobs=knobs,
+        node=_typed(given.get("node", {}), known["node"], "node"), connect=connect,
+        options={name: given[name] for name in known["options"] if name in given},
         first=first, last=last, single=single, cwd=given["cwd"], umask=umask,
     )  # fmt: skip
 
 
+@cache
+def _known() -> dict[str, tuple[str, ...]]:
+    """The names that a request's parts may have: the keywords of the functions they are for."""
+    from ..node import MatteNode
+    from ..render import Render
+
+    def keywords(function: Callable[..., Any], *without: str) -> tuple[str, ...]:
+        found = signature(function).parameters.values()
+        return tuple(p.name for p in found if p.kind is p.KEYWORD_ONLY and p.name not in without)
+
+    return {
+        "node": keywords(MatteNode.__init__, "loader"),
+        "connect": keywords(MatteNode.connect, "output_colorspace", "encoded"),
+        "options": keywords(Render.__init__, "knobs", "node", "connect"),
+    }
+
+
 def check_inputs(request: Request) -> None:
     """Refuse pipes, devices and sockets among the inputs: opening one could wait for ever."""
-    hints = [request.connect.get(hint) for hint in HINTS]
-    for spec in [request.source, *hints]:
+    named = [*(request.connect.get(hint) for hint in HINTS), request.node.get("weights")]
+    for spec in [request.source, *named]:
         for path in spec.values() if isinstance(spec, dict) else [spec]:
             if path is not None:
                 _check_regular(os.path.join(request.cwd, path))
@@ -165,13 +181,13 @@ def _dangles(entry: os.DirEntry[str]) -> bool:
     return entry.is_symlink() and not os.path.exists(entry.path)
 
 
-def _typed(given: Any, kinds: Mapping[str, type], what: str) -> dict[str, Any]:
+def _typed(given: Any, names: tuple[str, ...], what: str) -> dict[str, Any]:
     """The entries that are not null, each of its declared type; no other entry may be there."""
     found = {}
     for name, value in given.items():
-        if name not in kinds:
-            raise UsageError(f"The {what} has no entry {name!r}. It has: {', '.join(kinds)}.")
-        kind = kinds[name]
+        if name not in names:
+            raise UsageError(f"The {what} has no entry {name!r:.100}. It has: {', '.join(names)}.")
+        kind = _TYPES.get(name, object)
         if value is None:
             continue
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):

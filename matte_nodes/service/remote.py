@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte run` by the service: the same events, errors and exit codes as a run in this process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from .. import errors
+from ..render import Render, Reporter
+from ..runtime import default_threads
+from .client import Client, ServiceError, ServiceGoneError
+from .endpoint import code_stamp
+
+OFF = ("off", "0", "no", "false")
+
+
+def is_wanted() -> bool:
+    """False when $MATTE_SERVICE is off."""
+    return os.environ.get("MATTE_SERVICE", "").strip().lower() not in OFF
+
+
+def render(
+    arguments: Mapping[str, Any],
+    first: int | None,
+    last: int | None,
+    report: Reporter,
+    *,
+    say: bool = True,
+) -> None:
+    """Do `Render(**arguments).run(first, last, report)`: by the running service, else here.
+
+    A service that runs other code than this process, or sees other cards, is left alone: the
+    answer could be another. A job that is cut off by the service's end goes on here.
+    """
+    client = Client()
+    hello = None if _broken_ocio(arguments) else _greeting(client)
+    if hello is None or hello["code"] != code_stamp():
+        if hello is not None and say:
+            _say(f"the service (process {hello['pid']}) runs other code; this runs without it")
+        Render(**arguments).run(first, last, report)
+        return
+    if say:
+        _say(f"the service (process {hello['pid']}) does this; --no-service does it here")
+    try:
+        _follow(client, _request(arguments, first, last), report, say=say)
+    except ServiceGoneError:
+        if say:
+            _say("the service ended; this goes on without it")
+        Render(**arguments).run(first, last, _Resumed(report))
+
+
+def _greeting(client: Client) -> dict[str, Any] | None:
+    try:
+        return client.hello()
+    except ServiceError:  # another version's
+        return None
+
+
+def _follow(client: Client, request: dict[str, Any], report: Reporter, *, say: bool) -> None:
+    job = ""
+    try:
+        for event in client.stream(request):
+            job = event.get("job", job)
+            _tell(event, report, say=say)
+    except KeyboardInterrupt:
+        with suppress(ServiceError):
+            client.cancel(job)
+            for _ in client.events(job):  # as here: no file changes after the end
+                pass
+        raise
+
+
+def _tell(event: dict[str, Any], report: Reporter, *, say: bool) -> None:
+    kind = event.pop("event")
+    event.pop("number", None)
+    if kind == "queued":
+        if say and event["ahead"]:
+            _say(f"waiting for {event['ahead']} other job(s) of the service")
+    elif kind == "start":
+        report.start(event.pop("total"), **event)
+    elif kind == "frame":
+        report.frame(event["frame"], Path(event["path"]))
+    elif kind == "done":
+        report.done(event["output"])
+    elif kind == "error":
+        raise _error(event)
+    elif kind == "cancelled":
+        raise errors.MatteError("The job was cancelled by another client of the service.")
+
+
+def _request(arguments: Mapping[str, Any], first: int | None, last: int | None) -> dict[str, Any]:
+    asked = dict(arguments)
+    # This process may be bound to fewer cores than the service.
+    node = {**asked["node"], "threads": asked["node"].get("threads") or default_threads()}
+    return {**asked, "node": node, "frames": [first, last]}
+
+
+def _error(event: Mapping[str, Any]) -> errors.MatteError:
+    kind = getattr(errors, str(event["kind"]), None)
+    if not (isinstance(kind, type) and issubclass(kind, errors.MatteError)):
+        kind = errors.MatteError
+    error = kind(event["message"])
+    error.exit_code = event["exit_code"]
+    error.frame = event["frame"]
+    return error
+
+
+def _broken_ocio(arguments: Mapping[str, Any]) -> bool:
+    """Whether $OCIO names no file: here the message can say that it was the variable."""
+    named = os.environ.get("OCIO", "")
+    if arguments["node"].get("ocio") or not named or named.startswith("ocio://"):
+        return False
+    return not Path(named).is_file()
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"matte: {text}\n")
+
+
+class _Resumed:
+    """Carries a report on: the first start was told, and counted more than is left."""
+
+    def __init__(self, report: Reporter) -> None:
+        self._report = report
+        self.frame, self.done = report.frame, report.done
+
+    def start(self, total: int, **facts: Any) -> None:
+        """Correct the count where the first start was told; tell it where it was not."""
+        if not getattr(self._report, "total", 0):
+            self._report.start(total, **facts)
+        else:
+            vars(self._report)["count"] = vars(self._report)["total"] - total
