@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from . import __version__
+from .chain import build
 from .color import guess_space
 from .identity import digest
 from .manifest import KEY, Manifest
 from .matte import Matte
 from .media.image import Image, Window
 from .media.writers import OutputFrame, check_not_input, is_movie_output, open_writer
-from .node import MatteNode
 
 
 class Reporter(Protocol):
@@ -34,7 +34,8 @@ class Render:
     """One request to matte a clip into files: everything is checked before the first frame.
 
     source, connect: as `MatteNode.connect` takes them. output: a pattern, a still or a movie.
-    node, knobs: as `MatteNode` takes them. again: do frames anew that are already done.
+    node, knobs: as `MatteNode` takes them. again: do frames anew that are already done. refine,
+    refine_width, segmentation_model: as `chain.build` takes them.
     """
 
     def __init__(
@@ -49,14 +50,20 @@ class Render:
         layout: str = "auto",
         output_colorspace: str | None = None,
         again: bool = False,
+        refine: str | None = None,
+        refine_width: float = 10.0,
+        segmentation_model: str | None = None,
     ) -> None:
         self.output, self.layout, self._again = output, layout, again
-        self.node = MatteNode(model, **node, **knobs)
         self.is_movie = is_movie_output(output)
-        self.shot = self.node.connect(
-            source, output_colorspace=output_colorspace, encoded=self.is_movie, **connect
-        )
-        check_not_input(output, self.shot.clip)
+        self.chain = build(
+            source, model, knobs=knobs, node=node, refine=refine, refine_width=refine_width,
+            segmentation_model=segmentation_model,
+            connect={**connect, "output_colorspace": output_colorspace, "encoded": self.is_movie},
+        )  # fmt: skip
+        self.node, self.shot = self.chain.node, self.chain.shot
+        for clip in (self.shot.clip, *(hint.clip for hint in self.shot.hints.values())):
+            check_not_input(output, clip)
         color = self.shot.color
         if self.is_movie and output_colorspace is None and color.plate == color.working:
             # A linear plate has no encoding to go back to: movies are BT.709 unless asked.
@@ -65,12 +72,13 @@ class Render:
 
     def provenance(self) -> dict[str, str]:
         """What is written into every file: model, weights, knobs, spaces, licence, code."""
-        card, color = self.node.card, self.shot.color
+        color, nodes = self.shot.color, self.chain.nodes
+        weights = {k: v for node in nodes for k, v in node.weights_identity.items()}
         return {
-            "matte/model": card.name,
-            "matte/weights": " ".join(f"{k}:{v}" for k, v in self.node.weights_identity.items()),
-            "matte/licence": card.licence,
-            "matte/commercial": card.commercial,
+            "matte/model": self.chain.name,
+            "matte/weights": " ".join(f"{name}:{sha}" for name, sha in weights.items()),
+            "matte/licence": "; ".join(dict.fromkeys(node.card.licence for node in nodes)),
+            "matte/commercial": self.chain.commercial,
             "matte/knobs": " ".join(f"{k}={v}" for k, v in sorted(self.node.knobs.items())),
             "matte/plate_space": color.plate,
             "matte/working_space": color.working,
@@ -90,9 +98,11 @@ class Render:
             if not self._again:
                 todo = self._unfinished(wanted, manifest)
             if todo:
-                _ = self.node.model  # a missing weight or device is said before anything is written
+                for node in self.chain.nodes:
+                    _ = node.model  # a missing weight is said before anything is written
             report.start(
-                len(todo), done_before=len(wanted) - len(todo), model=self.node.card.name,
+                len(todo), done_before=len(wanted) - len(todo), model=self.chain.name,
+                notes=list(self.chain.notes),
                 device=str(self.node.device), input=clip.name, output=self.output,
                 colorspace=self.shot.color.output,
             )  # fmt: skip

@@ -17,6 +17,8 @@ VERBS = {
     "eval": "Metrics of a model over a folder with true alphas.",
     "serve": "Keep models hot for Nuke, Blender and matte run.",
     "doctor": "What works on this machine, what does not, and what to do.",
+    "bench": "Parity with the published networks; a GPU report.",
+    "export": "Write a model as an ONNX file.",
     "models": "List models, show cards, pull and verify weights.",
 }
 

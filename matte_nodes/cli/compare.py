@@ -15,8 +15,7 @@ from . import options as shared
 
 def command() -> click.Command:
     """The verb, with a flag for every knob there is."""
-    verb: click.Command = click.command("compare")(compare)
-    return verb
+    return shared.with_knobs(click.command("compare")(compare))
 
 
 @click.argument("source", metavar="INPUT")
@@ -34,7 +33,6 @@ def command() -> click.Command:
 )
 @shared.input_flags
 @shared.node_flags
-@shared.knob_flags
 def compare(
     source: str, output: Path, names: tuple[str, ...], frame: int | None, width: int, **options: Any
 ) -> None:

@@ -13,8 +13,7 @@ from . import options as shared
 
 def command() -> click.Command:
     """The verb, with a flag for every knob there is."""
-    verb: click.Command = click.command("eval")(evaluate)
-    return verb
+    return shared.with_knobs(click.command("eval")(evaluate))
 
 
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False))
@@ -22,7 +21,6 @@ def command() -> click.Command:
 @click.option("--colorspace", help="Colour space of the plates. Default: by their kind.")
 @click.option("--json", "as_json", is_flag=True, help="Every item and the mean, as JSON.")
 @shared.node_flags
-@shared.knob_flags
 def evaluate(
     folder: str, model: str, colorspace: str | None, as_json: bool, **options: Any
 ) -> None:

@@ -19,8 +19,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _TYPES = {"float": click.FLOAT, "int": click.INT, "bool": click.BOOL, "text": click.STRING}
 
 
-def knob_flags(function: Function) -> Function:
-    """Add one flag for every knob of the node and of every registered model."""
+def with_knobs(command: click.Command) -> click.Command:
+    """Add one flag to a verb for every knob of the node and of every registered model."""
     owners: dict[str, list[str]] = {}
     knobs: dict[str, Knob] = {knob.name: knob for knob in NODE_KNOBS}
     for name in models.names():
@@ -32,16 +32,20 @@ def knob_flags(function: Function) -> Function:
         for knob in card.knobs:
             knobs.setdefault(knob.name, knob)
             owners.setdefault(knob.name, []).append(name)
-    for knob in reversed(knobs.values()):
+    used = {flag for parameter in command.params for flag in parameter.opts}
+    for knob in knobs.values():
         whose = f"[{', '.join(owners[knob.name])}] " if knob.name in owners else ""
-        function = click.option(
-            knob.flag, *(f"--{alias.replace('_', '-')}" for alias in knob.aliases),
-            f"knob_{knob.name}",
+        unit = f" {knob.unit}" if knob.unit else ""
+        # A third party's knob may have the name of a flag of ours.
+        flag = knob.flag if knob.flag not in used else f"--knob{knob.flag[1:]}"
+        option = click.Option(
+            [flag, *(f"--{alias.replace('_', '-')}" for alias in knob.aliases), f"knob_{knob.name}"],
             type=click.Choice(knob.choices) if knob.kind == "choice" else _TYPES[knob.kind],
             default=None,
-            help=f"{whose}{knob.help} Default: {knob.default}{' ' + knob.unit if knob.unit else ''}.",
-        )(function)  # fmt: skip
-    return function
+            help=f"{whose}{knob.help} Default: {knob.default}{unit}.",
+        )
+        command.params.append(option)
+    return command
 
 
 def given_knobs(options: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +67,21 @@ def node_flags(function: Function) -> Function:
                      help="Threads of the network on the CPU; 0 leaves one core to reading and writing."),
         click.option("--device", default="auto", show_default=True,
                      help="auto, cpu, cuda, cuda:N, mps or tensorrt: that, or an error."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def chain_flags(function: Function) -> Function:
+    """Flags that put further models before or behind the chosen one."""
+    for option in (
+        click.option("--segmentation-model", metavar="MODEL",
+                     help="A model whose mask is the segmentation."),
+        click.option("--refine-width", type=click.FloatRange(0.5, 1000), default=10.0,
+                     show_default=True, help="With --refine: the unknown band, to each side of "
+                     "the edge, in pixels of the plate."),
+        click.option("--refine", metavar="MODEL",
+                     help="A trimap model that solves the edges of the first one's mattes."),
     ):  # fmt: skip
         function = option(function)
     return function
@@ -96,6 +115,7 @@ def taken(options: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 CONNECT = (*HINTS, "hint_keys", "colorspace", "background_colorspace", "missing", "allow_grey")
+CHAIN = ("refine", "refine_width", "segmentation_model")
 NODE = ("device", "threads", "ocio", "weights", "untrained", "half")
 
 

@@ -111,6 +111,8 @@ class Bar(Quiet):
     def start(self, total: int, **facts: Any) -> None:
         """Show what will be done and the empty bar."""
         super().start(total, **facts)
+        for note in facts.get("notes", ()):
+            self._console.print(note, markup=False, highlight=False)
         self._console.print(
             f"{facts['model']} on {facts['device']}: {facts['input']} -> {facts['output']} "
             f"({facts['colorspace']})",

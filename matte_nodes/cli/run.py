@@ -13,8 +13,7 @@ from . import options as shared
 
 def command() -> click.Command:
     """The verb, with a flag for every knob there is."""
-    verb: click.Command = click.command("run", context_settings={"show_default": False})(run)
-    return verb
+    return shared.with_knobs(click.command("run")(run))
 
 
 @click.argument("source", metavar="INPUT")
@@ -22,7 +21,8 @@ def command() -> click.Command:
     "-o", "--output", required=True, help="Pattern (matte.####.exr), movie (.mov, .mkv) or still."
 )
 @click.option(
-    "--model", default="rvm", show_default=True, help="A model; `matte models` lists them."
+    "--model", default="auto", show_default=True,
+    help="A model (`matte models` lists them); auto: the best that can run for what is given.",
 )
 @click.option(
     "--frames", help="A-B or one frame; recurrent models still start at the shot's first."
@@ -34,12 +34,17 @@ def command() -> click.Command:
     help="nuke, blender, alpha or movie; auto by the output's name.",
 )
 @click.option("--output-colorspace", help="Colour space of the foreground that is written.")
+@shared.chain_flags
 @shared.input_flags
 @shared.node_flags
 @click.option("--again", is_flag=True, help="Do frames anew that are already done.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
 @click.option("--quiet", is_flag=True, help="No progress.")
-@shared.knob_flags
+@click.option(
+    "--no-service",
+    is_flag=True,
+    help="Run here even when `matte serve` runs; so does MATTE_SERVICE=off.",
+)
 def run(source: str, output: str, model: str, **options: Any) -> None:
     """Matte INPUT (a pattern plate.####.exr, a movie, a folder or a still) into OUTPUT.
 
@@ -47,20 +52,26 @@ def run(source: str, output: str, model: str, **options: Any) -> None:
     7 the model failed, 130 stopped.
     """
     from ..render import Render
+    from ..service import remote
     from .progress import reporter
 
     knobs = shared.given_knobs(options)
     first, last = shared.frame_range(options.pop("frames"))
     node = shared.taken(options, shared.NODE)
-    report = reporter(as_json=options.pop("as_json"), quiet=options.pop("quiet"))
+    quiet, here = options.pop("quiet"), options.pop("no_service")
+    report = reporter(as_json=options.pop("as_json"), quiet=quiet)
     signal.signal(signal.SIGTERM, _interrupt)
+    arguments = {
+        "source": source, "output": output, "model": model, "knobs": knobs, "node": node,
+        "layout": options.pop("layout"), "again": options.pop("again"),
+        **shared.taken(options, shared.CHAIN),
+        "output_colorspace": options.pop("output_colorspace"), "connect": options,
+    }  # fmt: skip
     with report:
-        render = Render(
-            source, output, model, knobs=knobs, node=node,
-            layout=options.pop("layout"), again=options.pop("again"), output_colorspace=options.pop("output_colorspace"),
-            connect=options,
-        )  # fmt: skip
-        render.run(first, last, report)
+        if here or not remote.is_wanted():
+            Render(**arguments).run(first, last, report)
+        else:
+            remote.render(arguments, first, last, report, say=not quiet)
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -48,13 +48,17 @@ def names() -> list[str]:
 
 
 def card(name: str) -> ModelCard:
-    """The declaration of a registered model.
+    """The declaration of a registered model, or of an ONNX file by its path.
 
     Raises UnknownModelError with the closest names, ModelError when another package's declaration
     cannot be loaded or is not a ModelCard.
     """
     if name in _own():
         return _own()[name]
+    if name.lower().endswith(".onnx"):
+        from .onnx_file import card_of
+
+        return card_of(name)
     point = _others().get(name)
     if point is None:
         import difflib

@@ -41,7 +41,7 @@ class BackgroundMattingV2:
             network.tensor(inputs.plate),
             network.tensor(inputs.background),
             backbone_scale=float(knobs["backbone_scale"]),
-            refine_mode=str(knobs["refine"]),
+            refine_mode=str(knobs["refine_mode"]),
             refine_sample_pixels=int(knobs["refine_pixels"]),
         )
         alpha, foreground = array(answer.alpha).clip(0, 1), array(answer.foreground)
@@ -68,7 +68,7 @@ CARD = ModelCard(
             help="Size of the first pass as a share of the plate: 0.25 for HD, 0.125 for 4K.",
         ),
         Knob(
-            "refine", "choice", "sampling", choices=("sampling", "full", "thresholding"),
+            "refine_mode", "choice", "sampling", choices=("sampling", "full", "thresholding"),
             help="Which patches are done at full size: a number of the worst, all, or all whose "
             "error is high.",
         ),

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`--model auto`: the best model for what was connected, among those that can run here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from . import models, weights
+from .errors import WeightsError
+from .model import ModelCard
+
+# In order of preference. Trimap: closed form leads until a network here beats it on
+# photographs; its rivals are taken when it cannot be loaded. Clean plate: the MIT successor first.
+FOR_TRIMAP = ("closed-form", "deep-image-matting", "adamatting")
+FOR_BACKGROUND = ("background-matting-v2", "background-matting")
+FOR_PEOPLE = ("rvm", "modnet", "selfie")
+REFINER = "closed-form"
+COARSE = frozenset({"selfie", "u2netp"})
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What `auto` chose: the model, a trimap model that refines it (or None), and why."""
+
+    model: str
+    refine: str | None
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """The choice, the reason and the licence, for the user."""
+        card = models.card(self.model)
+        chain = f" refined by {self.refine}" if self.refine else ""
+        return (
+            f"auto: {self.model}{chain}, because {self.why}. Licence: {card.licence}; commercial "
+            f"use: {card.commercial}."
+        )
+
+
+def choose(hints: Collection[str], *, live: bool = False) -> Choice:
+    """The best model whose weights are here for these hints ("trimap", "background", ...).
+
+    live: speed counts: nothing is refined. Raises WeightsError when nothing can run, saying what
+    to pull.
+    """
+    if "trimap" in hints:
+        for name in FOR_TRIMAP:
+            if _can_run(name, hints):
+                return Choice(name, None, "a trimap was given")
+    if "background" in hints:
+        for name in FOR_BACKGROUND:
+            if _can_run(name, hints):
+                return Choice(name, None, "a clean plate was given")
+    for name in FOR_PEOPLE:
+        if not _can_run(name, hints):
+            continue
+        refine = REFINER if name in COARSE and not live and _can_run(REFINER, {"trimap"}) else None
+        why = "people are expected when no trimap is given"
+        if "background" in hints:
+            why += " (no clean-plate model has its weights here)"
+        return Choice(name, refine, why)
+    raise WeightsError(
+        "No model can run here yet. For people: `matte models pull rvm` (licence unclear) or "
+        "`matte models pull selfie` (Apache-2.0). Or give a trimap."
+    )
+
+
+def _can_run(name: str, hints: Collection[str]) -> bool:
+    card = models.card(name)
+    return card.needs <= set(hints) and _is_ready(card)
+
+
+def _is_ready(card: ModelCard) -> bool:
+    from importlib.util import find_spec
+
+    if card.name == "closed-form" and find_spec("pymatting") is None:
+        return False
+    if card.checkpoint is not None and not weights.imported(card).is_file():
+        return False
+    return all(weights.find(item) for item in card.weights)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte bench`: measurements that users run too."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+
+def command() -> click.Command:
+    """The verb and its sub-verbs."""
+    return group
+
+
+@click.group("bench")
+def group() -> None:
+    """Measure: parity with the published networks, the GPU."""
+
+
+@group.command("parity")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One row an output, as JSON.")
+def parity(folder: Path, as_json: bool) -> None:
+    """Compare our networks with published answers, for every fixture in FOLDER.
+
+    A fixture is NAME.json with NAME.npz (or mmnet.npz alone). The network is recognised by its
+    tensor names. Exit code 1 when an output is over tolerance or a file is not understood.
+    """
+    from ..parity import run_parity
+
+    rows = run_parity(folder)
+    if as_json:
+        click.echo(json.dumps([row.__dict__ for row in rows], indent=2))
+    for row in rows if not as_json else ():
+        mark = "ok  " if row.ok else "FAIL"
+        note = " ".join(row.note.split())
+        click.echo(
+            f"{mark} {row.fixture}  {row.network}  {row.output}  {row.difference:.2e} "
+            f"(tolerance {row.tolerance:g})  {note}".rstrip()
+        )
+    if not rows:
+        click.echo(f"matte: {folder} holds no fixtures (NAME.json with NAME.npz).", err=True)
+    if not rows or not all(row.ok for row in rows):
+        sys.exit(1)
+
+
+@group.command("gpu")
+@click.option("--device", default="cuda", show_default=True, help="cuda, cuda:N, mps or tensorrt.")
+@click.option("--output", type=click.Path(path_type=Path), help="Write the report to a file too.")
+def gpu(device: str, output: Path | None) -> None:
+    """Run every model that is here on a card; print a report that can be sent to us."""
+    from ..bench_gpu import report
+
+    text = report(device)
+    click.echo(text)
+    if output:
+        output.write_text(text + "\n", "utf-8")

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte models import`: a published checkpoint, recognised and converted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import models, weights
+from ..errors import UsageError, WeightsError
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--option", "given", multiple=True, metavar="NAME=VALUE",
+              help="What the tensors cannot tell (the answer names it), e.g. skip=true.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path),
+              help="Write the converted file here instead of the weights folder (use: --weights).")
+@click.option("--dry-run", is_flag=True, help="Only say what the file is.")
+def import_checkpoint(file: Path, given: tuple[str, ...], output: Path | None, dry_run: bool) -> None:
+    """Recognise FILE by its tensor names and convert it to safetensors.
+
+    Reads .safetensors, .pth, .pt, .ckpt, .tar, .npz, .onnx and .tflite; never unpickles.
+    """  # fmt: skip
+    from .. import checkpoints
+
+    options = dict(_option(text) for text in given)
+    found = checkpoints.inspect(file, **options).recognition
+    click.echo(f"{file.name}: {found.summary}")
+    card = models.card(found.model)
+    if card.checkpoint is not None:
+        terms = card.checkpoint
+        click.echo(f"terms of the published weights: {terms.licence}; commercial use: {terms.commercial}")
+    if dry_run:
+        return
+    if card.checkpoint is None and output is None:
+        raise WeightsError(
+            f"Model {found.model!r} has weights of its own (`matte models pull {found.model}`); "
+            "give -o FILE to convert this file all the same."
+        )
+    target = output or weights.imported(card)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        checkpoints.convert(file, target, **options)
+    except OSError as error:
+        raise WeightsError(f"{target} cannot be written: {error.strerror or error}.") from error
+    click.echo(f"{target}")
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, mark, value = text.partition("=")
+    if not mark:
+        raise UsageError(f"--option is NAME=VALUE, not {text!r}.")
+    return name, {"true": True, "false": False}.get(value.lower(), value)
