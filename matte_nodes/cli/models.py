@@ -12,6 +12,8 @@ import click
 from .. import models, weights
 from ..errors import WeightsError
 from ..model import ModelCard
+from .models_card import show_card
+from .models_import import import_checkpoint
 
 
 def command() -> click.Command:
@@ -96,6 +98,10 @@ def verify(names: tuple[str, ...]) -> None:
         raise WeightsError(f"Not right: {', '.join(bad)}. Pull again: `matte models pull NAME`.")
 
 
+group.add_command(show_card)
+group.add_command(import_checkpoint)
+
+
 def _allowed(card: ModelCard, commercial_only: bool) -> bool:
     return not commercial_only or card.commercial == "yes"
 
@@ -103,4 +109,6 @@ def _allowed(card: ModelCard, commercial_only: bool) -> bool:
 def _facts(card: ModelCard) -> dict[str, Any]:
     here = all(weights.find(item) for item in card.weights)
     state = "none needed" if not card.weights else "here" if here else "to pull"
+    if card.checkpoint is not None:
+        state = "imported" if weights.imported(card).is_file() else "to import"
     return {**card.as_dict(), "weights_state": state}
