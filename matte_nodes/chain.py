@@ -85,7 +85,7 @@ def build(
     each side of the first model's edges, found at full resolution. segmentation_model: gives the
     segmentation that the (first) model takes. Raises what MatteNode and its connect raise.
     """
-    given = {name for name in ("trimap", "background", "segmentation") if connect.get(name)}
+    given = {name for name in ("trimap", "background", "segmentation") if connect.get(name) is not None}
     notes: tuple[str, ...] = ()
     if model == "auto":
         choice = auto.choose(given)
