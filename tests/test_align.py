@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A hand-held clean plate is laid over the plate, or left alone when that cannot be trusted."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from matte_nodes import MatteNode, ModelCard, Prediction, align
+from matte_nodes.testing.scene import scene
+
+
+def textured(height: int = 240, width: int = 320, seed: int = 1) -> np.ndarray:
+    """A place with corners to hold on to: blocks, lines and grain."""
+    rng = np.random.default_rng(seed)
+    picture = rng.random((height // 20, width // 20, 3)).astype(np.float32)
+    picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST)
+    for _ in range(40):
+        a, b = rng.integers(0, (width, height)), rng.integers(0, (width, height))
+        cv2.line(picture, a.tolist(), b.tolist(), rng.random(3).tolist(), 2)
+    return cv2.GaussianBlur(picture, (0, 0), 0.8)
+
+
+def shaken(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The picture seen from a hand that moved: (picture, homography from it to the original)."""
+    height, width = picture.shape[:2]
+    corners = np.float32([[0, 0], [width, 0], [width, height], [0, height]])
+    moved = corners + np.float32([[6, -4], [-3, 5], [4, 3], [-5, -2]])
+    matrix = cv2.getPerspectiveTransform(corners, moved)
+    return cv2.warpPerspective(picture, matrix, (width, height)), np.linalg.inv(matrix)
+
+
+def test_a_shaken_clean_plate_comes_back() -> None:
+    plate = textured()
+    background, _ = shaken(plate)
+    before = np.abs(background - plate)[20:-20, 20:-20].mean()
+    after = np.abs(align.aligned(background, plate) - plate)[20:-20, 20:-20].mean()
+    assert after < 0.2 * before
+
+
+def test_the_subject_does_not_pull_it_away() -> None:
+    place = textured()
+    background, truth = shaken(place)
+    plate, mask = place.copy(), np.zeros(place.shape[:2], np.float32)
+    plate[60:180, 100:220] = textured(120, 120, seed=9)
+    mask[60:180, 100:220] = 1
+    found = align.find_homography(background, plate, mask)
+    assert found is not None
+    points = np.array([[20, 20, 1], [300, 30, 1], [280, 220, 1]], float)
+    a, b = points @ found.T, points @ truth.T
+    assert np.abs(a[:, :2] / a[:, 2:] - b[:, :2] / b[:, 2:]).max() < 1.0
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32])
+def test_every_pixel_type_keeps_its_type(dtype: type) -> None:
+    plate = textured()
+    background, _ = shaken(plate)
+    scale = np.iinfo(dtype).max if np.dtype(dtype).kind == "u" else 1
+    result = align.aligned((background * scale).astype(dtype), (plate * scale).astype(dtype))
+    assert result.dtype == dtype
+    assert np.abs(result.astype(np.float32) / scale - plate)[30:-30, 30:-30].mean() < 0.02
+
+
+@pytest.mark.parametrize("other", [np.zeros((240, 320, 3), np.float32), textured(seed=77)])
+def test_fail_safe_when_nothing_fits(other: np.ndarray) -> None:
+    assert align.aligned(other, textured()) is other
+
+
+def test_the_knob_aligns_what_the_model_is_given() -> None:
+    given: list[np.ndarray] = []
+
+    class Keeps:
+        def step(self, inputs, memory, knobs):  # type: ignore[no-untyped-def]
+            given.append(inputs.background)
+            return Prediction(inputs.plate[..., 0]), {}
+
+    card = ModelCard(
+        "keeps", "Keeps", "Keeps.", lambda context: Keeps(), needs=frozenset({"background"})
+    )
+    plate = textured()
+    background, _ = shaken(plate)
+    for on in (False, True):
+        node = MatteNode(card, align_background=on)
+        node(plate, background=background, colorspace="sRGB")
+        node.connect(plate, background=background, colorspace="sRGB").at(1)
+    errors = [np.abs(found - plate)[30:-30, 30:-30].mean() for found in given]
+    assert max(errors[2:]) < 0.3 * min(errors[:2])
+
+
+def test_an_aligned_plate_changes_nothing_by_default() -> None:
+    made = scene(40, 60)
+    node = MatteNode("green-screen")
+    assert node.knobs["align_background"] is False
+    assert node(made.plate, background=made.background).alpha.shape == (40, 60)
