@@ -123,9 +123,9 @@ class Client:
                 with closing(self._link()) as link:
                     for event in link.stream({"op": "events", "job": name, "after": after}):
                         deaths = 0 if event["event"] == "frame" else deaths
-                        after = event["number"] + 1
+                        after, ended = event["number"] + 1, event["event"] in LAST_EVENTS
                         yield event
-                        if event["event"] in LAST_EVENTS:
+                        if ended:
                             self._requests.pop(job, None)
                             return
             except ServiceError as error:
@@ -153,8 +153,9 @@ class Client:
             job = link.ask(message)["job"]
             yield {"event": "submitted", "job": job}
             for event in link.stream({"op": "events", "job": job}):
+                ended = event["event"] in LAST_EVENTS
                 yield event
-                if event["event"] in LAST_EVENTS:
+                if ended:
                     return
 
     def frame(self, request: Mapping[str, Any], frame: int) -> str:

@@ -13,6 +13,7 @@ import traceback
 import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from .place import own_place, placed
 from .pool import Cancelled, Pool
 from .request import Request, check_inputs
 
-MOST_WAITING = 1000
+MOST_WAITING = 200
 MOST_ENDED = 200
 MOST_EVENTS = 4096
 LANES = ("range", "frame")
@@ -82,6 +83,8 @@ class Job:
 
     def end(self, state: str, **facts: Any) -> None:
         """The last event."""
+        # What is kept of ended jobs must be small, whatever was asked.
+        self.request = replace(self.request, knobs={}, node={}, connect={}, options={})
         self.state = state
         self._say(state, **facts)
 

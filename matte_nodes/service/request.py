@@ -18,7 +18,7 @@ from ..media.pattern import Pattern
 from ..model import HINTS
 
 DEEPEST = 8
-LONGEST_TEXT = 1 << 16
+LONGEST_TEXT = 1 << 13
 LARGEST_INT = 1 << 53
 
 _TYPES: dict[str, type] = {
@@ -27,6 +27,7 @@ _TYPES: dict[str, type] = {
     "cwd": str, "umask": int, "device": str, "threads": int, "ocio": str, "half": bool,
     "weights": str, "untrained": bool, "hint_keys": str, "colorspace": str,
     "background_colorspace": str, "missing": str, "allow_grey": bool,
+    "cache": str, "cuts": str, "warm_up": int, "start": int,
     **dict.fromkeys(HINTS, object),
 }  # fmt: skip
 _OWN = ("source", "output", "model", "knobs", "node", "connect", "frames", "frame", "cwd", "umask")
