@@ -6,14 +6,19 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from .errors import DeviceError, WeightsError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 DeviceKind = Literal["cpu", "cuda", "mps", "tensorrt"]
 PROVIDERS: dict[DeviceKind, str] = {
@@ -151,6 +156,48 @@ def onnx_session(path: Path, device: Device, threads: int = 0) -> Any:
             "are missing or too old. Install matte-nodes[cuda], or use --device cpu."
         )
     return session
+
+
+def run_session(
+    session: Any,
+    device: Device,
+    feed: Mapping[str, Any],
+    outputs: Sequence[str],
+    stay: Sequence[str] = (),
+) -> list[Any]:
+    """Run a session; on a card the outputs named in `stay` are left there, as OrtValues.
+
+    feed: arrays, or OrtValues of an earlier run, which are then not copied again. The card's
+    part was written against onnxruntime's documentation and has not been run on a card.
+    """
+    if device.kind not in ("cuda", "tensorrt"):
+        answers: list[Any] = session.run(list(outputs), dict(feed))
+        return answers
+    binding = session.io_binding()
+    for name, value in feed.items():
+        if isinstance(value, np.ndarray):
+            binding.bind_cpu_input(name, np.ascontiguousarray(value))
+        else:
+            binding.bind_ortvalue_input(name, value)
+    for name in outputs:
+        if name in stay:
+            binding.bind_output(name, "cuda", device.index)
+        else:
+            binding.bind_output(name)
+    session.run_with_iobinding(binding)
+    binding.synchronize_outputs()
+    values = dict(zip(outputs, binding.get_outputs(), strict=True))
+    return [values[name] if name in stay else values[name].numpy() for name in outputs]
+
+
+def to_host(state: Any) -> NDArray[np.float32]:
+    """A memory's state as an array, wherever it lies (array, torch tensor or OrtValue)."""
+    if isinstance(state, np.ndarray):
+        return state
+    if hasattr(state, "detach"):
+        state = state.detach().float().cpu()
+    found: NDArray[np.float32] = state.numpy()
+    return found
 
 
 def numerics_tag(device: Device, threads: int) -> str:

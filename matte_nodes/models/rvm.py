@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,24 +16,65 @@ from ..model import (
     KnobValue,
     LoadContext,
     Memory,
+    Model,
     ModelCard,
     Prediction,
     Recurrent,
     Source,
     Weights,
 )
+from .torch_network import TorchNetwork, array
+
+if TYPE_CHECKING:
+    from ..model import Float
 
 FILE = "rvm_mobilenetv3_fp32.onnx"
 STATES = ("r1", "r2", "r3", "r4")
 
 
-class RobustVideoMatting:
-    """The recurrent network; its four ConvGRU states are the memory."""
+def load(context: LoadContext) -> Model:
+    """The engine that the knob asks for, on the same weights."""
+    return InTorch(context) if context.knobs.get("engine") == "torch" else InOnnx(context)
+
+
+class InTorch:
+    """Our own torch network with the tensors of the published file; for half precision and cards
+    without onnxruntime's CUDA. Answers equal the ONNX file's to 2.4e-5.
+    """
+
+    def __init__(self, context: LoadContext) -> None:
+        from .networks.robust_video_matting import RobustVideoMatting as Network
+
+        checkpoint = context.weights.get(FILE)
+        self._network = TorchNetwork(replace(context, checkpoint=checkpoint), "rvm", Network)
+
+    def step(
+        self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
+    ) -> tuple[Prediction, Memory]:
+        """One frame; states that come from this engine stay on its device."""
+        height, width = inputs.plate.shape[:2]
+        ratio = float(knobs["downsample_ratio"]) or auto_ratio(height, width)
+        plate = _at_least(inputs.plate, ratio)
+        states = [self._network.state(memory[name]) for name in STATES] if memory else []
+        answer = self._network(
+            self._network.tensor(plate), *states, downsample_ratio=ratio, refine=True
+        )
+        return (
+            Prediction(
+                array(answer.alpha)[:height, :width], array(answer.foreground)[:height, :width]
+            ),
+            {name: self._network.kept(s) for name, s in zip(STATES, answer.states, strict=True)},
+        )
+
+
+class InOnnx:
+    """The published file; its four ConvGRU states are the memory."""
 
     def __init__(self, context: LoadContext) -> None:
         self._session: Any = runtime.onnx_session(
             context.weights[FILE], context.device, context.threads
         )
+        self._device = context.device
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -40,17 +82,15 @@ class RobustVideoMatting:
         """One frame through the network; an empty memory starts a shot."""
         height, width = inputs.plate.shape[:2]
         ratio = float(knobs["downsample_ratio"]) or auto_ratio(height, width)
-        # Below 16 pixels a side its pyramid has no pixel left: it crashes, so edges are repeated.
-        low = -(-16 // ratio) if ratio < 1 else 16
-        pad = (max(0, int(low) - height), max(0, int(low) - width))
-        plate = inputs.plate
-        if any(pad):
-            plate = np.pad(plate, ((0, pad[0]), (0, pad[1]), (0, 0)), mode="edge")
+        plate = _at_least(inputs.plate, ratio)
         empty = np.zeros((1, 1, 1, 1), np.float32)
-        feed = {f"{name}i": memory.get(name, empty) for name in STATES}
+        feed: dict[str, Any] = {f"{name}i": memory.get(name, empty) for name in STATES}
         feed["src"] = np.ascontiguousarray(plate.transpose(2, 0, 1))[None]
         feed["downsample_ratio"] = np.array([ratio], np.float32)
-        foreground, alpha, *states = self._session.run(None, feed)
+        outputs = ["fgr", "pha", *(f"{name}o" for name in STATES)]
+        foreground, alpha, *states = runtime.run_session(
+            self._session, self._device, feed, outputs, stay=outputs[2:]
+        )
         return (
             Prediction(
                 alpha[0, 0, :height, :width],
@@ -58,6 +98,15 @@ class RobustVideoMatting:
             ),
             dict(zip(STATES, states, strict=True)),
         )
+
+
+def _at_least(plate: Float, ratio: float) -> Float:
+    """Below 16 pixels a side the pyramid has no pixel left: edges are repeated up to there."""
+    low = int(-(-16 // ratio)) if ratio < 1 else 16
+    pad = (max(0, low - plate.shape[0]), max(0, low - plate.shape[1]))
+    if not any(pad):
+        return plate
+    return np.pad(plate, ((0, pad[0]), (0, pad[1]), (0, 0)), mode="edge")
 
 
 def auto_ratio(height: int, width: int) -> float:
@@ -69,7 +118,7 @@ CARD = ModelCard(
     name="rvm",
     title="Robust Video Matting",
     summary="People in video, no hints needed: recurrent, stable in time, gives a foreground.",
-    load=RobustVideoMatting,
+    load=load,
     predicts_foreground=True,
     memory=Recurrent(),
     knobs=(
@@ -77,6 +126,11 @@ CARD = ModelCard(
             "downsample_ratio", "float", 0.0, low=0.0, high=1.0, label="Downsample ratio",
             help="Size at which the recurrent network works, as a share of the plate; 0 chooses "
             "so that the longer side is 512 pixels. Raise it when the subject is small in frame.",
+        ),
+        Knob(
+            "engine", "choice", "onnx", choices=("onnx", "torch"), reload=True,
+            help="What runs the network: onnxruntime on the published file, or torch on our own "
+            "network with its weights (which takes half precision).",
         ),
     ),
     weights=(

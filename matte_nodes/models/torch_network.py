@@ -66,6 +66,17 @@ class TorchNetwork:
         source = self._torch.from_numpy(np.ascontiguousarray(planes, np.float32))[None]
         return source.to(self.device, self.dtype)
 
+    def state(self, kept: Any) -> Tensor:
+        """A state of an earlier step, on the network's device."""
+        if isinstance(kept, np.ndarray):
+            kept = self._torch.from_numpy(kept)
+        found: Tensor = kept.to(self.device, self.dtype)
+        return found
+
+    def kept(self, state: Tensor) -> Any:
+        """A state for the memory: it stays on a card, and is an array on the CPU."""
+        return state if state.is_cuda else state.float().cpu().numpy()
+
     def __call__(self, *tensors: Tensor, **options: Any) -> Any:
         """The network's own answer, without gradients."""
         with self._torch.inference_mode():
