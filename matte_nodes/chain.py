@@ -100,7 +100,7 @@ def build(
             raise UsageError("Give a segmentation or a segmentation model, not both.")
         masks = MatteNode(segmentation_model, **_plain(node), **dealt.of(segmentation_model, last=False))
         nodes.append(masks)
-        hints = {k: v for k, v in early.items() if k not in ("trimap", "segmentation")}
+        hints = {k: v for k, v in early.items() if k not in ("trimap", "segmentation", "warm_up", "start")}
         mask_shot = masks.connect(source, **hints)
         closing["segmentation"] = early["segmentation"] = mask_shot
     if refine is not None:

@@ -4,24 +4,90 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import hints
-from .color import PlateColor, guess_space
+from .color import guess_space
 from .errors import BadPlateError, HintSizeError, MissingInputError, UsageError
 from .hints import HintKeys
 from .media.clip import ArrayClip, Clip, open_clip, paste
 from .media.image import Image
+from .temporal.inputs import quick_sign
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .model import Float
+    from .node import MatteNode
+    from .shot import Shot
 
 KEY_MODES = ("exact", "hold", "nearest", "only")
+
+
+def connected(
+    node: MatteNode,
+    plate: Any,
+    given: Mapping[str, Any],
+    *,
+    hint_keys: str,
+    colorspace: str | None,
+    background_colorspace: str | None,
+    output_colorspace: str | None,
+    encoded: bool,
+    missing: str,
+    allow_grey: bool,
+    cache: Any,
+    **time: Any,
+) -> Shot:
+    """Open and check everything once; `MatteNode.connect` documents the arguments."""
+    from .shot import Shot
+    from .temporal.cache import as_cache
+
+    clip = as_clip(plate, "plate", missing)
+    sources = {name: source for name, source in given.items() if source is not None}
+    for name in sorted(node.card.needs - set(sources)):
+        raise MissingInputError(
+            f"Model {node.card.name!r} needs a {name}: connect one ({name}=... or --{name})."
+        )
+    bound = {name: BoundHint(name, source, clip, hint_keys) for name, source in sources.items()}
+    background = bound["background"].clip if "background" in bound else None
+    plate_space, background_space = spaces(clip, colorspace, background, background_colorspace)
+    color = node.plate_color(plate_space, output=output_colorspace, encoded_output=encoded)
+    background_color = (
+        None if background is None else node.plate_color(background_space, output=color.working)
+    )
+    return Shot(
+        node, clip, bound, color, background_color, allow_grey, cache=as_cache(cache), **time
+    )
+
+
+def warm_place(clip: Clip, warm_up: int | None, start: int | None) -> int:
+    """The place of the first frame that a warm-started shot has; 0 without a warm start."""
+    if warm_up is None or start is None:
+        return 0
+    if warm_up < 0:
+        raise UsageError(f"A warm start takes 0 frames or more, not {warm_up}.")
+    if start not in clip.frames:
+        raise UsageError(
+            f"{clip.name} has no frame {start} to start at: it has "
+            f"{clip.frames[0]}-{clip.frames[-1]}."
+        )
+    return clip.frames.index(start)
+
+
+def cut_frames(cuts: Iterable[int] | str) -> list[int]:
+    """Cuts as frame numbers: a list of them, or "1012,1100"."""
+    try:
+        if isinstance(cuts, str):
+            return [int(part) for part in cuts.split(",") if part.strip()]
+        return [int(number) for number in cuts]
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"Cuts are the first frames of new takes, as in 1012,1100, or auto; not {cuts!r}."
+        ) from error
 
 
 class BoundHint:
@@ -35,7 +101,7 @@ class BoundHint:
         self.is_still = len(self.clip.frames) == 1 and keys != "only"
         mode = "hold" if self.is_still else keys
         self._keys = HintKeys({number: number for number in frames}, mode)  # type: ignore[arg-type]
-        self._cached: tuple[int, NDArray[Any]] | None = None
+        self._cached: tuple[tuple[int, Hashable], NDArray[Any]] | None = None
         expected = (plate.display_window.height, plate.display_window.width)
         got = (self.clip.display_window.height, self.clip.display_window.width)
         if got != expected:
@@ -59,7 +125,8 @@ class BoundHint:
         source = self.source_frame(frame)
         if source is None:
             return None
-        if self._cached is not None and self._cached[0] == source:
+        asked = source, quick_sign(self.clip, source)
+        if self._cached is not None and self._cached[0] == asked:
             return self._cached[1]
         image = self.clip.read(source)
         if self.name == "background":
@@ -71,14 +138,8 @@ class BoundHint:
             placed = hints.clean_trimap(placed[..., 0])
         elif self.name == "segmentation":
             placed = _floats(placed[..., 0])
-        self._cached = (source, placed)
+        self._cached = asked, placed
         return placed
-
-    def stamp(self, frame: int) -> str:
-        """The identity of the picture that serves a frame; "" when there is none."""
-        source = self.source_frame(frame)
-        return "" if source is None else self.clip.stamp(source)
-
 
 def _hint_clip(source: Any, name: str, keys: str) -> tuple[Clip, list[int], str]:
     if isinstance(source, HintKeys):
@@ -172,11 +233,6 @@ def guessed(clip: Clip) -> str:
 def clip_is_float(clip: Clip) -> bool:
     """Whether the clip's pixels are floating point."""
     return clip.read(clip.frames[0]).pixels.dtype.kind == "f"
-
-
-def color_id(color: PlateColor, background: PlateColor | None) -> str:
-    """Both transforms, for content keys."""
-    return color.id if background is None else f"{color.id} | {background.id}"
 
 
 def _suffix(clip: Clip) -> str:

@@ -11,6 +11,7 @@ from .errors import KnobValueError, UnknownKnobError
 from .finesse import FINESSE_KNOBS
 from .hints import HINT_KNOBS
 from .model import Knob, KnobValue, ModelCard
+from .temporal.steady import STEADY_KNOB
 
 NODE_KNOBS: tuple[Knob, ...] = (
     Knob(
@@ -33,6 +34,12 @@ NODE_KNOBS: tuple[Knob, ...] = (
     ),
     *FINESSE_KNOBS,
     *HINT_KNOBS,
+    Knob(
+        "align_background", "bool", False,
+        help="Lay a hand-held clean plate over the plate before it is used (by features of the "
+        "place); it is left alone when that cannot be trusted.",
+    ),
+    STEADY_KNOB,
 )  # fmt: skip
 
 

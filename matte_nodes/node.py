@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .model import Float
     from .shot import Shot
     from .stream import Stream
+    from .temporal.cache import Cache
 
     HintSource: TypeAlias = (
         str | os.PathLike[str] | Clip | Shot | NDArray[Any] | Mapping[int, Any] | HintKeys[Any]
@@ -95,6 +97,7 @@ class MatteNode:
             _plane(segmentation),
         )
         frames.check(given, self.card)
+        given = self.aligned(given)
         seen = frames.see(given, color)
         neighbours = self.still_neighbours(seen.inputs)
         prediction, _ = self.step(seen.inputs, {}, neighbours)
@@ -114,6 +117,10 @@ class MatteNode:
         encoded: bool = False,
         missing: str = "error",
         allow_grey: bool = False,
+        cache: Cache | str | None = "memory",
+        cuts: Iterable[int] | str = (),
+        warm_up: int | None = None,
+        start: int | None = None,
     ) -> Shot:
         """Connect clips: a Shot gives the matte of any frame, in any order.
 
@@ -122,13 +129,20 @@ class MatteNode:
         frame between sparse keys gets: `hold`, `nearest`, `only`, or `exact` (a missing frame is
         an error). colorspace: of the plate; default is what the file says, else by its kind.
         encoded: the foreground goes back to the plate's own encoding (for movies and 8-bit files)
-        instead of its linear counterpart. missing: what a frame without a file is: `error`, `hold` (the frame before) or `skip`.
+        instead of its linear counterpart. missing: what a frame without a file is: `error`, `hold`
+        (the frame before) or `skip`.
 
-        Raises MediaError, HintSizeError, MissingInputError, ColorError.
+        cache: `memory`, `states` (checkpoints on disk too), `disk` (mattes and predictions too,
+        shared between processes), `off` or None; or a `temporal.cache.Cache` that serves many
+        shots. cuts: first frames of new takes, where memory starts anew, or "auto" to find them.
+        warm_up, start: begin so many frames before frame `start` in place of the shot's first;
+        frames before `start` are then not to be had (docs/caching.md).
+
+        Raises MediaError, HintSizeError, MissingInputError, ColorError, UsageError.
         """
-        from .shot import connect
+        from .connect import connected
 
-        return connect(
+        return connected(
             self,
             plate,
             {"trimap": trimap, "background": background, "segmentation": segmentation},
@@ -139,13 +153,20 @@ class MatteNode:
             encoded=encoded,
             missing=missing,
             allow_grey=allow_grey,
+            cache=cache,
+            cuts=cuts,
+            warm_up=warm_up,
+            start=start,
         )
 
-    def stream(self, *, colorspace: str = "scene_linear") -> Stream:
-        """Live use: newest frame only, explicit reset, nothing grows; use it in a `with`."""
+    def stream(self, *, colorspace: str = "scene_linear", cuts: str = "auto") -> Stream:
+        """Live use: newest frame only, nothing grows; use it in a `with`.
+
+        The memory starts anew at `reset`, at a new size and (cuts="auto", else "off") at a cut.
+        """
         from .stream import Stream
 
-        return Stream(self, self.plate_color(colorspace))
+        return Stream(self, self.plate_color(colorspace), cuts)
 
     def plate_color(
         self, colorspace: str, *, output: str | None = None, encoded_output: bool = False
@@ -186,8 +207,6 @@ class MatteNode:
         self, inputs: Inputs, memory: Memory, neighbours: tuple[Float, ...] = ()
     ) -> tuple[Prediction, Memory]:
         """One call of the model, with only the hints it declares, its answer checked."""
-        from dataclasses import replace
-
         asked = replace(frames.offered(inputs, self.card), neighbours=neighbours)
         side = self.tile_side(asked)
         if side:
@@ -215,6 +234,15 @@ class MatteNode:
     def finish(self, prediction: Prediction, seen: frames.Seen, color: PlateColor) -> Matte:
         """A prediction to a Matte, with this node's knobs."""
         return frames.finish(prediction, seen, color, self.card, self.knobs, self.device.torch)
+
+    def aligned(self, given: frames.Given) -> frames.Given:
+        """The frame with its clean plate laid over the plate, if that is asked for."""
+        if given.background is None or not self.knobs["align_background"]:
+            return given
+        from . import align
+
+        moved = align.aligned(given.background, given.plate, given.segmentation)
+        return replace(given, background=moved)
 
     def window_offsets(self) -> tuple[int, ...]:
         """The frame offsets of the neighbours that a step sees; empty for most models."""

@@ -15,6 +15,8 @@ from .manifest import KEY, Manifest
 from .matte import Matte
 from .media.image import Image, Window
 from .media.writers import OutputFrame, check_not_input, is_movie_output, open_writer
+from .temporal.claims import output_claimed
+from .temporal.look import Look
 
 
 class Reporter(Protocol):
@@ -55,11 +57,15 @@ class Render:
         segmentation_model: str | None = None,
     ) -> None:
         self.output, self.layout, self._again = output, layout, again
+        self._look = Look()
         self.is_movie = is_movie_output(output)
         self.chain = build(
             source, model, knobs=knobs, node=node, refine=refine, refine_width=refine_width,
             segmentation_model=segmentation_model,
-            connect={**connect, "output_colorspace": output_colorspace, "encoded": self.is_movie},
+            connect={
+                "cache": "states", **connect, "output_colorspace": output_colorspace,
+                "encoded": self.is_movie,
+            },
         )  # fmt: skip
         self.node, self.shot = self.chain.node, self.chain.shot
         for clip in (self.shot.clip, *(hint.clip for hint in self.shot.hints.values())):
@@ -87,11 +93,15 @@ class Render:
 
     def key(self, frame: int) -> str:
         """The content key of one frame's file: all that its pixels depend on."""
-        return digest(self.shot.stamp(frame), self.layout, Path(self.output).suffix)
+        return digest(self.shot.stamp(frame, self._look), self.layout, Path(self.output).suffix)
 
     def run(self, first: int | None, last: int | None, report: Reporter) -> None:
         """Matte the range; frames appear whole, by rename, in order; done ones are left alone."""
         wanted = self.shot.range(first, last)
+        with output_claimed(self.output, wanted[0], wanted[-1]):
+            self._run(wanted, report)
+
+    def _run(self, wanted: list[int], report: Reporter) -> None:
         manifest = Manifest(self.output, {**self.shot.identity, **self.provenance()})
         clip, todo = self.shot.clip, wanted
         try:
@@ -129,7 +139,9 @@ class Render:
             return path
 
         try:
-            frames = self.shot.process(sink, todo[0], todo[-1], only=lambda n: n in asked)
+            frames = self.shot.process(
+                sink, todo[0], todo[-1], only=lambda n: n in asked, look=self._look
+            )
             for frame, path in frames:
                 report.frame(frame, path)
             writer.close()
@@ -142,7 +154,8 @@ class Render:
     def _unfinished(self, wanted: list[int], manifest: Manifest) -> list[int]:
         """Frames that are not whole on disk with the right key; a movie is all or nothing."""
         if self.is_movie:
-            done = manifest.is_done(wanted[0], self._movie_key(wanted), Path(self.output))
+            path = Path(self.output)
+            done = path.is_file() and manifest.is_done(wanted[0], self._movie_key(wanted), path)
             return [] if done else wanted
         return [frame for frame in wanted if not self._is_done(frame, manifest)]
 
@@ -152,6 +165,8 @@ class Render:
 
         pattern = Pattern.parse(self.output)
         path = pattern.path(frame) if pattern else Path(self.output)
+        if not path.is_file():
+            return False  # without reading the inputs for a key
         key = self.key(frame)
         if manifest.is_done(frame, key, path):
             return True

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import connect as bind
 from . import frame as frames
 from .color import PlateColor
-from .errors import MissingInputError, UsageError
-from .identity import ShotKeys, node_identity
+from .errors import UsageError
+from .identity import shot_identity
 from .matte import Matte
 from .media.clip import Clip
 from .media.image import Image
-from .model import Memory, Prediction, Still, Window
+from .model import Prediction, Still, Window
 from .pipeline import overlapped
+from .temporal.cache import Cache
+from .temporal.keys import ShotKeys, provenance
+from .temporal.look import Look
+from .temporal.segments import Segments
+from .temporal.steady import Steadier
+from .temporal.steps import Loaded, Steps
 
 if TYPE_CHECKING:
     from .model import Float
@@ -28,41 +34,13 @@ if TYPE_CHECKING:
 Done = TypeVar("Done")
 
 
-def connect(
-    node: MatteNode,
-    plate: Any,
-    hints: Mapping[str, Any],
-    *,
-    hint_keys: str,
-    colorspace: str | None,
-    background_colorspace: str | None,
-    output_colorspace: str | None,
-    encoded: bool,
-    missing: str,
-    allow_grey: bool,
-) -> Shot:
-    """Open and check everything once; `MatteNode.connect` documents the arguments."""
-    clip = bind.as_clip(plate, "plate", missing)
-    given = {name: source for name, source in hints.items() if source is not None}
-    for name in sorted(node.card.needs - set(given)):
-        raise MissingInputError(
-            f"Model {node.card.name!r} needs a {name}: connect one ({name}=... or --{name})."
-        )
-    bound = {name: bind.BoundHint(name, source, clip, hint_keys) for name, source in given.items()}
-    background = bound["background"].clip if "background" in bound else None
-    plate_space, background_space = bind.spaces(clip, colorspace, background, background_colorspace)
-    color = node.plate_color(plate_space, output=output_colorspace, encoded_output=encoded)
-    background_color = (
-        None if background is None else node.plate_color(background_space, output=color.working)
-    )
-    return Shot(node, clip, bound, color, background_color, allow_grey)
-
-
 class Shot:
     """A shot of one plate: `at` any frame, `render` a range; itself a clip for other nodes.
 
-    frames: the plate's own numbering. steps: how many times the model was really called. The
-    state in time of a recurrent model always starts at the shot's first frame.
+    frames: the plate's own numbering; those from `start` on where a warm start was asked for.
+    steps: how many times the model was really called. cuts: first frames of new takes, or "auto".
+    The memory of a recurrent model starts at the shot's first frame and at every cut; with a warm
+    start, warm_up frames before `start`.
     """
 
     def __init__(
@@ -73,14 +51,28 @@ class Shot:
         color: PlateColor,
         background_color: PlateColor | None,
         allow_grey: bool = False,
+        *,
+        cache: Cache | None = None,
+        cuts: Iterable[int] | str = (),
+        warm_up: int | None = None,
+        start: int | None = None,
     ) -> None:
         self.node, self.clip, self.hints = node, clip, hints
         self.color, self.background_color = color, background_color
-        self.frames: Sequence[int] = clip.frames
         self.steps = 0
+        self.warm_up = warm_up
+        self.cache = cache or Cache()
         self._allow_grey = allow_grey
         self._position = {number: index for index, number in enumerate(clip.frames)}
-        self._states: dict[int, Memory] = {}
+        first = bind.warm_place(clip, warm_up, start)
+        self.frames: Sequence[int] = clip.frames[first:]
+        self.segments = Segments(
+            clip.frames,
+            self._detector() if cuts == "auto" else bind.cut_frames(cuts),
+            max(0, first - (warm_up or 0)),
+        )
+        self._steps = Steps(self)
+        self._steady = Steadier(self, float(node.knobs["steady"]))
         self._lock = threading.RLock()
 
     def at(self, frame: int) -> Matte:
@@ -88,20 +80,21 @@ class Shot:
 
         Raises UsageError when the shot has no such frame, and what reading it raises.
         """
-        self._check(frame)
+        index = self._index(frame)
         with self._lock:
-            memory = self._memory_before(frame)
-            for earlier in self._lead_in(frame):
-                _, memory = self._step(earlier, self._load(earlier)[0], memory)
-            seen, _ = self._load(frame)
-            prediction, _ = self._step(frame, seen, memory)
-            return self.node.finish(prediction, seen, self.color)
+            look = Look()
+            size = self.clip.canvas.height, self.clip.canvas.width
+            kept = self.cache.result(self.keys.result(index, look), size)
+            if kept is not None:
+                return kept
+            loaded = self._steps.load(index, look)
+            return self._finished(loaded, self._prediction(loaded, look), look)
 
     def render(
         self, first: int | None = None, last: int | None = None
     ) -> Iterator[tuple[int, Matte]]:
         """Yield (frame, Matte) over a range, streaming: memory does not grow with the clip."""
-        return self.process(lambda frame, matte, image: matte, first, last)
+        return self._run(lambda frame, matte, image: matte, first, last, results=True)
 
     def process(
         self,
@@ -111,30 +104,68 @@ class Shot:
         *,
         only: Callable[[int], bool] = lambda frame: True,
         finishers: int = 1,
+        look: Look | None = None,
     ) -> Iterator[tuple[int, Done]]:
         """Yield (frame, sink(frame, matte, plate image)); reading and finishing run beside steps.
 
         sink: called in `finishers` threads; with one they come in order. only: frames for which it
-        is False are stepped when the model's memory needs them, but not finished.
+        is False are stepped when the model's memory needs them, but not finished. look: share it
+        with `stamp` to get the key of what was really read.
         """
-        wanted = [number for number in self.range(first, last) if only(number)]
-        if not wanted:
-            return
-        asked, needed = set(wanted), self._needed(wanted)
-        memory = self._memory_before(needed[0])
 
-        def step(frame: int, loaded: tuple[frames.Seen, Image]) -> tuple[Prediction, Any, Any]:
-            nonlocal memory
-            prediction, memory = self._step(frame, loaded[0], memory)
-            return prediction, *loaded
+        def with_image(frame: int, matte: Matte, image: Image | None) -> Done:
+            assert image is not None
+            return sink(frame, matte, image)
 
-        def finish(frame: int, stepped: tuple[Prediction, frames.Seen, Image]) -> Done | None:
+        return self._run(with_image, first, last, only=only, finishers=finishers, look=look)
+
+    def _run(
+        self,
+        sink: Callable[[int, Matte, Image | None], Done],
+        first: int | None,
+        last: int | None,
+        *,
+        only: Callable[[int], bool] = lambda frame: True,
+        finishers: int = 1,
+        look: Look | None = None,
+        results: bool = False,
+    ) -> Iterator[tuple[int, Done]]:
+        """As `process`. results: take finished mattes from the cache, and keep new ones there."""
+        wanted = [n for n in self.range(first, last) if only(n)]
+        asked = set(wanted)
+        look = look or Look()
+        size = self.clip.canvas.height, self.clip.canvas.width
+
+        def load(frame: int) -> Loaded | Matte:
+            index = self._position[frame]
+            if results and frame in asked and self.cache.keeps_pictures:
+                kept = self.cache.result(self.keys.result(index, look), size)
+                if kept is not None:
+                    return kept
+            return self._steps.load(index, look)
+
+        def step(frame: int, loaded: Loaded | Matte) -> tuple[Loaded | Matte, Prediction | None]:
+            if isinstance(loaded, Matte):
+                return loaded, None
             if frame not in asked:
-                return None
-            prediction, seen, image = stepped
-            return sink(frame, self.node.finish(prediction, seen, self.color), image)
+                self._steps.advance(loaded, look, in_memory=False)
+                return loaded, None
+            return loaded, self._prediction(loaded, look, in_memory=False)
 
-        for frame, done in overlapped(needed, self._load, step, finish, finishers=finishers):
+        def finish(frame: int, stepped: tuple[Loaded | Matte, Prediction | None]) -> Done | None:
+            loaded, prediction = stepped
+            if isinstance(loaded, Matte):
+                return sink(frame, loaded, None)
+            if prediction is None:
+                return None
+            if results:
+                matte = self._finished(loaded, prediction, look, in_memory=False)
+            else:
+                matte = self.node.finish(prediction, loaded.seen, self.color)
+            return sink(frame, matte, loaded.image)
+
+        plan = self._steps.plan([self._position[n] for n in wanted], look, results=results)
+        for frame, done in overlapped(plan, load, step, finish, finishers=finishers):
             if frame in asked:
                 yield frame, done  # type: ignore[misc]
 
@@ -152,9 +183,7 @@ class Shot:
 
     def screen_plate(self, frame: int) -> Float:
         """The plate of a frame as a screen shows it: (H, W, 3) float32, sRGB-encoded, 0..1."""
-        from .color import PlateColor
-
-        self._check(frame)
+        self._index(frame)
         color = PlateColor(self.color.plate, config=self.node.config)
         return color.to_network(self._plate_pixels(frame, self.clip.read(frame)))
 
@@ -177,48 +206,49 @@ class Shot:
         """Whether a frame depends on the frames before it."""
         return not isinstance(self.node.card.memory, Still | Window)
 
+    @property
+    def has_window(self) -> bool:
+        """Whether a step sees neighbouring plates."""
+        return isinstance(self.node.card.memory, Window)
+
+    def cuts(self, first: int | None = None, last: int | None = None) -> list[int]:
+        """The first frames of new takes in a range: those that were given, or found."""
+        wanted, look = {self._position[n] for n in self.range(first, last)}, Look()
+        with self._lock:
+            return [self.clip.frames[place] for place in self.segments.found(wanted, look)]
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Everything but the pictures that this shot's results depend on."""
+        return shot_identity(self)
+
+    def stamp(self, frame: int, look: Look | None = None) -> str:
+        """The content key of one frame's matte, the same in every process and on every machine.
+
+        look: stamps that share one ask the disk for each input file once.
+        """
+        return self._content_keys.result(self._index(frame), look or Look())
+
     def close(self) -> None:
         """Close the clips."""
         self.clip.close()
         for hint in self.hints.values():
             hint.clip.close()
 
-    def _check(self, frame: int) -> None:
-        if frame not in self._position:
-            raise UsageError(
-                f"{self.clip.name} has no frame {frame}: it has {self.frames[0]}-{self.frames[-1]}."
-            )
+    @cached_property
+    def keys(self) -> ShotKeys:
+        """The keys of this shot's cache."""
+        return ShotKeys(self, self.cache.hashes, content=self.cache.by_content)
 
-    def _needed(self, wanted: Sequence[int]) -> Sequence[int]:
-        """The frames that must be stepped for these, in order."""
-        if not self.has_memory:
-            return wanted
-        first, last = self._position[wanted[0]], self._position[wanted[-1]]
-        return [*self._lead_in(wanted[0]), *self.frames[first : last + 1]]
+    @cached_property
+    def _content_keys(self) -> ShotKeys:
+        if self.cache.by_content:
+            return self.keys
+        return ShotKeys(self, self.cache.hashes, content=True)
 
-    def _lead_in(self, frame: int) -> Sequence[int]:
-        """Frames to step before this one so that the memory is that of a straight render."""
-        if not self.has_memory:
-            return []
-        index = self._position[frame]
-        known = [self._position[f] + 1 for f in self._states if self._position[f] < index]
-        return self.frames[max(known, default=0) : index]
-
-    def _memory_before(self, frame: int) -> Memory:
-        """The newest kept memory that lies before this frame's lead-in."""
-        lead = self._lead_in(frame)
-        index = self._position[lead[0] if lead else frame]
-        return self._states[self.frames[index - 1]] if index and self.has_memory else {}
-
-    def _step(self, frame: int, seen: frames.Seen, memory: Memory) -> tuple[Prediction, Memory]:
-        prediction, following = self.node.step(seen.inputs, memory, seen.inputs.neighbours)
-        self.steps += 1
-        if self.has_memory:
-            # Only the newest state is kept here: a step back starts from the first frame.
-            self._states = {frame: following}
-        return prediction, following
-
-    def _load(self, frame: int) -> tuple[frames.Seen, Image]:
+    def read(self, index: int, look: Look) -> tuple[frames.Seen, Image]:
+        """The plate and hints at a place of the clip, as the model is to see them."""
+        frame = self.clip.frames[index]
         image = self.clip.read(frame)
         given = frames.Given(
             plate=self._plate_pixels(frame, image),
@@ -228,8 +258,55 @@ class Shot:
             where=f"Frame {frame} of {self.clip.name}",
         )
         frames.check(given, self.node.card)
+        given = self.node.aligned(given)
         seen = frames.see(given, self.color, self.background_color)
-        return replace(seen, inputs=replace(seen.inputs, neighbours=self._neighbours(frame))), image
+        around = tuple(self.network_plate(place) for place in self.neighbours(index, look))
+        return replace(seen, inputs=replace(seen.inputs, neighbours=around)), image
+
+    def neighbours(self, index: int, look: Look) -> list[int]:
+        """The places of a window's neighbours, clamped at the ends of the take."""
+        offsets = self.node.window_offsets()
+        return [self.segments.clamp(index, index + offset, look) for offset in offsets]
+
+    def steadied_by(self, index: int, look: Look) -> list[int]:
+        """The places whose predictions a frame is finished from: itself, and those that steady it."""
+        return self._steady.places(index, look)
+
+    def network_plate(self, index: int) -> Float:
+        """What the network sees of the plate at a place of the clip."""
+        frame = self.clip.frames[index]
+        pixels = self._plate_pixels(frame, self.clip.read(frame))
+        frames.check_picture(pixels, f"Frame {frame} of {self.clip.name}")
+        return self.color.to_network(pixels)
+
+    def _prediction(self, loaded: Loaded, look: Look, *, in_memory: bool = True) -> Prediction:
+        if not self._steady.strength:
+            return self._steps.prediction(loaded, look, in_memory=in_memory)
+        return self._steady.steadied(loaded, look, self._steps)
+
+    def _finished(
+        self, loaded: Loaded, prediction: Prediction, look: Look, *, in_memory: bool = True
+    ) -> Matte:
+        """The finished matte: another process's, or made now and kept."""
+        frame = self.clip.frames[loaded.index]
+        key = self.keys.result(loaded.index, look)
+        with self.cache.claim(key):
+            size = loaded.seen.inputs.plate.shape[:2]
+            kept = self.cache.result(key, (size[0], size[1])) if self.cache.by_content else None
+            if kept is not None:
+                return kept
+            matte = self.node.finish(prediction, loaded.seen, self.color)
+            facts = provenance(self, frame)
+            self.cache.keep_result(key, matte, facts, in_memory=in_memory)
+            return matte
+
+    def _index(self, frame: int) -> int:
+        index = self._position.get(frame)
+        if index is None or frame < self.frames[0]:
+            raise UsageError(
+                f"{self.clip.name} has no frame {frame}: it has {self.frames[0]}-{self.frames[-1]}."
+            )
+        return index
 
     def _plate_pixels(self, frame: int, image: Image) -> Any:
         from .media.clip import paste
@@ -237,41 +314,11 @@ class Shot:
         pixels = bind.rgb(image, self.clip, frame, allow_grey=self._allow_grey)
         return paste(replace(image, pixels=pixels, channels=("R", "G", "B")), self.clip.canvas)
 
-    def seen_frames(self, frame: int) -> list[int]:
-        """The frame itself and its window's neighbours, clamped at the ends of the shot."""
-        last, index = len(self.frames) - 1, self._position[frame]
-        offsets = self.node.window_offsets()
-        return [frame, *(self.frames[min(max(index + o, 0), last)] for o in offsets)]
-
-    @cached_property
-    def identity(self) -> dict[str, Any]:
-        """Everything but the pictures that this shot's results depend on."""
-        return {
-            **node_identity(self.node),
-            "color": bind.color_id(self.color, self.background_color),
-            "canvas": str(self.clip.canvas),
-            "hints": sorted(self.hints),
-            "first": self.frames[0],
-        }
-
-    def stamp(self, frame: int) -> str:
-        """The content key of one frame's matte."""
-        self._check(frame)
-        with self._lock:
-            return self._keys.key(frame)
-
-    @cached_property
-    def _keys(self) -> ShotKeys:
-        return ShotKeys(self, self.identity)
-
-    def _neighbours(self, frame: int) -> tuple[Any, ...]:
-        found = []
-        for number in self.seen_frames(frame)[1:]:
-            pixels = self._plate_pixels(number, self.clip.read(number))
-            frames.check_picture(pixels, f"Frame {number} of {self.clip.name}")
-            found.append(self.color.to_network(pixels))
-        return tuple(found)
-
     def _hint(self, name: str, frame: int) -> Any:
         hint = self.hints.get(name)
         return None if hint is None else hint.pixels(frame)
+
+    def _detector(self) -> Any:
+        from .temporal.cuts import detector
+
+        return detector(self)

@@ -14,7 +14,8 @@ from . import hints
 from .color import PlateColor
 from .errors import UsageError
 from .matte import Matte
-from .model import Memory
+from .model import Memory, Still
+from .temporal.cuts import LiveCuts
 
 if TYPE_CHECKING:
     from .model import Float
@@ -22,13 +23,21 @@ if TYPE_CHECKING:
 
 
 class Stream:
-    """Live matting: `step` each newest frame; the memory is reset by `reset` or a new size.
+    """Live matting: `step` each newest frame; the memory starts anew at a cut or a new size.
 
-    A model with a window sees only frames that have come: the newest stands for later ones.
+    cuts: "auto" finds cuts by the newest two frames; "off" leaves them to `reset`. A model with a
+    window sees only frames that have come: the newest stands for later ones. Raises UsageError for
+    a node with `steady`, which looks at frames to come.
     """
 
-    def __init__(self, node: MatteNode, color: PlateColor) -> None:
+    def __init__(self, node: MatteNode, color: PlateColor, cuts: str = "auto") -> None:
+        if cuts not in ("auto", "off"):
+            raise UsageError(f"Cuts of a stream are auto or off, not {cuts!r}.")
+        if node.knobs["steady"]:
+            raise UsageError("steady looks at the next frame, which a live picture has not yet.")
         self.node, self.color = node, color
+        remembers = not isinstance(node.card.memory, Still)
+        self._cuts = LiveCuts() if cuts == "auto" and remembers else None
         self.steps = 0
         offsets = node.window_offsets()
         self._past: deque[Float] = deque(maxlen=1 + max((-o for o in offsets), default=0))
@@ -53,6 +62,8 @@ class Stream:
         """Forget everything: the next frame starts a shot (after a cut, on another camera)."""
         self._memory, self._size = {}, None
         self._past.clear()
+        if self._cuts is not None:
+            self._cuts.forget()
 
     def step(
         self,
@@ -78,10 +89,14 @@ class Stream:
             "The live frame",
         )
         frames.check(given, self.node.card)
+        given = self.node.aligned(given)
         if given.plate.shape != self._size:
             self.reset()
             self._size = given.plate.shape
         seen = frames.see(given, self.color)
+        if self._cuts is not None and self._cuts.is_cut(seen.inputs.plate):
+            self._memory = {}
+            self._past.clear()
         self._past.append(seen.inputs.plate)
         prediction, self._memory = self.node.step(seen.inputs, self._memory, self._neighbours())
         self.steps += 1

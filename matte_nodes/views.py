@@ -12,6 +12,7 @@ import numpy as np
 from .hints import trimap_from_matte
 from .matte import Matte
 from .media.image import Image, Window
+from .temporal.look import Look
 
 if TYPE_CHECKING:
     from .model import Float
@@ -49,7 +50,11 @@ class MatteClip:
 
     def stamp(self, frame: int) -> str:
         """The identity of everything this frame is made from."""
-        return f"{self._what} {self._shot.stamp(frame)}"
+        return self.key(frame, Look())
+
+    def key(self, frame: int, look: Look) -> str:
+        """As `stamp`, by a look that is shared with others."""
+        return f"{self._what} {self._shot.stamp(frame, look)}"
 
     def close(self) -> None:
         """The shot stays open: it may serve others."""

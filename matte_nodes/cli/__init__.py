@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -16,6 +18,7 @@ VERBS = {
     "compare": "Several models on one frame, as one contact sheet.",
     "eval": "Metrics of a model over a folder with true alphas.",
     "serve": "Keep models hot for Nuke, Blender and matte run.",
+    "cache": "What is kept on disk: how much, whether it is sound, make room.",
     "doctor": "What works on this machine, what does not, and what to do.",
     "bench": "Parity with the published networks; a GPU report.",
     "export": "Write a model as an ONNX file.",
@@ -51,6 +54,7 @@ def matte() -> None:
 
 def main() -> None:
     """Entry point: errors of ours are one line on stderr and their own exit code."""
+    warnings.showwarning = _said
     try:
         matte.main(standalone_mode=False)
     except click.ClickException as error:
@@ -64,3 +68,11 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(141)
+
+
+def _said(message: Warning | str, category: type[Warning], *place: Any) -> None:
+    """A warning of ours as one line; where in the code it was raised is no help to an artist."""
+    if category.__module__.startswith("matte_nodes."):
+        click.echo(f"matte: {message}", err=True)
+    else:
+        click.echo(warnings.formatwarning(message, category, *place[:2]), err=True, nl=False)

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
+from ..errors import UsageError
 from . import options as shared
 
 
@@ -18,7 +20,7 @@ def command() -> click.Command:
 
 @click.argument("source", metavar="INPUT")
 @click.option(
-    "-o", "--output", required=True, help="Pattern (matte.####.exr), movie (.mov, .mkv) or still."
+    "-o", "--output", help="Pattern (matte.####.exr), movie (.mov, .mkv) or still."
 )
 @click.option(
     "--model", default="auto", show_default=True,
@@ -33,6 +35,20 @@ def command() -> click.Command:
     show_default=True,
     help="nuke, blender, alpha or movie; auto by the output's name.",
 )
+@click.option(
+    "--cuts", help="First frames of new takes, as in 1012,1100, or auto: memory starts anew there."
+)
+@click.option("--detect-cuts", is_flag=True, help="Print the cuts that --cuts auto finds; no output.")
+@click.option(
+    "--warm-up", type=click.IntRange(0), metavar="W",
+    help="Start recurrent models W frames before --frames, not at the shot's first: quicker on a "
+    "farm, not exact (docs/caching.md).",
+)
+@click.option(
+    "--cache", type=click.Choice(["states", "disk", "off"]), default="states", show_default=True,
+    help="What is kept on disk: states to go on from; predictions too, so that finishing knobs "
+    "cost no step; nothing.",
+)
 @click.option("--output-colorspace", help="Colour space of the foreground that is written.")
 @shared.chain_flags
 @shared.input_flags
@@ -45,7 +61,7 @@ def command() -> click.Command:
     is_flag=True,
     help="Run here even when `matte serve` runs; so does MATTE_SERVICE=off.",
 )
-def run(source: str, output: str, model: str, **options: Any) -> None:
+def run(source: str, output: str | None, model: str, **options: Any) -> None:
     """Matte INPUT (a pattern plate.####.exr, a movie, a folder or a still) into OUTPUT.
 
     Exit codes: 0 done, 2 wrong request, 3 bad input, 4 weights, 5 device, 6 cannot write,
@@ -58,6 +74,14 @@ def run(source: str, output: str, model: str, **options: Any) -> None:
     knobs = shared.given_knobs(options)
     first, last = shared.frame_range(options.pop("frames"))
     node = shared.taken(options, shared.NODE)
+    if options.pop("detect_cuts"):
+        print_cuts(source, first, last, knobs, node, options)
+        return
+    if output is None:
+        raise UsageError("Say where to write (-o matte.####.exr).")
+    if options["warm_up"] is not None:
+        options["start"] = first
+    options["cuts"] = options["cuts"] or ""
     quiet, here = options.pop("quiet"), options.pop("no_service")
     report = reporter(as_json=options.pop("as_json"), quiet=quiet)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -72,6 +96,27 @@ def run(source: str, output: str, model: str, **options: Any) -> None:
             Render(**arguments).run(first, last, report)
         else:
             remote.render(arguments, first, last, report, say=not quiet)
+
+
+def print_cuts(
+    source: str,
+    first: int | None,
+    last: int | None,
+    knobs: Mapping[str, Any],
+    node: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> None:
+    """One line a cut: the first frame of each new take, as --cuts takes them."""
+    from ..node import MatteNode
+
+    seen = {name: knobs[name] for name in ("view", "exposure") if name in knobs}
+    reading = {name: options[name] for name in ("colorspace", "missing", "allow_grey")}
+    # Cuts are found on what a network sees; which network does not matter.
+    finder = MatteNode("green-screen", ocio=node["ocio"], **seen)
+    shot = finder.connect(source, cuts="auto", cache="states", **reading)
+    for frame in shot.cuts(first, last):
+        click.echo(str(frame))
+    shot.close()
 
 
 def _interrupt(number: int, frame: object) -> None:

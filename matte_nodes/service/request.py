@@ -114,7 +114,8 @@ def checked(asked: Any) -> Request:
     first, last = (given["frame"],) * 2 if single else _range(given.get("frames"))
     knobs = given.get("knobs", {})
     for name, value in knobs.items():
-        if name in (*known["node"], "self", "model", "loader") or isinstance(value, (list, dict)):
+        taken = name in (*known["node"], "self", "model", "loader")
+        if taken or not isinstance(value, (str, int, float)):
             raise UsageError(f"{name!r} is not a knob with a value, but {value!r:.100}.")
     connect = _typed(given.get("connect", {}), known["connect"], "connect")
     for hint in HINTS:

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte cache`: what is kept on disk, how much, whether it is sound; make room."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ..errors import MatteError
+from ..paths import cache_folder
+
+
+def command() -> click.Command:
+    """The verb and its sub-verbs."""
+    return group
+
+
+@click.group("cache")
+def group() -> None:
+    """States, predictions and finished mattes that are kept on disk (docs/caching.md)."""
+
+
+@group.command("info")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+def info(as_json: bool) -> None:
+    """How much is kept, of what, and where."""
+    from ..temporal.store import KINDS, Store
+
+    store = Store(cache_folder())
+    facts: dict[str, dict[str, int]] = {kind: {"entries": 0, "bytes": 0} for kind in KINDS}
+    for entry in store.entries():
+        facts[entry.kind]["entries"] += 1
+        facts[entry.kind]["bytes"] += entry.size
+    total = sum(kind["bytes"] for kind in facts.values())
+    if as_json:
+        said = {"folder": str(store.folder), "limit": store.limit, "bytes": total, "kinds": facts}
+        click.echo(json.dumps(said, indent=2))
+        return
+    click.echo(f"{store.folder}")
+    for name, kind in facts.items():
+        click.echo(f"{name:12} {kind['entries']:7} entries  {readable(kind['bytes']):>10}")
+    click.echo(f"{readable(total)} of {readable(store.limit)} (MATTE_CACHE_BYTES sets the limit)")
+
+
+@group.command("clear")
+def clear() -> None:
+    """Drop everything; it is computed again when it is needed."""
+    from ..temporal.store import Store
+
+    count, freed = Store(cache_folder()).clear()
+    click.echo(f"{count} entries dropped, {readable(freed)} freed")
+
+
+@group.command("gc")
+@click.option("--bytes", "limit", help="Keep at most so much, as in 5G. Default: the limit.")
+def gc(limit: str | None) -> None:
+    """Drop what was not used for the longest time until the rest fits."""
+    from ..temporal.store import Store, parsed_bytes
+
+    store = Store(cache_folder())
+    count, freed = store.collect(None if limit is None else parsed_bytes(limit, "--bytes"))
+    click.echo(f"{count} entries dropped, {readable(freed)} freed")
+
+
+@group.command("verify")
+@click.option("--drop", is_flag=True, help="Drop what is damaged.")
+def verify(drop: bool) -> None:
+    """Read every entry and check its hash; exit code 1 when one is damaged and stays."""
+    from ..temporal.store import Store
+    from ..temporal.verify import damaged
+
+    store = Store(cache_folder())
+    count, bad = len(store.entries()), 0
+    for entry, reason in damaged(store):
+        bad += 1
+        click.echo(f"damaged {shortened(entry.path, store.folder)}: {reason}")
+        if drop:
+            store.drop(entry.path)
+    click.echo(f"{count} entries, {bad} damaged{', dropped' if drop and bad else ''}")
+    if bad and not drop:
+        raise MatteError(
+            f"{bad} damaged entries in {store.folder}: they are dropped when they are met, or now "
+            "by `matte cache verify --drop`."
+        )
+
+
+def shortened(path: Path, folder: Path) -> str:
+    """A path inside the cache, without the cache's own."""
+    return str(path.relative_to(folder))
+
+
+def readable(count: int) -> str:
+    """Bytes for people: 1.5 GiB."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a picture is, for keys: the hash of its file's bytes, remembered by size and times."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import MediaError, MissingFrameError
+from ..media.arrays import ArrayClip
+from .look import Look, Sign
+
+if TYPE_CHECKING:
+    from ..media.clip import Clip
+    from .memo import Memo
+
+_tokens = itertools.count()
+
+
+class PictureId(NamedTuple):
+    """The identity of a picture, and whether it holds for as long as its sign stays the same."""
+
+    text: str
+    lasting: bool
+
+
+class Place(NamedTuple):
+    """Where a picture lies: a file, and which part of it."""
+
+    path: str
+    part: str
+
+
+class FileHashes:
+    """Hashes of whole files; a file whose size and times are known is not read again."""
+
+    def __init__(self, memo: Memo | None) -> None:
+        self.memo = memo
+        self._known: dict[Sign, str] = {}
+
+    def of(self, sign: Sign) -> PictureId:
+        """The sha256 of a file's bytes, hexadecimal; raises MediaError when it cannot be read."""
+        found = self._known.get(sign)
+        if found is None and self.memo is not None and sign.is_settled:
+            found = self.memo.get(_memo_key(sign))
+        if found is not None:
+            self._known[sign] = found
+            return PictureId(found, True)
+        try:
+            with open(sign.path, "rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+                after = os.fstat(file.fileno())
+        except OSError as error:
+            raise MediaError(f"{sign.path} cannot be read ({error.strerror}).") from error
+        times = (after.st_size, after.st_mtime_ns, after.st_ctime_ns)
+        lasting = times == sign[1:] and sign.is_settled
+        if lasting:
+            self._known[sign] = found
+            if self.memo is not None:
+                self.memo.put(_memo_key(sign), found)
+        return PictureId(found, lasting)
+
+
+class Pictures:
+    """Signs and identities of one clip's pictures.
+
+    hashes: of files. content: identities are hashes of content, the same in every process;
+    otherwise they are cheap (path, size and times; which array) and serve this process alone.
+    """
+
+    def __init__(self, clip: Clip, hashes: FileHashes, *, content: bool) -> None:
+        self.clip, self._hashes, self._content = clip, hashes, content
+        self._token = f"clip {next(_tokens)}"
+        self._places: dict[int, Place | None] = {}
+        self._arrays: dict[int, str] = {}
+        self._key: Callable[[int, Look], str] | None = getattr(clip, "key", None)
+        self._opened = Look().sign(_movie(clip)) if clip.is_movie and _movie(clip) else None
+
+    def sign(self, frame: int, look: Look) -> Hashable:
+        """What changes whenever the picture does; costs one question to the disk at most.
+
+        Raises MissingFrameError for a frame without a file, MediaError for a movie that was
+        replaced since it was opened.
+        """
+        if self._key is not None:
+            return self._key(frame, look)
+        place = self._place(frame)
+        if place is None:
+            return frame if isinstance(self.clip, ArrayClip) else self.clip.stamp(frame)
+        try:
+            sign = look.sign(place.path)
+        except MissingFrameError as error:
+            raise MissingFrameError(f"{self.clip.name}: frame {frame}: {error}") from error
+        if self._opened is not None and sign[:3] != self._opened[:3]:
+            raise MediaError(f"{self.clip.name} was changed since it was opened: connect it anew.")
+        return sign
+
+    def id(self, frame: int, sign: Hashable) -> PictureId:
+        """The identity of the picture whose sign this is."""
+        place = self._place(frame)
+        if place is None:
+            return PictureId(self._array(frame) if sign == frame else str(sign), True)
+        assert isinstance(sign, Sign)
+        if self._content or not sign.is_settled:
+            found = self._hashes.of(sign)
+        else:
+            found = PictureId(repr(tuple(sign)), True)
+        return PictureId(f"{found.text} {place.part}", found.lasting)
+
+    def _array(self, frame: int) -> str:
+        if frame not in self._arrays:
+            named = self.clip.stamp(frame) if self._content else f"{self._token}:{frame}"
+            self._arrays[frame] = named
+        return self._arrays[frame]
+
+    def _place(self, frame: int) -> Place | None:
+        if frame not in self._places:
+            self._places[frame] = _place_of(self.clip, frame)
+        return self._places[frame]
+
+
+def quick_sign(clip: Any, frame: int) -> Hashable:
+    """A sign of one picture for a cache of pixels: changes when its file does."""
+    place = _place_of(clip, frame)
+    if place is None:
+        key = getattr(clip, "key", None)
+        return frame if key is None else str(key(frame, Look()))
+    sign = Look().sign(place.path)
+    return sign if sign.is_settled else object()
+
+
+def _place_of(clip: Any, frame: int) -> Place | None:
+    path = getattr(clip, "path", None)
+    if callable(path):
+        return Place(os.path.abspath(path(frame)), getattr(clip, "layer", ""))
+    movie = _movie(clip)
+    return Place(movie, f"frame {frame}") if movie else None
+
+
+def _movie(clip: Any) -> str:
+    """The file of a movie, or ""."""
+    files = getattr(clip, "files", None)
+    if not clip.is_movie or files is None:
+        return ""
+    return os.path.abspath(next(iter(files().values())))
+
+
+def _memo_key(sign: Sign) -> str:
+    return hashlib.sha256(repr(tuple(sign)).encode("utf-8", "surrogatepass")).hexdigest()[:32]

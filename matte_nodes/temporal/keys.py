@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Content keys of a shot's steps and results, each chained to all inputs that it depends on.
+
+A step's key names the model's answer for a frame and its memory after it:
+    still     H(step settings, inputs of the frame)
+    window    H(step settings, inputs of the frame, plates of the neighbours)
+    memory    H(key of the step before, inputs of the frame); the chain begins with
+              H(step settings, first frame, "exact" or "warm from W")
+A result's key is H(finishing settings, keys of the steps it is made from, all inputs).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..identity import digest, finish_settings, step_settings
+from .inputs import FileHashes, Pictures
+from .look import Look
+
+if TYPE_CHECKING:
+    from ..shot import Shot
+
+PLATE = "plate"
+
+
+@dataclass(frozen=True)
+class Link:
+    """One frame's place in a chain of keys.
+
+    before: the key of the step before ("" where a chain begins or there is none). key: this
+    step's. signs: of the inputs, as they were when the key was made. lasting: whether the key
+    holds for as long as the signs stay the same.
+    """
+
+    before: str
+    key: str
+    signs: tuple[Hashable, ...]
+    lasting: bool
+
+
+class ShotKeys:
+    """Keys of one shot. by content: the same in every process; otherwise for this one alone."""
+
+    def __init__(self, shot: Shot, hashes: FileHashes, *, content: bool) -> None:
+        self._shot = shot
+        clips = {PLATE: shot.clip} | {name: hint.clip for name, hint in shot.hints.items()}
+        self._pictures = {
+            name: Pictures(clip, hashes, content=content) for name, clip in clips.items()
+        }
+        self._links: dict[int, Link] = {}
+        self._settings: tuple[str, str] | None = None
+        self._lock = threading.RLock()
+
+    def step(self, index: int, look: Look) -> Link:
+        """The link of the step for the frame at this place of the clip."""
+        with self._lock:
+            if not self._shot.has_memory:
+                return self._made(index, "", look)
+            start = self._shot.segments.start(index, look)
+            checked = look.checked.get((id(self), start), start - 1)
+            for place in range(max(start, checked + 1), index + 1):
+                before = "" if place == start else self._links[place - 1].key
+                self._made(place, before, look)
+            look.checked[id(self), start] = max(index, checked)
+            return self._links[index]
+
+    def result(self, index: int, look: Look) -> str:
+        """The key of the finished matte of the frame at this place of the clip."""
+        with self._lock:
+            steps = [self.step(place, look).key for place in self._shot.steadied_by(index, look)]
+            inputs = [self._id(name, index, look)[0] for name in self._names]
+            return digest(self.settings[1], steps, inputs)
+
+    def forget(self, index: int, look: Look) -> None:
+        """The inputs of this frame may have changed: look at them anew."""
+        look.forget(id(self), index)
+
+    def unchanged(self, index: int, link: Link, look: Look) -> bool:
+        """Whether the inputs of a frame are those that its link was made with."""
+        return self._signs(index, look) == link.signs
+
+    def plate(self, index: int, look: Look) -> str:
+        """The identity of one plate."""
+        return self._id(PLATE, index, look)[0]
+
+    @property
+    def settings(self) -> tuple[str, str]:
+        """What every step, and what every result, of this shot depends on besides pictures."""
+        if self._settings is None:
+            self._settings = digest(step_settings(self._shot)), digest(finish_settings(self._shot))
+        return self._settings
+
+    @property
+    def _names(self) -> list[str]:
+        return sorted(self._pictures)
+
+    def _base(self, start: int, look: Look) -> str:
+        """What a chain that begins at this place goes on from."""
+        shot = self._shot
+        if not shot.has_memory:
+            return self.settings[0]
+        exact = shot.segments.is_exact(start, look)
+        begun = "exact" if exact else f"warm from {shot.warm_up}"
+        return digest(self.settings[0], begun, shot.clip.frames[start])
+
+    def _made(self, index: int, before: str, look: Look) -> Link:
+        known, signs = self._links.get(index), self._signs(index, look)
+        if known and known.lasting and known.before == before and known.signs == signs:
+            return known
+        found = [self._id(name, index, look) for name in self._seen_by_model]
+        if self._shot.has_window:
+            around = self._shot.neighbours(index, look)
+            found += [self._id(PLATE, place, look) for place in around]
+        key = digest(before or self._base(index, look), [text for text, _ in found])
+        link = Link(before, key, signs, all(lasting for _, lasting in found))
+        self._links[index] = link
+        return link
+
+    @property
+    def _seen_by_model(self) -> list[str]:
+        declared = self._shot.node.card.needs | self._shot.node.card.takes
+        return [name for name in self._names if name == PLATE or name in declared]
+
+    def _signs(self, index: int, look: Look) -> tuple[Hashable, ...]:
+        signs = [self._sign(name, index, look) for name in self._names]
+        if self._shot.has_window:
+            signs += [self._sign(PLATE, n, look) for n in self._shot.neighbours(index, look)]
+        return tuple(signs)
+
+    def _sign(self, name: str, index: int, look: Look) -> Hashable:
+        source = self._source(name, index)
+        return None if source is None else self._pictures[name].sign(source, look)
+
+    def _id(self, name: str, index: int, look: Look) -> tuple[str, bool]:
+        source = self._source(name, index)
+        if source is None:
+            return f"no {name}", True
+        pictures = self._pictures[name]
+        text, lasting = pictures.id(source, pictures.sign(source, look))
+        return f"{name} {text}", lasting
+
+    def _source(self, name: str, index: int) -> int | None:
+        frame = self._shot.clip.frames[index]
+        return frame if name == PLATE else self._shot.hints[name].source_frame(frame)
+
+
+def provenance(shot: Shot, frame: int) -> Mapping[str, str]:
+    """What is written into a kept result: which frame of what, made by what."""
+    card, color = shot.node.card, shot.color
+    facts: dict[str, Any] = {
+        "matte/plate": f"{shot.clip.name} frame {frame}",
+        "matte/model": card.name,
+        "matte/weights": " ".join(f"{k}:{v}" for k, v in shot.node.weights_identity.items()),
+        "matte/commercial": card.commercial,
+        "matte/knobs": " ".join(f"{k}={v}" for k, v in sorted(shot.node.knobs.items())),
+        "matte/plate_space": color.plate,
+        "matte/working_space": color.working,
+        "matte/numerics": shot.identity["numerics"],
+    }
+    return facts

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Steady: an optional filter over time that takes flicker out of the alphas of models without memory.
+
+A frame's alpha is averaged with those of its two neighbours, carried along by the plates' motion
+(dense inverse search flow: Kroeger et al., ECCV 2016, by OpenCV), each pixel as much as the carried
+plate resembles this frame's. It is a window over unfiltered predictions, clamped at the ends of the
+take, so that frames may be asked for in any order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..model import Knob
+from .lru import Lru
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..model import Float, Prediction
+    from ..shot import Shot
+    from .look import Look
+    from .steps import Loaded, Steps
+
+    Codes = NDArray[np.uint8]
+
+STEADY_KNOB = Knob(
+    "steady", "float", 0.0, low=0.0, high=1.0,
+    help="Takes flicker out of the alpha of models without memory: how much of the two neighbouring "
+    "frames, carried along by the motion, is mixed in. 0 is off.",
+)  # fmt: skip
+
+# Sides of the picture that motion is found on: 11 ms a pair, and finer adds nothing an edge shows.
+_FLOW_SIDE = 512
+
+# Codes of 255 by which a carried plate may miss before it counts for half; noise is 2 to 4.
+_HALF = 6.0
+
+
+class Steadier:
+    """Steadied predictions of one shot. strength: 0 (off) to 1 (the plain average)."""
+
+    def __init__(self, shot: Shot, strength: float) -> None:
+        self._shot, self.strength = shot, strength
+        self._recent: Lru[tuple[Prediction, Codes]] = Lru(0, at_least=4)
+
+    def places(self, index: int, look: Look) -> list[int]:
+        """The places of the clip whose predictions make this frame's."""
+        if not self.strength:
+            return [index]
+        clamp = self._shot.segments.clamp
+        return sorted({clamp(index, index - 1, look), index, clamp(index, index + 1, look)})
+
+    def steadied(self, loaded: Loaded, look: Look, steps: Steps) -> Prediction:
+        """The model's answer for a frame, its alpha steadied by the neighbours'."""
+        own, grey = self._answer(loaded, look, steps)
+        others = []
+        for place in self.places(loaded.index, look):
+            if place != loaded.index:
+                kept = self._recent.get(self._shot.keys.step(place, look).key)
+                others.append(kept or self._answer(steps.load(place, look), look, steps))
+        carried = [(other.alpha, seen) for other, seen in others]
+        return replace(own, alpha=steadied_alpha(own.alpha, grey, carried, self.strength))
+
+    def _answer(self, loaded: Loaded, look: Look, steps: Steps) -> tuple[Prediction, Codes]:
+        found = self._recent.get(loaded.link.key)
+        if found is None:
+            found = steps.prediction(loaded, look), grey_codes(loaded.seen.inputs.plate)
+            self._recent.put(loaded.link.key, found, 1)
+        return found
+
+
+def steadied_alpha(
+    alpha: Float, grey: Codes, others: list[tuple[Float, Codes]], strength: float
+) -> Float:
+    """Alpha (H, W) 0..1 averaged with its neighbours' along the motion; others: (alpha, grey)."""
+    total, weights = alpha.copy(), np.ones_like(alpha)
+    for other, seen in others:
+        carried, likeness = carry(other, seen, grey)
+        total += strength * likeness * carried
+        weights += strength * likeness
+    steady: Float = np.clip(total / weights, 0, 1)
+    return steady
+
+
+def carry(alpha: Float, seen: Codes, grey: Codes) -> tuple[Float, Float]:
+    """Another frame's alpha (H, W) moved to where this frame's picture is, and how well it fits.
+
+    seen, grey: the other frame and this one, as `grey_codes` makes them. Fit is 0..1 a pixel.
+    """
+    import cv2
+
+    height, width = alpha.shape
+    if min(grey.shape) < 16:  # too small to find motion in: as if nothing moved
+        flow = np.zeros((*grey.shape, 2), np.float32)
+    else:
+        finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        flow = np.asarray(finder.calc(grey, seen, None), np.float32)
+    moved = _moved(seen, flow)
+    miss = cv2.GaussianBlur(np.abs(moved.astype(np.float32) - grey), (0, 0), 1.0)
+    fit = np.exp2(-((miss / _HALF) ** 2)).astype(np.float32)
+    scale = np.array([width / grey.shape[1], height / grey.shape[0]], np.float32)
+    full = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR) * scale
+    fit = cv2.resize(fit, (width, height), interpolation=cv2.INTER_LINEAR)
+    return _moved(alpha, full), np.asarray(fit, np.float32)
+
+
+def grey_codes(seen: Float) -> Codes:
+    """What motion is found on: the network copy (H, W, 3) as small 8-bit grey."""
+    import cv2
+
+    scale = min(1.0, _FLOW_SIDE / max(seen.shape[:2]))
+    size = (max(1, round(seen.shape[1] * scale)), max(1, round(seen.shape[0] * scale)))
+    grey = cv2.cvtColor(np.ascontiguousarray(seen), cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    codes: Codes = np.clip(np.rint(np.asarray(small) * 255), 0, 255).astype(np.uint8)
+    return codes
+
+
+def flow_numerics() -> str:
+    """What the flow's last bits depend on: OpenCV cuts the picture by its number of threads."""
+    import cv2
+
+    return f"flow threads={cv2.getNumThreads()}"
+
+
+def _moved(picture: NDArray[Any], flow: Float) -> NDArray[Any]:
+    import cv2
+
+    height, width = flow.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    return np.asarray(
+        cv2.remap(
+            picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+    )  # fmt: skip

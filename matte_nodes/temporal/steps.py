@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Steps: what a shot's model answered for a frame, from the cache or by the fewest steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..errors import MatteError, MediaError
+from .look import Look
+
+if TYPE_CHECKING:
+    from ..frame import Seen
+    from ..media.image import Image
+    from ..model import Memory, Prediction
+    from ..shot import Shot
+    from .keys import Link
+
+TRIES = 5
+
+Answer: TypeAlias = "tuple[Prediction | None, Memory]"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A frame that was read, and its link: the key is that of the very pixels that were read."""
+
+    index: int
+    link: Link
+    seen: Seen
+    image: Image
+
+
+class Steps:
+    """The model's steps for one shot. Every state is found by its key, never by being at hand."""
+
+    def __init__(self, shot: Shot) -> None:
+        self._shot, self._cache = shot, shot.cache
+
+    def load(self, index: int, look: Look) -> Loaded:
+        """Read a frame's plate and hints; MediaError when they change again and again meanwhile."""
+        shot = self._shot
+        for _ in range(TRIES):
+            link = shot.keys.step(index, look)
+            seen, image = shot.read(index, look)
+            if shot.keys.unchanged(index, link, Look()):
+                return Loaded(index, link, seen, image)
+            shot.keys.forget(index, look)
+        raise MediaError(
+            f"Frame {shot.clip.frames[index]} of {shot.clip.name} is being written while it is "
+            "read: wait until it is whole."
+        )
+
+    def prediction(self, loaded: Loaded, look: Look, *, in_memory: bool = True) -> Prediction:
+        """The model's answer for a frame, and never more steps than it takes from a known state."""
+        prediction, _ = self._until(loaded, look, state_only=False, in_memory=in_memory)
+        assert prediction is not None
+        return prediction
+
+    def advance(self, loaded: Loaded, look: Look, *, in_memory: bool = True) -> None:
+        """See to it that the state after this frame is known, without asking for its matte."""
+        self._until(loaded, look, state_only=True, in_memory=in_memory)
+
+    def plan(self, wanted: Sequence[int], look: Look, *, results: bool) -> Iterator[int]:
+        """The frames to load for these places, in order: and what must be stepped before them.
+
+        A broken input is not said here but when its frame is loaded.
+        """
+        shot = self._shot
+        frames = shot.clip.frames
+        at_hand = -1
+        for index in wanted:
+            if shot.has_memory:
+                if self._is_kept(index, look, results):
+                    yield frames[index]
+                    continue
+                yield from frames[self._first_unknown(index, at_hand, look) : index]
+                at_hand = index
+            yield frames[index]
+
+    def _is_kept(self, index: int, look: Look, results: bool) -> bool:
+        if not self._cache.keeps_pictures:
+            return False
+        try:
+            if results and self._cache.has_result(self._shot.keys.result(index, look)):
+                return True
+            return self._cache.has_prediction(self._shot.keys.step(index, look).key)
+        except MatteError:
+            return False
+
+    def _first_unknown(self, index: int, at_hand: int, look: Look) -> int:
+        """The first place after the newest known state before this one."""
+        shot, place = self._shot, index
+        try:
+            start = shot.segments.start(index, look)
+            while place > start and place - 1 != at_hand:
+                if self._cache.has_state(shot.keys.step(place - 1, look).key):
+                    break
+                place -= 1
+        except MatteError:
+            return at_hand + 1
+        return place
+
+    def _until(self, loaded: Loaded, look: Look, *, state_only: bool, in_memory: bool) -> Answer:
+        """The answer for a frame; read anew when inputs have changed since it was loaded."""
+        for _ in range(TRIES):
+            answer = self._answered(loaded, look, state_only, in_memory)
+            if answer is not None:
+                return answer
+            self._shot.keys.forget(0, look)
+            loaded = self.load(loaded.index, look)
+        raise MediaError(f"The frames of {self._shot.clip.name} change all the time: wait.")
+
+    def _answered(
+        self, loaded: Loaded, look: Look, state_only: bool, in_memory: bool
+    ) -> Answer | None:
+        """Step until the answer is there, by us or by another process; None as in `_until`."""
+        target, index = loaded.link.key, loaded.index
+        place = self._shot.segments.start(index, look) if self._shot.has_memory else index
+        memory: Memory = {}
+        before, reach = "", index
+        while True:
+            answer = self._found(target, state_only)
+            if answer is not None:
+                return answer
+            known = self._newest(place, min(index, reach), look)
+            if known is not None:
+                place, before, memory = known
+            current = loaded if place == index else self.load(place, look)
+            if current.link.before != before:
+                return None
+            with self._cache.claim(current.link.key):
+                answer = self._found(target, state_only)
+                if answer is not None:
+                    return answer
+                # Whoever else is at this shot cannot get far ahead between two looks.
+                reach = place + 64
+                if self._newest(place, min(index, reach), look) is not None:
+                    continue
+                answered = self._called(current, memory, look, in_memory)
+            if place == index:
+                return answered
+            place, before, memory = place + 1, current.link.key, answered[1]
+
+    def _found(self, key: str, state_only: bool) -> Answer | None:
+        if state_only:
+            memory = self._cache.state(key)
+            return None if memory is None else (None, memory)
+        prediction = self._cache.prediction(key)
+        return None if prediction is None else (prediction, {})
+
+    def _newest(self, low: int, high: int, look: Look) -> tuple[int, str, Memory] | None:
+        """The newest known state after a frame from low to high - 1: the place it leads to,
+        its key, and itself."""
+        for place in range(high - 1, low - 1, -1):
+            key = self._shot.keys.step(place, look).key
+            memory = self._cache.state(key) if self._cache.has_state(key) else None
+            if memory is not None:
+                return place + 1, key, memory
+        return None
+
+    def _called(self, loaded: Loaded, memory: Memory, look: Look, in_memory: bool) -> Answer:
+        shot, key = self._shot, loaded.link.key
+        inputs = loaded.seen.inputs
+        prediction, following = shot.node.step(inputs, memory, inputs.neighbours)
+        shot.steps += 1
+        self._cache.keep_prediction(key, prediction, in_memory=in_memory)
+        if shot.has_memory:
+            start = shot.segments.start(loaded.index, look)
+            self._cache.keep_state(
+                key, following, chain=f"{id(shot)} {start}", place=loaded.index - start + 1,
+                length=len(shot.clip.frames),
+            )  # fmt: skip
+        return prediction, following
