@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -130,24 +130,24 @@ def model_table(folder: str) -> str:
 
 def verbs() -> Iterator[tuple[click.Command, click.Context]]:
     """Every verb and sub-verb with a context of a fixed width."""
-    options = {"terminal_width": HELP_WIDTH, "max_content_width": HELP_WIDTH}
-    top = click.Context(cli.matte, info_name="matte", **options)
-    yield cli.matte, top
-    for name in cli.VERBS:
-        command = cli.matte.get_command(top, name)
-        assert command is not None, name
-        yield from _with_children(command, click.Context(command, top, name, **options), options)
+    return _with_children(cli.matte, _context(cli.matte, None, "matte"))
+
+
+def _context(command: click.Command, parent: click.Context | None, name: str) -> click.Context:
+    return click.Context(
+        command, parent, name, terminal_width=HELP_WIDTH, max_content_width=HELP_WIDTH
+    )
 
 
 def _with_children(
-    command: click.Command, context: click.Context, options: Mapping[str, int]
+    command: click.Command, context: click.Context
 ) -> Iterator[tuple[click.Command, click.Context]]:
     yield command, context
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             child = command.get_command(context, name)
             assert child is not None, name
-            yield from _with_children(child, click.Context(child, context, name, **options), options)  # type: ignore[arg-type]
+            yield from _with_children(child, _context(child, context, name))
 
 
 def help_texts() -> str:
@@ -162,8 +162,9 @@ def help_texts() -> str:
 
 def exit_codes() -> str:
     """Exit codes with the errors that end so."""
-    kinds = [kind for kind in vars(errors).values() if inspect.isclass(kind)]
-    by_code: dict[int, list[type]] = {}
+    kinds: list[type[errors.MatteError]]
+    kinds = [k for k in vars(errors).values() if inspect.isclass(k) and issubclass(k, errors.MatteError)]
+    by_code: dict[int, list[type[errors.MatteError]]] = {}
     for kind in kinds:
         by_code.setdefault(kind.exit_code, []).append(kind)
     rows = []
@@ -196,6 +197,19 @@ def public_names() -> str:
     return table(("name", "lives in", "what"), rows)
 
 
+def listing(name: str) -> str:
+    """A Python file of the repository."""
+    return f"```python\n{(ROOT / name).read_text('utf-8').strip()}\n```\n"
+
+
+def further_pages() -> str:
+    """Pages directly in docs/ that its index does not link by hand, by their titles."""
+    index = BLOCK.sub("", (ROOT / "docs" / "index.md").read_text("utf-8"))
+    rest = [page for page in (ROOT / "docs").glob("*.md") if f"]({page.name})" not in index]
+    titles = [(page.read_text("utf-8").partition("\n")[0].lstrip("# "), page) for page in rest]
+    return "".join(f"- [{title}]({p.name})\n" for title, p in sorted(titles) if p.stem != "index")
+
+
 def generators() -> dict[str, Callable[[], str]]:
     """What may stand in a page, by key."""
     found: dict[str, Callable[[], str]] = {
@@ -206,6 +220,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "exit codes": exit_codes,
         "layouts": layouts,
         "public names": public_names,
+        "further pages": further_pages,
     }
     for card in models.cards():
         found[f"model {card.name}"] = lambda card=card: model_page(card)  # type: ignore[misc]
@@ -217,6 +232,8 @@ def pages() -> dict[Path, str]:
     made = generators()
 
     def fill(match: re.Match[str]) -> str:
+        if match[2].startswith("file "):
+            return f"{match[1]}{listing(match[2].removeprefix('file '))}{match[4]}"
         if match[2] not in made:
             raise SystemExit(f"docs: nothing makes {match[2]!r}; there are: {', '.join(made)}")
         return f"{match[1]}{made[match[2]]()}{match[4]}"
