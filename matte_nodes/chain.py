@@ -76,13 +76,13 @@ def build(
     node: Mapping[str, Any],
     connect: Mapping[str, Any],
     refine: str | None = None,
-    refine_width: float = 10.0,
+    refine_width: float = 0.0,
     segmentation_model: str | None = None,
 ) -> Chain:
     """Nodes for a request, connected to the plate.
 
     model: a name, or "auto". refine: a trimap model that solves the band, `refine_width` pixels to
-    each side of the first model's edges, found at full resolution. segmentation_model: gives the
+    each side of the first model's edges, found at full resolution (0: `auto_width`). segmentation_model: gives the
     segmentation that the (first) model takes. Raises what MatteNode and its connect raise.
     """
     given = {name for name in ("trimap", "background", "segmentation") if connect.get(name) is not None}
@@ -112,12 +112,24 @@ def build(
         )
         nodes.append(coarse)
         coarse_shot = coarse.connect(source, **early)
-        closing["trimap"] = coarse_shot.trimap(refine_width)
+        canvas = coarse_shot.clip.canvas
+        width = refine_width or auto_width(canvas.height, canvas.width)
+        closing["trimap"] = coarse_shot.trimap(width)
         node = _plain(node) if takes_own else node
     final = MatteNode(last_name, **node, **dealt.of(last_name, last=True))
     nodes.append(final)
     dealt.check(" and ".join(item.card.name for item in nodes) if len(nodes) > 1 else last_name)
     return Chain(final, final.connect(source, **closing), tuple(nodes), notes)
+
+
+def auto_width(height: int, width: int) -> float:
+    """Pixels to each side of a coarse edge that are left to the refining model.
+
+    0.75 % of the longer side: two to three cells of a 256-pixel mask. Measured on 15 cut-outs at
+    800 pixels (bench chain): 6 px 2.75 mean SAD/1000 over the band, 12 px 4.07, 24 px 6.41, where
+    the coarse mask alone has 3.65, 4.32 and 4.68.
+    """
+    return max(4.0, 0.0075 * max(height, width))
 
 
 def _plain(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,9 +77,9 @@ def chain_flags(function: Function) -> Function:
     for option in (
         click.option("--segmentation-model", metavar="MODEL",
                      help="A model whose mask is the segmentation."),
-        click.option("--refine-width", type=click.FloatRange(0.5, 1000), default=10.0,
+        click.option("--refine-width", type=click.FloatRange(0, 1000), default=0.0,
                      show_default=True, help="With --refine: the unknown band, to each side of "
-                     "the edge, in pixels of the plate."),
+                     "the edge, in pixels of the plate; 0 is 0.75 % of its longer side."),
         click.option("--refine", metavar="MODEL",
                      help="A trimap model that solves the edges of the first one's mattes."),
     ):  # fmt: skip
