@@ -35,15 +35,19 @@ class Verbs(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The verb, imported now."""
-        if cmd_name not in VERBS:
-            return None
-        command: click.Command = import_module(f".{cmd_name}", __name__).command()
-        return command
+        return _verb(cmd_name) if cmd_name in VERBS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in `matte --help`, from the table alone."""
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
+
+
+@cache
+def _verb(name: str) -> click.Command:
+    """A verb, built once: click takes the options off the function when it makes the command."""
+    command: click.Command = import_module(f".{name}", __name__).command()
+    return command
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
