@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import cache
 from importlib import import_module
 from typing import Any
 
