@@ -11,7 +11,7 @@ import sys
 from matte_nodes import models, weights
 from matte_nodes.errors import WeightsError
 
-NAMES = ("rvm",)
+NAMES = ("rvm", "selfie", "u2netp")
 
 
 def main() -> int:
