@@ -228,18 +228,24 @@ class Client:
         log = os.path.join(make_folder(self.home), LOG)
         if os.path.isfile(log) and os.path.getsize(log) > LARGEST_LOG:
             os.replace(log, log + ".old")
-        process, end = self._spawn(log), time.monotonic() + seconds
+        process, end, killed = self._spawn(log), time.monotonic() + seconds, 0
         while time.monotonic() < end:
             ended, hello = process.poll(), self.hello()
             if hello is not None and hello["pid"] != retired:
+                if os.name == "posix" and ended is None and hello["pid"] != process.pid:
+                    process.kill()  # another client was quicker: ours must not come up later
+                    process.wait()
                 return hello
-            if ended == ALREADY_RUNNING:  # another client was quicker, or the last one still ends
+            if ended in (0, ALREADY_RUNNING):  # the one that held the lock has ended since, or will
                 process = self._spawn(log)
-            elif ended:
-                raise ServiceError(
-                    f"The matte service did not start ({self.python} ended with {ended}). "
-                    f"Its log, {log}, ends with:\n{self.log()}"
-                )
+            elif ended is not None:
+                killed += 1
+                if ended > 0 or killed > self.retries:
+                    raise ServiceError(
+                        f"The matte service did not start ({self.python} ended with {ended}). "
+                        f"Its log, {log}, ends with:\n{self.log()}"
+                    )
+                process = self._spawn(log)
             time.sleep(0.05)
         raise ServiceError(f"The matte service did not answer within {seconds:g} s: see {log}")
 

@@ -50,9 +50,11 @@ def survives(tmp_path: Path, rounds: int, seed: int, model: str = "toy") -> None
         finished = threading.Event()
         thread = threading.Thread(target=killer)
         thread.start()
-        events = list(client.events(job))
-        finished.set()
-        thread.join()
+        try:
+            events = list(client.events(job))
+        finally:
+            finished.set()
+            thread.join()
     assert events[-1]["event"] == "done"
     assert kills
     result = matte("run", plate, "-o", here, "--model", model, env=environment(tmp_path / "home"))

@@ -111,8 +111,13 @@ def shaped(rng: random.Random) -> Any:
             target[rng.choice([*target, "frame", "trimap", "evil", "layout"])] = scalar(rng)
     # Never a source that could be there: what would be matted would be written somewhere.
     request["source"] = rng.choice(["/nowhere/p.####.exr", "/nowhere/a", 7, None, "", []])
-    op = rng.choice(["submit", "submit", "events", "cancel", "status", "jobs", "models", "retired"])
-    return {"op": op, "request": request, "job": scalar(rng), "after": scalar(rng)}
+    message: dict[str, Any] = {"op": "submit", "request": request}
+    if rng.random() < 0.5:
+        message["op"] = rng.choice(["events", "cancel", "status", "jobs", "models", "retired"])
+        message["job"] = scalar(rng)
+    if rng.random() < 0.2:
+        message["after"] = message["attached"] = scalar(rng)
+    return message
 
 
 def mutated(rng: random.Random, data: bytes) -> bytes:
