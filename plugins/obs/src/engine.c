@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine.h"
+#include <stdio.h>
+#include <string.h>
+#include <util/platform.h>
+
+#define MS 1000000ull
+
+static void toggle_hidden(void *data, obs_hotkey_id id, obs_hotkey_t *key, bool pressed)
+{
+	struct engine *e = data;
+	(void)id, (void)key;
+	if (!pressed)
+		return;
+	obs_data_t *settings = obs_source_get_settings(e->source);
+	obs_data_set_bool(settings, "blank", !obs_data_get_bool(settings, "blank"));
+	obs_data_release(settings);
+	obs_source_update(e->source, NULL);
+}
+
+static void capture_now(void *data, obs_hotkey_id id, obs_hotkey_t *key, bool pressed)
+{
+	(void)id, (void)key;
+	if (pressed)
+		engine_capture(data, 0);
+}
+
+struct engine *engine_create(obs_source_t *source, void (*draw_plate)(void *), void *who)
+{
+	struct engine *e = bzalloc(sizeof *e);
+	e->source = source;
+	e->draw_plate = draw_plate;
+	e->who = who;
+	e->newest = e->shown = -1;
+	e->generation = 1;
+	e->hiding = true;
+	e->matte_pixels = bmalloc(MX_SLOT);
+	pthread_mutex_init(&e->lock, NULL);
+	e->hide_key = obs_hotkey_register_source(source, "matte_nodes.blank",
+						 obs_module_text("Key.Blank"), toggle_hidden, e);
+	e->capture_key = obs_hotkey_register_source(source, "matte_nodes.capture",
+						    obs_module_text("Key.Capture"), capture_now, e);
+	return e;
+}
+
+void engine_destroy(struct engine *e)
+{
+	obs_hotkey_unregister(e->hide_key);
+	obs_hotkey_unregister(e->capture_key);
+	obs_enter_graphics();
+	gpu_free(e);
+	backdrop_free(e);
+	gs_effect_destroy(e->effect);
+	obs_leave_graphics();
+	daemon_stop(e);
+	memset(e->matte_pixels, 0, MX_SLOT);
+	bfree(e->matte_pixels);
+	if (e->clean)
+		memset(e->clean, 0, MX_SLOT);
+	bfree(e->clean);
+	pthread_mutex_destroy(&e->lock);
+	bfree(e);
+}
+
+void engine_update(struct engine *e, obs_data_t *data)
+{
+	struct settings *next = bmalloc(sizeof *next);
+	settings_read(next, data);
+	pthread_mutex_lock(&e->lock);
+	e->next = *next;
+	e->changed = true;
+	pthread_mutex_unlock(&e->lock);
+	bfree(next);
+}
+
+void engine_forget(struct engine *e, const char *why)
+{
+	e->generation++;
+	e->shown = -1;
+	e->matte_is.number = 0;
+	e->matte_at = 0;
+	e->interval = 0;
+	for (int i = 0; i < 2; i++)
+		e->surface_holds[i].number = 0;
+	if (e->memory.base) {
+		mx_set_active(e->memory.base, e->active, e->generation);
+		e->seen = mx_matte_number(e->memory.base);
+	}
+	blog(LOG_INFO, "[matte] forgets its picture: %s", why);
+}
+
+static void take_settings(struct engine *e)
+{
+	pthread_mutex_lock(&e->lock);
+	bool changed = e->changed;
+	struct settings *old = &e->settings, *next = &e->next;
+	bool other = changed && (strcmp(old->model, next->model) || old->width != next->width ||
+				 strcmp(old->device, next->device) || old->sync != next->sync);
+	bool tell = changed && strcmp(old->json, next->json);
+	if (changed)
+		*old = *next;
+	e->changed = false;
+	pthread_mutex_unlock(&e->lock);
+	if (other)
+		engine_forget(e, "settings");
+	if (tell && e->memory.base)
+		mx_put_settings(e->memory.base, e->settings.json);
+}
+
+static void say(struct engine *e)
+{
+	char text[sizeof e->report];
+	const char *state = "State.Off";
+	if (e->settings.blank)
+		state = "State.Blank";
+	else if (!e->child.process)
+		state = e->active ? "State.Starting" : "State.Off";
+	else if (e->status.state == MX_LOADING || e->status.state == MX_NONE)
+		state = "State.Loading";
+	else if (e->status.state == MX_ERROR)
+		state = "State.Error";
+	else
+		state = e->hiding ? "State.Hidden" : "State.Running";
+	int used = snprintf(text, sizeof text, "%s", obs_module_text(state));
+	if (e->status.text[0] && used < (int)sizeof text)
+		used += snprintf(text + used, sizeof text - used, " %s", e->status.text);
+	if (e->status.state == MX_READY && used < (int)sizeof text)
+		used += snprintf(text + used, sizeof text - used, "\n%s %.1f ms\n%s %.0f ms",
+				 obs_module_text("Report.Step"), e->status.tenths_ms / 10.0,
+				 obs_module_text("Report.Delay"),
+				 e->settings.sync ? e->delay_ms : 0.0f);
+	if (e->status.drift && used < (int)sizeof text)
+		snprintf(text + used, sizeof text - used, "\n%s", obs_module_text("Report.Drift"));
+	pthread_mutex_lock(&e->lock);
+	memcpy(e->report, text, sizeof text);
+	pthread_mutex_unlock(&e->lock);
+}
+
+void engine_report(struct engine *e, char *text, size_t size)
+{
+	pthread_mutex_lock(&e->lock);
+	snprintf(text, size, "%s", e->report);
+	pthread_mutex_unlock(&e->lock);
+}
+
+void engine_capture(struct engine *e, unsigned seconds)
+{
+	e->capture_at = (long)(os_gettime_ns() / (1000 * MS)) + (long)seconds;
+	if (!e->capture_at)
+		e->capture_at = 1;
+}
+
+void engine_tick(struct engine *e)
+{
+	const uint64_t now = os_gettime_ns();
+	take_settings(e);
+	bool wanted = e->rendered_at && now - e->rendered_at < 500 * MS;
+	if (e->active && !wanted) {
+		e->active = false;
+		e->rendered_at = 0;
+		engine_forget(e, "not shown");
+		if (e->memory.base)
+			mx_wipe(e->memory.base);
+		memset(e->matte_pixels, 0, MX_SLOT);
+		obs_enter_graphics();
+		gpu_free(e); /* the plates in the ring too */
+		obs_leave_graphics();
+	} else if (wanted && !e->active) {
+		e->active = true;
+		if (e->memory.base) {
+			mx_wipe(e->memory.base); /* what a daemon may have written since */
+			mx_set_active(e->memory.base, true, e->generation);
+			e->seen = mx_matte_number(e->memory.base);
+			if (e->clean)
+				mx_put_background(e->memory.base, &e->clean_is, e->clean);
+		}
+	}
+	e->due = true;
+	daemon_tick(e, now);
+	say(e);
+}
+
+/* Whether the pair that is held may be drawn now. */
+static bool fresh(struct engine *e, uint64_t now)
+{
+	if (e->settings.blank || !e->matte_is.number || !e->matte || !e->matte_at)
+		return false;
+	if (e->settings.sync ? e->shown < 0 : e->newest < 0)
+		return false;
+	uint64_t limit = e->settings.hide_after_ms * MS;
+	/* A slow daemon would blink. A plate and its own matte may stay; with sync off the plate is
+	 * newer than the matte, and age is what leaks. */
+	if (e->settings.sync && 3 * e->interval > limit)
+		limit = 3 * e->interval < 5000 * MS ? 3 * e->interval : 5000 * MS;
+	return now - e->matte_at < limit;
+}
+
+void engine_render(struct engine *e, uint32_t width, uint32_t height)
+{
+	const uint64_t now = os_gettime_ns();
+	if (!width || !height || width > 16384 || height > 16384) {
+		if (e->width)
+			engine_forget(e, "no picture");
+		e->width = e->height = 0;
+		return;
+	}
+	e->rendered_at = now;
+	if (!gpu_ready(e))
+		return;
+	gpu_sizes(e, width, height);
+	if (e->due) {
+		e->due = false;
+		bool stage = e->active && e->memory.base && e->status.state == MX_READY;
+		if (e->settings.fps && now - e->staged_at < 950 * MS / e->settings.fps)
+			stage = false;
+		if (stage || !e->settings.sync || e->settings.unprocessed ||
+		    e->settings.view == VIEW_PLATE)
+			e->newest = gpu_take_plate(e, now, stage);
+		gpu_take_matte(e, now);
+	}
+	bool hide = !fresh(e, now);
+	if (hide != e->hiding)
+		blog(LOG_INFO, "[matte] %s", hide ? "hides" : "shows");
+	e->hiding = hide;
+	if ((e->settings.unprocessed || e->settings.view == VIEW_PLATE) && !e->settings.blank &&
+	    e->newest >= 0)
+		gpu_draw_plate(e);
+	else if (hide)
+		gpu_draw_hidden(e);
+	else
+		gpu_draw(e);
+}

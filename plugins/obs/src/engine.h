@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the filter and the camera share: one daemon, its memory, the ring of plates, the picture.
+ *
+ * Fail closed: what is drawn is a plate with the matte that belongs to it (or, with sync off, the
+ * newest of both), or the chosen background, or nothing. */
+#pragma once
+#include "platform.h"
+#include "protocol.h"
+#include "settings.h"
+#include <graphics/image-file.h>
+#include <pthread.h>
+
+#define RING 10
+
+struct plate {
+	gs_texrender_t *full, *small;
+	uint32_t number, generation;
+	uint64_t time; /* ns, of this process's clock */
+};
+
+struct backdrop_state {
+	gs_image_file_t image;
+	char path[1024];
+	bool loaded;
+	gs_texrender_t *outside, *blurred;
+};
+
+struct engine {
+	obs_source_t *source;
+	void (*draw_plate)(void *who);
+	void *who;
+
+	pthread_mutex_t lock; /* next, changed, report */
+	struct settings next;
+	bool changed;
+	char report[512];
+
+	/* From here on: the graphics thread's alone. */
+	struct settings settings;
+	struct mx_memory memory;
+	struct mx_child child;
+	uint64_t started, retry_at, beat_at;
+	uint32_t failures, heartbeat, last_state;
+	bool active, sent;
+	struct mx_status status;
+
+	bool due;
+	uint64_t rendered_at, staged_at;
+	uint32_t width, height, small_width, small_height;
+	uint32_t number, generation, seen;
+	struct plate ring[RING];
+	int newest, shown;          /* into the ring; -1 is none */
+	gs_stagesurf_t *surface[2];
+	struct mx_picture surface_holds[2];
+	uint32_t surfaces;
+
+	uint8_t *matte_pixels;
+	gs_texture_t *matte;
+	struct mx_picture matte_is;
+	uint64_t matte_at, interval;
+	float delay_ms;
+	bool hiding;
+
+	gs_effect_t *effect;
+	bool effect_failed;
+	struct backdrop_state back;
+
+	volatile long capture_at; /* seconds of the clock; 0 is none */
+	uint8_t *clean;
+	struct mx_picture clean_is;
+	obs_hotkey_id hide_key, capture_key;
+};
+
+struct engine *engine_create(obs_source_t *source, void (*draw_plate)(void *), void *who);
+void engine_destroy(struct engine *engine);
+void engine_update(struct engine *engine, obs_data_t *data);
+void engine_forget(struct engine *engine, const char *why); /* graphics thread */
+void engine_tick(struct engine *engine);
+void engine_render(struct engine *engine, uint32_t width, uint32_t height);
+void engine_capture(struct engine *engine, unsigned seconds);
+void engine_report(struct engine *engine, char *text, size_t size);
+
+/* daemon.c */
+void daemon_tick(struct engine *engine, uint64_t now);
+void daemon_stop(struct engine *engine);
+
+/* gpu.c: all need the graphics context. */
+bool gpu_ready(struct engine *engine);
+void gpu_free(struct engine *engine);
+void gpu_sizes(struct engine *engine, uint32_t width, uint32_t height);
+int gpu_take_plate(struct engine *engine, uint64_t now, bool stage);
+void gpu_take_matte(struct engine *engine, uint64_t now);
+void gpu_draw(struct engine *engine);
+void gpu_draw_plate(struct engine *engine);
+void gpu_draw_hidden(struct engine *engine);
+void gpu_pass(struct engine *engine, const char *technique, gs_texture_t *image, uint32_t width,
+	      uint32_t height);
+void gpu_set(struct engine *engine, const char *name, const void *value, size_t size);
+void gpu_set_texture(struct engine *engine, const char *name, gs_texture_t *texture);
+
+/* backdrop.c */
+gs_texture_t *backdrop_image(struct engine *engine);
+gs_texture_t *backdrop_blur(struct engine *engine);
+void backdrop_free(struct engine *engine);
+
+/* properties.c */
+obs_properties_t *engine_properties(struct engine *engine, obs_properties_t *properties);

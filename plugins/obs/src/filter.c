@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The filter "Matte": the picture of its target without the room. */
+#include "engine.h"
+
+struct filter {
+	struct engine *engine;
+	obs_source_t *source, *parent; /* parent: only to know when it becomes another */
+	volatile bool parent_changed, gone;
+};
+
+static const char *name(void *type)
+{
+	(void)type;
+	return obs_module_text("Matte");
+}
+
+static void draw(void *data)
+{
+	struct filter *f = data;
+	obs_source_t *target = obs_filter_get_target(f->source);
+	obs_source_t *parent = obs_filter_get_parent(f->source);
+	if (!target)
+		return;
+	const uint32_t flags = obs_source_get_output_flags(target);
+	/* obs_source_video_render alone draws black for sources that leave drawing to OBS. */
+	if (target == parent && !(flags & (OBS_SOURCE_ASYNC | OBS_SOURCE_CUSTOM_DRAW)))
+		obs_source_default_render(target);
+	else
+		obs_source_video_render(target);
+}
+
+static void on_update(void *data, calldata_t *call)
+{
+	struct filter *f = data;
+	(void)call;
+	f->parent_changed = true; /* another device or file: the matte we have is not its own */
+}
+
+static void watch(struct filter *f, obs_source_t *parent)
+{
+	if (parent == f->parent)
+		return;
+	if (f->parent)
+		signal_handler_disconnect(obs_source_get_signal_handler(f->parent), "update",
+					  on_update, f);
+	f->parent = parent;
+	if (parent)
+		signal_handler_connect(obs_source_get_signal_handler(parent), "update", on_update,
+				       f);
+	f->parent_changed = true;
+}
+
+static void *create(obs_data_t *settings, obs_source_t *source)
+{
+	struct filter *f = bzalloc(sizeof *f);
+	f->source = source;
+	f->engine = engine_create(source, draw, f);
+	engine_update(f->engine, settings);
+	return f;
+}
+
+static void removed(void *data, obs_source_t *parent)
+{
+	struct filter *f = data;
+	f->gone = true;
+	if (f->parent == parent)
+		watch(f, NULL);
+}
+
+static void destroy(void *data)
+{
+	struct filter *f = data;
+	engine_destroy(f->engine);
+	bfree(f);
+}
+
+static void update(void *data, obs_data_t *settings)
+{
+	engine_update(((struct filter *)data)->engine, settings);
+}
+
+static obs_properties_t *properties(void *data)
+{
+	struct filter *f = data;
+	return engine_properties(f ? f->engine : NULL, obs_properties_create());
+}
+
+static void tick(void *data, float seconds)
+{
+	struct filter *f = data;
+	(void)seconds;
+	engine_tick(f->engine);
+}
+
+static void render(void *data, gs_effect_t *effect)
+{
+	struct filter *f = data;
+	obs_source_t *target = obs_filter_get_target(f->source);
+	(void)effect;
+	if (!f->parent && !f->gone)
+		watch(f, obs_filter_get_parent(f->source));
+	if (f->parent_changed) {
+		f->parent_changed = false;
+		engine_forget(f->engine, "the source changed");
+	}
+	engine_render(f->engine, obs_source_get_base_width(target),
+		      obs_source_get_base_height(target));
+}
+
+struct obs_source_info filter_info = {
+	.id = "matte_nodes_filter",
+	.type = OBS_SOURCE_TYPE_FILTER,
+	.output_flags = OBS_SOURCE_VIDEO,
+	.get_name = name,
+	.create = create,
+	.destroy = destroy,
+	.get_defaults = settings_defaults,
+	.get_properties = properties,
+	.update = update,
+	.video_tick = tick,
+	.video_render = render,
+	.filter_remove = removed,
+};

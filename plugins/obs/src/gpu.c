@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Everything that touches the graphics card: the ring of plates, staging, mattes, the picture.
+ *
+ * Codes are never decoded on the way in: what the daemon gets and what is drawn where alpha is 1
+ * are the plate's own bytes. */
+#include "engine.h"
+#include <graphics/vec4.h>
+#include <string.h>
+#include <util/platform.h>
+
+struct gpu_state {
+	bool framebuffer, linear;
+};
+
+static struct gpu_state plain_codes(void)
+{
+	struct gpu_state before = {gs_framebuffer_srgb_enabled(), gs_get_linear_srgb()};
+	gs_enable_framebuffer_srgb(false);
+	gs_set_linear_srgb(false);
+	gs_blend_state_push();
+	gs_blend_function(GS_BLEND_ONE, GS_BLEND_ZERO);
+	return before;
+}
+
+static void restore(struct gpu_state before)
+{
+	gs_blend_state_pop();
+	gs_set_linear_srgb(before.linear);
+	gs_enable_framebuffer_srgb(before.framebuffer);
+}
+
+bool gpu_ready(struct engine *e)
+{
+	if (e->effect || e->effect_failed)
+		return e->effect != NULL;
+	char *path = obs_module_file("matte.effect"), *error = NULL;
+	e->effect = path ? gs_effect_create_from_file(path, &error) : NULL;
+	if (!e->effect) {
+		blog(LOG_ERROR, "[matte] the shader cannot be used, nothing is shown: %s",
+		     error ? error : "matte.effect is missing");
+		e->effect_failed = true;
+	}
+	bfree(error);
+	bfree(path);
+	return e->effect != NULL;
+}
+
+void gpu_free(struct engine *e)
+{
+	for (int i = 0; i < RING; i++) {
+		gs_texrender_destroy(e->ring[i].full);
+		gs_texrender_destroy(e->ring[i].small);
+		memset(&e->ring[i], 0, sizeof e->ring[i]);
+	}
+	for (int i = 0; i < 2; i++) {
+		gs_stagesurface_destroy(e->surface[i]);
+		e->surface[i] = NULL;
+		e->surface_holds[i].number = 0;
+	}
+	gs_texture_destroy(e->matte);
+	e->matte = NULL;
+	gs_texrender_destroy(e->back.outside);
+	gs_texrender_destroy(e->back.blurred);
+	e->back.outside = e->back.blurred = NULL;
+	e->newest = e->shown = -1;
+	e->width = e->height = 0;
+}
+
+void gpu_sizes(struct engine *e, uint32_t width, uint32_t height)
+{
+	uint32_t w = e->settings.width < width ? e->settings.width : width;
+	uint32_t h = (uint32_t)(((uint64_t)w * height + width / 2) / width);
+	if (h > MX_SIDE) {
+		h = MX_SIDE;
+		w = (uint32_t)((uint64_t)h * width / height);
+	}
+	w = w ? w : 1;
+	h = h ? h : 1;
+	if (e->width == width && e->height == height && e->small_width == w && e->small_height == h)
+		return;
+	gpu_free(e);
+	engine_forget(e, "a new size");
+	e->width = width;
+	e->height = height;
+	e->small_width = w;
+	e->small_height = h;
+}
+
+void gpu_set(struct engine *e, const char *name, const void *value, size_t size)
+{
+	gs_eparam_t *param = gs_effect_get_param_by_name(e->effect, name);
+	if (param)
+		gs_effect_set_val(param, value, size);
+}
+
+void gpu_set_texture(struct engine *e, const char *name, gs_texture_t *texture)
+{
+	gs_eparam_t *param = gs_effect_get_param_by_name(e->effect, name);
+	if (param)
+		gs_effect_set_texture(param, texture);
+}
+
+void gpu_pass(struct engine *e, const char *technique, gs_texture_t *image, uint32_t width,
+	      uint32_t height)
+{
+	if (image)
+		gpu_set_texture(e, "image", image);
+	while (gs_effect_loop(e->effect, technique))
+		gs_draw_sprite(image, 0, width, height);
+}
+
+/* The slot to overwrite: the oldest that is neither shown nor with the daemon. */
+static int spare(const struct engine *e)
+{
+	int best = -1;
+	for (int i = 0; i < RING; i++) {
+		const struct plate *plate = &e->ring[i];
+		if (i == e->shown || (plate->number && plate->number == e->status.taken))
+			continue;
+		if (best < 0 || plate->number < e->ring[best].number)
+			best = i;
+	}
+	return best;
+}
+
+static bool draw_into(gs_texrender_t **target, uint32_t width, uint32_t height)
+{
+	struct vec4 clear;
+	if (!*target)
+		*target = gs_texrender_create(GS_RGBA, GS_ZS_NONE);
+	gs_texrender_reset(*target);
+	if (!gs_texrender_begin(*target, width, height))
+		return false;
+	vec4_zero(&clear);
+	gs_clear(GS_CLEAR_COLOR, &clear, 0.0f, 0);
+	return true;
+}
+
+static void keep_clean(struct engine *e, const struct mx_picture *is, const uint8_t *data,
+		       uint32_t stride)
+{
+	if (!e->clean)
+		e->clean = bmalloc(MX_SLOT);
+	for (uint32_t y = 0; y < is->height; y++)
+		memcpy(e->clean + (size_t)y * is->width * 4, data + (size_t)y * stride,
+		       (size_t)is->width * 4);
+	e->clean_is = *is;
+	mx_put_background(e->memory.base, &e->clean_is, e->clean);
+	e->capture_at = 0;
+	blog(LOG_INFO, "[matte] the empty room is captured");
+}
+
+/* The card has had a whole frame for the other surface: mapping it does not wait. */
+static void hand_over(struct engine *e, unsigned which)
+{
+	struct mx_picture *is = &e->surface_holds[which];
+	uint8_t *data;
+	uint32_t stride;
+	if (!is->number || !e->memory.base || !gs_stagesurface_map(e->surface[which], &data, &stride))
+		return;
+	mx_put_plate(e->memory.base, is, data, stride);
+	long at = e->capture_at;
+	if (at && (long)(os_gettime_ns() / 1000000000ull) >= at)
+		keep_clean(e, is, data, stride);
+	gs_stagesurface_unmap(e->surface[which]);
+	is->number = 0;
+}
+
+int gpu_take_plate(struct engine *e, uint64_t now, bool stage)
+{
+	const int slot = spare(e);
+	if (slot < 0)
+		return e->newest;
+	struct plate *plate = &e->ring[slot];
+	struct gpu_state before = plain_codes();
+	plate->number = 0;
+	bool drawn = draw_into(&plate->full, e->width, e->height);
+	if (drawn) {
+		gs_ortho(0.0f, (float)e->width, 0.0f, (float)e->height, -100.0f, 100.0f);
+		e->draw_plate(e->who);
+		gs_texrender_end(plate->full);
+		drawn = draw_into(&plate->small, e->small_width, e->small_height);
+	}
+	if (drawn) {
+		const float pixel[2] = {1.0f / e->small_width, 1.0f / e->small_height};
+		gs_ortho(0.0f, (float)e->small_width, 0.0f, (float)e->small_height, -1.0f, 1.0f);
+		gpu_set(e, "texel", pixel, sizeof pixel);
+		gpu_pass(e, "Shrink", gs_texrender_get_texture(plate->full), e->small_width,
+			 e->small_height);
+		gs_texrender_end(plate->small);
+	}
+	restore(before);
+	if (!drawn)
+		return -1;
+	plate->number = ++e->number ? e->number : ++e->number;
+	plate->generation = e->generation;
+	plate->time = now;
+	if (stage) {
+		const unsigned which = e->surfaces++ & 1;
+		if (!e->surface[which])
+			e->surface[which] = gs_stagesurface_create(e->small_width, e->small_height,
+								   GS_RGBA);
+		gs_stage_texture(e->surface[which], gs_texrender_get_texture(plate->small));
+		e->surface_holds[which] = (struct mx_picture){plate->number, 0, e->small_width,
+							      e->small_height, e->generation};
+		e->staged_at = now;
+		hand_over(e, which ^ 1);
+	}
+	return slot;
+}
+
+void gpu_take_matte(struct engine *e, uint64_t now)
+{
+	struct mx_picture is;
+	if (!e->memory.base || !mx_valid(e->memory.base) ||
+	    !mx_take_matte(e->memory.base, e->seen, &is, e->matte_pixels))
+		return;
+	e->seen = is.number;
+	if (is.generation != e->generation || is.width != e->small_width ||
+	    is.height != e->small_height)
+		return;
+	int slot = -1;
+	for (int i = 0; i < RING; i++)
+		if (e->ring[i].number == is.plate && e->ring[i].generation == e->generation)
+			slot = i;
+	if (e->settings.sync && slot < 0)
+		return;
+	const uint8_t *pixels = e->matte_pixels;
+	if (e->matte && (gs_texture_get_width(e->matte) != is.width ||
+			 gs_texture_get_height(e->matte) != is.height)) {
+		gs_texture_destroy(e->matte);
+		e->matte = NULL;
+	}
+	if (!e->matte)
+		e->matte = gs_texture_create(is.width, is.height, GS_RGBA, 1, &pixels, GS_DYNAMIC);
+	else
+		gs_texture_set_image(e->matte, pixels, is.width * 4, false);
+	if (!e->matte)
+		return;
+	if (e->matte_at) {
+		uint64_t since = now - e->matte_at;
+		e->interval = e->interval ? (e->interval * 3 + since) / 4 : since;
+	}
+	e->matte_at = now;
+	e->matte_is = is;
+	e->shown = slot;
+	if (slot >= 0) {
+		float delay = (float)(now - e->ring[slot].time) / 1e6f;
+		e->delay_ms = e->delay_ms ? 0.9f * e->delay_ms + 0.1f * delay : delay;
+	}
+}
+
+static gs_texture_t *set_backdrop(struct engine *e, int *kind)
+{
+	gs_texture_t *texture = NULL;
+	const uint32_t c = e->settings.colour;
+	const float colour[4] = {(c & 255) / 255.0f, (c >> 8 & 255) / 255.0f,
+				 (c >> 16 & 255) / 255.0f, 1.0f};
+	float fit[2] = {1.0f, 1.0f};
+	*kind = e->settings.backdrop;
+	if (*kind == BACK_IMAGE) {
+		texture = backdrop_image(e);
+		if (texture) {
+			float shape = (float)e->width / e->height * gs_texture_get_height(texture) /
+				      gs_texture_get_width(texture);
+			fit[0] = shape < 1 ? shape : 1;
+			fit[1] = shape < 1 ? 1 : 1 / shape;
+		} else {
+			*kind = BACK_TRANSPARENT;
+		}
+	}
+	gpu_set(e, "colour", colour, sizeof colour);
+	gpu_set(e, "fit", fit, sizeof fit);
+	return texture;
+}
+
+static struct gpu_state over_canvas(const struct engine *e)
+{
+	struct gpu_state before = {gs_framebuffer_srgb_enabled(), gs_get_linear_srgb()};
+	gs_enable_framebuffer_srgb(e->settings.linear && e->settings.view == VIEW_COMPOSITE);
+	gs_set_linear_srgb(false);
+	gs_blend_state_push();
+	gs_blend_function(GS_BLEND_ONE, GS_BLEND_INVSRCALPHA);
+	return before;
+}
+
+void gpu_draw(struct engine *e)
+{
+	struct plate *plate = &e->ring[e->settings.sync ? e->shown : e->newest];
+	const float size[2] = {(float)e->small_width, (float)e->small_height};
+	int kind, view = e->settings.view, linear = e->settings.linear && view == VIEW_COMPOSITE;
+	gs_texture_t *full = gs_texrender_get_texture(plate->full);
+	gs_texture_t *small = gs_texrender_get_texture(plate->small);
+	if (!full || !small)
+		return;
+	gpu_set(e, "crop", e->settings.crop, sizeof e->settings.crop);
+	gpu_set_texture(e, "small", small);
+	gpu_set_texture(e, "matte", e->matte);
+	gs_texture_t *back = set_backdrop(e, &kind);
+	if (kind == BACK_BLUR && view == VIEW_COMPOSITE) {
+		struct gpu_state before = plain_codes();
+		back = backdrop_blur(e);
+		restore(before);
+		if (!back)
+			return;
+	}
+	gpu_set(e, "size", size, sizeof size);
+	gpu_set(e, "kind", &kind, sizeof kind);
+	gpu_set(e, "view", &view, sizeof view);
+	gpu_set(e, "linear_light", &linear, sizeof linear);
+	gpu_set_texture(e, "backdrop", back ? back : full);
+	struct gpu_state before = over_canvas(e);
+	gpu_pass(e, "Draw", full, e->width, e->height);
+	restore(before);
+}
+
+void gpu_draw_plate(struct engine *e)
+{
+	gs_texture_t *full = gs_texrender_get_texture(e->ring[e->newest].full);
+	if (!full)
+		return;
+	gpu_set(e, "crop", e->settings.crop, sizeof e->settings.crop);
+	struct gpu_state before = over_canvas(e);
+	gs_enable_framebuffer_srgb(false);
+	gpu_pass(e, "Plate", full, e->width, e->height);
+	restore(before);
+}
+
+void gpu_draw_hidden(struct engine *e)
+{
+	int kind;
+	gs_texture_t *back = set_backdrop(e, &kind);
+	if (e->settings.view != VIEW_COMPOSITE || (kind != BACK_COLOUR && kind != BACK_IMAGE))
+		return;
+	struct gpu_state before = over_canvas(e);
+	gs_enable_framebuffer_srgb(false);
+	gpu_pass(e, kind == BACK_IMAGE ? "HiddenImage" : "HiddenColour", back, e->width, e->height);
+	restore(before);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What differs between systems: shared memory without a name, and the daemon as a child. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mx_memory {
+	uint8_t *base;
+	size_t size;
+	intptr_t handle; /* a descriptor, or a Windows handle */
+};
+
+/* Zeroed, private to this user, with no name that another process could open. */
+bool mx_memory_create(struct mx_memory *memory, size_t size);
+void mx_memory_free(struct mx_memory *memory);
+
+struct mx_child {
+	intptr_t process; /* process id, or a Windows handle; 0 is none */
+	intptr_t input;   /* our end of its standard input: closing it ends the child */
+	intptr_t job;     /* Windows: kills the child when OBS is gone */
+};
+
+struct mx_variable {
+	const char *name, *value;
+};
+
+/* Starts `python -P -m matte_nodes.live` with the memory and a pipe as its standard input.
+ * `set` ends with a NULL name: variables on top of those of OBS. */
+bool mx_child_start(struct mx_child *child, const char *python, const struct mx_memory *memory,
+		    const struct mx_variable *set);
+bool mx_child_alive(struct mx_child *child);
+/* Lets go of the child at once; another thread kills it if it has not ended after a second. */
+void mx_child_release(struct mx_child *child, bool kill_now);
+void mx_children_wait(void); /* at unload: until every released child is gone */

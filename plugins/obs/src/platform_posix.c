@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE
+#include "platform.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static int nameless(size_t size)
+{
+#ifdef __linux__
+	int fd = memfd_create("matte", MFD_CLOEXEC);
+#else
+	/* A random name for an instant: taken away before anything is written. */
+	char name[32];
+	unsigned char noise[8];
+	int random = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	if (random < 0 || read(random, noise, sizeof noise) != (ssize_t)sizeof noise) {
+		if (random >= 0)
+			close(random);
+		return -1;
+	}
+	close(random);
+	unsigned long long number;
+	memcpy(&number, noise, sizeof number);
+	snprintf(name, sizeof name, "/matte-%llx", number);
+	int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+	if (fd >= 0)
+		shm_unlink(name);
+#endif
+	if (fd >= 0 && ftruncate(fd, (off_t)size)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+bool mx_memory_create(struct mx_memory *memory, size_t size)
+{
+	int fd = nameless(size);
+	if (fd < 0)
+		return false;
+	void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED) {
+		close(fd);
+		return false;
+	}
+#ifdef __linux__
+	/* The daemon cannot shrink it under our feet: that would be a bus error in OBS. */
+	fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+#endif
+	*memory = (struct mx_memory){base, size, fd};
+	return true;
+}
+
+void mx_memory_free(struct mx_memory *memory)
+{
+	if (!memory->base)
+		return;
+	memset(memory->base, 0, memory->size);
+	munmap(memory->base, memory->size);
+	close((int)memory->handle);
+	memory->base = NULL;
+}
+
+static char **environment(const struct mx_variable *set)
+{
+	size_t count = 0, more = 0;
+	while (environ[count])
+		count++;
+	while (set && set[more].name)
+		more++;
+	char **copy = calloc(count + more + 1, sizeof *copy);
+	size_t used = 0;
+	for (size_t i = 0; copy && i < count; i++) {
+		bool replaced = false;
+		for (size_t k = 0; k < more; k++) {
+			size_t length = strlen(set[k].name);
+			replaced |= !strncmp(environ[i], set[k].name, length) && environ[i][length] == '=';
+		}
+		if (!replaced)
+			copy[used++] = strdup(environ[i]);
+	}
+	for (size_t k = 0; copy && k < more; k++) {
+		size_t length = strlen(set[k].name) + strlen(set[k].value) + 2;
+		copy[used] = malloc(length);
+		if (copy[used])
+			snprintf(copy[used++], length, "%s=%s", set[k].name, set[k].value);
+	}
+	return copy;
+}
+
+bool mx_child_start(struct mx_child *child, const char *python, const struct mx_memory *memory,
+		    const struct mx_variable *set)
+{
+	int ends[2];
+	if (pipe(ends))
+		return false;
+	fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+	fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+	char **variables = environment(set);
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	/* Moved out of the way first, so that neither target number is still in use. */
+	int high = fcntl((int)memory->handle, F_DUPFD_CLOEXEC, 100);
+	posix_spawn_file_actions_adddup2(&actions, ends[0], 0);
+	posix_spawn_file_actions_adddup2(&actions, high, 3);
+	sigset_t none, all;
+	sigemptyset(&none);
+	sigfillset(&all);
+	sigdelset(&all, SIGKILL);
+	sigdelset(&all, SIGSTOP);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	/* Its own group: a Ctrl-C for OBS must not end it before OBS has closed the pipe. */
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+						      POSIX_SPAWN_SETPGROUP);
+	char *arguments[] = {(char *)(uintptr_t)python, "-P", "-m", "matte_nodes.live", "--memory",
+			     "3", NULL};
+	pid_t pid = 0;
+	int failed = high < 0 || !variables ||
+		     posix_spawn(&pid, python, &actions, &attributes, arguments, variables);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attributes);
+	for (size_t i = 0; variables && variables[i]; i++)
+		free(variables[i]);
+	free(variables);
+	close(ends[0]);
+	if (high >= 0)
+		close(high);
+	if (failed) {
+		close(ends[1]);
+		return false;
+	}
+	*child = (struct mx_child){pid, ends[1], 0};
+	return true;
+}
+
+bool mx_child_alive(struct mx_child *child)
+{
+	if (!child->process)
+		return false;
+	pid_t found = waitpid((pid_t)child->process, NULL, WNOHANG);
+	if (found == 0)
+		return true;
+	close((int)child->input);
+	child->process = 0;
+	return false;
+}
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gone = PTHREAD_COND_INITIALIZER;
+static int reaping;
+
+static void *reap(void *argument)
+{
+	pid_t pid = (pid_t)(intptr_t)argument;
+	const struct timespec nap = {0, 20 * 1000 * 1000};
+	for (int i = 0; i < 50 && waitpid(pid, NULL, WNOHANG) == 0; i++)
+		nanosleep(&nap, NULL);
+	/* Still ours until it is waited for, so the number cannot have been given to another. */
+	if (waitpid(pid, NULL, WNOHANG) == 0) {
+		kill(pid, SIGKILL);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	pthread_mutex_lock(&lock);
+	reaping--;
+	pthread_cond_broadcast(&gone);
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+void mx_child_release(struct mx_child *child, bool kill_now)
+{
+	if (!child->process)
+		return;
+	close((int)child->input);
+	if (kill_now)
+		kill((pid_t)child->process, SIGKILL);
+	pthread_mutex_lock(&lock);
+	reaping++;
+	pthread_mutex_unlock(&lock);
+	pthread_t thread;
+	if (pthread_create(&thread, NULL, reap, (void *)child->process)) {
+		kill((pid_t)child->process, SIGKILL);
+		reap((void *)child->process);
+	} else {
+		pthread_detach(thread);
+	}
+	child->process = 0;
+}
+
+void mx_children_wait(void)
+{
+	pthread_mutex_lock(&lock);
+	while (reaping)
+		pthread_cond_wait(&gone, &lock);
+	pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The properties window. Models and their knobs come from the declarations; nothing is named twice. */
+#include "engine.h"
+#include <stdio.h>
+#include <string.h>
+
+struct chosen {
+	obs_properties_t *list;
+	const char *model;
+};
+
+static void knob_shown(void *who, const char *model, obs_data_t *knob, const char *key)
+{
+	const struct chosen *chosen = who;
+	(void)knob;
+	obs_property_t *property = obs_properties_get(chosen->list, key);
+	if (property && *model)
+		obs_property_set_visible(property, !strcmp(model, chosen->model));
+}
+
+static bool model_changed(obs_properties_t *list, obs_property_t *property, obs_data_t *data)
+{
+	struct chosen chosen = {list, obs_data_get_string(data, "model")};
+	(void)property;
+	for_knobs(knob_shown, &chosen);
+	return true;
+}
+
+static void add_knob(void *who, const char *model, obs_data_t *knob, const char *key)
+{
+	obs_properties_t *list = who;
+	const char *kind = obs_data_get_string(knob, "kind");
+	const char *label = obs_data_get_string(knob, "label");
+	const double low = obs_data_get_double(knob, "low"), high = obs_data_get_double(knob, "high");
+	obs_property_t *made;
+	(void)model;
+	if (!strcmp(kind, "bool")) {
+		made = obs_properties_add_bool(list, key, label);
+	} else if (!strcmp(kind, "int")) {
+		made = obs_properties_add_int(list, key, label, (int)low, (int)high, 1);
+	} else if (!strcmp(kind, "float")) {
+		made = obs_properties_add_float_slider(list, key, label, low, high,
+						       high - low > 10 ? 0.1 : 0.01);
+	} else if (!strcmp(kind, "choice")) {
+		made = obs_properties_add_list(list, key, label, OBS_COMBO_TYPE_LIST,
+					       OBS_COMBO_FORMAT_STRING);
+		obs_data_array_t *choices = obs_data_get_array(knob, "choices");
+		for (size_t i = 0; i < obs_data_array_count(choices); i++) {
+			obs_data_t *choice = obs_data_array_item(choices, i);
+			const char *text = obs_data_get_string(choice, "name");
+			obs_property_list_add_string(made, text, text);
+			obs_data_release(choice);
+		}
+		obs_data_array_release(choices);
+	} else {
+		made = obs_properties_add_text(list, key, label, OBS_TEXT_DEFAULT);
+	}
+	obs_property_set_long_description(made, obs_data_get_string(knob, "help"));
+}
+
+static bool capture(obs_properties_t *list, obs_property_t *property, void *data)
+{
+	struct engine *e = data;
+	(void)list, (void)property;
+	obs_data_t *settings = obs_source_get_settings(e->source);
+	engine_capture(e, (unsigned)obs_data_get_int(settings, "countdown"));
+	obs_data_release(settings);
+	return false;
+}
+
+static bool refresh(obs_properties_t *list, obs_property_t *property, void *data)
+{
+	char text[512];
+	(void)property;
+	engine_report(data, text, sizeof text);
+	obs_property_set_description(obs_properties_get(list, "report"), text);
+	return true;
+}
+
+static obs_property_t *choice(obs_properties_t *list, const char *key, const char *const *labels)
+{
+	obs_property_t *made = obs_properties_add_list(list, key, obs_module_text(labels[0]),
+						       OBS_COMBO_TYPE_LIST, OBS_COMBO_FORMAT_INT);
+	for (int i = 1; labels[i]; i++)
+		obs_property_list_add_int(made, obs_module_text(labels[i]), i - 1);
+	return made;
+}
+
+static void add_models(obs_properties_t *list)
+{
+	static const char *devices[] = {"auto", "cpu", "cuda", "mps"};
+	obs_property_t *made = obs_properties_add_list(list, "model", obs_module_text("Model"),
+						       OBS_COMBO_TYPE_LIST, OBS_COMBO_FORMAT_STRING);
+	obs_data_array_t *models = obs_data_get_array(declarations(), "models");
+	for (size_t i = 0; i < obs_data_array_count(models); i++) {
+		obs_data_t *model = obs_data_array_item(models, i);
+		obs_property_list_add_string(made, obs_data_get_string(model, "title"),
+					     obs_data_get_string(model, "name"));
+		obs_data_release(model);
+	}
+	obs_data_array_release(models);
+	obs_property_set_modified_callback(made, model_changed);
+	made = obs_properties_add_list(list, "device", obs_module_text("Device"),
+				       OBS_COMBO_TYPE_LIST, OBS_COMBO_FORMAT_STRING);
+	for (int i = 0; i < 4; i++)
+		obs_property_list_add_string(made, devices[i], devices[i]);
+}
+
+obs_properties_t *engine_properties(struct engine *e, obs_properties_t *list)
+{
+	static const char *views[] = {"View", "View.Composite", "View.Alpha", "View.Foreground",
+				      "View.Plate", NULL};
+	static const char *backs[] = {"Background", "Background.Transparent", "Background.Colour",
+				      "Background.Image", "Background.Blur", NULL};
+	static const char *edges[] = {"Edges", "Edges.Gamma", "Edges.Linear", NULL};
+	static const char *crops[] = {"crop_left", "crop_top", "crop_right", "crop_bottom"};
+	static const char *sides[] = {"Crop.Left", "Crop.Top", "Crop.Right", "Crop.Bottom"};
+	char text[512] = "";
+	if (e)
+		engine_report(e, text, sizeof text);
+	if (!declarations())
+		snprintf(text, sizeof text, "%s", obs_module_text("State.NotInstalled"));
+	obs_properties_add_text(list, "report", text, OBS_TEXT_INFO);
+	if (e)
+		obs_properties_add_button2(list, "refresh", obs_module_text("Refresh"), refresh, e);
+	if (declarations())
+		add_models(list);
+	obs_properties_add_int(list, "width", obs_module_text("Width"), 64, MX_SIDE, 16);
+	obs_properties_add_int(list, "threads", obs_module_text("Threads"), 1, 16, 1);
+	obs_properties_add_int(list, "fps", obs_module_text("Fps"), 0, 240, 1);
+	obs_property_t *sync = obs_properties_add_bool(list, "sync", obs_module_text("Sync"));
+	obs_property_set_long_description(sync, obs_module_text("Sync.Help"));
+	obs_properties_add_int(list, "hide_after", obs_module_text("HideAfter"), 100, 10000, 100);
+	choice(list, "background", backs);
+	obs_properties_add_color(list, "background_colour", obs_module_text("Background.Colour"));
+	obs_properties_add_path(list, "background_image", obs_module_text("Background.Image"),
+				OBS_PATH_FILE, "*.png *.jpg *.jpeg *.bmp *.gif", NULL);
+	obs_properties_add_float_slider(list, "background_blur", obs_module_text("Background.Blur"),
+					1, 50, 0.5);
+	choice(list, "edges", edges);
+	choice(list, "view", views);
+	obs_properties_add_float_slider(list, "feather_outward", obs_module_text("FeatherOutward"), 0,
+					20, 0.1);
+	obs_properties_add_float_slider(list, "smoothing", obs_module_text("Smoothing"), 0, 0.95,
+					0.01);
+	obs_properties_add_bool(list, "skip", obs_module_text("Skip"));
+	for_knobs(add_knob, list);
+	if (e) {
+		obs_data_t *data = obs_source_get_settings(e->source);
+		model_changed(list, NULL, data);
+		obs_data_release(data);
+		obs_properties_add_int(list, "countdown", obs_module_text("Countdown"), 0, 30, 1);
+		obs_properties_add_button2(list, "capture", obs_module_text("Capture"), capture, e);
+	}
+	for (int i = 0; i < 4; i++)
+		obs_properties_add_float_slider(list, crops[i], obs_module_text(sides[i]), 0, 100,
+						0.5);
+	obs_properties_add_bool(list, "blank", obs_module_text("Blank"));
+	obs_properties_add_bool(list, "show_unprocessed", obs_module_text("ShowUnprocessed"));
+	return list;
+}
