@@ -91,6 +91,9 @@ def build(
         choice = auto.choose(given)
         model, refine = choice.model, refine or choice.refine
         notes = (choice.sentence,)
+    if refine is None and segmentation_model is None:
+        only = MatteNode(model, **node, **knobs)
+        return Chain(only, only.connect(source, **connect), (only,), notes)
     dealt, nodes, closing = Knobs(knobs), [], dict(connect)
     early = {key: value for key, value in closing.items() if key not in ("encoded", "output_colorspace")}
     # A checkpoint file is one model's: in a chain the last one's, unless only the first takes one.
@@ -118,7 +121,7 @@ def build(
         node = _plain(node) if takes_own else node
     final = MatteNode(last_name, **node, **dealt.of(last_name, last=True))
     nodes.append(final)
-    dealt.check(" and ".join(item.card.name for item in nodes) if len(nodes) > 1 else last_name)
+    dealt.check(" and ".join(item.card.name for item in nodes))
     return Chain(final, final.connect(source, **closing), tuple(nodes), notes)
 
 

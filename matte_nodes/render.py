@@ -19,6 +19,10 @@ from .temporal.claims import output_claimed
 from .temporal.look import Look
 
 
+FINISHERS = 2
+"""Threads that solve foregrounds and encode: at 720p that takes as long as two network steps."""
+
+
 class Reporter(Protocol):
     """Who is told how a render goes."""
 
@@ -53,7 +57,7 @@ class Render:
         output_colorspace: str | None = None,
         again: bool = False,
         refine: str | None = None,
-        refine_width: float = 10.0,
+        refine_width: float = 0.0,
         segmentation_model: str | None = None,
     ) -> None:
         self.output, self.layout, self._again = output, layout, again
@@ -96,7 +100,7 @@ class Render:
         return digest(self.shot.stamp(frame, self._look), self.layout, Path(self.output).suffix)
 
     def run(self, first: int | None, last: int | None, report: Reporter) -> None:
-        """Matte the range; frames appear whole, by rename, in order; done ones are left alone."""
+        """Matte the range; frames appear whole, by rename; done ones are left alone."""
         wanted = self.shot.range(first, last)
         with output_claimed(self.output, wanted[0], wanted[-1]):
             self._run(wanted, report)
@@ -140,8 +144,9 @@ class Render:
 
         try:
             frames = self.shot.process(
-                sink, todo[0], todo[-1], only=lambda n: n in asked, look=self._look
-            )
+                sink, todo[0], todo[-1], only=lambda n: n in asked, look=self._look,
+                finishers=1 if writer.ordered else FINISHERS,
+            )  # fmt: skip
             for frame, path in frames:
                 report.frame(frame, path)
             writer.close()
