@@ -189,3 +189,7 @@ def _hosts() -> Iterator[Finding]:
     ):
         found = next((place for c in commands if (place := shutil.which(c))), None)
         yield Finding("host", host, "ok" if found else "note", found or "not on the PATH")
+    from .live.install import findings
+
+    for what, state, detail, advice in findings():
+        yield Finding("host", what, state, detail, advice)

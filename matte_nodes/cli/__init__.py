@@ -20,6 +20,8 @@ VERBS = {
     "eval": "Metrics of a model over a folder with true alphas.",
     "serve": "Keep models hot for Nuke, Blender and matte run.",
     "cache": "What is kept on disk: how much, whether it is sound, make room.",
+    "install": "Put the adapter into a host: OBS.",
+    "uninstall": "Take it out again.",
     "doctor": "What works on this machine, what does not, and what to do.",
     "bench": "Parity with the published networks; a GPU report.",
     "export": "Write a model as an ONNX file.",

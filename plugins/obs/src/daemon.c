@@ -68,6 +68,7 @@ void daemon_tick(struct engine *e, uint64_t now)
 	if (e->status.state != e->last_state) {
 		static const char *words[] = {"none", "loading", "ready", "error"};
 		e->last_state = e->status.state;
+		e->beat_at = now; /* nothing beats while a model loads */
 		blog(LOG_INFO, "[matte] daemon: %s %s", words[e->last_state], e->status.text);
 	}
 	if (e->status.state == MX_READY && now - e->started > 10 * SECOND)

@@ -154,7 +154,8 @@ void engine_tick(struct engine *e)
 {
 	const uint64_t now = os_gettime_ns();
 	take_settings(e);
-	bool wanted = e->rendered_at && now - e->rendered_at < 500 * MS;
+	/* By ticks too: an OBS that stutters has not hidden us. */
+	bool wanted = e->rendered_at && (e->unseen++ < 15 || now - e->rendered_at < 500 * MS);
 	if (e->active && !wanted) {
 		e->active = false;
 		e->rendered_at = 0;
@@ -205,12 +206,13 @@ void engine_render(struct engine *e, uint32_t width, uint32_t height)
 		return;
 	}
 	e->rendered_at = now;
+	e->unseen = 0;
 	if (!gpu_ready(e))
 		return;
 	gpu_sizes(e, width, height);
 	if (e->due) {
 		e->due = false;
-		bool stage = e->active && e->memory.base && e->status.state == MX_READY;
+		bool stage = e->active && e->memory.base && e->status.state >= MX_READY;
 		if (e->settings.fps && now - e->staged_at < 950 * MS / e->settings.fps)
 			stage = false;
 		if (stage || !e->settings.sync || e->settings.unprocessed ||

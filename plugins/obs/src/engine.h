@@ -41,10 +41,11 @@ struct engine {
 	struct mx_child child;
 	uint64_t started, retry_at, beat_at;
 	uint32_t failures, heartbeat, last_state;
-	bool active, sent;
+	bool active;
 	struct mx_status status;
 
 	bool due;
+	uint32_t unseen; /* ticks since it was last drawn */
 	uint64_t rendered_at, staged_at;
 	uint32_t width, height, small_width, small_height;
 	uint32_t number, generation, seen;

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte install`: put the adapter into a host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+def command() -> click.Command:
+    """The verb."""
+    return install
+
+
+@click.command("install")
+@click.argument("host")
+@click.option("--folder", type=click.Path(path_type=Path), help="The host's plug-in folder, in "
+              "place of the user's own.")  # fmt: skip
+@click.option("--binary", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="A plug-in that is already built, in place of building it.")  # fmt: skip
+def install(host: str, folder: Path | None, binary: Path | None) -> None:
+    """Build or copy the adapter of HOST (obs) into the user's plug-in folder; says what it did."""
+    from .. import install as installer
+
+    for line in installer.install(host, installer.Options(folder, binary)):
+        click.echo(line)

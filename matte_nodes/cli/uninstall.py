@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte uninstall`: take the adapter out of a host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+def command() -> click.Command:
+    """The verb."""
+    return uninstall
+
+
+@click.command("uninstall")
+@click.argument("host")
+@click.option("--folder", type=click.Path(path_type=Path), help="The host's plug-in folder, in "
+              "place of the user's own.")  # fmt: skip
+def uninstall(host: str, folder: Path | None) -> None:
+    """Remove what `matte install HOST` put there; weights and settings stay."""
+    from .. import install as installer
+
+    for line in installer.uninstall(host, installer.Options(folder)):
+        click.echo(line)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live side of OBS: frames and mattes through shared memory, newest frame only."""

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real OBS under Xvfb, with its own home, port and display, driven by its web socket."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+logging.getLogger("obsws_python").setLevel(100)  # it prints what it also raises
+MODELS = Path(__file__).parent / "models"
+WIDTH, HEIGHT = 640, 360
+FILTER, CAMERA = "matte_nodes_filter", "matte_nodes_camera"
+PATIENCE = 60.0
+MAGENTA = 0xFFFF00FF
+
+
+def missing() -> str:
+    """What is not here to run OBS without a screen; "" when all is."""
+    absent = [name for name in ("obs", "Xvfb", "cmake", "gcc") if not shutil.which(name)]
+    try:
+        import obsws_python  # noqa: F401
+    except ImportError:
+        absent.append("obsws-python")
+    return ", ".join(absent)
+
+
+def until(what: str, happens: Callable[[], Any], patience: float = PATIENCE) -> Any:
+    """Poll until `happens` answers something true; an AssertionError says what never happened."""
+    end = time.monotonic() + patience
+    while True:
+        answer = happens()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"in {patience:g} s it never happened: {what}")
+        time.sleep(0.05)
+
+
+def ended(process: subprocess.Popen[Any], how: int, patience: float) -> None:
+    """Signal a process of ours and wait; kill it when it does not listen."""
+    if process.poll() is None:
+        process.send_signal(how)
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+class Obs:
+    """OBS with one empty scene of 640 x 360."""
+
+    def __init__(self, home: Path, plugin: Path | None, *arguments: str) -> None:
+        self.home, self._plugin, self._arguments = home, plugin, arguments
+        self._log = home / "obs.log"
+
+    def __enter__(self) -> Obs:
+        self._write_home()
+        self._screen, display = self._start_screen()
+        self._process = self._start(display)
+        try:
+            self.client = self._connect()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """A clean end, as a user's."""
+        if hasattr(self, "client"):
+            with contextlib.suppress(Exception):
+                self.client.base_client.ws.close()
+        if hasattr(self, "_process"):
+            ended(self._process, signal.SIGINT, 30)
+        ended(self._screen, signal.SIGTERM, 10)
+
+    def kill(self) -> None:
+        """As a crash would."""
+        self._process.kill()
+        self._process.wait(10)
+
+    def _write_home(self) -> None:
+        config = self.home / ".config/obs-studio"
+        profile = config / "basic/profiles/Untitled"
+        scenes = config / "basic/scenes"
+        for folder in (profile, scenes, self.home / "rec", self.home / "run"):
+            folder.mkdir(parents=True, exist_ok=True)
+        (self.home / "run").chmod(0o700)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        config.joinpath("global.ini").write_text(
+            "[General]\nPre19Defaults=false\nPre21Defaults=false\nPre23Defaults=false\n"
+            "Pre24.1Defaults=false\nFirstRun=true\nLastVersion=486539266\n"
+            "EnableAutoUpdates=false\nConfirmOnExit=false\n[Basic]\nProfile=Untitled\n"
+            "ProfileDir=Untitled\nSceneCollection=Untitled\nSceneCollectionFile=Untitled\n"
+            "ConfigOnNewProfile=true\n[BasicWindow]\nPreviewEnabled=false\nSysTrayEnabled=false\n"
+            f"[OBSWebSocket]\nFirstLoad=false\nServerEnabled=true\nServerPort={self.port}\n"
+            "AlertsEnabled=false\nAuthRequired=false\n"
+        )
+        profile.joinpath("basic.ini").write_text(
+            f"[General]\nName=Untitled\n[Video]\nBaseCX={WIDTH}\nBaseCY={HEIGHT}\n"
+            f"OutputCX={WIDTH}\nOutputCY={HEIGHT}\nFPSType=0\nFPSCommon=30\n[Output]\n"
+            f"Mode=Simple\n[SimpleOutput]\nFilePath={self.home / 'rec'}\nRecQuality=Lossless\n"
+        )
+        scene = scenes / "Untitled.json"
+        if not scene.exists():
+            scene.write_text(json.dumps({
+                "current_program_scene": "Scene", "current_scene": "Scene", "name": "Untitled",
+                "scene_order": [{"name": "Scene"}], "groups": [], "transitions": [],
+                "quick_transitions": [], "transition_duration": 300,
+                "sources": [{"id": "scene", "versioned_id": "scene", "name": "Scene",
+                             "settings": {"custom_size": False, "id_counter": 0, "items": []}}],
+            }))  # fmt: skip
+        place = config / "plugins/matte-nodes"
+        if place.exists():
+            shutil.rmtree(place)
+        if self._plugin is not None:
+            shutil.copytree(self._plugin, place)
+
+    def _start_screen(self) -> tuple[subprocess.Popen[Any], str]:
+        reading, writing = os.pipe()
+        screen = subprocess.Popen(
+            ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x800x24", "+extension",
+             "GLX", "-nolisten", "tcp"],
+            pass_fds=[writing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        os.close(writing)
+        with os.fdopen(reading) as number:
+            found = number.readline().strip()
+        assert found, "Xvfb did not start"
+        return screen, f":{found}"
+
+    def _start(self, display: str) -> subprocess.Popen[Any]:
+        kept = {k: os.environ[k] for k in ("MATTE_HOME", "LD_LIBRARY_PATH") if k in os.environ}
+        environment = {
+            "PATH": "/usr/bin:/bin", "HOME": str(self.home), "DISPLAY": display,
+            "XDG_CONFIG_HOME": str(self.home / ".config"),
+            "XDG_RUNTIME_DIR": str(self.home / "run"), "LIBGL_ALWAYS_SOFTWARE": "1",
+            "LANG": "C.UTF-8", "QT_QPA_PLATFORM": "xcb", "PYTHONPATH": str(MODELS), **kept,
+        }  # fmt: skip
+        with self._log.open("wb") as log:
+            return subprocess.Popen(
+                ["obs", "--multi", "--minimize-to-tray", "--disable-missing-files-check",
+                 "--collection", "Untitled", "--profile", "Untitled", "--verbose",
+                 "--unfiltered_log", *self._arguments],
+                env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=self.home,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+
+    def _connect(self) -> Any:
+        import obsws_python
+
+        def client() -> Any:
+            assert self._process.poll() is None, f"OBS ended:\n{self.log()[-3000:]}"
+            with socket.socket() as knock:
+                if knock.connect_ex(("127.0.0.1", self.port)):
+                    return None
+            try:
+                found = obsws_python.ReqClient(host="127.0.0.1", port=self.port, timeout=60)
+                found.get_scene_list()
+            except Exception:  # not listening yet, or not ready yet
+                return None
+            return found
+
+        return until("OBS answers", client, 90)
+
+    def log(self) -> str:
+        """All it has said so far."""
+        return self._log.read_text(errors="replace")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def daemons(self) -> list[int]:
+        """Process numbers of our daemons below this OBS."""
+        found = []
+        for folder in Path("/proc").iterdir():
+            if not folder.name.isdecimal():
+                continue
+            with contextlib.suppress(OSError, IndexError):
+                stat = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+                line = (folder / "cmdline").read_bytes()
+                if int(stat[1]) == self.pid and b"matte_nodes.live" in line and stat[0] != "Z":
+                    found.append(int(folder.name))
+        return sorted(found)
+
+    def shot(self, source: str = "Scene", size: tuple[int, int] = (WIDTH, HEIGHT)) -> Any:
+        """A screenshot: (H, W, 4) uint8 RGBA; an empty one when OBS can give none."""
+        import cv2
+
+        try:
+            answer = self.client.get_source_screenshot(source, "png", *size, -1)
+        except Exception as error:
+            if "702" in str(error) or "render" in str(error).lower():
+                return np.zeros((size[1], size[0], 4), np.uint8)
+            raise
+        data = base64.b64decode(answer.image_data.split(",")[1])
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert picture is not None
+        if picture.shape[2] == 3:
+            return cv2.cvtColor(picture, cv2.COLOR_BGR2RGBA)
+        return cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA)
+
+    def stage(self, plate: Path | None, kind: str = "image_source", **settings: Any) -> None:
+        """An empty scene with a magenta wall and, before it, the plate as source "plate"."""
+        for name in ("camera", "plate", "wall"):
+            with contextlib.suppress(Exception):
+                self.client.remove_input(name)
+        until("the old sources are gone", lambda: not self._inputs() & {"camera", "plate", "wall"})
+        self.client.create_input(
+            "Scene", "wall", "color_source_v3",
+            {"color": MAGENTA, "width": WIDTH, "height": HEIGHT}, True,
+        )  # fmt: skip
+        if plate is not None:
+            key = "file" if kind == "image_source" else "local_file"
+            self.client.create_input("Scene", "plate", kind, {key: str(plate), **settings}, True)
+
+    def _inputs(self) -> set[str]:
+        return {item["inputName"] for item in self.client.get_input_list().inputs}
+
+    def filter(self, name: str = "matte", source: str = "plate", **settings: Any) -> None:
+        """Put the filter on a source."""
+        self.client.create_source_filter(source, name, FILTER, {**KNOWN, **settings})
+
+    def set(self, name: str = "matte", source: str = "plate", **settings: Any) -> None:
+        """Change settings of the filter."""
+        self.client.set_source_filter_settings(source, name, settings, True)
+
+
+KNOWN = {"model": "obs-test", "width": 320, "skip": False}
+
+
+@contextlib.contextmanager
+def running(home: Path, plugin: Path | None, *arguments: str) -> Iterator[Obs]:
+    """An OBS for the length of a block."""
+    with Obs(home, plugin, *arguments) as obs:
+        yield obs
