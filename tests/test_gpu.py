@@ -51,6 +51,7 @@ def test_report_runs_on_the_cpu_as_far_as_it_can(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(bench_gpu.models, "names", lambda: ["modnet", "closed-form"])
     text = bench_gpu.report("cpu")
     assert "modnet 96 x 64:" in text
+    assert "Half precision is for cards" in text
     assert "DIFFERS" not in text
 
 

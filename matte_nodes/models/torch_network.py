@@ -41,6 +41,9 @@ class TorchNetwork:
 
         from .. import checkpoints
 
+        if context.half and context.device.kind == "cpu":
+            # Measured: MODNet at 512 pixels takes 0.3 s in full precision and minutes in half.
+            raise DeviceError("Half precision is for cards: on the CPU it is slower, not faster.")
         torch.set_num_threads(context.threads or default_threads())
         if context.checkpoint is None:
             torch.manual_seed(0)
