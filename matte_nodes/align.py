@@ -7,6 +7,7 @@ AKAZE, which OpenCV 5 no longer has.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,8 +54,7 @@ def find_homography(
     background: NDArray[Any], plate: NDArray[Any], segmentation: Float | None = None
 ) -> NDArray[np.float64] | None:
     """(3, 3) from clean plate to plate, in pixels, or None when it cannot be trusted."""
-    import cv2
-
+    cv2: Any = import_module("cv2")  # its stubs lack SIFT
     height, width = plate.shape[:2]
     scale = min(1.0, LONGEST / max(height, width))
     pictures = [_grey(picture, scale) for picture in (background, plate)]
@@ -68,7 +68,7 @@ def find_homography(
         points, described = sift.detectAndCompute(picture, where)
         if described is None or len(points) < LEAST_MATCHES:
             return None
-        points_of.append(np.float32([point.pt for point in points]))
+        points_of.append(np.array([point.pt for point in points], np.float32))
         features.append(described)
     pairs = cv2.BFMatcher().knnMatch(features[0], features[1], k=2)
     good = [p[0] for p in pairs if len(p) == 2 and p[0].distance < RATIO * p[1].distance]

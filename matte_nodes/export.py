@@ -75,7 +75,7 @@ class _FromMotion(nn.Module):
         self, plate: Tensor, background: Tensor, segmentation: Tensor, neighbours: Tensor
     ) -> tuple[Tensor, Tensor]:
         weight = torch.tensor([0.299, 0.587, 0.114], dtype=plate.dtype).view(1, 3, 1, 1)
-        grey = [(part * weight).sum(1, keepdim=True) for part in neighbours.split(3, 1)]
+        grey = [(part * weight).sum(1, keepdim=True) for part in torch.split(neighbours, 3, 1)]
         seen = [x * 2 - 1 for x in (plate, background, segmentation, torch.cat(grey, 1))]
         answer = self.network(*seen)
         return ((answer.alpha + 1) / 2).clamp(0, 1), ((answer.foreground + 1) / 2).clamp(0, 1)
@@ -176,7 +176,7 @@ def _example(plan: _Plan, size: tuple[int, int], seed: int) -> dict[str, Tensor]
     for role, channels in plan.inputs.items():
         values = rng.random((1, channels, *size), np.float32)
         if role == "trimap":
-            values = np.floor(values * 3).clip(0, 2).astype(np.float32) / 2
+            values = (np.floor(values * 3).clip(0, 2) / 2).astype(np.float32)
         made[role] = torch.from_numpy(values)
     return made
 

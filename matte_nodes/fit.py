@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,7 +129,8 @@ def _tiled(
         if not unknown:
             continue
         seen = tile if trimap is None else _with_both_sides(tile, trimap, overlap or side // 4)
-        part = _each(inputs, lambda picture, seen=seen: picture[seen.window])
+        window = seen.window
+        part = _each(inputs, partial(_cut, window=window))
         prediction, _ = fitted_step(model, card, part, {}, knobs)
         inner = prediction.alpha[
             tile.top - seen.top : tile.bottom - seen.top,
@@ -158,6 +160,10 @@ def _with_both_sides(tile: Tile, trimap: Float, step: int) -> Tile:
         if grown == tile:
             return tile
         tile, step = grown, step * 2
+
+
+def _cut(picture: Float, window: tuple[slice, slice]) -> Float:
+    return picture[window]
 
 
 def _ramp(tile: Tile, size: tuple[int, int], overlap: int) -> Float:

@@ -48,7 +48,7 @@ def weight(key: str, shape: tuple[int, ...], salt: int = 0, gain: float = 1.0) -
     if len(shape) < 2:
         return (0.5 + random.rand(*shape)).astype(np.float32)
     scale = np.sqrt(gain / int(np.prod(shape[1:])))
-    return (random.randn(*shape) * scale).astype(np.float32)
+    return np.asarray(random.randn(*shape) * scale, np.float32)
 
 
 def image(

@@ -60,7 +60,7 @@ def test_session_that_fell_back_is_an_error(
 def test_a_file_that_is_no_network(tmp_path: Path) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"\x08\x07 no network")
-    with pytest.raises(WeightsError, match="broken.onnx"):
+    with pytest.raises(WeightsError, match=r"broken\.onnx"):
         runtime.onnx_session(path, runtime.Device("cpu"))
 
 

@@ -61,7 +61,7 @@ def matte() -> None:
 
 def main() -> None:
     """Entry point: errors of ours are one line on stderr and their own exit code."""
-    warnings.showwarning = _said
+    warnings.showwarning = _said  # type: ignore[assignment]
     try:
         matte.main(standalone_mode=False)
     except click.ClickException as error:

@@ -56,7 +56,7 @@ class GFM:
     ) -> tuple[Prediction, Memory]:
         """Alpha by the hybrid-resolution strategy, or by one pass at half size."""
         plate = inputs.plate
-        part = self._network.network.rosta
+        part = str(self._network.network.rosta)
         if part == "RIM":
             alpha = self._whole(plate, GLANCE)
         elif knobs["resolution"] == "half":
@@ -85,8 +85,8 @@ class GFM:
         if part == "TT":
             return np.where(index == 1, focus, (index == 2).astype(np.float32))
         if part == "BT":
-            return np.maximum(index - focus, 0)
-        return np.minimum(1, index + focus)
+            return np.asarray(np.maximum(index - focus, 0), np.float32)
+        return np.asarray(np.minimum(1, index + focus), np.float32)
 
 
 def _side(length: float) -> int:

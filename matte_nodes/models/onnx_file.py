@@ -57,7 +57,8 @@ class _Picture:
         planes = picture[..., None] if picture.ndim == 2 else picture
         if self.order == "bgr":
             planes = planes[..., ::-1]
-        planes = (planes * self.scale - np.float32(self.mean)) / np.float32(self.std)
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        planes = (planes * np.float32(self.scale) - mean) / std
         planes = planes if self.layout == "NHWC" else planes.transpose(2, 0, 1)
         return np.ascontiguousarray(planes, np.float32)[None]
 
@@ -146,7 +147,7 @@ def _card(file: Path, declared: Mapping[str, Any], sha256: str) -> ModelCard:
         title=str(declared.get("title", file.stem)),
         summary=str(declared.get("summary", "A network from an ONNX file.")),
         load=lambda context: OnnxFile(context, file, declared),
-        needs=frozenset(set(inputs) & set(HINTS)),  # type: ignore[arg-type]
+        needs=frozenset(set(inputs) & set(HINTS)),
         predicts_foreground="foreground" in outputs,
         extras=tuple(sorted(set(outputs) - {"alpha", "foreground"})),
         memory=_memory(declared),

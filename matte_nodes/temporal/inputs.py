@@ -145,7 +145,7 @@ def _movie(clip: Any) -> str:
     files = getattr(clip, "files", None)
     if not clip.is_movie or files is None:
         return ""
-    return os.path.abspath(next(iter(files().values())))
+    return str(os.path.abspath(next(iter(files().values()))))
 
 
 def _memo_key(sign: Sign) -> str:

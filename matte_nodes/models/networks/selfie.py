@@ -95,7 +95,8 @@ def layers() -> tuple[list[str], list[str]]:
     """Names of the full convolutions and of the filters by channel, in the order they are used."""
     with torch.device("meta"):
         modules = Selfie().named_modules()
-    full, filters = [], []
+    full: list[str] = []
+    filters: list[str] = []
     for name, module in modules:
         if isinstance(module, nn.Conv2d):
             (filters if name.endswith(".filter") else full).append(name)
