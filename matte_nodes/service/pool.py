@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -126,7 +127,7 @@ class Pool:
     def _load(self, key: tuple[Any, ...], card: ModelCard, context: LoadContext) -> _Entry:
         from dataclasses import replace
 
-        size = max(LEAST_BYTES, sum(path.stat().st_size for path in context.weights.values()))
+        size = max(LEAST_BYTES, sum(path.stat().st_size for path in _files(context)))
         self._trim(size)
         knobs = _ReadKnobs(context.knobs)
         model = card.load(replace(context, knobs=knobs))
@@ -194,7 +195,7 @@ class _Shared:
 def _key(card: ModelCard, context: LoadContext) -> tuple[Any, ...]:
     """All that loading depends on, but the knobs: weights pulled anew are another model."""
     files = []
-    for path in context.weights.values():
+    for path in _files(context):
         found = path.stat()
         files.append((str(path), found.st_size, found.st_mtime_ns))
     threads = context.threads or default_threads()
@@ -202,6 +203,11 @@ def _key(card: ModelCard, context: LoadContext) -> tuple[Any, ...]:
         card.name, id(card), str(context.device), threads, context.half, context.untrained,
         tuple(files),
     )  # fmt: skip
+
+
+def _files(context: LoadContext) -> list[Path]:
+    checkpoint = [context.checkpoint] if context.checkpoint else []
+    return [*context.weights.values(), *checkpoint]
 
 
 def _free() -> None:
