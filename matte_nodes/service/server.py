@@ -241,6 +241,7 @@ class Server:
         return {
             "pid": os.getpid(), "version": __version__, "python": sys.executable,
             "up_seconds": round(time.monotonic() - self._began, 1), "idle_seconds": self._idle,
+            "cpu_seconds": time.process_time(),
             "models": self._pool.report(), "loads": self._pool.loads,
             "memory": self._pool.budget, "connections": len(self._open),
             "refused": self._refused,

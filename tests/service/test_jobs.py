@@ -16,6 +16,9 @@ import pytest
 
 from matte_nodes.render import Render
 from matte_nodes.service.client import Client, ServiceError
+from matte_nodes.service.jobs import Job
+from matte_nodes.service.pool import Cancelled
+from matte_nodes.service.request import checked
 from tests.cli.test_run import whole
 from tests.made import attributes_of, plate_sequence, read_named, write_image
 from tests.service.serving import Serving, request, same_frames, serving, wait_for
@@ -87,6 +90,17 @@ def test_cancel(service: Serving, tmp_path: Path) -> None:
     assert events[-1]["event"] == "cancelled"
     assert 2 <= len(whole(tmp_path / "out")) < 20
     assert not service.client.cancel(job)
+
+
+def test_cancel_takes_effect_at_a_frame_too(tmp_path: Path) -> None:
+    """Frames whose predictions are cached call no model: the report itself must end the job."""
+    asked = checked({**request(tmp_path / "p.exr", tmp_path / "m.exr"), "cwd": "/"})
+    job = Job(asked, lambda job: None)
+    job.frame(1, tmp_path / "m.exr")
+    job.cancelled.set()
+    with pytest.raises(Cancelled):
+        job.frame(2, tmp_path / "m.exr")
+    assert [event["frame"] for event in job.events(0)] == [1, 2]
 
 
 def test_cancel_before_it_begins(service: Serving, tmp_path: Path) -> None:

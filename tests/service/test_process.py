@@ -336,6 +336,9 @@ def test_the_started_service_is_clean_of_its_host(
     monkeypatch.chdir(trap)
     for name in ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "OCIO"):
         monkeypatch.setenv(name, str(trap))
+    # Nor do modules that lie in the folder in which it runs.
+    own = Path(protocol.make_folder(str(tmp_path / "home")))
+    (own / "json.py").write_text("raise RuntimeError('planted')")
     client = Client(sys.executable, str(tmp_path / "home"))
     pid = client.ensure()["pid"]
     try:
@@ -361,6 +364,18 @@ def test_a_flood_of_connections_does_not_hold_it(tmp_path: Path) -> None:
         for line in lines:
             line.close()
         assert service.client.status()["pid"] == service.process.pid
+
+
+@pytest.mark.parametrize("greeted", [False, True])
+def test_a_message_too_long_is_refused_before_it_comes(tmp_path: Path, greeted: bool) -> None:
+    with serving(tmp_path / "home") as service, raw(service.home) as line:
+        if greeted:
+            line.sendall(protocol.pack(hello(service.home)))
+            assert line.recv(65536)
+        began = time.monotonic()
+        line.sendall(struct.pack(">I", 0xFFFFFFFF))
+        assert answer(line) == b""
+        assert time.monotonic() - began < 4
 
 
 def test_half_a_message_is_dropped_after_its_time(tmp_path: Path) -> None:
