@@ -25,6 +25,16 @@ static void capture_now(void *data, obs_hotkey_id id, obs_hotkey_t *key, bool pr
 		engine_capture(data, 0);
 }
 
+void engine_keys(struct engine *e, obs_source_t *owner)
+{
+	if (e->hide_key != OBS_INVALID_HOTKEY_ID)
+		return;
+	e->hide_key = obs_hotkey_register_source(owner, "matte_nodes.blank",
+						 obs_module_text("Key.Blank"), toggle_hidden, e);
+	e->capture_key = obs_hotkey_register_source(owner, "matte_nodes.capture",
+						    obs_module_text("Key.Capture"), capture_now, e);
+}
+
 struct engine *engine_create(obs_source_t *source, void (*draw_plate)(void *), void *who)
 {
 	struct engine *e = bzalloc(sizeof *e);
@@ -36,10 +46,8 @@ struct engine *engine_create(obs_source_t *source, void (*draw_plate)(void *), v
 	e->hiding = true;
 	e->matte_pixels = bmalloc(MX_SLOT);
 	pthread_mutex_init(&e->lock, NULL);
-	e->hide_key = obs_hotkey_register_source(source, "matte_nodes.blank",
-						 obs_module_text("Key.Blank"), toggle_hidden, e);
-	e->capture_key = obs_hotkey_register_source(source, "matte_nodes.capture",
-						    obs_module_text("Key.Capture"), capture_now, e);
+	e->hide_key = e->capture_key = OBS_INVALID_HOTKEY_ID;
+	engine_keys(e, source);
 	return e;
 }
 

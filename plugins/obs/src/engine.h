@@ -73,6 +73,8 @@ struct engine {
 };
 
 struct engine *engine_create(obs_source_t *source, void (*draw_plate)(void *), void *who);
+/* Hot keys; OBS gives none to private sources, which many filters are: then the parent has them. */
+void engine_keys(struct engine *engine, obs_source_t *owner);
 void engine_destroy(struct engine *engine);
 void engine_update(struct engine *engine, obs_data_t *data);
 void engine_forget(struct engine *engine, const char *why); /* graphics thread */

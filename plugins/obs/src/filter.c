@@ -45,6 +45,8 @@ static void watch(struct filter *f, obs_source_t *parent)
 					  on_update, f);
 	f->parent = parent;
 	if (parent)
+		engine_keys(f->engine, parent);
+	if (parent)
 		signal_handler_connect(obs_source_get_signal_handler(parent), "update", on_update,
 				       f);
 	f->parent_changed = true;

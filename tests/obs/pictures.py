@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plates for the OBS tests: flat ones, split ones, a red box that runs through a green room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOM = (0, 220, 0)
+PERSON = (220, 0, 0)
+
+
+def write(path: Path, picture: Any) -> Path:
+    """(H, W, 3) uint8 RGB to a PNG."""
+    import cv2
+
+    assert cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    return path
+
+
+def flat(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (640, 360)) -> Path:
+    """One colour."""
+    return write(path, np.full((size[1], size[0], 3), colour, np.uint8))
+
+
+def person(path: Path, size: tuple[int, int] = (640, 360)) -> Path:
+    """A red person in the middle of a green room."""
+    picture = np.full((size[1], size[0], 3), ROOM, np.uint8)
+    picture[size[1] // 4 :, size[0] // 4 : size[0] * 3 // 4] = PERSON
+    return write(path, picture)
+
+
+def running_box(path: Path, frames: int = 60) -> Path:
+    """A movie without loss: the box goes 40 pixels a frame, to and fro."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "bgr0"
+        for number in range(frames):
+            picture = np.full((360, 640, 3), ROOM, np.uint8)
+            left = abs((number * 40) % 960 - 480)
+            picture[100:260, left : left + 160] = PERSON
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="bgr0")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def room_pixels(picture: Any) -> int:
+    """How many pixels of (H, W, 4) show the room: clearly greener than anything else here."""
+    p = picture.astype(int)
+    return int(((p[..., 1] - np.maximum(p[..., 0], p[..., 2])) * (p[..., 3] > 0) > 60).sum())
+
+
+def person_pixels(picture: Any) -> int:
+    """How many pixels of (H, W, 4) are the person's red."""
+    p = picture[..., :3].astype(int)
+    return int((p[..., 0] - np.maximum(p[..., 1], p[..., 2]) > 120).sum())

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many filters, many times, a cold start on record, crashes: nothing is left, nothing leaks."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+
+from . import pictures, rig
+from .rig import until
+
+
+def memory_left() -> list[str]:
+    """Shared memory with a name that is ours."""
+    return [name for name in os.listdir("/dev/shm") if "matte" in name.lower()]
+
+
+def leak_count(log: str) -> int:
+    return int(re.findall(r"Number of memory leaks: (\d+)", log)[-1])
+
+
+def gone(pids: list[int]) -> bool:
+    return not any(Path(f"/proc/{pid}/cmdline").exists()
+                   and b"matte_nodes.live" in Path(f"/proc/{pid}/cmdline").read_bytes()
+                   for pid in pids)  # fmt: skip
+
+
+def test_three_filters_and_thirty_times_create_and_remove(plugin: Path, tmp_path: Path) -> None:
+    with rig.running(tmp_path / "without", None) as obs:
+        obs.stage(pictures.person(tmp_path / "p.png"))
+        obs.shot()
+    baseline = leak_count(obs.log())
+    with rig.running(tmp_path / "with", plugin) as obs:
+        obs.stage(pictures.person(tmp_path / "p.png"))
+        for name, source in (("one", "plate"), ("two", "plate"), ("three", "Scene")):
+            obs.filter(name, source)
+        until("three daemons", lambda: len(obs.daemons()) == 3)
+        until("the person", lambda: pictures.person_pixels(obs.shot()) > 10000)
+        assert pictures.room_pixels(obs.shot()) == 0
+        for name, source in (("two", "plate"), ("three", "Scene")):
+            obs.client.remove_source_filter(source, name)
+        until("one daemon", lambda: len(obs.daemons()) == 1)
+        for number in range(30):
+            obs.filter(f"churn {number}")
+            if number % 5 == 0:
+                obs.shot()
+            obs.client.remove_source_filter("plate", f"churn {number}")
+        until("one daemon again", lambda: len(obs.daemons()) == 1)
+        until("the person", lambda: pictures.person_pixels(obs.shot()) > 10000)
+        left = obs.daemons()
+    assert leak_count(obs.log()) == baseline
+    until("no daemon is left", lambda: gone(left))
+    assert memory_left() == []
+
+
+def test_no_room_in_a_recording_from_a_cold_start(plugin: Path, tmp_path: Path) -> None:
+    import av
+
+    home = tmp_path / "home"
+    movie = pictures.running_box(tmp_path / "box.mkv")
+    with rig.running(home, plugin) as obs:
+        obs.stage(movie, "ffmpeg_source", looping=True, is_local_file=True)
+        obs.filter()
+        until("the box", lambda: pictures.person_pixels(obs.shot()) > 10000)
+    with rig.running(home, plugin, "--startrecording") as obs:
+        until("the box", lambda: pictures.person_pixels(obs.shot()) > 10000)
+        obs.client.stop_record()
+        until("written", lambda: not obs.client.get_record_status().output_active)
+    (recorded,) = (home / "rec").iterdir()
+    leaks, people = [], []
+    with av.open(str(recorded)) as container:
+        for frame in container.decode(video=0):
+            picture = frame.to_ndarray(format="rgba")
+            leaks.append(pictures.room_pixels(picture))
+            people.append(pictures.person_pixels(picture))
+    assert max(people) > 10000
+    assert people[0] == 0  # it really was a cold start
+    assert max(leaks) == 0
+
+
+def test_when_obs_is_killed_daemon_and_memory_go(plugin: Path, tmp_path: Path) -> None:
+    with rig.running(tmp_path / "home", plugin) as obs:
+        obs.stage(pictures.person(tmp_path / "p.png"))
+        obs.filter()
+        until("the person", lambda: pictures.person_pixels(obs.shot()) > 10000)
+        left = obs.daemons()
+        assert left
+        obs.kill()
+    until("no daemon is left", lambda: gone(left))
+    assert memory_left() == []
+
+
+def test_a_hung_daemon_does_not_outlive_a_clean_end(plugin: Path, tmp_path: Path) -> None:
+    with rig.running(tmp_path / "home", plugin) as obs:
+        obs.stage(pictures.person(tmp_path / "p.png"))
+        obs.filter()
+        until("the person", lambda: pictures.person_pixels(obs.shot()) > 10000)
+        left = obs.daemons()
+        for pid in left:
+            os.kill(pid, signal.SIGSTOP)
+    assert gone(left)

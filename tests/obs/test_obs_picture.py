@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pixels of the real filter in a real OBS, with mattes that are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from . import pictures, rig
+from .rig import Obs, until
+
+MAGENTA = (255, 0, 255)
+
+
+def is_at(obs: Obs, x: int, y: int, colour: tuple[int, int, int], within: int = 0) -> bool:
+    pixel = obs.shot()[y, x, :3].astype(int)
+    return bool(np.abs(pixel - np.array(colour)).max() <= within)
+
+
+def test_solid_is_the_plate_and_outside_is_the_wall(obs: Obs, tmp_path: Path) -> None:
+    obs.stage(pictures.flat(tmp_path / "p.png", (200, 100, 50)))
+    obs.filter(**{"knob.obs-test.mode": "left"})
+    until("the left half is shown", lambda: is_at(obs, 100, 180, (200, 100, 50)))
+    picture = obs.shot()
+    assert (picture[:, :310, :3] == (200, 100, 50)).all()
+    assert (picture[:, 330:, :3] == MAGENTA).all()
+
+
+def test_soft_alpha_in_gamma_and_linear_light(obs: Obs, tmp_path: Path) -> None:
+    obs.stage(pictures.flat(tmp_path / "p.png", (200, 100, 50)))
+    obs.filter(**{"knob.obs-test.mode": "value", "knob.obs-test.alpha": 0.5})
+    # 0.5 x plate + 0.5 x magenta in codes; then the same in linear light (as OBS's own opacity).
+    until("gamma over magenta", lambda: is_at(obs, 320, 180, (227, 50, 152), 1))
+    obs.set(edges=1)
+    until("linear over magenta", lambda: is_at(obs, 320, 180, (230, 72, 190), 2))
+    obs.set(edges=0, background=1, background_colour=0xFF000000)
+    until("gamma over black", lambda: is_at(obs, 320, 180, (100, 50, 25), 1))
+    obs.set(view=1)
+    until("the alpha", lambda: is_at(obs, 320, 180, (128, 128, 128), 1))
+
+
+def test_backgrounds_views_crop_blank(obs: Obs, tmp_path: Path) -> None:
+    obs.stage(pictures.person(tmp_path / "p.png"))
+    obs.filter()
+    until("the person over the wall", lambda: is_at(obs, 320, 200, pictures.PERSON))
+    assert pictures.room_pixels(obs.shot()) == 0
+    obs.set(background=1, background_colour=0xFF102030)
+    until("a colour", lambda: is_at(obs, 20, 20, (0x30, 0x20, 0x10)))
+    back = pictures.flat(tmp_path / "b.png", (10, 20, 240), (100, 50))
+    obs.set(background=2, background_image=str(back))
+    until("an image", lambda: is_at(obs, 20, 20, (10, 20, 240)))
+    obs.set(background=3)
+    # Blurred from outside alone: even beside the person there is no red in it.
+    until("the room, blurred", lambda: is_at(obs, 20, 20, pictures.ROOM, 2))
+    assert is_at(obs, 150, 200, pictures.ROOM, 6)
+    obs.set(background=0, crop_left=50.0)
+    until("the left half is cut off", lambda: is_at(obs, 250, 200, MAGENTA))
+    assert is_at(obs, 400, 200, pictures.PERSON)
+    obs.set(crop_left=0.0, blank=True)
+    until("blank", lambda: is_at(obs, 400, 200, MAGENTA))
+    obs.set(blank=False)
+    until("back", lambda: is_at(obs, 400, 200, pictures.PERSON))
+    obs.client.trigger_hot_key_by_name("matte_nodes.blank")
+    until("blank by the key", lambda: is_at(obs, 400, 200, MAGENTA))
+    obs.client.trigger_hot_key_by_name("matte_nodes.blank")
+    until("back by the key", lambda: is_at(obs, 400, 200, pictures.PERSON))
+    obs.set(show_unprocessed=True)
+    until("the room, because it was asked for", lambda: is_at(obs, 20, 20, pictures.ROOM))
+    obs.set(show_unprocessed=False)
+    until("hidden again", lambda: is_at(obs, 20, 20, MAGENTA))
+
+
+def leaks(obs: Obs, shots: int) -> list[int]:
+    return [pictures.room_pixels(obs.shot()) for _ in range(shots)]
+
+
+def test_aligned_video_leaks_nothing_and_the_newest_does(obs: Obs, tmp_path: Path) -> None:
+    movie = pictures.running_box(tmp_path / "box.mkv")
+    obs.stage(movie, "ffmpeg_source", looping=True, is_local_file=True)
+    obs.filter(**{"knob.obs-test.sleep_ms": 60})
+    until("the box is shown", lambda: pictures.person_pixels(obs.shot()) > 10000)
+    assert max(leaks(obs, 25)) == 0
+    obs.set(sync=False)
+    until("a leak, with sync off", lambda: max(leaks(obs, 5)) > 100)
+
+
+def test_clean_plate_feeds_the_model(obs: Obs, tmp_path: Path) -> None:
+    obs.stage(pictures.flat(tmp_path / "room.png", pictures.ROOM))
+    shows = obs.log().count("[matte] shows")
+    obs.filter(**{"knob.obs-test.mode": "room"})
+    until("mattes come", lambda: obs.log().count("[matte] shows") > shows)
+    before = obs.log().count("empty room is captured")
+    obs.client.trigger_hot_key_by_name("matte_nodes.capture")
+    until("captured", lambda: obs.log().count("empty room is captured") > before)
+    obs.client.set_input_settings("plate", {"file": str(pictures.person(tmp_path / "p.png"))}, True)
+    until("what is not the room is shown", lambda: is_at(obs, 320, 200, pictures.PERSON))
+    assert pictures.room_pixels(obs.shot()) == 0
+
+
+@pytest.mark.parametrize("kind", ["scene", "camera"])
+def test_other_ways_a_target_renders(obs: Obs, tmp_path: Path, kind: str) -> None:
+    obs.stage(pictures.person(tmp_path / "p.png"))
+    if kind == "scene":
+        obs.client.create_scene("inner")
+        try:
+            obs.client.create_scene_item("inner", "plate", True)
+            item = obs.client.get_scene_item_id("Scene", "plate").scene_item_id
+            obs.client.remove_scene_item("Scene", item)
+            obs.client.create_scene_item("Scene", "inner", True)
+            obs.filter(source="inner")
+            until("the person", lambda: is_at(obs, 320, 200, pictures.PERSON))
+            assert pictures.room_pixels(obs.shot()) == 0
+        finally:
+            obs.client.remove_scene("inner")
+        return
+    item = obs.client.get_scene_item_id("Scene", "plate").scene_item_id
+    obs.client.set_scene_item_enabled("Scene", item, False)
+    obs.client.create_input("Scene", "camera", rig.CAMERA, {**rig.KNOWN, "camera": "plate"}, True)
+    until("the person", lambda: is_at(obs, 320, 200, pictures.PERSON))
+    assert pictures.room_pixels(obs.shot()) == 0
+    # It cannot wrap a scene that holds it: nothing is drawn, nothing crashes.
+    obs.client.set_input_settings("camera", {"camera": "Scene"}, True)
+    until("nothing of it", lambda: is_at(obs, 320, 200, MAGENTA))
