@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,7 +18,7 @@ from matte_nodes.service.jobs import Job
 from matte_nodes.service.pool import Cancelled
 from matte_nodes.service.request import checked
 from tests.cli.test_run import whole
-from tests.made import attributes_of, plate_sequence, read_named, write_image
+from tests.made import plate_sequence, read_named, write_image
 from tests.service.serving import Serving, request, same_frames, serving, wait_for
 
 
@@ -248,144 +246,6 @@ def test_a_single_frame_follows_its_inputs(service: Serving, tmp_path: Path) -> 
     write_image(tmp_path / "in" / "plate.1002.exr", np.full((72, 96, 3), 0.25, np.float16))
     assert Path(service.client.frame(asked, 1002)) == path
     assert not np.array_equal(read_named(path)["A"], before["A"])
-
-
-def test_umask_of_each_job(service: Serving, tmp_path: Path) -> None:
-    plate = plate_sequence(tmp_path / "in", 2)
-    jobs = {
-        mask: service.client.submit(
-            request(plate, tmp_path / f"{mask:o}" / "m.####.exr", umask=mask)
-        )
-        for mask in (0o002, 0o077, 0o027)
-    }
-    for mask, job in jobs.items():
-        assert list(service.client.events(job))[-1]["event"] == "done"
-        for path in (tmp_path / f"{mask:o}").glob("*.exr"):
-            assert path.stat().st_mode & 0o777 == 0o666 & ~mask
-        assert (tmp_path / f"{mask:o}").stat().st_mode & 0o777 == 0o777 & ~mask
-
-
-def test_umask_is_the_clients_unless_named(service: Serving, tmp_path: Path) -> None:
-    plate = plate_sequence(tmp_path / "in", 1)
-    before = os.umask(0o037)
-    try:
-        job = service.client.submit(request(plate, tmp_path / "m.####.exr"))
-    finally:
-        os.umask(before)
-    list(service.client.events(job))
-    assert (tmp_path / "m.1001.exr").stat().st_mode & 0o777 == 0o640
-
-
-def test_working_folder_of_each_job(service: Serving, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        plate_sequence(tmp_path / name / "in", 3, gain=0.5 if name == "a" else 1.0)
-    asked = request(Path("in/plate.####.exr"), Path("out/m.####.exr"), knobs={"seconds": 0.02})
-    jobs = [service.client.submit({**asked, "cwd": str(tmp_path / name)}) for name in ("a", "b")]
-    one = service.client.frame({**asked, "output": None, "cwd": str(tmp_path / "a")}, 1002)
-    two = service.client.frame({**asked, "output": None, "cwd": str(tmp_path / "b")}, 1002)
-    for job in jobs:
-        events = list(service.client.events(job))
-        assert events[-1]["event"] == "done"
-        assert events[2]["path"] == "out/m.1001.exr"
-    for name, single in (("a", one), ("b", two)):
-        assert len(whole(tmp_path / name / "out")) == 3
-        expected = read_named(tmp_path / name / "out" / "m.1002.exr")["A"]
-        assert np.array_equal(read_named(Path(single))["A"], expected)
-
-
-def test_ocio_of_each_job_and_never_the_services(tmp_path: Path) -> None:
-    plate = plate_sequence(tmp_path / "in", 1)
-    with serving(tmp_path / "home", OCIO="/nowhere/config.ocio") as service:
-        for name, ocio in (("default", None), ("studio", "ocio://studio-config-latest")):
-            space = {"default": "ACEScg", "studio": "ARRI LogC4"}[name]
-            asked = request(
-                plate, tmp_path / name / "m.####.exr", node={"ocio": ocio},
-                connect={"colorspace": space},
-            )  # fmt: skip
-            last = list(service.client.events(service.client.submit(asked)))[-1]
-            assert last["event"] == "done", last
-        spaces = [
-            attributes_of(tmp_path / name / "m.1001.exr")["matte/plate_space"]
-            for name in ("default", "studio")
-        ]
-        assert spaces == ["ACEScg", "ARRI LogC4"]
-
-
-def test_ocio_is_the_clients(
-    service: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plate = plate_sequence(tmp_path / "in", 1)
-    monkeypatch.setenv("OCIO", str(tmp_path / "mine.ocio"))
-    last = list(service.client.events(service.client.submit(request(plate, tmp_path / "m.exr"))))[
-        -1
-    ]
-    assert "mine.ocio" in last["message"]
-
-
-@pytest.mark.parametrize("kind", ["pipe", "pipe in a sequence", "device", "folder", "socket"])
-def test_what_is_no_file_is_a_plain_error(service: Serving, tmp_path: Path, kind: str) -> None:
-    """A named pipe must not hold the lane for ever."""
-    plate = plate_sequence(tmp_path / "in", 2)
-    source = tmp_path / "pipe.exr"
-    if kind == "pipe":
-        os.mkfifo(source)
-    elif kind == "pipe in a sequence":
-        source = plate
-        (tmp_path / "in" / "plate.1002.exr").unlink()
-        os.mkfifo(tmp_path / "in" / "plate.1002.exr")
-    elif kind == "folder":
-        source.mkdir()
-    elif kind == "device":
-        source = Path("/dev/zero")
-    else:
-        source = next((service.home / "service").glob("*")) / "socket"
-    last = list(
-        service.client.events(service.client.submit(request(source, tmp_path / "m.####.exr")))
-    )[-1]
-    assert last["event"] == "error"
-    assert last["exit_code"] == 3
-    assert service.client.frame(request(tmp_path / "in" / "plate.1001.exr", None), 1)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_unreadable_path(service: Serving, tmp_path: Path) -> None:
-    plate = plate_sequence(tmp_path / "in", 1)
-    (tmp_path / "in" / "plate.1001.exr").chmod(0)
-    last = list(
-        service.client.events(service.client.submit(request(plate, tmp_path / "m.####.exr")))
-    )[-1]
-    assert (last["event"], last["exit_code"]) == ("error", 3)
-
-
-def test_unreadable_path_as_somebody_else(tmp_path: Path) -> None:
-    """As root: the check of what cannot be read, in a process that has given its rights away."""
-    if os.geteuid() != 0:
-        pytest.skip("test_unreadable_path covers it")
-    plate = plate_sequence(tmp_path / "in", 1)
-    (tmp_path / "in" / "plate.1001.exr").chmod(0o600)
-    code = (
-        "import os, sys, threading\n"
-        "from pathlib import Path\n"
-        "from matte_nodes.render import Render\n"
-        "from matte_nodes.service import frames, jobs, pool, request\n"
-        "import matte_nodes.media.sequence, matte_nodes.media.movie, matte_nodes.color\n"
-        "import matte_nodes.models\n"
-        "matte_nodes.models.cards()\n"
-        "asked = request.checked({'source': sys.argv[1], 'output': sys.argv[2], 'cwd': '/',\n"
-        "                         'model': 'green-screen'})\n"
-        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "board = jobs.Board(pool.Pool(1 << 30), lambda job: None, Path(sys.argv[2]).parent)\n"
-        "job = board.submit(asked)\n"
-        "while not job.ended: pass\n"
-        "print(job.events(0)[-1])\n"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code, str(plate), str(tmp_path / "m.####.exr")],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert "'event': 'error'" in result.stdout, result.stderr
-    assert "'exit_code': 3" in result.stdout
-    assert "ermission" in result.stdout
 
 
 def test_models_are_declared_with_the_shared_knobs(service: Serving) -> None:

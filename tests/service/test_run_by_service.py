@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from matte_nodes import weights
 from tests.cli.test_run import matte, whole
+from tests.conftest import needs_weights
 from tests.made import plate_sequence
 from tests.service.serving import (
     Serving,
@@ -78,6 +80,17 @@ def test_same_frames_and_same_words(service: Serving, tmp_path: Path) -> None:
     for name in ("service", "here"):
         again = run(service, *command, "--json", cwd=tmp_path / name, here=name == "service")
         assert json.loads(again.stdout.splitlines()[0])["total"] == 0
+
+
+@needs_weights("rvm")
+def test_the_real_model(service: Serving, tmp_path: Path) -> None:
+    if not (service.home / "weights").exists():
+        (service.home / "weights").symlink_to(weights.weights_folder())
+    folders(tmp_path, 4)
+    command = ["in/plate.####.exr", "-o", "out/m.####.exr", "--model", "rvm"]
+    assert both(service, tmp_path, *command, "--frames", "1003-1004")[-1]["frames"] == 2
+    assert both(service, tmp_path, *command)[-1]["frames"] == 2
+    assert same_frames(tmp_path / "service" / "out", tmp_path / "here" / "out") == 4
 
 
 def test_movie(service: Serving, tmp_path: Path) -> None:
