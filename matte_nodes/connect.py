@@ -231,7 +231,10 @@ def guessed(clip: Clip) -> str:
 
 
 def clip_is_float(clip: Clip) -> bool:
-    """Whether the clip's pixels are floating point."""
+    """Whether the clip's pixels are floating point; a frame is read only where that can tell."""
+    known = {".exr": True, ".hdr": True} | dict.fromkeys((".png", ".jpg", ".jpeg", ".dpx"), False)
+    if clip.is_movie or _suffix(clip) in known:
+        return known.get(_suffix(clip), False)
     return clip.read(clip.frames[0]).pixels.dtype.kind == "f"
 
 

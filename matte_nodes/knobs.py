@@ -6,6 +6,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Mapping
+from numbers import Real
 
 from .errors import KnobValueError, UnknownKnobError
 from .finesse import FINESSE_KNOBS
@@ -94,11 +95,13 @@ def _checked_value(knob: Knob, value: KnobValue) -> KnobValue:
 
 def _checked_number(knob: Knob, value: KnobValue) -> KnobValue:
     whole = knob.kind == "int"
-    if isinstance(value, (bool, str)) or (whole and value != int(value)):
+    # numpy's numbers are welcome: only what is no number, or none in a float's range, is not.
+    given = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if not math.isfinite(given) or (whole and not given.is_integer()):
         raise KnobValueError(
             f"Knob {knob.name!r} is a {'whole number' if whole else 'number'}, not {value!r}."
         )
-    number = int(value) if whole else float(value)
+    number = int(given) if whole else given
     low = -math.inf if knob.low is None else knob.low
     high = math.inf if knob.high is None else knob.high
     if not low <= number <= high:
