@@ -7,6 +7,7 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping
 from numbers import Real
+from typing import Any
 
 from .errors import KnobValueError, UnknownKnobError
 from .finesse import FINESSE_KNOBS
@@ -93,7 +94,7 @@ def _checked_value(knob: Knob, value: KnobValue) -> KnobValue:
     return _checked_number(knob, value)
 
 
-def _checked_number(knob: Knob, value: KnobValue) -> KnobValue:
+def _checked_number(knob: Knob, value: Any) -> KnobValue:
     whole = knob.kind == "int"
     # numpy's numbers are welcome: only what is no number, or none in a float's range, is not.
     given = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
