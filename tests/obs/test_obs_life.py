@@ -66,6 +66,8 @@ def test_no_room_in_a_recording_from_a_cold_start(plugin: Path, tmp_path: Path) 
         until("the box", lambda: pictures.person_pixels(obs.shot()) > 10000)
     with rig.running(home, plugin, "--startrecording") as obs:
         until("the box", lambda: pictures.person_pixels(obs.shot()) > 10000)
+        before = obs.client.get_stats().output_total_frames
+        until("a second more", lambda: obs.client.get_stats().output_total_frames > before + 30)
         obs.client.stop_record()
         until("written", lambda: not obs.client.get_record_status().output_active)
     (recorded,) = (home / "rec").iterdir()

@@ -48,10 +48,15 @@ def test_backgrounds_views_crop_blank(obs: Obs, tmp_path: Path) -> None:
     assert pictures.room_pixels(obs.shot()) == 0
     obs.set(background=1, background_colour=0xFF102030)
     until("a colour", lambda: is_at(obs, 20, 20, (0x30, 0x20, 0x10)))
+    obs.set(blank=True)
+    until("the colour alone", lambda: is_at(obs, 320, 200, (0x30, 0x20, 0x10)))
+    obs.set(blank=False)
     back = pictures.flat(tmp_path / "b.png", (10, 20, 240), (100, 50))
     obs.set(background=2, background_image=str(back))
     until("an image", lambda: is_at(obs, 20, 20, (10, 20, 240)))
-    obs.set(background=3)
+    obs.set(blank=True)
+    until("the image alone", lambda: is_at(obs, 320, 200, (10, 20, 240)))
+    obs.set(blank=False, background=3)
     # Blurred from outside alone: even beside the person there is no red in it.
     until("the room, blurred", lambda: is_at(obs, 20, 20, pictures.ROOM, 2))
     assert is_at(obs, 150, 200, pictures.ROOM, 6)

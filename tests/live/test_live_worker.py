@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon's loop against a filter in Python: no OBS, the models of the library."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from matte_nodes import MatteNode
+from matte_nodes.live import protocol
+from matte_nodes.live.protocol import Channel
+from matte_nodes.live.worker import Worker
+
+from .side import Side
+
+SCREEN = {"model": "green-screen", "skip": False}
+
+
+def plate(shift: int = 0) -> Any:
+    """A grey person before a green screen, with a soft edge between."""
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:] = (40, 190, 60)
+    picture[10:, 20 + shift : 40 + shift] = (150, 140, 130)
+    picture[10:, 40 + shift : 42 + shift] = (95, 165, 95)
+    return picture
+
+
+def ready(settings: dict[str, Any]) -> tuple[Side, Worker]:
+    side = Side()
+    side.put_settings(settings)
+    worker = Worker(Channel(side.memory), sleep=lambda seconds: None)
+    return side, worker
+
+
+def test_a_plate_gets_its_own_matte() -> None:
+    side, worker = ready(SCREEN)
+    for number in (1, 2, 3, 4, 9):
+        side.put_plate(number, plate(number))
+        assert worker.once()
+        found = side.matte()
+        assert found is not None
+        assert found[:2] == (number, 1)
+        assert int(side.words[35]) == number
+    assert side.state == protocol.READY
+    with MatteNode("green-screen").stream(colorspace="sRGB") as live:
+        expected = live.step(plate(9)).alpha
+    np.testing.assert_allclose(found[2][..., 3] / 255, expected, atol=0.5 / 255 + 1e-3)
+    assert not worker.once()  # nothing newer
+
+
+def test_plate_and_residual_give_the_foreground() -> None:
+    side, worker = ready(SCREEN)
+    side.put_plate(1, plate())
+    worker.once()
+    found = side.matte()
+    assert found is not None
+    alpha, residual = found[2][..., 3], found[2][..., :3]
+    assert (residual[(alpha == 255)] == 128).all()
+    soft = (alpha > 0) & (alpha < 255)
+    assert soft.any()
+    colour = plate()[soft] / 255 + (residual[soft].astype(float) - 128) / 127
+    assert colour[:, 1].mean() < plate()[soft][:, 1].mean() / 255 - 0.02  # less green in it
+
+
+def test_another_generation_is_dropped_by_number() -> None:
+    side, worker = ready(SCREEN)
+    side.put_plate(1, plate())
+    worker.once()
+    side.words[17] = 2
+    side.put_plate(2, plate())
+    worker.once()
+    found = side.matte()
+    assert found is not None
+    assert found[:2] == (2, 2)
+
+
+def test_inactive_leaves_no_picture() -> None:
+    side, worker = ready(SCREEN)
+    side.put_plate(1, plate())
+    worker.once()
+    side.words[20] = 0
+    side.bytes[protocol.HEADER : protocol.HEADER + 3 * protocol.SLOT] = 0
+    worker.once()
+    assert not side.bytes[protocol.HEADER :].any()
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"model": "nothing"}, "There is no model"),
+        ({"model": "closed-form"}, "needs a trimap"),
+        ({"model": "green-screen", "knobs": {"gamma": -1}}, "gamma"),
+        ({"model": "green-screen", "knobs": [1]}, "cannot be read"),
+        ({"threads": 1}, "cannot be read"),
+        ({"model": "green-screen", "device": "warp"}, "no device"),
+    ],
+)
+def test_errors_are_said_and_settings_mend_them(settings: dict[str, Any], says: str) -> None:
+    side, worker = ready(settings)
+    side.put_plate(1, plate())
+    worker.once()
+    assert side.state == protocol.ERROR
+    assert says.lower() in side.text.lower()
+    assert side.matte() is None
+    side.put_settings(SCREEN)
+    worker.once()
+    assert side.state == protocol.READY
+    assert side.matte() is not None
+
+
+def test_feather_goes_outward() -> None:
+    areas = []
+    for feather in (0.0, 2.0):
+        side, worker = ready({**SCREEN, "feather_outward": feather})
+        side.put_plate(1, plate())
+        worker.once()
+        found = side.matte()
+        assert found is not None
+        areas.append(found[2][..., 3].astype(int))
+    assert (areas[1][areas[0] == 255] > 240).all()
+    assert areas[1].sum() > areas[0].sum() * 1.1
+
+
+def test_rest_does_not_freeze_the_plate_number() -> None:
+    side, worker = ready({**SCREEN, "skip": True})
+    side.put_plate(1, plate())
+    worker.once()
+    steps = worker._stream.steps  # type: ignore[union-attr]
+    side.put_plate(2, plate())
+    worker.once()
+    assert worker._stream.steps == steps  # type: ignore[union-attr]
+    found = side.matte()
+    assert found is not None
+    assert found[0] == 2
+    side.put_plate(3, plate(4))
+    worker.once()
+    assert worker._stream.steps == steps + 1  # type: ignore[union-attr]
+
+
+def test_the_process_ends_with_its_input(tmp_path: Path) -> None:
+    if sys.platform == "win32":
+        pytest.skip("descriptors are handed over otherwise there")
+    side = Side()
+    side.put_settings(SCREEN)
+    path = tmp_path / "memory"
+    path.write_bytes(bytes(side.memory))
+    handle = os.open(path, os.O_RDWR)
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "matte_nodes.live", "--memory", str(handle)],
+        stdin=subprocess.PIPE, pass_fds=[handle],
+    )  # fmt: skip
+    os.close(handle)
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(60) == 0
+
+
+def test_a_memory_of_another_version_ends_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "memory"
+    path.write_bytes(bytes(protocol.SIZE))
+    with path.open("r+b") as memory:
+        run = subprocess.run(
+            [sys.executable, "-m", "matte_nodes.live", "--memory", str(memory.fileno())],
+            pass_fds=[memory.fileno()], stdin=subprocess.PIPE, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+    # Either it says why, or its closed standard input ended it first.
+    assert run.returncode == 0 or "matte install obs" in run.stderr
