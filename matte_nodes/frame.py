@@ -250,5 +250,6 @@ def _native(own: Float, alpha: Float, working: Float, color: PlateColor) -> Floa
     solid = (alpha == 1).view(np.uint8)
     foreground = cv2.copyTo(working, solid, np.zeros_like(working))
     rows, columns = np.nonzero((alpha > 0) & (alpha < 1))
-    foreground[rows, columns] = color.network_to_working(own[rows, columns][None])[0]
+    if len(rows):
+        foreground[rows, columns] = color.network_to_working(own[rows, columns][None])[0]
     return np.asarray(foreground, np.float32)

@@ -97,7 +97,8 @@ def _checked_value(knob: Knob, value: KnobValue) -> KnobValue:
 def _checked_number(knob: Knob, value: Any) -> KnobValue:
     whole = knob.kind == "int"
     # numpy's numbers are welcome: only what is no number, or none in a float's range, is not.
-    given = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    is_number = not isinstance(value, bool) and isinstance(value, Real)
+    given = float(value) if is_number else math.nan
     if not math.isfinite(given) or (whole and not given.is_integer()):
         raise KnobValueError(
             f"Knob {knob.name!r} is a {'whole number' if whole else 'number'}, not {value!r}."

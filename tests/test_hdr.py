@@ -84,3 +84,9 @@ def test_native_foreground_is_refused_where_there_is_none() -> None:
     made = scene(20, 30)
     with pytest.raises(MissingInputError, match="predicts no foreground"):
         MatteNode("green-screen", foreground="native")(made.plate)
+
+
+@needs_weights("rvm")
+def test_native_foreground_of_an_empty_matte() -> None:
+    matte = MatteNode("rvm", foreground="native")(np.zeros((64, 96, 3), np.float32))
+    assert not matte.foreground[matte.alpha == 0].any()
