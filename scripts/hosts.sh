@@ -3,6 +3,8 @@
 # Elsewhere those tests are skipped and say so.
 set -eu
 wanted="libgl1 libglib2.0-0"
+# OBS without a screen, and what its plug-in is built with.
+wanted="$wanted obs-studio obs-plugins libobs-dev xvfb xauth libgl1-mesa-dri cmake make pkg-config gcc libc6-dev"
 [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] || { echo "hosts: not Debian as root, nothing installed"; exit 0; }
 missing=""
 for package in $wanted; do

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte install obs`: what it writes, what it refuses, what it takes out again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from matte_nodes import install as installer
+from matte_nodes.errors import UsageError
+from matte_nodes.install import Options
+from matte_nodes.knobs import NODE_KNOBS
+from matte_nodes.live import install as obs
+
+PRESETS = Path(obs.__file__).parents[2] / "plugins/obs"
+
+
+def test_declaration_is_made_from_the_cards() -> None:
+    declared, _ = obs.declaration()
+    assert Path(declared["python"]).is_absolute()
+    names = {model["name"] for model in declared["models"]}
+    assert "green-screen" in names  # needs no weights
+    assert "closed-form" not in names  # nobody draws a trimap live
+    knobs = {knob["name"] for knob in declared["knobs"]}
+    assert {"shrink", "black_point", "white_point", "feather", "exposure"} <= knobs
+    assert not knobs & obs.NOT_LIVE
+    assert knobs <= {knob.name for knob in NODE_KNOBS}
+    assert declared["default_model"] in names
+    json.dumps(declared)
+
+
+def test_a_given_binary_is_put_in_place_and_taken_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(obs, "sandboxed", lambda: None)
+    monkeypatch.setenv("MATTE_HOME", str(tmp_path / "home"))
+    binary = tmp_path / "matte-nodes.so"
+    binary.write_bytes(b"binary")
+    options = Options(folder=tmp_path / "plugins", binary=binary)
+    said = "\n".join(installer.install("obs", options))
+    root = tmp_path / "plugins/matte-nodes"
+    assert str(root) in said
+    assert obs._places(root)[0].read_bytes() == b"binary"
+    data = obs._places(root)[1]
+    assert (data / "matte.effect").is_file()
+    written = json.loads((data / "install.json").read_text())
+    assert written["python"] == sys.executable
+    assert written["environment"] == {"MATTE_HOME": str(tmp_path / "home")}
+    assert "removed" in installer.uninstall("obs", options)[0]
+    assert not root.exists()
+    assert "nothing of ours" in installer.uninstall("obs", options)[0]
+
+
+def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:
+    other = tmp_path / "plugins/matte-nodes"
+    other.mkdir(parents=True)
+    (other / "thesis.txt").write_text("years of work")
+    installer.uninstall("obs", Options(folder=tmp_path / "plugins"))
+    assert (other / "thesis.txt").is_file()
+
+
+def test_flatpak_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    (tmp_path / ".local/share/flatpak/app/com.obsproject.Studio").mkdir(parents=True)
+    with pytest.raises(UsageError, match="Flatpak"):
+        installer.install("obs", Options(folder=tmp_path))
+    monkeypatch.setattr(shutil, "which", lambda name: "/snap/bin/obs")
+    with pytest.raises(UsageError, match="Flatpak"):
+        installer.install("obs", Options(folder=tmp_path))
+
+
+def test_without_cmake_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(obs, "sandboxed", lambda: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(UsageError, match="apt-get install cmake"):
+        installer.install("obs", Options(folder=tmp_path))
+
+
+def test_an_unknown_host_is_an_error() -> None:
+    with pytest.raises(UsageError, match="obs"):
+        installer.install("shake")
+
+
+def test_every_text_has_an_english_line_and_every_line_is_used() -> None:
+    import re
+
+    locale = (PRESETS / "data/locale/en-US.ini").read_text()
+    have = {line.split("=", 1)[0] for line in locale.splitlines() if "=" in line}
+    code = "\n".join(path.read_text() for path in (PRESETS / "src").glob("*.c"))
+    texts = set(re.findall(r'"([A-Z][A-Za-z]+(?:\.[A-Z][A-Za-z]+)*)"', code))
+    assert set(re.findall(r'obs_module_text\("([^"]+)"\)', code)) <= have
+    assert have <= texts
+    assert {name for name in texts if "." in name} <= have
+
+
+def test_nothing_in_the_plugin_fails_open() -> None:
+    code = "\n".join(path.read_text() for path in (PRESETS / "src").glob("*.c"))
+    assert "skip_video_filter" not in code
+    assert all("GPL-2.0-or-later" in path.read_text().splitlines()[0]
+               for path in PRESETS.rglob("*.[ch]"))  # fmt: skip
+
+
+@pytest.mark.skipif(
+    not shutil.which("x86_64-w64-mingw32-gcc") or not Path("/usr/include/obs").is_dir(),
+    reason="no mingw-w64 or no headers of OBS here",
+)
+def test_the_windows_side_compiles(tmp_path: Path) -> None:
+    import subprocess
+
+    run = subprocess.run(
+        ["x86_64-w64-mingw32-gcc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-D_WIN32_WINNT=0x0601",
+         "-c", str(PRESETS / "src/platform_win32.c"), str(PRESETS / "src/protocol.c")],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
