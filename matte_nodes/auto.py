@@ -68,10 +68,11 @@ def choose(hints: Collection[str], *, live: bool = False) -> Choice:
 
 def _can_run(name: str, hints: Collection[str]) -> bool:
     card = models.card(name)
-    return card.needs <= set(hints) and _is_ready(card)
+    return card.needs <= set(hints) and is_ready(card)
 
 
-def _is_ready(card: ModelCard) -> bool:
+def is_ready(card: ModelCard) -> bool:
+    """Whether everything that the model runs on is on this machine."""
     from importlib.util import find_spec
 
     if card.name == "closed-form" and find_spec("pymatting") is None:

@@ -65,7 +65,7 @@ class Knobs:
     def check(self, names: str) -> None:
         """Raise UnknownKnobError when a value found no node."""
         if left := sorted(set(self.given) - self.taken):
-            raise UnknownKnobError(f"Neither of {names} has a knob {left[0]!r}.")
+            raise UnknownKnobError(f"{names} has no knob {left[0]!r}.")
 
 
 def build(

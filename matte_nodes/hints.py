@@ -99,7 +99,7 @@ def clean_trimap(trimap: NDArray[Any]) -> Float:
         raise InputError(f"a trimap holds numbers; this one holds {trimap.dtype}")
     if trimap.dtype.kind == "f" and not np.isfinite(trimap).all():
         raise InputError("the trimap has pixels that are not finite (NaN or Inf): repaint them")
-    levels = trimap.astype(np.float64) / _white(trimap)
+    levels = trimap.astype(np.float64) / white(trimap)
     clean = np.full(trimap.shape, 0.5, np.float32)
     clean[levels <= KNOWN_LOW] = 0.0
     clean[levels >= KNOWN_HIGH] = 1.0
@@ -206,8 +206,8 @@ def _distance_to(mask: NDArray[np.bool_]) -> Float:
     return away
 
 
-def _white(trimap: NDArray[Any]) -> float:
-    """The value that means foreground in this array."""
+def white(trimap: NDArray[Any]) -> float:
+    """The value that means foreground in an array, by its type and (wide integers) its values."""
     if trimap.dtype == np.bool_:
         return 1.0
     if trimap.dtype == np.uint8:

@@ -7,6 +7,7 @@ ignored. A frame whose line was lost is recognised by the key inside the file it
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -17,15 +18,23 @@ from .errors import OutputError
 
 KEY = "matte/key"
 SCHEMA = 1
+_LONGEST = 255  # bytes of a file name, nearly everywhere
 
 
 def manifest_path(output: str) -> Path:
     """Where the manifest of an output pattern or movie lies: beside it, hidden."""
     path = Path(output)
+    if not path.name:
+        raise OutputError(f"{output!r} is no name of a file; say where to write (-o matte.####.exr).")
+    if len(os.fsencode(path.name)) > _LONGEST:
+        raise OutputError(f"{output}: the name is longer than a file's can be ({_LONGEST} bytes).")
     stem = path.name
     for mark in '#%@<>*?:|"\\':
         stem = stem.replace(mark, "_")
-    return path.with_name(f".{stem}.matte.jsonl")
+    name = f".{stem}.matte.jsonl"
+    if len(os.fsencode(name)) > _LONGEST:
+        name = f".{hashlib.sha256(os.fsencode(stem)).hexdigest()[:32]}.matte.jsonl"
+    return path.with_name(name)
 
 
 class Manifest:
@@ -39,9 +48,14 @@ class Manifest:
         self._settings = dict(settings)
         self._done: dict[int, dict[str, Any]] = {}
         self._began = False
-        if self.path.is_file():
-            for line in self.path.read_text("utf-8", "replace").splitlines():
-                self._take(line)
+        try:
+            lines = self.path.read_text("utf-8", "replace").splitlines()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be read: {error.strerror or error}.") from error
+        for line in lines:
+            self._take(line)
 
     def is_done(self, frame: int, key: str, path: Path) -> bool:
         """Whether this frame lies whole on disk with this key, untouched since it was written."""
@@ -53,6 +67,13 @@ class Manifest:
         except OSError:
             return False
         return [found.st_size, found.st_mtime_ns] == [entry.get("size"), entry.get("mtime_ns")]
+
+    def is_cut(self, frame: int, key: str, path: Path) -> bool:
+        """Whether this very frame was written here, and its file has another length by now."""
+        entry = self._done.get(frame)
+        if entry is None or entry.get("key") != key or entry.get("file") != path.name:
+            return False
+        return path.stat().st_size != entry.get("size")
 
     def record(self, frame: int, key: str, path: Path) -> None:
         """Note a frame that is whole on disk; raises OutputError when that cannot be written."""

@@ -14,7 +14,8 @@ import numpy as np
 from . import fit, hints, models, runtime
 from . import frame as frames
 from . import weights as files
-from .color import ColorConfig, NetworkView, PlateColor
+from .color import ColorConfig, NetworkView, PlateColor, guess_space
+from .errors import InputError, UsageError
 from .hints import HintKeys
 from .knobs import checked
 from .matte import Matte
@@ -63,9 +64,11 @@ class MatteNode:
         **knobs: KnobValue,
     ) -> None:
         self._loader = loader
-        self.card = models.card(model) if isinstance(model, str) else model
+        self.card = model if isinstance(model, ModelCard) else models.card(model)
         self.knobs: Mapping[str, KnobValue] = checked(self.card, knobs)
         self.device = runtime.resolve_device(device)
+        if not isinstance(threads, int) or threads < 0:
+            raise UsageError(f"threads is a whole number, 0 or more, not {threads!r}.")
         self.threads, self.half = threads, half
         self.weights, self.untrained = weights, untrained
         self.config = ColorConfig(ocio)
@@ -77,22 +80,26 @@ class MatteNode:
         trimap: Float | None = None,
         background: Float | None = None,
         segmentation: Float | None = None,
-        colorspace: str = "scene_linear",
+        colorspace: str | None = None,
         output_colorspace: str | None = None,
     ) -> Matte:
         """Matte one still.
 
-        plate, background: (H, W, 3) float32 in `colorspace` (the config's scene-linear space
-        unless another is named; unbounded). trimap, segmentation: (H, W), 0..1. Answers a Matte
+        plate, background: (H, W, 3) float32, unbounded, in `colorspace`: unless one is named the
+        config's scene-linear space; uint8 and uint16 arrays are sRGB, as 8 and 16 bit files are.
+        trimap, segmentation: (H, W), 0..1, bool, or integer codes. Answers a Matte
         whose foreground is straight, in the plate's own space if that is linear, otherwise in its
         linear counterpart, or in `output_colorspace`.
 
         Raises MissingInputError, HintSizeError, BadPlateError, ColorError, WeightsError.
         """
-        color = self.plate_color(colorspace, output=output_colorspace)
+        picture = np.asarray(plate)
+        is_float = picture.dtype.kind not in "ui"
+        space = colorspace or guess_space("", is_movie=False, is_float=is_float, extension="")
+        color = self.plate_color(space, output=output_colorspace)
         given = frames.Given(
-            np.asarray(plate),
-            None if trimap is None else hints.clean_trimap(np.asarray(trimap)),
+            picture,
+            None if trimap is None else hints.clean_trimap(_mask(trimap)),
             _array(background),
             _plane(segmentation),
         )
@@ -262,12 +269,20 @@ class MatteNode:
 def _plane(hint: Any) -> Float | None:
     if hint is None:
         return None
-    array = np.asarray(hint)
-    if array.dtype == np.bool_:
-        return array.astype(np.float32)
+    array = _mask(hint)
+    if array.dtype.kind not in "buif":
+        raise InputError(f"A segmentation holds numbers, 0 to 1; this one holds {array.dtype}.")
     if array.dtype.kind in "ui":
-        return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
+        return array.astype(np.float32) / np.float32(hints.white(array))
     return array.astype(np.float32, copy=False)
+
+
+def _mask(hint: Any) -> NDArray[Any]:
+    """Integers of 0 and 1 alone are a mask: as 8-bit codes they would be a black picture."""
+    array = np.asarray(hint)
+    if array.dtype.kind in "ui" and array.size and array.max() <= 1:
+        return array.astype(np.float32)
+    return array
 
 
 def _array(picture: Any) -> NDArray[Any] | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,10 +11,12 @@ from typing import Any, Protocol
 from . import __version__
 from .chain import build
 from .color import guess_space
+from .errors import OutputError, UsageError
 from .identity import digest
 from .manifest import KEY, Manifest
 from .matte import Matte
 from .media.image import Image, Window
+from .media.pattern import Pattern
 from .media.writers import OutputFrame, check_not_input, is_movie_output, open_writer
 from .temporal.claims import output_claimed
 from .temporal.look import Look
@@ -101,9 +104,25 @@ class Render:
 
     def run(self, first: int | None, last: int | None, report: Reporter) -> None:
         """Matte the range; frames appear whole, by rename; done ones are left alone."""
-        wanted = self.shot.range(first, last)
+        wanted = self._wanted(first, last)
         with output_claimed(self.output, wanted[0], wanted[-1]):
             self._run(wanted, report)
+
+    def _wanted(self, first: int | None, last: int | None) -> list[int]:
+        """The frames of the range; UsageError when it reaches out of the clip or into one file."""
+        wanted, frames = self.shot.range(first, last), self.shot.frames
+        outside = [n for n in (first, last) if n is not None and not frames[0] <= n <= frames[-1]]
+        if outside:
+            raise UsageError(
+                f"{self.shot.clip.name} has no frame {outside[0]}: it has {frames[0]}-{frames[-1]}."
+            )
+        if len(wanted) > 1 and not self.is_movie and Pattern.parse(self.output) is None:
+            stem, suffix = os.path.splitext(self.output)
+            raise OutputError(
+                f"{self.output!r}: {len(wanted)} frames would go into one file; put #### for the "
+                f"frame number, as in {stem}.####{suffix}, or choose one (--frames)."
+            )
+        return wanted
 
     def _run(self, wanted: list[int], report: Reporter) -> None:
         manifest = Manifest(self.output, {**self.shot.identity, **self.provenance()})
@@ -166,7 +185,7 @@ class Render:
 
     def _is_done(self, frame: int, manifest: Manifest) -> bool:
         from .media.metadata import own_attribute
-        from .media.pattern import Pattern
+        from .media.sequence_writer import is_whole
 
         pattern = Pattern.parse(self.output)
         path = pattern.path(frame) if pattern else Path(self.output)
@@ -175,8 +194,13 @@ class Render:
         key = self.key(frame)
         if manifest.is_done(frame, key, path):
             return True
-        # A crash between the rename and the manifest's line: the file itself says what it is.
-        if path.is_file() and own_attribute(path, KEY) == key:
+        # A crash between the rename and the manifest's line, or a copy: the file itself says what
+        # it is, if all of it is there.
+        if (
+            not manifest.is_cut(frame, key, path)
+            and own_attribute(path, KEY) == key
+            and is_whole(path)
+        ):
             manifest.record(frame, key, path)
             return True
         return False

@@ -76,7 +76,7 @@ def resolve_device(name: str = "auto") -> Device:
     name: auto, cpu, cuda, cuda:N, mps, tensorrt or tensorrt:N.
     Raises DeviceError when the device that was asked for is not here.
     """
-    kind, _, number = name.partition(":")
+    kind, _, number = str(name).partition(":")
     if kind == "auto" and not number:
         if nvidia_devices():
             return Device("cuda")

@@ -43,8 +43,18 @@ def find(weights: Weights) -> Path | None:
 
 
 def require(card: ModelCard) -> dict[str, Path]:
-    """All weights of a model, by file name; WeightsError says how to get the missing ones."""
+    """All weights of a model, by file name, each with the sha256 that is declared.
+
+    WeightsError says how to get those that are missing, or are not what they should be.
+    """
     found = {weights.file: find(weights) for weights in card.weights}
+    for weights in card.weights:
+        path = weights_folder() / weights.file
+        if path.is_file() and (found[weights.file] is None or _hash_once(path) != weights.sha256):
+            raise WeightsError(
+                f"{path} is damaged or another file: its sha256 is not the one of {card.name!r}. "
+                f"Run `matte models pull {card.name}` again."
+            )
     missing = [name for name, path in found.items() if path is None]
     if missing:
         terms = "; ".join(

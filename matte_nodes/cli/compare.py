@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .. import models
-from ..errors import UnknownKnobError
+from ..errors import OutputError, UnknownKnobError
 from . import options as shared
 
 
@@ -38,8 +38,11 @@ def compare(
 ) -> None:
     """Matte one frame of INPUT by several models; write plate, alpha, over grey, over checker."""
     from .. import sheet
+    from ..media.writers import check_not_input
     from ..node import MatteNode
 
+    if output.suffix.lower() != ".png":
+        raise OutputError(f"{output}: a contact sheet is a PNG; name it {output.stem}.png.")
     knobs = shared.given_knobs(options)
     node_options = shared.taken(options, shared.NODE)
     rows = []
@@ -51,6 +54,8 @@ def compare(
         own = {key: value for key, value in knobs.items() if _has(name, key)}
         node = MatteNode(name, **node_options, **own)
         shot = node.connect(source, **options)
+        for clip in (shot.clip, *(hint.clip for hint in shot.hints.values())):
+            check_not_input(output, clip)
         chosen = shot.frames[0] if frame is None else frame
         matte = shot.at(chosen)
         picture = sheet.row(shot.screen_plate(chosen), matte, node.config)
@@ -62,13 +67,12 @@ def compare(
 
 def _runnable(options: dict[str, Any]) -> list[str]:
     """Models whose needed hints were given and whose weights are here."""
-    from .. import weights
+    from ..auto import is_ready
 
     return [
         card.name
         for card in models.cards()
-        if all(options.get(hint) for hint in card.needs)
-        and all(weights.find(item) for item in card.weights)
+        if all(options.get(hint) for hint in card.needs) and is_ready(card)
     ]
 
 

@@ -139,7 +139,8 @@ class Bar(Quiet):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        if self._progress.live.is_started:  # else it would put an empty line before the error
+            self._progress.stop()
 
 
 def reporter(*, as_json: bool, quiet: bool) -> Quiet:

@@ -70,6 +70,7 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 _HALF_ONE = 0x3C00  # the bits of 1.0
+_HALF_MAX = np.float32(65504)
 
 _DEFAULTS = {".exr": "nuke", ".png": "alpha", ".tif": "alpha", ".tiff": "alpha"}
 _DEFAULTS |= {".mov": "movie", ".mkv": "movie"}
@@ -119,6 +120,19 @@ def _extra_channels(
     return names, planes
 
 
+def halves(pixels: NDArray[Any]) -> NDArray[np.float16]:
+    """As half floats; what half cannot hold becomes its largest value, 65504, not infinite.
+
+    An infinite pixel spreads in every blur; a light of 70000 in a 32-bit plate is rare enough that
+    the check costs nothing: the processor tells of the overflow.
+    """
+    try:
+        with np.errstate(over="raise"):
+            return np.asarray(pixels, np.float16)
+    except FloatingPointError:
+        return np.asarray(np.clip(pixels, -_HALF_MAX, _HALF_MAX), np.float16)
+
+
 def nuke(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float16]]:
     """Premultiplied R,G,B and A, straight fg.R,G,B, then extras; half, interleaved.
 
@@ -130,7 +144,7 @@ def nuke(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float16]]:
     height, width = frame.alpha.shape
     pixels = np.empty((height, width, 7 + len(planes)), np.float16)
     codes = pixels.view(np.uint16)  # halves are moved as integers: 3 times as fast in numpy
-    straight = frame.foreground.astype(np.float16).view(np.uint16)
+    straight = halves(frame.foreground).view(np.uint16)
     alpha = frame.alpha.astype(np.float16).view(np.uint16)
     above = alpha - np.uint16(1)  # 0 wraps round: 0 < alpha <= 1 is one comparison
     covered = (above < _HALF_ONE).view(np.uint8)
@@ -143,7 +157,7 @@ def nuke(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float16]]:
     edge = flat[soft]
     flat[soft, :3] = edge[:, 4:7].astype(np.float32) * edge[:, 3:4].astype(np.float32)
     for i, plane in enumerate(planes):
-        pixels[..., 7 + i] = plane
+        pixels[..., 7 + i] = halves(plane)
     return ("R", "G", "B", "A", "fg.R", "fg.G", "fg.B", *names), pixels
 
 
@@ -152,9 +166,9 @@ def blender(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float16]]:
     names, planes = _extra_channels(frame.extras, "V", {"foreground", "alpha"})
     height, width = frame.alpha.shape
     pixels = np.empty((height, width, 4 + len(planes)), np.float16)
-    pixels[..., :3] = frame.foreground
+    pixels[..., :3] = halves(frame.foreground)
     for i, plane in enumerate([frame.alpha, *planes]):
-        pixels[..., 3 + i] = plane
+        pixels[..., 3 + i] = halves(plane)
     return ("foreground.R", "foreground.G", "foreground.B", "alpha.V", *names), pixels
 
 

@@ -146,6 +146,17 @@ def _spec(names: tuple[str, ...], kind: str, data: Window, display: Window) -> A
     return spec
 
 
+def is_whole(path: Path) -> bool:
+    """Whether the end of a picture file is there, by its last row; see `_is_whole`."""
+    source = oiio.ImageInput.open(str(path))
+    if source is None:
+        oiio.geterror()
+        return False
+    spec = source.spec()
+    source.close()
+    return _is_whole(path, path.suffix.lower(), spec)
+
+
 def _is_whole(path: Path, extension: str, spec: Any) -> bool:
     """Look at the end of a file that was just written, 0.1 ms.
 

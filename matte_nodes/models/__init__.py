@@ -7,6 +7,7 @@ the ModelCard it stands for (`my-model = "my_package:CARD"`). docs/adding-a-mode
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -53,6 +54,8 @@ def card(name: str) -> ModelCard:
     Raises UnknownModelError with the closest names, ModelError when another package's declaration
     cannot be loaded or is not a ModelCard.
     """
+    if not isinstance(name, str):
+        raise UnknownModelError(f"A model is a name or a ModelCard, not {name!r}.")
     if name in _own():
         return _own()[name]
     if name.lower().endswith(".onnx"):
@@ -77,6 +80,16 @@ def card(name: str) -> ModelCard:
     return found
 
 
+class ModelWarning(UserWarning):
+    """A registered model that cannot be used; the others can."""
+
+
 def cards() -> list[ModelCard]:
-    """All declarations, in the order of `names`."""
-    return [card(name) for name in names()]
+    """All declarations, in the order of `names`; a broken one of another package is warned of."""
+    found = []
+    for name in names():
+        try:
+            found.append(card(name))
+        except ModelError as error:
+            warnings.warn(str(error), ModelWarning, 2)
+    return found

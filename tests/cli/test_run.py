@@ -144,6 +144,36 @@ def test_frames_outside_the_clip(tmp_path: Path) -> None:
           "--frames", "1-10", says="1001-1002")  # fmt: skip
 
 
+@pytest.mark.parametrize("asked", ["1000-1002", "1002-1003", "1003"])
+def test_a_range_that_reaches_out_of_the_clip(tmp_path: Path, asked: str) -> None:
+    plate = plate_sequence(tmp_path / "in", 2)
+    fails(2, plate, "-o", tmp_path / "out" / "m.####.exr", "--model", "green-screen",
+          "--frames", asked, says="1001-1002")  # fmt: skip
+    assert not (tmp_path / "out").exists()
+
+
+def test_frames_that_would_share_one_file(tmp_path: Path) -> None:
+    plate = plate_sequence(tmp_path / "in", 2)
+    fails(6, plate, "-o", tmp_path / "m.exr", "--model", "green-screen", says="2 frames")
+    assert not (tmp_path / "m.exr").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("", "file"), ("m" * 260 + ".####.exr", "longer"), ("d" * 300 + "/m.####.exr", "")]
+)
+def test_outputs_without_a_usable_name(tmp_path: Path, name: str, says: str) -> None:
+    plate = plate_sequence(tmp_path / "in", 1)
+    fails(6, plate, "-o", f"{tmp_path}/{name}" if name else "", "--model", "green-screen", says=says)
+
+
+def test_a_long_name_leaves_room_for_its_manifest(tmp_path: Path) -> None:
+    """The manifest's own name is longer than the output's."""
+    plate, name = plate_sequence(tmp_path / "in", 2), "m" * 240 + ".####.exr"
+    command = ["run", plate, "-o", tmp_path / name, "--model", "green-screen", "--json"]
+    assert frames_done(matte(*command)) == [1001, 1002]
+    assert frames_done(matte(*command)) == []
+
+
 def test_truncated_exr_in_mid_sequence(tmp_path: Path) -> None:
     plate = plate_sequence(tmp_path / "in", 4)
     victim = tmp_path / "in" / "plate.1003.exr"
@@ -284,6 +314,48 @@ def test_compare_makes_a_sheet(tmp_path: Path) -> None:
     assert sheet["R"].shape[0] > 2 * 72
 
 
+def test_compare_runs_what_can_run(tmp_path: Path) -> None:
+    """With a trimap, trimap models whose checkpoints are not here are left out, not fatal."""
+    plate, home = plate_sequence(tmp_path / "in", 1), tmp_path / "empty home"
+    result = matte("compare", plate, "-o", tmp_path / "s.png", "--trimap",
+                   tmp_path / "in" / "trimap.####.png",
+                   env={**os.environ, "MATTE_HOME": str(home)})  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "s.png").is_file()
+
+
+def test_compare_never_writes_over_its_input(tmp_path: Path) -> None:
+    plate = tmp_path / "plate.png"
+    write_image(plate, np.uint8(np.clip(scenes(1)[0].plate, 0, 1) * 255))
+    before = plate.read_bytes()
+    for output, says in ((plate, "overwrite"), (tmp_path / "sheet.jpg", "PNG")):
+        result = matte("compare", plate, "-o", output, "--model", "green-screen")
+        assert result.returncode == 6, result.stderr
+        assert says in result.stderr
+    assert plate.read_bytes() == before
+
+
+def test_a_broken_package_does_not_break_the_other_models(tmp_path: Path) -> None:
+    folder = tmp_path / "broken-0.1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 0.1\n")
+    (folder / "entry_points.txt").write_text(
+        "[matte_nodes.models]\nno-module = nowhere_at_all:CARD\nno-card = os:path\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path}
+    for command in (["models", "--json"], ["models"], ["models", "card", "rvm"], ["run", "--help"]):
+        result = matte(*command, env=environment)
+        assert result.returncode == 0, result.stderr
+        assert "Traceback" not in result.stderr
+    said = matte("models", "--json", env=environment)
+    assert "nowhere_at_all" in said.stderr
+    assert "rvm" in {card["name"] for card in json.loads(said.stdout)}
+    asked = matte("models", "card", "no-card", env=environment)
+    assert asked.returncode == 7
+    assert "not a ModelCard" in asked.stderr
+
+
 def test_models_as_json() -> None:
     result = matte("models", "--json")
     cards = {card["name"]: card for card in json.loads(result.stdout)}
@@ -322,6 +394,24 @@ def test_missing_and_changed_frames_are_redone(tmp_path: Path) -> None:
     assert frames_done(matte(*still)) == [1002, 1004]
     assert frames_done(matte(*recurrent)) == [1004, 1005]  # the state carries the change on
     assert frames_done(matte(*still, "--gamma", 0.9)) == [1001, 1002, 1003, 1004, 1005]
+
+
+@pytest.mark.parametrize("ending", ["exr", "png", "tif"])
+@pytest.mark.parametrize("manifest", [True, False])
+def test_a_result_that_was_cut_short_is_redone(
+    tmp_path: Path, ending: str, manifest: bool
+) -> None:
+    """By a copy that broke off: its header still holds the key."""
+    plate = plate_sequence(tmp_path / "in", 2)
+    command = ["run", plate, "-o", tmp_path / f"m.####.{ending}", "--model", "green-screen", "--json"]
+    assert frames_done(matte(*command)) == [1001, 1002]
+    victim = tmp_path / f"m.1002.{ending}"
+    whole_one = victim.read_bytes()
+    victim.write_bytes(whole_one[: len(whole_one) - 40])
+    if not manifest:
+        (tmp_path / f".m.____.{ending}.matte.jsonl").unlink()
+    assert 1002 in frames_done(matte(*command))
+    assert len(victim.read_bytes()) == len(whole_one)
 
 
 def test_frames_whose_manifest_is_lost_are_recognised(tmp_path: Path) -> None:

@@ -69,6 +69,17 @@ def test_foreground_is_the_plate_bit_for_bit_where_alpha_is_one(tmp_path: Path) 
     assert np.array_equal(main[..., :3], product.astype(np.float16))
 
 
+@pytest.mark.parametrize(("layout", "layer"), [("nuke", "fg"), ("blender", "foreground")])
+def test_what_half_cannot_hold_stays_finite(tmp_path: Path, layout: str, layer: str) -> None:
+    """A light of 70000 in a 32-bit plate: an infinite pixel would spread in every blur."""
+    frame = matte_frame(1)
+    frame.foreground[0, -1] = (70000, -1e30, 65519)
+    path = writer(tmp_path / "m.####.exr", layout=layout).write(frame)
+    got = open_clip(path, layer=layer).read(1).pixels
+    assert np.isfinite(got).all()
+    assert got[0, -1].tolist() == [65504, -65504, 65504]
+
+
 def test_hidden_infinities_do_not_spread(tmp_path: Path) -> None:
     frame = matte_frame(1)
     frame.foreground[0, 0] = np.inf
