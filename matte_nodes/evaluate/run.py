@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..errors import InputError
 from ..hints import clean_trimap
 from .dataset import Item, Role, read_colour, read_matte
 from .frames import SequenceScores
@@ -47,13 +48,16 @@ def evaluate_items(
             spent += time.perf_counter() - began
             true_fg = frame.files.get("foreground")
             trimap = frame.files.get("trimap")
-            scores.add(
-                matte.alpha,
-                read_matte(frame.files["alpha"]),
-                None if trimap is None else clean_trimap(read_matte(trimap)),
-                None if true_fg is None else matte.foreground,
-                None if true_fg is None else read_colour(true_fg),
-            )
+            try:
+                scores.add(
+                    matte.alpha,
+                    read_matte(frame.files["alpha"]),
+                    None if trimap is None else clean_trimap(read_matte(trimap)),
+                    None if true_fg is None else matte.foreground,
+                    None if true_fg is None else read_colour(true_fg),
+                )
+            except InputError as error:
+                raise InputError(f"{frame.files['alpha']}: {error}") from error
         shot.close()
         yield item.name, scores.result(spent / len(item.frames))
 

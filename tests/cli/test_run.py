@@ -324,6 +324,17 @@ def test_compare_runs_what_can_run(tmp_path: Path) -> None:
     assert (tmp_path / "s.png").is_file()
 
 
+def test_eval_names_the_file_of_another_size(tmp_path: Path) -> None:
+    plate = np.uint8(np.clip(scenes(1)[0].plate, 0, 1) * 255)
+    for folder, pixels in (("plate", plate), ("alpha", plate[:-2, :, 0])):
+        (tmp_path / folder).mkdir()
+        write_image(tmp_path / folder / "one.png", pixels)
+    result = matte("eval", tmp_path, "--model", "green-screen")
+    assert result.returncode == 3, result.stderr
+    assert "one.png" in result.stderr
+    assert "one size" in result.stderr
+
+
 def test_compare_never_writes_over_its_input(tmp_path: Path) -> None:
     plate = tmp_path / "plate.png"
     write_image(plate, np.uint8(np.clip(scenes(1)[0].plate, 0, 1) * 255))
