@@ -12,11 +12,11 @@ demo: $(VENV)/run.stamp
 test: $(VENV)/test.stamp
 	scripts/hosts.sh
 	$(BIN)/python scripts/weights.py
-	$(BIN)/python -m pytest -n $$(scripts/workers.sh)
+	$(BIN)/python -m pytest -n $$(scripts/workers.sh) --dist loadgroup
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check . || true
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 bench: $(VENV)/test.stamp
