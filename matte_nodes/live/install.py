@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ..model import Knob
 
 NAME = "matte-nodes"
-DEFAULT_MODEL, DEFAULT_WIDTH = "rvm", 384
+# The best trade in bench/bench_live_models.py: the network as a whole at 256 x 144.
+DEFAULT_MODEL, DEFAULT_WIDTH = "rvm", 256
 SET_UP = "install.json"
 # What a live picture cannot have: tiles, frames to come, hints that nobody draws.
 NOT_LIVE = frozenset({"tile", "steady", "align_background"})

@@ -65,7 +65,7 @@ def test_dead_or_hung_daemon(playing: Obs, happens: Callable[[Obs], Callable[[],
         undo = happens(playing)
         until("hidden", lambda: hidden(playing))
         before = frames(playing)
-        until("OBS goes on", lambda: frames(playing) > before + 5)
+        until("OBS goes on", lambda before=before: frames(playing) > before + 5)
         undo()
         until("back", lambda: shown(playing))
         assert pictures.room_pixels(playing.shot()) == 0
@@ -83,7 +83,7 @@ def test_slow_daemon_holds_its_pair_with_sync_and_hides_without(playing: Obs) ->
         playing.set(hide_after=300, sync=False, **{"knob.obs-test.sleep_ms": 900})
         until("hidden between slow mattes", lambda: hidden(playing))
         before = frames(playing)
-        until("OBS goes on", lambda: frames(playing) > before + 5)
+        until("OBS goes on", lambda before=before: frames(playing) > before + 5)
         assert pictures.room_pixels(playing.shot()) == 0
         playing.set(sync=True, **{"knob.obs-test.sleep_ms": 0})
         until("back", lambda: shown(playing))

@@ -13,18 +13,24 @@ from .rig import until
 
 
 def memory_left() -> list[str]:
-    """Shared memory with a name that is ours."""
-    return [name for name in os.listdir("/dev/shm") if "matte" in name.lower()]
+    """Shared memory with a name of the form that ours would have."""
+    return [name for name in os.listdir("/dev/shm") if re.fullmatch(r"matte-[0-9a-f]+", name)]
 
 
 def leak_count(log: str) -> int:
     return int(re.findall(r"Number of memory leaks: (\d+)", log)[-1])
 
 
+def alive(pid: int) -> bool:
+    """Whether this process is still a daemon of ours."""
+    try:
+        return b"matte_nodes.live" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def gone(pids: list[int]) -> bool:
-    return not any(Path(f"/proc/{pid}/cmdline").exists()
-                   and b"matte_nodes.live" in Path(f"/proc/{pid}/cmdline").read_bytes()
-                   for pid in pids)  # fmt: skip
+    return not any(alive(pid) for pid in pids)
 
 
 def test_three_filters_and_thirty_times_create_and_remove(plugin: Path, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ void settings_defaults(obs_data_t *data)
 	obs_data_set_default_int(data, "threads", 1);
 	obs_data_set_default_int(data, "fps", 0);
 	obs_data_set_default_bool(data, "sync", true);
-	obs_data_set_default_int(data, "hide_after", 1000);
+	obs_data_set_default_int(data, "hide_after", 1500);
 	obs_data_set_default_int(data, "background", BACK_TRANSPARENT);
 	obs_data_set_default_int(data, "background_colour", 0xff00b140);
 	obs_data_set_default_double(data, "background_blur", 12.0);
