@@ -46,7 +46,7 @@ def save_matte(path: Path, matte: Matte, key: str, provenance: Mapping[str, str]
     parts: list[tuple[str, NDArray[Any]]] = [("alpha", alpha), ("foreground", foreground)]
     parts += [(_EXTRA + name, extra) for name, extra in matte.extras.items()]
     specs = [_spec(name, array) for name, array in parts]
-    facts = {**provenance, "matte/key": key, "matte/digest": _digest(parts)}
+    facts = {**provenance, "matte/key": key, "matte/digest": _digest(parts, matte.colorspace)}
     facts["matte/colorspace"] = matte.colorspace
     for name, value in facts.items():
         specs[0].attribute(name, value)
@@ -86,7 +86,7 @@ def load_matte(path: Path, key: str | None, size: tuple[int, int] | None) -> Mat
         source.close()
     if [name for name, _ in parts[:2]] != ["alpha", "foreground"]:
         raise DamagedEntry(f"{path.name}: it is no matte")
-    if _digest(parts) != said["digest"]:
+    if _digest(parts, said["colorspace"]) != said["digest"]:
         raise DamagedEntry(f"{path.name}: its content does not match its hash")
     alpha, foreground = (array.astype(np.float32, copy=False) for _, array in parts[:2])
     extras: dict[str, Float] = {name[len(_EXTRA) :]: array for name, array in parts[2:]}
@@ -134,8 +134,8 @@ def _spec(name: str, array: NDArray[Any]) -> Any:
     return spec
 
 
-def _digest(parts: list[tuple[str, NDArray[Any]]]) -> str:
-    digest = hashlib.sha256()
+def _digest(parts: list[tuple[str, NDArray[Any]]], colorspace: str) -> str:
+    digest = hashlib.sha256(colorspace.encode())
     for name, array in parts:
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)

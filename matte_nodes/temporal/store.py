@@ -69,7 +69,7 @@ class Store:
     def __init__(self, folder: Path, limit: int | None = None) -> None:
         self.folder = folder
         self.limit = default_limit() if limit is None else limit
-        self.memo = Memo(folder / "inputs.txt", self.trouble)
+        self.memo = Memo(folder / "inputs.txt", self.say)
         self.dropped = 0
         self._unchecked: int | None = None
         self._warned = False
@@ -107,15 +107,17 @@ class Store:
     def write(self, kind: str, key: str, save: Callable[[Path], None]) -> None:
         """Keep an entry: `save` writes a temporary file, which is then renamed into place.
 
-        What is there already is left. A disk that is full or not writable is said once, and tried
-        again half a minute later; nothing is raised.
+        What is there already is replaced: nobody has looked whether it is sound. A disk that is
+        full or not writable is said once, and tried again half a minute later; nothing is raised.
         """
         from ..media.whole import whole_file
 
         path = self.path(kind, key)
-        if time.monotonic() < self._quiet_until or path.exists():
+        if time.monotonic() < self._quiet_until:
             return
         try:
+            if path.is_dir():
+                self.drop(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(path) as temporary:
                 save(temporary)
@@ -164,7 +166,7 @@ class Store:
         entries = self.entries()
         total, count, freed = sum(entry.size for entry in entries), 0, 0
         # A little more than needed, so that the next write does not have to look again.
-        goal = limit if total <= limit else limit - limit // 10
+        goal = limit if total <= limit or limit < 0 else limit - limit // 10
         for entry in entries:
             if total - freed <= goal:
                 break
@@ -187,6 +189,10 @@ class Store:
     def trouble(self, error: BaseException) -> None:
         """Say once that the disk does not serve, and leave it alone for a while."""
         self._quiet_until = time.monotonic() + _RETRY
+        self.say(error)
+
+    def say(self, error: BaseException) -> None:
+        """Say once that the disk does not serve."""
         with self._lock:
             if self._warned:
                 return

@@ -68,14 +68,17 @@ def picture(seed: int) -> Any:
 
 
 def write_plate(path: Path, seed: int) -> None:
-    """One plate, uncompressed: every version of it has as many bytes."""
-    write_image(path, picture(seed), compression="none")
+    """One plate: every version of it has as many bytes, and the same picture the same bytes."""
+    write_image(path, picture(seed), compression="none", DateTime="2026:01:01 00:00:00")
 
 
 def write_trimap(path: Path, seed: int) -> None:
     """One trimap of random regions."""
+    import cv2
+
     rng = np.random.default_rng(seed)
-    write_image(path, rng.choice(np.array([0, 128, 255], np.uint8), SIZE), "Y", compression="none")
+    codes = rng.choice(np.array([0, 128, 255], np.uint8), SIZE)
+    assert cv2.imwrite(str(path), codes, [cv2.IMWRITE_PNG_COMPRESSION, 0])
 
 
 def plates(folder: Path, count: int, first: int = 1) -> str:

@@ -217,9 +217,7 @@ def test_3_finishing_knobs_cost_no_step(tmp_path: Path, plate: str, knobs: Any) 
 
 
 @pytest.mark.parametrize("knobs", [{"exposure": 1.0}, {"view": "soft"}], ids=["exposure", "view"])
-def test_3_what_the_network_sees_is_part_of_the_key(
-    tmp_path: Path, plate: str, knobs: Any
-) -> None:
+def test_3_what_the_network_sees_is_part_of_the_key(tmp_path: Path, plate: str, knobs: Any) -> None:
     dict(MatteNode(RECURRENT).connect(plate, cache=disk(tmp_path / "c")).render())
     shot = MatteNode(RECURRENT, **knobs).connect(plate, cache=disk(tmp_path / "c"))
     assert same(shot.at(7), straight(MatteNode(RECURRENT, **knobs), plate)[7])
@@ -378,7 +376,8 @@ def test_6_a_warm_start_that_reaches_the_first_frame_or_a_cut_is_exact(
 
 
 @pytest.mark.parametrize(
-    "asked", [{"warm_up": -1, "start": 3}, {"warm_up": 2, "start": 99}, {"cuts": [99]}, {"cuts": "x"}]
+    "asked",
+    [{"warm_up": -1, "start": 3}, {"warm_up": 2, "start": 99}, {"cuts": [99]}, {"cuts": "x"}],
 )
 def test_6_impossible_requests_are_said(plate: str, asked: Any) -> None:
     with pytest.raises(UsageError):
