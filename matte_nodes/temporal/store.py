@@ -94,7 +94,7 @@ class Store:
             value = load(path)
         except FileNotFoundError:
             return None
-        except (DamagedEntry, MemoryError):
+        except (DamagedEntry, MemoryError, ValueError):  # OpenImageIO may not even say why
             self.drop(path)
             return None
         except OSError as error:

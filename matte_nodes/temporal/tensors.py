@@ -27,7 +27,7 @@ def save_tensors(path: Path, arrays: Arrays, key: str) -> None:
     """Write arrays of any shape and type, with their key and a sha256 over all of them."""
     from safetensors.numpy import save_file
 
-    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     save_file(whole, path, metadata={"key": key, "sha256": digest_of(whole)})
 
 
@@ -64,7 +64,7 @@ def digest_of(arrays: Arrays) -> str:
     """sha256 over names, types, shapes and bytes, hexadecimal."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = np.asarray(arrays[name], order="C")
         digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
         digest.update(array.data if array.size else b"")
     return digest.hexdigest()

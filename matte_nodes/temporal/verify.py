@@ -18,7 +18,7 @@ def damaged(store: Store) -> Iterator[tuple[Entry, str]]:
             check(entry.kind, entry.path)
         except FileNotFoundError:
             continue  # collected meanwhile
-        except (DamagedEntry, OSError, MemoryError) as error:
+        except (DamagedEntry, OSError, MemoryError, ValueError) as error:
             yield entry, str(error)
 
 
