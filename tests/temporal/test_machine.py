@@ -50,8 +50,8 @@ class ShotMachine(RuleBasedStateMachine):
         self.card, self.hinted, self.memory = CARDS[name], hinted, memory
         self.knobs: dict[str, Any] = {}
         self.cuts: tuple[int, ...] = ()
-        self.plate = {frame: 0 for frame in range(1, COUNT + 1)}
-        self.trimap = {frame: 0 for frame in KEYS} if hinted else {}
+        self.plate = dict.fromkeys(range(1, COUNT + 1), 0)
+        self.trimap = dict.fromkeys(KEYS, 0) if hinted else {}
         for frame, seed in self.plate.items():
             write_plate(self.folder / f"p.{frame}.exr", seed)
         for frame, seed in self.trimap.items():
@@ -225,7 +225,7 @@ def machine(examples: int, steps: int) -> None:
             stateful_step_count=steps,
             deadline=None,
             suppress_health_check=list(HealthCheck),
-        ),  # fmt: skip
+        ),
     )
 
 
