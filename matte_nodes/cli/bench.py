@@ -17,7 +17,7 @@ def command() -> click.Command:
 
 @click.group("bench")
 def group() -> None:
-    """Measure: parity with the published networks, the GPU."""
+    """Measure: parity with the published networks, warm-up of recurrent models, the GPU."""
 
 
 @group.command("parity")
@@ -45,6 +45,34 @@ def parity(folder: Path, as_json: bool) -> None:
         click.echo(f"matte: {folder} holds no fixtures (NAME.json with NAME.npz).", err=True)
     if not rows or not all(row.ok for row in rows):
         sys.exit(1)
+
+
+@group.command("warm-up")
+@click.argument("source", metavar="CLIP")
+@click.option("--model", default="rvm", show_default=True, help="A recurrent model.")
+@click.option("--starts", help="First frames of chunks, with commas. Default: three in the clip.")
+def warm_up(source: str, model: str, starts: str | None) -> None:
+    """How a cold start in the middle of CLIP differs from a full run, by frames of warm-up."""
+    from ..errors import UsageError
+    from ..node import MatteNode
+    from ..temporal.warm_up import enough, measure
+
+    node = MatteNode(model)
+    frames = node.connect(source).frames
+    third = len(frames) // 4
+    try:
+        chosen = [int(text) for text in starts.split(",")] if starts else []
+    except ValueError as error:
+        raise UsageError(f"--starts is numbers with commas, not {starts!r}.") from error
+    chosen = chosen or [frames[third], frames[2 * third], frames[3 * third]]
+    click.echo(f"{model} on {source}, chunks that begin at {', '.join(map(str, chosen))}")
+    click.echo("warm-up  largest  99.9 %")
+    rows = []
+    for row in measure(node, source, chosen):
+        rows.append(row)
+        click.echo(f"{row.length:7}  {row.largest:7.4f}  {row.percentile:6.4f}")
+    found = enough(rows)
+    click.echo("not enough in any of these" if found is None else f"enough: {found} frames")
 
 
 @group.command("gpu")
