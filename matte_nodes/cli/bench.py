@@ -51,7 +51,8 @@ def parity(folder: Path, as_json: bool) -> None:
 @click.argument("source", metavar="CLIP")
 @click.option("--model", default="rvm", show_default=True, help="A recurrent model.")
 @click.option("--starts", help="First frames of chunks, with commas. Default: three in the clip.")
-def warm_up(source: str, model: str, starts: str | None) -> None:
+@click.option("--cuts", default="", help="First frames of new takes, or auto.")
+def warm_up(source: str, model: str, starts: str | None, cuts: str) -> None:
     """How a cold start in the middle of CLIP differs from a full run, by frames of warm-up."""
     from ..errors import UsageError
     from ..node import MatteNode
@@ -68,7 +69,7 @@ def warm_up(source: str, model: str, starts: str | None) -> None:
     click.echo(f"{model} on {source}, chunks that begin at {', '.join(map(str, chosen))}")
     click.echo("warm-up  largest  99.9 %")
     rows = []
-    for row in measure(node, source, chosen):
+    for row in measure(node, source, chosen, cuts=cuts):
         rows.append(row)
         click.echo(f"{row.length:7}  {row.largest:7.4f}  {row.percentile:6.4f}")
     found = enough(rows)

@@ -34,7 +34,7 @@ BEFORE, AFTER = 3, 2
 VERSION = "cuts1"
 
 # Differences are between 0 and 1. Chosen on made clips and 4 real ones (docs/caching.md).
-LEAST = 0.17
+LEAST = 0.07
 TIMES = 2.5
 
 
@@ -54,14 +54,14 @@ def frame_print(seen: Float) -> Print:
 
 
 def difference(one: Print, two: Print) -> float:
-    """How unlike two frames are, 0 to 1: the geometric mean of layout and colours."""
+    """How unlike two frames are, 0 to 1: the smaller one of layout and colours."""
     cells = ROWS * COLUMNS * 3
     a, b = one.astype(np.float64), two.astype(np.float64)
-    # Brightness may jump without a cut (a lamp, an iris): half of it is forgiven.
-    layout = a[:cells] - b[:cells]
-    layout = np.abs(layout - 0.5 * layout.mean()).mean() / 255
+    # Brightness may jump without a cut (a lamp, an iris): a stop and a half of it is forgiven.
+    gain = np.clip((a[:cells].mean() + 4) / (b[:cells].mean() + 4), 0.5, 2.0)
+    layout = np.abs(a[:cells] - gain * b[:cells]).mean() / (127 * (1 + max(gain, 1.0)))
     colours = np.abs(a[cells:] - b[cells:]).sum() / 510
-    return float(np.sqrt(min(1.0, 3 * layout) * min(1.0, colours)))
+    return float(min(1.0, 3 * layout, colours))
 
 
 def is_cut(prints: list[Print | None]) -> bool:

@@ -76,13 +76,18 @@ class Steadier:
 def steadied_alpha(
     alpha: Float, grey: Codes, others: list[tuple[Float, Codes]], strength: float
 ) -> Float:
-    """Alpha (H, W) 0..1 averaged with its neighbours' along the motion; others: (alpha, grey)."""
+    """Alpha (H, W) 0..1 averaged with its neighbours' along the motion; others: (alpha, grey).
+
+    A pixel that is the same in all of them does not flicker and stays: solid stays solid.
+    """
     total, weights = alpha.copy(), np.ones_like(alpha)
+    changes = np.zeros(alpha.shape, np.bool_)
     for other, seen in others:
+        changes |= other != alpha
         carried, likeness = carry(other, seen, grey)
         total += strength * likeness * carried
         weights += strength * likeness
-    steady: Float = np.clip(total / weights, 0, 1)
+    steady: Float = np.where(changes, np.clip(total / weights, 0, 1), alpha)
     return steady
 
 

@@ -27,18 +27,25 @@ class Row:
 
 
 def measure(
-    node: MatteNode, plate: Any, starts: Sequence[int], lengths: Sequence[int] = LENGTHS
+    node: MatteNode,
+    plate: Any,
+    starts: Sequence[int],
+    lengths: Sequence[int] = LENGTHS,
+    *,
+    cuts: str = "",
 ) -> Iterator[Row]:
     """Rows for each length: the first frame of a chunk, begun cold `length` frames before it.
 
     node: of a recurrent model. plate: a clip. starts: first frames of chunks; the worst counts.
+    cuts: as `MatteNode.connect` takes them; a full run that drags its memory across a cut is
+    nothing to be compared with.
     """
-    whole = node.connect(plate)
+    whole = node.connect(plate, cuts=cuts)
     expected = {start: whole.at(start).alpha for start in sorted(starts)}
     for length in lengths:
         worst = percentile = 0.0
         for start in starts:
-            cold = node.connect(plate, warm_up=length, start=start)
+            cold = node.connect(plate, warm_up=length, start=start, cuts=cuts)
             difference = np.abs(cold.at(start).alpha - expected[start])
             worst = max(worst, float(difference.max()))
             percentile = max(percentile, float(np.quantile(difference, 0.999)))
