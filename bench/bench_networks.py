@@ -63,7 +63,9 @@ def main() -> int:
     from matte_nodes.errors import MatteError
     from matte_nodes.export import export_onnx
 
-    print(f"{'network':24}{'size':>7}{'threads':>8}{'torch s':>9}{'MB':>7}{'onnx s':>9}{'MB':>7}{'ratio':>7}")
+    print(
+        f"{'network':24}{'size':>7}{'threads':>8}{'torch s':>9}{'MB':>7}{'onnx s':>9}{'MB':>7}{'ratio':>7}"
+    )
     with tempfile.TemporaryDirectory() as scratch:
         for name in NAMES:
             card = models.card(name)

@@ -145,7 +145,9 @@ def main() -> int:
     if weights.find(models.card("rvm").weights[0]) is None:
         print("skipped: the weights of rvm are not here (matte models pull rvm)")
         return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         movie = folder / "plate.mp4"

@@ -85,7 +85,9 @@ def build(
     each side of the first model's edges, found at full resolution (0: `auto_width`). segmentation_model: gives the
     segmentation that the (first) model takes. Raises what MatteNode and its connect raise.
     """
-    given = {name for name in ("trimap", "background", "segmentation") if connect.get(name) is not None}
+    given = {
+        name for name in ("trimap", "background", "segmentation") if connect.get(name) is not None
+    }
     notes: tuple[str, ...] = ()
     if model == "auto":
         choice = auto.choose(given)
@@ -95,15 +97,23 @@ def build(
         only = MatteNode(model, **node, **knobs)
         return Chain(only, only.connect(source, **connect), (only,), notes)
     dealt, nodes, closing = Knobs(knobs), [], dict(connect)
-    early = {key: value for key, value in closing.items() if key not in ("encoded", "output_colorspace")}
+    early = {
+        key: value for key, value in closing.items() if key not in ("encoded", "output_colorspace")
+    }
     # A checkpoint file is one model's: in a chain the last one's, unless only the first takes one.
     last_name = refine or model
     if segmentation_model is not None:
         if "segmentation" in given:
             raise UsageError("Give a segmentation or a segmentation model, not both.")
-        masks = MatteNode(segmentation_model, **_plain(node), **dealt.of(segmentation_model, last=False))
+        masks = MatteNode(
+            segmentation_model, **_plain(node), **dealt.of(segmentation_model, last=False)
+        )
         nodes.append(masks)
-        hints = {k: v for k, v in early.items() if k not in ("trimap", "segmentation", "warm_up", "start")}
+        hints = {
+            k: v
+            for k, v in early.items()
+            if k not in ("trimap", "segmentation", "warm_up", "start")
+        }
         mask_shot = masks.connect(source, **hints)
         closing["segmentation"] = early["segmentation"] = mask_shot
     if refine is not None:

@@ -141,6 +141,7 @@ class BoundHint:
         self._cached = asked, placed
         return placed
 
+
 def _hint_clip(source: Any, name: str, keys: str) -> tuple[Clip, list[int], str]:
     if isinstance(source, HintKeys):
         return _keyed_clip(dict(source.items()), name), sorted(source), source.mode

@@ -44,7 +44,9 @@ class _FromTrimap(nn.Module):
 class _FromPlate(nn.Module):
     """Picture to alpha; the network wants plate x scale + offset."""
 
-    def __init__(self, network: nn.Module, pick: Callable[[Any], Tensor], scale: float, offset: float) -> None:
+    def __init__(
+        self, network: nn.Module, pick: Callable[[Any], Tensor], scale: float, offset: float
+    ) -> None:
         super().__init__()
         self.network, self.pick, self.scale, self.offset = network, pick, scale, offset
 
@@ -94,7 +96,10 @@ class _Plan:
 
 
 def _plate_plan(
-    pick: Callable[[Any], Tensor], multiple: int, scale: float = 1.0, offset: float = 0.0,
+    pick: Callable[[Any], Tensor],
+    multiple: int,
+    scale: float = 1.0,
+    offset: float = 0.0,
     fixed: tuple[int, int] | None = None,
 ) -> _Plan:
     return _Plan(
@@ -135,7 +140,11 @@ class Report:
 
 
 def export_onnx(
-    card: ModelCard, path: Path, *, checkpoint: str | None = None, untrained: bool = False,
+    card: ModelCard,
+    path: Path,
+    *,
+    checkpoint: str | None = None,
+    untrained: bool = False,
     knobs: dict[str, Any] | None = None,
 ) -> Report:
     """Write a model as NAME.onnx with its declaration NAME.json; compare it with torch.

@@ -42,7 +42,9 @@ def fitted_step(
 
     prediction, following = model.step(_each(inputs, grown), memory, knobs)
     return (
-        _each_output(prediction, lambda picture: np.ascontiguousarray(picture[: size[0], : size[1]])),
+        _each_output(
+            prediction, lambda picture: np.ascontiguousarray(picture[: size[0], : size[1]])
+        ),
         following,
     )
 

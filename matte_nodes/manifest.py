@@ -25,7 +25,9 @@ def manifest_path(output: str) -> Path:
     """Where the manifest of an output pattern or movie lies: beside it, hidden."""
     path = Path(output)
     if not path.name:
-        raise OutputError(f"{output!r} is no name of a file; say where to write (-o matte.####.exr).")
+        raise OutputError(
+            f"{output!r} is no name of a file; say where to write (-o matte.####.exr)."
+        )
     if len(os.fsencode(path.name)) > _LONGEST:
         raise OutputError(f"{output}: the name is longer than a file's can be ({_LONGEST} bytes).")
     stem = path.name

@@ -21,7 +21,6 @@ from .media.writers import OutputFrame, check_not_input, is_movie_output, open_w
 from .temporal.claims import output_claimed
 from .temporal.look import Look
 
-
 FINISHERS = 2
 """Threads that solve foregrounds and encode: at 720p that takes as long as two network steps."""
 
@@ -223,5 +222,3 @@ def _output(frame: int, matte: Matte, image: Image, canvas: Window, key: str) ->
         extras={name: extra[part] for name, extra in matte.extras.items()},
         provenance={KEY: key},
     )
-
-

@@ -74,7 +74,9 @@ def imported(card: ModelCard) -> Path:
     return weights_folder() / f"{card.name}.safetensors"
 
 
-def checkpoint(card: ModelCard, given: str | os.PathLike[str] | None, untrained: bool) -> Path | None:
+def checkpoint(
+    card: ModelCard, given: str | os.PathLike[str] | None, untrained: bool
+) -> Path | None:
     """The checkpoint file to load: the one given, else the imported one; None when untrained.
 
     Raises WeightsError that says which file to import, where it is published, on which terms.

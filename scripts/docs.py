@@ -32,7 +32,13 @@ from matte_nodes.model import Knob, ModelCard  # noqa: E402
 ROOT = Path(__file__).parents[1]
 HELP_WIDTH = 92
 BLOCK = re.compile(r"(<!-- generated: ([^>]+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
-KINDS = {"float": "number", "int": "whole number", "bool": "switch", "choice": "choice", "text": "text"}
+KINDS = {
+    "float": "number",
+    "int": "whole number",
+    "bool": "switch",
+    "choice": "choice",
+    "text": "text",
+}
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -77,7 +83,8 @@ def model_page(card: ModelCard) -> str:
         table(("", ""), rows),
         "## Licences\n\n" + table(("what", "terms"), licence_rows(card)),
         "## Weights\n\n" + weights_part(card),
-        "## Knobs\n\n" + (knob_table(card.knobs) if card.knobs else "None of its own.\n")
+        "## Knobs\n\n"
+        + (knob_table(card.knobs) if card.knobs else "None of its own.\n")
         + "\nThose that every model has are on [knobs](../knobs.md).\n",
         "## Papers\n\n" + "".join(f"- {paper}\n" for paper in card.papers),
     ]
@@ -156,14 +163,18 @@ def help_texts() -> str:
     for command, context in verbs():
         depth = context.command_path.count(" ")
         text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
-        parts.append(f"{'#' * (2 + min(depth, 2))} {context.command_path}\n\n```text\n{text}\n```\n")
+        parts.append(
+            f"{'#' * (2 + min(depth, 2))} {context.command_path}\n\n```text\n{text}\n```\n"
+        )
     return "\n".join(parts)
 
 
 def exit_codes() -> str:
     """Exit codes with the errors that end so."""
     kinds: list[type[errors.MatteError]]
-    kinds = [k for k in vars(errors).values() if inspect.isclass(k) and issubclass(k, errors.MatteError)]
+    kinds = [
+        k for k in vars(errors).values() if inspect.isclass(k) and issubclass(k, errors.MatteError)
+    ]
     by_code: dict[int, list[type[errors.MatteError]]] = {}
     for kind in kinds:
         by_code.setdefault(kind.exit_code, []).append(kind)

@@ -267,7 +267,9 @@ def runnable() -> list[Path]:
 
 
 def test_there_are_examples_to_run() -> None:
-    assert {"python.md", "colour.md", "hints.md", "adding-a-model.md"} <= {p.name for p in runnable()}
+    assert {"python.md", "colour.md", "hints.md", "adding-a-model.md"} <= {
+        p.name for p in runnable()
+    }
 
 
 @pytest.mark.parametrize("page", runnable(), ids=page_id)

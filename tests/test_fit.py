@@ -54,9 +54,7 @@ def test_fixed_size_is_stretched_and_back() -> None:
 
 
 @settings(deadline=None)
-@given(
-    st.integers(1, 300), st.integers(1, 300), st.integers(16, 128), st.integers(0, 15)
-)
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(16, 128), st.integers(0, 15))
 def test_tiles_cover_every_pixel(height: int, width: int, side: int, overlap: int) -> None:
     covered = np.zeros((height, width), int)
     weights = np.zeros((height, width), np.float32)

@@ -24,11 +24,18 @@ def group() -> None:
 
 
 @click.argument("model")
-@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path),
-              help="The .onnx file; its declaration .json is written beside it.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The .onnx file; its declaration .json is written beside it.",
+)
 @click.option("--weights", help="A checkpoint file (else the imported one).")
 @click.option("--allow-untrained", "untrained", is_flag=True, help="Random weights, for tests.")
-def export_onnx(model: str, output: Path, weights: str | None, untrained: bool, **options: Any) -> None:
+def export_onnx(
+    model: str, output: Path, weights: str | None, untrained: bool, **options: Any
+) -> None:
     """Write MODEL as ONNX, compare it with torch; `matte run --model FILE.onnx` runs it."""
     from ..errors import UsageError
     from ..export import export_onnx as export

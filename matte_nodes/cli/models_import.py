@@ -14,12 +14,23 @@ from ..errors import UsageError, WeightsError
 
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--option", "given", multiple=True, metavar="NAME=VALUE",
-              help="What the tensors cannot tell (the answer names it), e.g. skip=true.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path),
-              help="Write the converted file here instead of the weights folder (use: --weights).")
+@click.option(
+    "--option",
+    "given",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What the tensors cannot tell (the answer names it), e.g. skip=true.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the converted file here instead of the weights folder (use: --weights).",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what the file is.")
-def import_checkpoint(file: Path, given: tuple[str, ...], output: Path | None, dry_run: bool) -> None:
+def import_checkpoint(
+    file: Path, given: tuple[str, ...], output: Path | None, dry_run: bool
+) -> None:
     """Recognise FILE by its tensor names and convert it to safetensors.
 
     Reads .safetensors, .pth, .pt, .ckpt, .tar, .npz, .onnx and .tflite; never unpickles.
@@ -32,7 +43,9 @@ def import_checkpoint(file: Path, given: tuple[str, ...], output: Path | None, d
     card = models.card(found.model)
     if card.checkpoint is not None:
         terms = card.checkpoint
-        click.echo(f"terms of the published weights: {terms.licence}; commercial use: {terms.commercial}")
+        click.echo(
+            f"terms of the published weights: {terms.licence}; commercial use: {terms.commercial}"
+        )
     if dry_run:
         return
     if card.checkpoint is None and output is None:

@@ -39,7 +39,11 @@ def with_knobs(command: click.Command) -> click.Command:
         # A third party's knob may have the name of a flag of ours.
         flag = knob.flag if knob.flag not in used else f"--knob{knob.flag[1:]}"
         option = click.Option(
-            [flag, *(f"--{alias.replace('_', '-')}" for alias in knob.aliases), f"knob_{knob.name}"],
+            [
+                flag,
+                *(f"--{alias.replace('_', '-')}" for alias in knob.aliases),
+                f"knob_{knob.name}",
+            ],
             type=click.Choice(knob.choices) if knob.kind == "choice" else _TYPES[knob.kind],
             default=None,
             help=f"{whose}{knob.help} Default: {knob.default}{unit}.",

@@ -19,11 +19,11 @@ def command() -> click.Command:
 
 
 @click.argument("source", metavar="INPUT")
+@click.option("-o", "--output", help="Pattern (matte.####.exr), movie (.mov, .mkv) or still.")
 @click.option(
-    "-o", "--output", help="Pattern (matte.####.exr), movie (.mov, .mkv) or still."
-)
-@click.option(
-    "--model", default="auto", show_default=True,
+    "--model",
+    default="auto",
+    show_default=True,
     help="A model (`matte models` lists them); auto: the best that can run for what is given.",
 )
 @click.option(
@@ -38,14 +38,21 @@ def command() -> click.Command:
 @click.option(
     "--cuts", help="First frames of new takes, as in 1012,1100, or auto: memory starts anew there."
 )
-@click.option("--detect-cuts", is_flag=True, help="Print the cuts that --cuts auto finds; no output.")
 @click.option(
-    "--warm-up", type=click.IntRange(0), metavar="W",
+    "--detect-cuts", is_flag=True, help="Print the cuts that --cuts auto finds; no output."
+)
+@click.option(
+    "--warm-up",
+    type=click.IntRange(0),
+    metavar="W",
     help="Start recurrent models W frames before --frames, not at the shot's first: quicker on a "
     "farm, not exact (docs/caching.md).",
 )
 @click.option(
-    "--cache", type=click.Choice(["states", "disk", "off"]), default="states", show_default=True,
+    "--cache",
+    type=click.Choice(["states", "disk", "off"]),
+    default="states",
+    show_default=True,
     help="What is kept on disk: states to go on from; predictions too, so that finishing knobs "
     "cost no step; nothing.",
 )

@@ -71,7 +71,9 @@ class BackgroundMatting:
         there = (box[0].stop - box[0].start, box[1].stop - box[1].start)
         inner = resized(np.asarray((array(answer.alpha) + 1) / 2, np.float32), there).clip(0, 1)
         alpha[box] = largest_component(inner)
-        foreground[box] = resized(np.asarray((array(answer.foreground) + 1) / 2, np.float32), there).clip(0, 1)
+        foreground[box] = resized(
+            np.asarray((array(answer.foreground) + 1) / 2, np.float32), there
+        ).clip(0, 1)
         # The network never saw the foreground of solid pixels apart from the plate.
         solid = alpha > 0.95
         foreground[solid] = inputs.plate[solid]

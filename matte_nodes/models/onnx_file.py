@@ -75,7 +75,8 @@ class OnnxFile:
         self._outputs = dict(declared["outputs"])
         self._states = {name: tuple(pair) for name, pair in declared.get("states", {}).items()}
         self._constants = {
-            name: np.asarray(value, np.float32) for name, value in declared.get("constants", {}).items()
+            name: np.asarray(value, np.float32)
+            for name, value in declared.get("constants", {}).items()
         }
         asked = {p.name for p in self._pictures.values()} | set(self._constants)
         asked |= {first for first, _ in self._states.values()}
@@ -88,7 +89,9 @@ class OnnxFile:
         gives = {item.name for item in self._session.get_outputs()}
         named = {*self._outputs.values(), *(last for _, last in self._states.values())}
         if missing := named - gives:
-            raise ModelError(f"{path.name} has no output {sorted(missing)}; it has {sorted(gives)}.")
+            raise ModelError(
+                f"{path.name} has no output {sorted(missing)}; it has {sorted(gives)}."
+            )
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]

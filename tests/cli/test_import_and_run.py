@@ -56,7 +56,9 @@ def hints(clip: Path, names: list[str]) -> list[Any]:
 
 
 @pytest.mark.parametrize("model", [*SEED, *BESIDE])
-def test_without_weights_it_says_which_file_to_import(clip: Path, tmp_path: Path, model: str) -> None:
+def test_without_weights_it_says_which_file_to_import(
+    clip: Path, tmp_path: Path, model: str
+) -> None:
     wanted = {**SEED, **BESIDE}[model]
     environment = {**os.environ, "MATTE_HOME": str(tmp_path / "empty")}
     result = matte(
@@ -94,12 +96,16 @@ def test_an_imported_checkpoint_runs_and_is_named_in_the_files(clip: Path, tmp_p
     published = {f"module.{name}": tensor for name, tensor in network.state_dict().items()}
     torch.save({"state_dict": published, "epoch": 3}, tmp_path / "stage3.pth")
     environment = {**os.environ, "MATTE_HOME": str(tmp_path / "home")}
-    told = matte("models", "import", tmp_path / "stage3.pth", "--option", "skip=false", env=environment)
+    told = matte(
+        "models", "import", tmp_path / "stage3.pth", "--option", "skip=false", env=environment
+    )
     assert told.returncode == 0, told.stderr
     assert "Deep Image Matting" in told.stdout
     assert "non-commercial" in told.stdout
     listed = matte("models", env=environment).stdout
-    assert next(line for line in listed.splitlines() if "deep-image-matting" in line).count("imported")
+    assert next(line for line in listed.splitlines() if "deep-image-matting" in line).count(
+        "imported"
+    )
     result = matte(
         "run", clip, "-o", tmp_path / "out" / "m.####.exr", "--model", "deep-image-matting",
         *hints(clip, ["--trimap"]), env=environment,

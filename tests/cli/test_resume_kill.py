@@ -68,7 +68,9 @@ def test_twenty_kills_then_one_run(tmp_path: Path, how: int) -> None:
     now = identity(out)
     assert {name: now[name] for name in seen} == seen
     assert len(whole(out)) == FRAMES
-    assert matte("run", plate, "-o", tmp_path / "one" / "m.####.exr", "--model", "toy").returncode == 0
+    assert (
+        matte("run", plate, "-o", tmp_path / "one" / "m.####.exr", "--model", "toy").returncode == 0
+    )
     for name in now:
         one, two = read_named(tmp_path / "one" / name), read_named(out / name)
         assert all(np.array_equal(one[channel], two[channel]) for channel in one)

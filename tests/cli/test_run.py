@@ -159,11 +159,14 @@ def test_frames_that_would_share_one_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("", "file"), ("m" * 260 + ".####.exr", "longer"), ("d" * 300 + "/m.####.exr", "")]
+    ("name", "says"),
+    [("", "file"), ("m" * 260 + ".####.exr", "longer"), ("d" * 300 + "/m.####.exr", "")],
 )
 def test_outputs_without_a_usable_name(tmp_path: Path, name: str, says: str) -> None:
     plate = plate_sequence(tmp_path / "in", 1)
-    fails(6, plate, "-o", f"{tmp_path}/{name}" if name else "", "--model", "green-screen", says=says)
+    fails(
+        6, plate, "-o", f"{tmp_path}/{name}" if name else "", "--model", "green-screen", says=says
+    )
 
 
 def test_a_long_name_leaves_room_for_its_manifest(tmp_path: Path) -> None:
@@ -409,12 +412,18 @@ def test_missing_and_changed_frames_are_redone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["exr", "png", "tif"])
 @pytest.mark.parametrize("manifest", [True, False])
-def test_a_result_that_was_cut_short_is_redone(
-    tmp_path: Path, ending: str, manifest: bool
-) -> None:
+def test_a_result_that_was_cut_short_is_redone(tmp_path: Path, ending: str, manifest: bool) -> None:
     """By a copy that broke off: its header still holds the key."""
     plate = plate_sequence(tmp_path / "in", 2)
-    command = ["run", plate, "-o", tmp_path / f"m.####.{ending}", "--model", "green-screen", "--json"]
+    command = [
+        "run",
+        plate,
+        "-o",
+        tmp_path / f"m.####.{ending}",
+        "--model",
+        "green-screen",
+        "--json",
+    ]
     assert frames_done(matte(*command)) == [1001, 1002]
     victim = tmp_path / f"m.1002.{ending}"
     whole_one = victim.read_bytes()
@@ -429,7 +438,15 @@ def test_frames_whose_manifest_is_lost_are_recognised(tmp_path: Path) -> None:
     plate = plate_sequence(tmp_path / "in", 3)
     for ending in ("exr", "png", "tif"):
         out = tmp_path / ending
-        command = ["run", plate, "-o", out / f"m.####.{ending}", "--model", "green-screen", "--json"]
+        command = [
+            "run",
+            plate,
+            "-o",
+            out / f"m.####.{ending}",
+            "--model",
+            "green-screen",
+            "--json",
+        ]
         assert len(frames_done(matte(*command))) == 3
         for path in out.glob(".*.jsonl"):
             path.unlink()

@@ -9,7 +9,6 @@ from matte_nodes import models
 from matte_nodes.testing import ModelCompliance
 from tests.conftest import has_weights
 
-
 SMALL = {
     "deep-image-matting": {"width": 0.0625},
     "adamatting": {"width": 0.0625},

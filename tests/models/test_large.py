@@ -18,7 +18,9 @@ def matte_at(name: str, height: int, width: int) -> None:
     card = models.card(name)
     if not has_weights(name):
         pytest.skip(f"weights of {name} are not here")
-    node = MatteNode(card, device="cpu", untrained=card.checkpoint is not None, **SMALL.get(name, {}))
+    node = MatteNode(
+        card, device="cpu", untrained=card.checkpoint is not None, **SMALL.get(name, {})
+    )
     made = scene(height, width)
     hints = {hint: made.hint(hint) for hint in card.needs}
     if name == "closed-form":

@@ -42,7 +42,9 @@ def test_daemon_side_survives_any_header() -> None:
         side.words[8:2048] = 0
         for _ in range(30):
             at = chance.randrange(8, 2048) if chance.random() < 0.3 else chance.randrange(16, 190)
-            side.words[at] = chance.choice(NASTY) if chance.random() < 0.6 else chance.getrandbits(32)
+            side.words[at] = (
+                chance.choice(NASTY) if chance.random() < 0.6 else chance.getrandbits(32)
+            )
         if chance.random() < 0.5:
             number = int(side.words[16]) or 1
             side.words[16] = number
@@ -57,7 +59,9 @@ def test_daemon_side_survives_any_header() -> None:
                 assert channels == 4
         settings = channel.settings()
         assert settings is None or isinstance(settings, dict)
-        channel.put_matte(np.zeros((4, 4, 4), np.uint8), Picture(1, 1, np.zeros((4, 4, 4), np.uint8)))
+        channel.put_matte(
+            np.zeros((4, 4, 4), np.uint8), Picture(1, 1, np.zeros((4, 4, 4), np.uint8))
+        )
         channel.beat()
         channel.say(protocol.ERROR, "é" * 500)
     assert got > 0  # the fuzzer got through to the copying
