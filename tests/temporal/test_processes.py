@@ -217,13 +217,13 @@ def test_run_goes_on_from_states_of_an_earlier_run(tmp_path: Path) -> None:
         process = run("run", plate, "-o", out, "--model", "toy", *extra, home=home)
         assert process.wait(timeout=60) == 0
     states = len(list((home / "cache" / "states").rglob("*.safetensors")))
-    assert states == 8
+    assert states == 2, "every fourth"
     process = run("cache", "info", "--json", home=home)
     facts = json.loads(process.communicate(timeout=60)[0])
-    assert facts["kinds"]["states"]["entries"] == 8
+    assert facts["kinds"]["states"]["entries"] == 2
     assert facts["kinds"]["predictions"]["entries"] == 0
     process = run("cache", "clear", home=home)
-    assert "8 entries dropped" in process.communicate(timeout=60)[0]
+    assert "2 entries dropped" in process.communicate(timeout=60)[0]
     alone = run("run", plate, "-o", tmp_path / "x" / "m.####.exr", "--model", "toy",
                 "--cache", "off", home=home)  # fmt: skip
     assert alone.wait(timeout=60) == 0
