@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from matte_nodes import Inputs, Knob, MatteNode, ModelCard, Prediction, Recurrent, Window
+from matte_nodes import Bank, Inputs, Knob, MatteNode, ModelCard, Prediction, Recurrent, Window
 from matte_nodes.matte import Matte
 from matte_nodes.temporal.cache import Cache
 from matte_nodes.temporal.store import Store
@@ -31,6 +31,15 @@ class Remembering:
         kept = hold * memory.get("luma", luma) + (1 - hold) * luma
         foreground = inputs.plate * np.float32(0.9)
         return Prediction(kept, foreground, {"motion": np.abs(kept - luma)}), {"luma": kept}
+
+
+class Banking:
+    """Alpha is the mean luma of all frames so far, each of which is kept."""
+
+    def step(self, inputs: Inputs, memory: Any, knobs: Any) -> tuple[Prediction, dict[str, Any]]:
+        kept = {**memory, f"frame {len(memory)}": inputs.plate.mean(axis=2)}
+        mean = np.mean(list(kept.values()), axis=0, dtype=np.float32)
+        return Prediction(mean * np.float32(knobs["hold"])), kept
 
 
 class Looking:
@@ -58,7 +67,8 @@ RECURRENT = _card(
 )  # fmt: skip
 WINDOW = _card("looking", Looking, memory=Window((-2, -1, 1)))
 STILL = _card("plain", Plain)
-CARDS = {card.name: card for card in (RECURRENT, WINDOW, STILL)}
+BANK = _card("banking", Banking, memory=Bank())
+CARDS = {card.name: card for card in (RECURRENT, BANK, WINDOW, STILL)}
 
 
 def picture(seed: int) -> Any:

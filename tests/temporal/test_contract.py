@@ -167,6 +167,18 @@ def test_3_an_edited_plate_costs_the_frames_that_depend_on_it(
     assert {n for n in moved if same(before[n], expected[n])} == set()
 
 
+def test_7_steadied_frames_depend_on_their_neighbours(tmp_path: Path, plate: str) -> None:
+    node = MatteNode(STILL, steady=0.8)
+    shot = node.connect(plate, cache=disk(tmp_path / "c"))
+    dict(shot.render())
+    keys = {frame: shot.stamp(frame) for frame in shot.frames}
+    edit(plate, 5)
+    expected = straight(node, plate)
+    assert all(same(shot.at(frame), expected[frame]) for frame in shot.frames)
+    assert {frame for frame in shot.frames if shot.stamp(frame) != keys[frame]} == {4, 5, 6}
+    assert shot.steps == COUNT + 1
+
+
 def test_3_an_edit_between_two_requests_within_one_tick_is_seen(plate: str) -> None:
     for mode in ("memory", "off"):
         shot = MatteNode(STILL).connect(plate, cache=mode)

@@ -48,6 +48,7 @@ class ShotMachine(RuleBasedStateMachine):
     )
     def begin(self, name: str, hinted: bool, memory: int) -> None:
         self.card, self.hinted, self.memory = CARDS[name], hinted, memory
+        self.remembers = name in ("remembering", "banking")
         self.knobs: dict[str, Any] = {}
         self.cuts: tuple[int, ...] = ()
         self.plate = dict.fromkeys(range(1, COUNT + 1), 0)
@@ -180,7 +181,7 @@ class ShotMachine(RuleBasedStateMachine):
             around |= {number for number in (frame - 1, frame + 1) if number in ahead}
         cost = 0
         for number in sorted(around):
-            if self.card.name != "remembering":
+            if not self.remembers:
                 cost += self.step(number)
                 continue
             first = number
@@ -206,7 +207,7 @@ class ShotMachine(RuleBasedStateMachine):
         start = max([1, *(cut for cut in self.cuts if cut <= frame)])
         takes = [n for n in range(start, COUNT + 1) if not self.between(start, n)]
         settings_ = (self.knobs.get("hold", 0.5), self.knobs.get("exposure", 0.0))
-        if self.card.name == "remembering":
+        if self.remembers:
             keys = {n: max(k for k in KEYS if k <= n) for n in range(start, frame + 1)}
             return settings_, start, tuple(
                 (self.plate[n], self.trimap.get(keys[n])) for n in range(start, frame + 1)
