@@ -8,6 +8,8 @@ import re
 import signal
 from pathlib import Path
 
+import pytest
+
 from . import pictures, rig
 from .rig import until
 
@@ -18,7 +20,10 @@ def memory_left() -> list[str]:
 
 
 def leak_count(log: str) -> int:
-    return int(re.findall(r"Number of memory leaks: (\d+)", log)[-1])
+    counts = re.findall(r"Number of memory leaks: (\d+)", log)
+    if not counts:  # seen once without our plug-in: OBS ends before its last line
+        pytest.skip("OBS ended before it counted its leaks")
+    return int(counts[-1])
 
 
 def alive(pid: int) -> bool:
