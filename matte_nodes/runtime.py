@@ -200,6 +200,13 @@ def to_host(state: Any) -> NDArray[np.float32]:
     return found
 
 
+def state_bytes(state: Any) -> int:
+    """Bytes of a memory's state, wherever it lies; an OrtValue tells its shape alone (float32)."""
+    if hasattr(state, "nbytes"):
+        return int(state.nbytes)
+    return 4 * int(np.prod(state.shape()))
+
+
 def numerics_tag(device: Device, threads: int) -> str:
     """Names what may change the last bits of an answer: runtime, version, provider, threads."""
     from importlib.metadata import PackageNotFoundError, version

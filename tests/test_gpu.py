@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -124,3 +126,24 @@ def test_rvm_in_torch_gives_the_onnx_answers() -> None:
     two = dict(MatteNode("rvm", downsample_ratio=0.5, engine="torch").connect(plates).render())
     for number in one:
         assert np.abs(one[number].alpha - two[number].alpha).max() < 1e-3
+
+
+def test_states_on_a_card_are_measured_and_kept(tmp_path: Path) -> None:
+    """A stand-in for an OrtValue: the cache must neither ask it for nbytes nor pickle it."""
+    from matte_nodes.temporal.cache import Cache
+    from matte_nodes.temporal.store import Store
+
+    class OnACard:
+        def shape(self) -> list[int]:
+            return [1, 2, 3, 4]
+
+        def numpy(self) -> np.ndarray:
+            return np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4)
+
+    store = Store(tmp_path)
+    key = "a" * 64
+    Cache("disk", store=store).keep_state(key, {"r1": OnACard()}, chain="c", place=0, length=1)
+    found = Cache("disk", store=store).state(key)
+    assert found is not None
+    assert np.array_equal(found["r1"], OnACard().numpy())
+    assert runtime.state_bytes(OnACard()) == 96

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from matte_nodes.errors import WeightsError
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".tar", ".npz", ".onnx", ".tflite")
 # where training scripts keep the network inside a checkpoint, in the order they are looked for
 _NESTS = ("state_dict", "model", "model_state_dict", "network", "net", "netG", "params", "weights")
 _NPZ_LIMIT = 4 << 30

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
@@ -118,7 +118,6 @@ def taken(options: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: options.pop(name) for name in names}
 
 
-CONNECT = (*HINTS, "hint_keys", "colorspace", "background_colorspace", "missing", "allow_grey")
 CHAIN = ("refine", "refine_width", "segmentation_model")
 NODE = ("device", "threads", "ocio", "weights", "untrained", "half")
 
@@ -135,9 +134,3 @@ def frame_range(text: str | None) -> tuple[int | None, int | None]:
     if last < first:
         raise UsageError(f"--frames {text}: the last frame lies before the first.")
     return first, last
-
-
-def licence_line(name: str, commercial: str, licences: Mapping[str, str]) -> str:
-    """One sentence on a model's terms."""
-    terms = "; ".join(f"{file}: {licence}" for file, licence in licences.items())
-    return f"{name}: commercial use {commercial}" + (f" ({terms})" if terms else "")

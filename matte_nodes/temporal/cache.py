@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,6 +15,7 @@ from ..errors import UsageError
 from ..matte import Matte
 from ..model import Memory, Prediction
 from ..paths import cache_folder
+from ..runtime import state_bytes
 from .inputs import FileHashes
 from .lru import Lru
 from .store import Store
@@ -193,13 +193,8 @@ def as_cache(cache: Cache | str | None) -> Cache:
     return Cache("off" if cache is None else cache)  # type: ignore[arg-type]
 
 
-def disk_store(folder: Path | None = None) -> Store:
-    """The store on disk of this user, for `matte cache`."""
-    return Store(folder or cache_folder())
-
-
-def _size(arrays: Mapping[str, NDArray[Any]]) -> int:
-    return sum(array.nbytes for array in arrays.values())
+def _size(arrays: Mapping[str, Any]) -> int:
+    return sum(state_bytes(array) for array in arrays.values())
 
 
 def _arrays(prediction: Prediction) -> dict[str, NDArray[Any]]:

@@ -93,18 +93,6 @@ def load_matte(path: Path, key: str | None, size: tuple[int, int] | None) -> Mat
     return Matte(alpha, foreground, said["colorspace"], extras)
 
 
-def key_of(path: Path) -> str | None:
-    """The key that a file says it was saved under."""
-    source = oiio.ImageInput.open(str(path))
-    if source is None:
-        raise DamagedEntry(f"{path.name}: {oiio.geterror().strip()}")
-    try:
-        found: str = source.spec().get_string_attribute("matte/key")
-    finally:
-        source.close()
-    return found or None
-
-
 def _parts(source: Any, path: Path, size: tuple[int, int]) -> list[tuple[str, NDArray[Any]]]:
     parts: list[tuple[str, NDArray[Any]]] = []
     while len(parts) < _MOST_PARTS and source.seek_subimage(len(parts), 0):

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..runtime import to_host
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -24,10 +26,13 @@ class DamagedEntry(Exception):  # noqa: N818  (it never leaves this room)
 
 
 def save_tensors(path: Path, arrays: Arrays, key: str) -> None:
-    """Write arrays of any shape and type, with their key and a sha256 over all of them."""
+    """Write arrays of any shape and type, with their key and a sha256 over all of them.
+
+    A state that lies on a card is brought to the host for it.
+    """
     from safetensors.numpy import save_file
 
-    whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    whole = {name: np.asarray(to_host(array), order="C") for name, array in arrays.items()}
     save_file(whole, path, metadata={"key": key, "sha256": digest_of(whole)})
 
 
@@ -51,13 +56,6 @@ def load_tensors(path: Path, key: str | None) -> dict[str, NDArray[Any]]:
     if digest_of(arrays) != said.get("sha256"):
         raise DamagedEntry(f"{path.name}: its content does not match its hash")
     return arrays
-
-
-def key_of(path: Path) -> str | None:
-    """The key that a file says it was saved under."""
-    with path.open("rb") as file:
-        found = _metadata(file.read(_HEADER_LIMIT)).get("key")
-    return found if isinstance(found, str) else None
 
 
 def digest_of(arrays: Arrays) -> str:

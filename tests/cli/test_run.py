@@ -293,7 +293,17 @@ def test_device_that_is_not_here(tmp_path: Path) -> None:
     if runtime.nvidia_devices():
         pytest.skip("there is a card here")
     plate = plate_sequence(tmp_path / "in", 1)
-    fails(5, plate, "-o", tmp_path / "m.####.exr", "--model", "green-screen", "--device", "cuda", says="no NVIDIA driver")
+    fails(
+        5,
+        plate,
+        "-o",
+        tmp_path / "m.####.exr",
+        "--model",
+        "green-screen",
+        "--device",
+        "cuda",
+        says="no NVIDIA driver",
+    )
 
 
 def test_weights_that_are_not_here(tmp_path: Path) -> None:
