@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,13 @@ def manifest_path(output: str) -> Path:
 class Manifest:
     """What earlier runs left beside an output; `record` adds to it.
 
-    settings: facts that stand at its head for people and tools (model, weights, knobs, spaces).
+    settings: facts that stand at its head for people and tools (model, weights, knobs, spaces);
+    an empty one is taken from the file.
     """
 
     def __init__(self, output: str, settings: Mapping[str, Any]) -> None:
         self.path = manifest_path(output)
-        self._settings = dict(settings)
+        self.settings = dict(settings)
         self._done: dict[int, dict[str, Any]] = {}
         self._began = False
         try:
@@ -77,6 +78,10 @@ class Manifest:
             return False
         return path.stat().st_size != entry.get("size")
 
+    def entries(self, frames: Iterable[int]) -> list[dict[str, Any]]:
+        """The lines of these frames, as they stand."""
+        return [self._done[frame] for frame in frames if frame in self._done]
+
     def record(self, frame: int, key: str, path: Path) -> None:
         """Note a frame that is whole on disk; raises OutputError when that cannot be written."""
         found = path.stat()
@@ -101,12 +106,14 @@ class Manifest:
             ) from error
 
     def _head(self) -> str:
-        return json.dumps({"schema": SCHEMA, "settings": self._settings}) + "\n"
+        return json.dumps({"schema": SCHEMA, "settings": self.settings}) + "\n"
 
     def _take(self, line: str) -> None:
         try:
             entry = json.loads(line)
             if "frame" in entry:
                 self._done[int(entry["frame"])] = entry
-        except (ValueError, TypeError):
+            elif not self.settings:
+                self.settings = dict(entry["settings"])
+        except (ValueError, TypeError, KeyError):
             return  # a line that a crash cut off

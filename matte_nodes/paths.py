@@ -13,7 +13,9 @@ def weights_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """`$MATTE_HOME/cache`, or the platform's folder for caches."""
+    """`$MATTE_CACHE`, or `$MATTE_HOME/cache`, or the platform's folder for caches."""
+    if folder := os.environ.get("MATTE_CACHE"):
+        return Path(folder).expanduser()
     if home := os.environ.get("MATTE_HOME"):
         return Path(home).expanduser() / "cache"
     from platformdirs import user_cache_path

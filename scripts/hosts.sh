@@ -5,6 +5,8 @@ set -eu
 wanted="libgl1 libglib2.0-0"
 # OBS without a screen, and what its plug-in is built with.
 wanted="$wanted obs-studio obs-plugins libobs-dev xvfb xauth libgl1-mesa-dri cmake make pkg-config gcc libc6-dev"
+# A browser for the review report.
+wanted="$wanted chromium"
 [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] || { echo "hosts: not Debian as root, nothing installed"; exit 0; }
 missing=""
 for package in $wanted; do

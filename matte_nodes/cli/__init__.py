@@ -18,6 +18,7 @@ VERBS = {
     "run": "Matte a clip or a still.",
     "compare": "Several models on one frame, as one contact sheet.",
     "eval": "Metrics of a model over a folder with true alphas.",
+    "farm": "Matte on many machines: job bundles, or one command a chunk.",
     "serve": "Keep models hot for Nuke, Blender and matte run.",
     "cache": "What is kept on disk: how much, whether it is sound, make room.",
     "install": "Put the adapter into a host: OBS.",
@@ -38,7 +39,7 @@ class Verbs(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The verb, imported now."""
-        return _verb(cmd_name) if cmd_name in VERBS else None
+        return verb(cmd_name) if cmd_name in VERBS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in `matte --help`, from the table alone."""
@@ -47,7 +48,7 @@ class Verbs(click.Group):
 
 
 @cache
-def _verb(name: str) -> click.Command:
+def verb(name: str) -> click.Command:
     """A verb, built once: click takes the options off the function when it makes the command."""
     command: click.Command = import_module(f".{name}", __name__).command()
     return command

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import UsageError
 from . import options as shared
+
+if TYPE_CHECKING:
+    from .progress import Quiet
 
 
 def command() -> click.Command:
@@ -74,35 +77,59 @@ def run(source: str, output: str | None, model: str, **options: Any) -> None:
     Exit codes: 0 done, 2 wrong request, 3 bad input, 4 weights, 5 device, 6 cannot write,
     7 the model failed, 130 stopped.
     """
-    from ..render import Render
-    from ..service import remote
     from .progress import reporter
 
+    if options.pop("detect_cuts"):
+        first, last = shared.frame_range(options.pop("frames"))
+        knobs = shared.given_knobs(options)
+        print_cuts(source, first, last, knobs, shared.taken(options, shared.NODE), options)
+        return
+    quiet, here = options.pop("quiet"), options.pop("no_service")
+    report = reporter(as_json=options.pop("as_json"), quiet=quiet)
+    arguments, first, last = asked(source, output, model, options)
+    render(arguments, first, last, report, here=here, say=not quiet)
+
+
+def asked(
+    source: str, output: str | None, model: str, options: dict[str, Any]
+) -> tuple[dict[str, Any], int | None, int | None]:
+    """The keywords of `render.Render`, and the range, from the options of the verb."""
     knobs = shared.given_knobs(options)
     first, last = shared.frame_range(options.pop("frames"))
     node = shared.taken(options, shared.NODE)
-    if options.pop("detect_cuts"):
-        print_cuts(source, first, last, knobs, node, options)
-        return
     if output is None:
         raise UsageError("Say where to write (-o matte.####.exr).")
     if options["warm_up"] is not None:
         options["start"] = first
     options["cuts"] = options["cuts"] or ""
-    quiet, here = options.pop("quiet"), options.pop("no_service")
-    report = reporter(as_json=options.pop("as_json"), quiet=quiet)
-    signal.signal(signal.SIGTERM, _interrupt)
     arguments = {
         "source": source, "output": output, "model": model, "knobs": knobs, "node": node,
         "layout": options.pop("layout"), "again": options.pop("again"),
         **shared.taken(options, shared.CHAIN),
         "output_colorspace": options.pop("output_colorspace"), "connect": options,
     }  # fmt: skip
+    return arguments, first, last
+
+
+def render(
+    arguments: Mapping[str, Any],
+    first: int | None,
+    last: int | None,
+    report: Quiet,
+    *,
+    here: bool,
+    say: bool,
+) -> None:
+    """Do it by the service where there is one and nobody objects (here), else in this process."""
+    from ..render import Render
+    from ..service import remote
+
+    signal.signal(signal.SIGTERM, _interrupt)
     with report:
         if here or not remote.is_wanted():
             Render(**arguments).run(first, last, report)
         else:
-            remote.render(arguments, first, last, report, say=not quiet)
+            remote.render(arguments, first, last, report, say=say)
 
 
 def print_cuts(

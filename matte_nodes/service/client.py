@@ -88,7 +88,7 @@ class Client:
         if self.python is None:
             raise ServiceGoneError("No matte service is running. Start one: matte serve")
         # Its code was updated: it ends if it has nothing to do.
-        if hello is not None and not self._ask({"op": "retire"})["retired"]:
+        if hello is not None and not self.retire():
             return hello
         return self._start(seconds, None if hello is None else hello["pid"])
 
@@ -189,6 +189,10 @@ class Client:
     def status(self) -> Json:
         """The service's state: pid, version, loaded models, loads, memory, jobs, idle time."""
         return self._ask({"op": "status"})
+
+    def retire(self) -> bool:
+        """End the service if it has nothing to do; False when it goes on."""
+        return bool(self._ask({"op": "retire"})["retired"])
 
     def shutdown(self) -> bool:
         """End the service; False when there is none. Other clients' jobs start it again."""

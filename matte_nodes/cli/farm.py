@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte farm`: a run on many machines, by an engine that is there already."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import run as one_machine
+from . import verb
+
+HERE_ONLY = ("as_json", "quiet", "no_service", "detect_cuts", "again", "cache")
+PLANNED = ("source", "output", "model", "refine", "frames", "cuts", "warm_up")
+
+
+def command() -> click.Command:
+    """The verb and its sub-verbs; those that take a request have the flags of `matte run`."""
+    group = click.Group("farm", help=(
+        "Matte on a render farm: Open Job Description bundles, or plain commands (docs/farm.md)."
+    ))  # fmt: skip
+    group.add_command(_like_run("bundle", bundle))
+    group.add_command(_like_run("commands", commands))
+    group.add_command(_like_run("chunk", chunk))
+    for sub in (validate, enter, leave):
+        group.add_command(sub)
+    return group
+
+
+def _like_run(name: str, function: Callable[..., None]) -> click.Command:
+    own: click.Command = click.command(name)(function)
+    params = [copy(param) for param in verb("run").params if param.name not in HERE_ONLY]
+    for param in params:
+        if param.name == "output":
+            param.required = True
+    own.params = [*params[:1], *own.params, *params[1:]]
+    return own
+
+
+def _cutting(function: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--seam-limit", type=click.FloatRange(0), default=2.0, show_default=True,
+                     help="8-bit codes of alpha, mean over 8 x 8 pixels, from which on a seam "
+                     "between warm chunks is seen."),
+        click.option("--overlap", type=click.IntRange(0), default=1, show_default=True,
+                     help="Frames behind each warm chunk that are matted once more for the seam "
+                     "check; 0 leaves it out."),
+        click.option("--chunk", "size", type=click.IntRange(1),
+                     help="Frames of a chunk at most. Default: 32, or a thirtieth of the range."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+@_cutting
+@click.option("--bundle", "folder", required=True, type=click.Path(file_okay=False, path_type=Path),
+              help="Folder of the bundle.")  # fmt: skip
+@click.option("--name", default="", help="Name of the job.")
+@click.option("--gpus", type=click.IntRange(0), help="Cards that a worker must have. Default: 1 "
+              "with --device cuda or tensorrt, else 0.")  # fmt: skip
+@click.option("--gpu-memory", type=click.IntRange(0), default=0, help="MiB of a card at least.")
+@click.option("--timeout", type=click.IntRange(0), default=0,
+              help="Seconds for a chunk. Default: a minute a frame, 15 minutes at least.")  # fmt: skip
+def bundle(
+    source: str, output: str, model: str, folder: Path, size: int | None, overlap: int,
+    seam_limit: float, name: str, gpus: int | None, gpu_memory: int, timeout: int, **options: Any,
+) -> None:  # fmt: skip
+    """Write a run as an Open Job Description bundle, for `deadline bundle submit` or `openjd run`.
+
+    The flags are those of `matte run`. Cuts and the model are settled now, so that all workers
+    agree; the output is a pattern.
+    """
+    from ..farm import bundle as bundles
+    from ..farm import request
+
+    flags = _given(options)
+    asked = _asked(source, output, model, size, options)
+    needs_card = str(options_device(flags)).startswith(("cuda", "tensorrt"))
+    job = request.job(
+        asked, source, output, flags, overlap=overlap, limit=seam_limit, name=name,
+        gpus=int(needs_card) if gpus is None else gpus, gpu_memory=gpu_memory, timeout=timeout,
+    )  # fmt: skip
+    template = bundles.write(job, folder)
+    for note in asked.notes:
+        click.echo(note)
+    click.echo(f"{len(asked.frames)} frames in {len(asked.plan.chunks)} chunks: {template}")
+    click.echo(f"here: openjd run {template} --step Validate --run-dependencies "
+               f"-p file://{(folder / 'job_parameters.json').absolute()}")  # fmt: skip
+    click.echo(f"farm: deadline bundle submit {folder}")
+
+
+@_cutting
+def commands(
+    source: str, output: str, model: str, size: int | None, overlap: int, seam_limit: float,
+    **options: Any,
+) -> None:  # fmt: skip
+    """Print one command a chunk, and one that validates, for farms that speak no OpenJD.
+
+    Lines of one take that begin with "# then" wait for the line before; all others may run at
+    once, `matte farm validate` at last.
+    """
+    from ..farm import request
+    from ..farm.plan import spelled
+
+    flags = _given(options)
+    asked = _asked(source, output, model, size, options)
+    for note in asked.notes:
+        click.echo(f"# {note}")
+    given = [flag if value is True else f"{flag}={value}" for flag, value in flags.values()]
+    begin = ["matte", "farm", "chunk", source, f"--output={output}", *given]
+    begin += request.own_flags(asked, overlap)
+    chained = any(step.after for step in asked.plan.steps)
+    if chained:
+        begin.append(f"--states={output}")
+    waits = {step.frames[0] for step in asked.plan.steps if step.after}
+    for first, last in asked.plan.chunks:
+        if first in waits:
+            click.echo("# then")
+        click.echo(shlex.join([*begin, f"--frames={first}-{last}"]))
+    click.echo("# at last")
+    warm = asked.plan.handover == "warm"
+    end = ["matte", "farm", "validate", f"--output={output}", f"--frames={spelled(asked.frames)}"]
+    end += [f"--overlap={overlap if warm else 0}", f"--seam-limit={seam_limit:g}"]
+    end += [f"--cuts={','.join(map(str, asked.cuts))}"] if asked.cuts else []
+    click.echo(shlex.join(end))
+
+
+@click.option("--overlap", type=click.IntRange(0), default=0, show_default=True,
+              help="Frames behind the chunk that are matted aside, for the seam check.")  # fmt: skip
+@click.option("--job-last", type=int, help="The job's last frame: no overlap behind it.")
+@click.option("--states", metavar="PATTERN", help="Hand states over beside this output.")
+def chunk(
+    source: str, output: str, model: str, overlap: int, job_last: int | None,
+    states: str | None, **options: Any,
+) -> None:  # fmt: skip
+    """Matte one chunk (--frames), as jobs do; the flags are those of `matte run`.
+
+    Prints progress as Open Job Description has it. Exit codes are those of `matte run`.
+    """
+    from ..farm import chunk as chunks
+    from ..farm.session import Lines
+
+    _hand_over(states)
+    options["cache"] = "states"
+    arguments, first, last = one_machine.asked(source, output, model, {**options, "again": False})
+    done: list[str] = []
+
+    def render(what: Mapping[str, Any], low: int, high: int) -> None:
+        # The frames take most of the time, the overlap the rest.
+        lines = Lines(95, 100) if done else Lines(0, 95 if overlap else 100)
+        one_machine.render(what, low, high, lines, here=False, say=True)
+        done.append(str(what["output"]))
+
+    chunks.do(arguments, first, last, render, overlap=overlap, job_last=job_last)
+
+
+@click.command("validate")
+@click.option("-o", "--output", required=True, help="The pattern that the chunks wrote.")
+@click.option("--frames", required=True, help="Frames of the job: 1001-1100,1110.")
+@click.option("--cuts", default="", help="First frames of new takes, as the chunks had them.")
+@click.option("--overlap", type=click.IntRange(0), default=0, show_default=True,
+              help="Overlapping frames that chunks left; 0 checks no seams.")  # fmt: skip
+@click.option("--seam-limit", type=click.FloatRange(0), default=2.0, show_default=True,
+              help="8-bit codes of alpha from which on a seam is seen.")  # fmt: skip
+def validate(output: str, frames: str, cuts: str, overlap: int, seam_limit: float) -> None:
+    """Check what the chunks of a job left: frames whole, one model, seams; merge the manifest.
+
+    Exit codes: 0 all is well, 1 something is wrong (each problem a line, with what to do).
+    """
+    from ..connect import cut_frames
+    from ..farm.plan import parsed
+    from ..farm.session import progress
+    from ..farm.validate import validate as look
+
+    verdict = look(
+        output, parsed(frames), cuts=cut_frames(cuts), overlap=overlap, limit=seam_limit,
+        say=progress,
+    )  # fmt: skip
+    for seam in verdict.seams:
+        click.echo(f"seam: {seam.sentence}")
+    for problem in verdict.problems:
+        click.echo(f"openjd_fail: {problem}")
+    if verdict.problems:
+        sys.exit(1)
+    click.echo(f"{verdict.frames} frames are whole; {verdict.merged} lines merged")
+
+
+@click.command("enter")
+@click.argument("names", metavar="MODEL...", nargs=-1, required=True)
+@click.option("--own-weights", is_flag=True, help="The job brings the weights.")
+@click.option("--states", metavar="PATTERN", help="Hand states over beside this output.")
+def enter(names: tuple[str, ...], own_weights: bool, states: str | None) -> None:
+    """A worker's session begins: check that the weights are here, load models once."""
+    from ..farm.session import enter as begin
+
+    _hand_over(states)
+    begin(names, own_weights=own_weights)
+
+
+@click.command("leave")
+def leave() -> None:
+    """A worker's session ends: end the service that `matte farm enter` started."""
+    from ..farm.session import leave as end
+
+    end()
+
+
+def options_device(flags: Mapping[str, tuple[str, Any]]) -> str:
+    """The device that was asked for, "" when none was."""
+    return str(flags["device"][1]) if "device" in flags else ""
+
+
+def _asked(source: str, output: str, model: str, size: int | None, options: dict[str, Any]) -> Any:
+    from ..farm import request
+    from ..farm.paths import output_parameter
+
+    output_parameter("Output", output)
+    options["cache"] = "states"
+    arguments, first, last = one_machine.asked(source, output, model, {**options, "again": False})
+    return request.look(arguments, first, last, size)
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+    """The flags of `matte run` that were given and travel as they are, by parameter name."""
+    context = click.get_current_context()
+    found = {}
+    for param in context.command.params:
+        name = param.name or ""
+        is_default = context.get_parameter_source(name) is click.core.ParameterSource.DEFAULT
+        own = param.name in ("folder", "size", "overlap", "seam_limit", "name", "gpus",
+                             "gpu_memory", "timeout", *PLANNED)  # fmt: skip
+        if not own and not is_default and name in options:
+            flag = next(opt for opt in param.opts if opt.startswith("--"))
+            found[name] = (flag, options[name])
+    return found
+
+
+def _hand_over(output: str | None) -> None:
+    """States go where the next chunk finds them."""
+    if output is not None:
+        from ..farm.parts import states_folder
+
+        os.environ["MATTE_CACHE"] = str(states_folder(os.path.abspath(output)))

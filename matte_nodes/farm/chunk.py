@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One chunk of a job, as a worker does it: its frames, the overlap behind them, the note for Validate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..connect import cut_frames
+from ..errors import UsageError
+from ..manifest import Manifest
+from ..media.clip import open_clip
+from .parts import Part, record, seam_pattern
+
+Rendering = Callable[[Mapping[str, Any], int, int], None]
+
+
+def do(
+    arguments: Mapping[str, Any],
+    first: int | None,
+    last: int | None,
+    render: Rendering,
+    *,
+    overlap: int,
+    job_last: int | None,
+) -> None:
+    """Matte first to last by `render(arguments, first, last)`, and `overlap` frames more aside.
+
+    The overlap ends at a cut, behind which nothing is carried over, and at the job's last frame.
+    Doing a chunk twice, or again after it died, leaves the same files.
+    """
+    connect = arguments["connect"]
+    if connect["cuts"] == "auto":
+        raise UsageError("A chunk takes cuts as frames: every chunk must begin at the same ones.")
+    clip = open_clip(arguments["source"], missing=connect["missing"])
+    frames = list(clip.frames)
+    clip.close()
+    first = frames[0] if first is None else first
+    last = frames[-1] if last is None else last
+    own = [frame for frame in frames if first <= frame <= last]
+    if not own:
+        raise UsageError(f"{clip.name} has no frames from {first} to {last}.")
+    output = arguments["output"]
+    render(arguments, first, last)
+    following = _overlap(frames, own[-1], cut_frames(connect["cuts"]), overlap, job_last)
+    if following:
+        aside = {**arguments, "output": seam_pattern(output, own[0], own[-1])}
+        render(aside, following[0], following[-1])
+    manifest = Manifest(output, {})
+    keys = {int(line["frame"]): str(line["key"]) for line in manifest.entries(own)}
+    record(
+        output,
+        Part(own[0], own[-1], tuple(following), keys, connect["warm_up"], manifest.settings),
+    )
+
+
+def _overlap(
+    frames: list[int], last: int, cuts: list[int], overlap: int, job_last: int | None
+) -> list[int]:
+    """The frames after a chunk that are matted once more, in its take and in the job."""
+    found: list[int] = []
+    place = frames.index(last) + 1
+    for frame in frames[place : place + overlap]:
+        if frame in cuts or (job_last is not None and frame > job_last):
+            break
+        found.append(frame)
+    return found

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What chunks leave beside an output for Validate: which frames they did, and overlapping ones.
+
+.matte.____.exr.farm/              hidden, beside the manifest
+    parts/1001-1032.json           the manifest's lines of one chunk
+    seams/1001-1032/matte.1033.exr the frame after its last, as the chunk would have gone on
+    states/                        states that are handed over
+
+Workers on one disk append to one manifest; workers that send files to each other each have a
+manifest of their own, of which one survives. The parts bring all lines together again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import OutputError
+from ..manifest import KEY, Manifest, manifest_path
+from ..media.pattern import Pattern
+from ..media.whole import prepare_folder, whole_file
+
+
+@dataclass(frozen=True)
+class Part:
+    """One chunk: its frames, the frames that follow it as overlap, its keys by frame, how it
+    began (frames of warm-up, None: exact)."""
+
+    first: int
+    last: int
+    overlap: tuple[int, ...]
+    keys: dict[int, str]
+    warm_up: int | None
+    settings: dict[str, Any]
+
+
+def farm_folder(output: str) -> Path:
+    """The folder beside an output's manifest."""
+    path = manifest_path(output)
+    return path.with_name(path.name.removesuffix(".matte.jsonl") + ".farm")
+
+
+def states_folder(output: str) -> Path:
+    """Where states are handed over."""
+    return farm_folder(output) / "states"
+
+
+def seam_pattern(output: str, first: int, last: int) -> str:
+    """Where a chunk writes its overlap."""
+    return str(farm_folder(output) / "seams" / f"{first}-{last}" / Path(output).name)
+
+
+def record(output: str, part: Part) -> None:
+    """Note that a chunk is done; the same chunk again replaces the note."""
+    folder = farm_folder(output) / "parts"
+    prepare_folder(folder)
+    with whole_file(folder / f"{part.first}-{part.last}.json") as temporary:
+        temporary.write_text(json.dumps(asdict(part)) + "\n", "utf-8")
+
+
+def recorded(output: str) -> list[Part]:
+    """All parts, in order; those that a crash cut off are left out."""
+    found = []
+    for path in (farm_folder(output) / "parts").glob("*.json"):
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            facts = json.loads(path.read_text("utf-8"))
+            keys = {int(frame): str(key) for frame, key in facts["keys"].items()}
+            overlap = tuple(int(frame) for frame in facts["overlap"])
+            found.append(Part(**{**facts, "keys": keys, "overlap": overlap}))
+    return sorted(found, key=lambda part: part.first)
+
+
+def merge(output: str, parts: Sequence[Part]) -> tuple[list[Part], int]:
+    """Bring the parts' lines into the manifest; (parts that hold, lines added).
+
+    A part holds when the files on disk are the ones it made: others are of an earlier job.
+    """
+    from ..media.metadata import own_attribute
+
+    pattern = Pattern.parse(output)
+    if pattern is None:
+        raise OutputError(f"{output!r} is no pattern of frames.")
+    keys: dict[int, str | None] = {}
+    holding, added = [], 0
+    for part in parts:
+        for frame in part.keys:
+            if frame not in keys:
+                path = pattern.path(frame)
+                keys[frame] = own_attribute(path, KEY) if path.is_file() else None
+        if any(keys[frame] == key for frame, key in part.keys.items()):
+            holding.append(part)
+    manifest: Manifest | None = None
+    for part in holding:
+        manifest = manifest or Manifest(output, part.settings)
+        for frame, key in part.keys.items():
+            path = pattern.path(frame)
+            if keys[frame] == key and not manifest.is_done(frame, key, path):
+                manifest.record(frame, key, path)
+                added += 1
+    return holding, added
+
+
+def clean(output: str) -> None:
+    """Remove the states and overlaps, which nobody needs any more; the parts stay."""
+    for name in ("states", "seams"):
+        shutil.rmtree(farm_folder(output) / name, ignore_errors=True)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A request of `matte run` as a job: everything is looked at once, where the job is submitted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..connect import cut_frames
+from ..model import HINTS, Window
+from ..render import Render
+from ..shot import Shot
+from .bundle import Job
+from .paths import FileParameter, input_parameter, literal, output_parameter
+from .plan import Plan, handover, plan, spelled
+
+FILE_OPTIONS: dict[str, str] = {name: name.capitalize() for name in (*HINTS, "weights", "ocio")}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was planned: the cut range, the models in order, cuts, files that workers need.
+
+    cuts: those inside the range or before it, as frames. notes: what the user should know.
+    """
+
+    plan: Plan
+    models: tuple[str, ...]
+    model: str
+    refine: str | None
+    cuts: tuple[int, ...]
+    frames: tuple[int, ...]
+    assets: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def look(
+    arguments: Mapping[str, Any], first: int | None, last: int | None, size: int | None
+) -> Asked:
+    """Open the clips, resolve `auto`, find cuts, cut the range. arguments: of `Render`."""
+    connect = dict(arguments["connect"])
+    warm_up = connect.pop("warm_up")
+    connect.pop("start", None)
+    # The job's device need not be in the machine that submits it.
+    node = {**arguments["node"], "device": "cpu", "half": False}
+    render = Render(**{**arguments, "connect": connect, "node": node})
+    shot, nodes = render.shot, render.chain.nodes
+    try:
+        frames = tuple(shot.range(first, last))
+        asked = connect["cuts"]
+        cuts = shot.cuts(None, frames[-1]) if asked == "auto" else cut_frames(asked)
+        begins, warm_up = handover([item.card for item in nodes], warm_up)
+        found = plan(frames, cuts, size, begins, warm_up)
+        names = tuple(item.card.name for item in nodes)
+        with_refine = len(names) - (arguments["segmentation_model"] is not None) > 1
+        return Asked(
+            plan=found,
+            models=names,
+            model=names[-2] if with_refine else names[-1],
+            refine=names[-1] if with_refine else None,
+            cuts=tuple(cut for cut in cuts if cut <= frames[-1]),
+            frames=frames,
+            assets=tuple(_assets(shot, frames, cuts, found, nodes)),
+            notes=(*render.chain.notes, *_notes(found, cuts)),
+        )
+    finally:
+        shot.close()
+
+
+def job(
+    asked: Asked,
+    source: str,
+    output: str,
+    flags: Mapping[str, Any],
+    *,
+    overlap: int,
+    limit: float,
+    name: str = "",
+    **needs: int,
+) -> Job:
+    """The bundle. flags: what the user gave, by parameter name, as (spelling, value) pairs."""
+    plate, target = input_parameter("Plate", source), output_parameter("Output", output)
+    files, words = [plate, target], []
+    for option, (flag, value) in flags.items():
+        if option in FILE_OPTIONS and value and not str(value).startswith("ocio://"):
+            file = input_parameter(FILE_OPTIONS[option], str(value))
+            files.append(file)
+            words.append(f"{flag}={file.argument}")
+        else:
+            words.append(flag if value is True else f"{flag}={literal(str(value))}")
+    begins = asked.plan.handover
+    chained = any(step.after for step in asked.plan.steps)
+    chunk = [plate.argument, f"--output={target.argument}", *words, *own_flags(asked, overlap)]
+    enter = list(asked.models)
+    if "weights" in flags:
+        enter.append("--own-weights")
+    if chained:
+        states = f"--states={target.argument}"
+        chunk.append(states)
+        enter.append(states)
+    validate = [
+        f"--output={target.argument}", f"--frames={spelled(asked.frames)}",
+        f"--overlap={overlap if begins == 'warm' else 0}", f"--seam-limit={limit:g}",
+        *_cuts_flag(asked),
+    ]  # fmt: skip
+    return Job(
+        name=literal(name) or f"matte {Path(source).name} {asked.model}"[:64],
+        plan=asked.plan, files=_distinct(files), chunk=chunk, validate=validate, enter=enter,
+        assets=asked.assets, output_folder=str(Path(os.path.abspath(output)).parent), **needs,
+    )  # fmt: skip
+
+
+def own_flags(asked: Asked, overlap: int) -> list[str]:
+    """Flags that follow from the plan: the chosen models, cuts as frames, warm-up, overlap."""
+    words = [f"--model={asked.model}"]
+    if asked.refine:
+        words.append(f"--refine={asked.refine}")
+    words += _cuts_flag(asked)
+    if asked.plan.handover == "warm":
+        words += [f"--warm-up={asked.plan.warm_up}", f"--overlap={overlap}",
+                  f"--job-last={asked.frames[-1]}"]  # fmt: skip
+    return words
+
+
+def _cuts_flag(asked: Asked) -> list[str]:
+    return [f"--cuts={','.join(map(str, asked.cuts))}"] if asked.cuts else []
+
+
+def _distinct(files: Sequence[FileParameter]) -> list[FileParameter]:
+    return list({file.name: file for file in files}.values())
+
+
+def _notes(found: Plan, cuts: Sequence[int]) -> list[str]:
+    if found.handover == "warm":
+        return [
+            f"Chunks begin {found.warm_up} frames early; Validate fails where a seam would be seen."
+        ]
+    if found.handover == "exact":
+        what = "chunks of one take run one after another, takes beside each other"
+        more = "" if cuts else " (--cuts auto finds takes)"
+        return [f"Exact: {what}{more}. --warm-up W lets chunks run at once, with a seam check."]
+    return []
+
+
+def _assets(
+    shot: Shot, frames: Sequence[int], cuts: Sequence[int], found: Plan, nodes: Sequence[Any]
+) -> list[str]:
+    """Files of the plate and the hints that any chunk reads, absolute, sorted."""
+    clip: Any = shot.clip
+    numbers = list(clip.frames)
+    begin, end = numbers.index(frames[0]), numbers.index(frames[-1])
+    if found.handover == "exact":
+        begin = max((numbers.index(c) for c in cuts if c in numbers and c <= frames[0]), default=0)
+    elif found.handover == "warm":
+        # One more: where the clip begins is for a worker the shot's own first frame.
+        begin = max(0, begin - (found.warm_up or 0) - 1)
+    for node in nodes:
+        if isinstance(node.card.memory, Window):
+            offsets = node.window_offsets()
+            begin, end = begin + min(0, *offsets), end + max(0, *offsets)
+    # Steadying looks one frame further to both sides.
+    begin, end = max(0, begin - 1), min(len(numbers), end + 2)
+    paths = _paths(clip, numbers[begin:end])
+    if not clip.is_movie and _smaller(paths, clip):
+        paths = list(clip.files().values())
+    for hint in shot.hints.values():
+        files = getattr(hint, "clip", None)
+        if files is not None and hasattr(files, "frames"):
+            paths += _paths(files, list(files.frames))
+    return sorted(dict.fromkeys(os.path.abspath(path) for path in paths))
+
+
+def _paths(clip: Any, numbers: Sequence[int]) -> list[Path]:
+    if clip.is_movie:
+        return [Path(clip.name)]
+    if not hasattr(clip, "path"):
+        return []  # another model's mask: no file
+    return list(dict.fromkeys(Path(clip.path(number)) for number in numbers))
+
+
+def _smaller(paths: Sequence[Path], clip: Any) -> bool:
+    """Whether these frames alone span a smaller canvas than the clip, which a network would see."""
+    from ..media.still import read_header
+
+    canvas = clip.display_window
+    for path in paths:
+        if path.is_file():
+            canvas = canvas.union(read_header(path).data_window)
+    return bool(canvas != clip.canvas)

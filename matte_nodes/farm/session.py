@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A worker's session: the model is kept hot from its first chunk to its last; progress lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import models, weights
+from ..cli.progress import Quiet
+from ..errors import WeightsError
+
+PID = "MATTE_FARM_SERVICE"
+"""The process of the service that this session started; it ends it."""
+
+
+def enter(names: Sequence[str], *, own_weights: bool = False) -> None:
+    """Start the service that keeps models loaded, or use this user's running one.
+
+    Raises WeightsError before any chunk is tried when a model's weights are not on this machine.
+    With MATTE_SERVICE=off each chunk loads the model itself.
+    """
+    from ..service import remote
+    from ..service.client import Client
+
+    for name in names:
+        card = models.card(name)
+        missing = [item.file for item in card.weights if not weights.find(item)]
+        if missing and not own_weights:
+            raise WeightsError(
+                f"{', '.join(missing)} of {name} is not on this worker: run "
+                f"`matte models pull {name}` there, or share MATTE_HOME."
+            )
+    if not remote.is_wanted():
+        tell("MATTE_SERVICE is off: every chunk loads the model itself")
+        return
+    client = Client(python=sys.executable)
+    before = client.hello()
+    hello = client.ensure()
+    if before is None or before["pid"] != hello["pid"]:
+        sys.stdout.write(f"openjd_env: {PID}={hello['pid']}\n")
+    tell(f"the model stays loaded in process {hello['pid']}")
+
+
+def leave() -> None:
+    """End the service that `enter` started, unless other jobs are at work in it."""
+    from ..service.client import Client, ServiceError
+
+    own = os.environ.get(PID)
+    try:
+        client = Client()
+        hello = client.hello()
+        if own and hello is not None and str(hello["pid"]) == own:
+            ended = client.retire()
+            tell(f"the service, process {own}, " + ("ends" if ended else "is at work for others"))
+    except ServiceError as error:  # gone, or another version's: nothing to end
+        tell(str(error))
+
+
+def tell(text: str) -> None:
+    """A status line that the farm shows."""
+    sys.stdout.write(f"openjd_status: {' '.join(text.split())}\n")
+    sys.stdout.flush()
+
+
+def progress(share: float, text: str) -> None:
+    """How far it is, 0 to 100, and what was done last."""
+    sys.stdout.write(f"openjd_progress: {min(100.0, share):.1f}\n")
+    tell(text)
+
+
+class Lines(Quiet):
+    """Progress and status lines of Open Job Description. share: of the whole that this is."""
+
+    def __init__(self, begin: float = 0.0, end: float = 100.0) -> None:
+        super().__init__()
+        self._begin, self._end = begin, end
+
+    def frame(self, frame: int, path: Path) -> None:
+        """Say which frame is done and how fast it goes."""
+        super().frame(frame, path)
+        share = self._begin + (self._end - self._begin) * self.count / max(1, self.total)
+        speed = f", {self.rate:.2f} frames/s" if self.rate else ""
+        progress(share, f"frame {frame} ({self.count} of {self.total}){speed}")

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The job's last step: is everything there, was it made by one model, are seams unseen?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import MatteError, OutputError
+from ..manifest import KEY
+from ..media.metadata import own_attribute
+from ..media.pattern import Pattern
+from .parts import Part, clean, merge, recorded, seam_pattern
+from .plan import spelled
+from .seams import LIMIT, Seam, compare
+
+Say = Callable[[float, str], None]
+
+MADE_BY = ("matte/model", "matte/weights", "matte/knobs", "matte/working_space", "matte/version")
+
+
+@dataclass
+class Verdict:
+    """What was found: problems (a sentence each, with what to do), seams, frames, merged lines."""
+
+    frames: int
+    problems: list[str] = field(default_factory=list)
+    seams: list[Seam] = field(default_factory=list)
+    merged: int = 0
+
+
+def validate(
+    output: str,
+    frames: Sequence[int],
+    *,
+    cuts: Sequence[int] = (),
+    overlap: int = 0,
+    limit: float = LIMIT,
+    say: Say = lambda share, text: None,
+) -> Verdict:
+    """Look at the frames of a job and merge its manifest. say: told the share done and what it is.
+
+    States and overlaps are removed when all is well.
+    """
+    verdict = Verdict(len(frames))
+    pattern = Pattern.parse(output)
+    if pattern is None:
+        raise OutputError(f"{output!r} is no pattern of frames.")
+    parts, verdict.merged = merge(output, recorded(output))
+    _files(verdict, pattern, frames, say)
+    if overlap:
+        _seams(verdict, output, pattern, parts, frames, set(cuts), limit, say)
+    if not verdict.problems:
+        clean(output)
+    return verdict
+
+
+def _files(verdict: Verdict, pattern: Pattern, frames: Sequence[int], say: Say) -> None:
+    """Every frame is there, whole, ours, and made in the same way as the first one."""
+    from ..media.sequence_writer import is_whole
+
+    missing, broken, foreign = [], [], []
+    made: dict[tuple[str | None, ...], list[int]] = {}
+    for count, frame in enumerate(frames, 1):
+        path = pattern.path(frame)
+        if not path.is_file():
+            missing.append(frame)
+        elif not is_whole(path):
+            broken.append(frame)
+        elif own_attribute(path, KEY) is None:
+            foreign.append(frame)
+        else:
+            facts = tuple(own_attribute(path, name) for name in MADE_BY)
+            made.setdefault(facts, []).append(frame)
+        say(50 * count / len(frames), f"looked at frame {frame}")
+    if missing:
+        verdict.problems.append(f"Frames {spelled(missing)} are missing: run their chunks again.")
+    if broken:
+        verdict.problems.append(
+            f"Frames {spelled(broken)} are not whole: delete them and run their chunks again."
+        )
+    if foreign:
+        verdict.problems.append(
+            f"Frames {spelled(foreign)} were not written by this job: move them away and run "
+            "their chunks again."
+        )
+    if len(made) > 1:
+        (kept, most), *others = sorted(made.items(), key=lambda item: -len(item[1]))
+        for facts, odd in others:
+            differs = [name for name, a, b in zip(MADE_BY, kept, facts, strict=True) if a != b]
+            verdict.problems.append(
+                f"Frames {spelled(odd)} differ from {spelled(most)} in {', '.join(differs)}: give "
+                "all workers the same version, weights and settings, and run their chunks again."
+            )
+
+
+def _seams(
+    verdict: Verdict,
+    output: str,
+    pattern: Pattern,
+    parts: Sequence[Part],
+    frames: Sequence[int],
+    cuts: set[int],
+    limit: float,
+    say: Say,
+) -> None:
+    place = {frame: index for index, frame in enumerate(frames)}
+    begun = [part.first for part in parts if part.first in place]
+    unseen = set(begun) - set(frames[:1]) - cuts
+    for part in parts:
+        for frame in part.overlap:
+            expected = _seam_file(output, part, frame)
+            if frame not in place or not expected.is_file() or not pattern.path(frame).is_file():
+                continue
+            try:
+                seam = compare(frame, part.last, pattern.path(frame), expected)
+            except MatteError as error:
+                verdict.problems.append(f"The seam at frame {frame} cannot be checked: {error}")
+                continue
+            verdict.seams.append(seam)
+            unseen.discard(frame)
+            say(50 + 50 * len(verdict.seams) / max(1, len(begun)), f"seam at frame {frame}")
+            if seam.is_seen(limit):
+                verdict.problems.append(
+                    f"A seam would be seen at {seam.sentence}; the limit is {limit:g} of 255. "
+                    "Take a longer --warm-up, or leave it out: then chunks go on exactly."
+                )
+    if unseen:
+        verdict.problems.append(
+            f"No overlap lies before the chunks that begin at {spelled(sorted(unseen))}: run the "
+            "chunks before them again."
+        )
+
+
+def _seam_file(output: str, part: Part, frame: int) -> Path:
+    pattern = Pattern.parse(seam_pattern(output, part.first, part.last))
+    assert pattern is not None
+    return pattern.path(frame)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One delivered file as checks see it: alpha, foreground, how it is stored, what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import MediaError
+from ..media.image import Window
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..model import Float
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A file of any of our layouts, over its data window.
+
+    alpha: (H, W) float32. foreground: (H, W, 3) float32 straight, or None where the file has only
+    a premultiplied one or none. premultiplied: (H, W, 3) float32 or None. dtype: as stored
+    ("half", "uint16", ...). attributes: all of the header, values as OpenImageIO has them.
+    """
+
+    path: Path
+    alpha: Float
+    foreground: Float | None
+    premultiplied: Float | None
+    channels: tuple[str, ...]
+    dtype: str
+    data_window: Window
+    display_window: Window
+    pixel_aspect: float
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_exr(self) -> bool:
+        """Whether the file is an EXR: only those have windows, halves and a colour space."""
+        return self.path.suffix.lower() == ".exr"
+
+    def says(self, name: str) -> str:
+        """One of our texts (`matte/...`), "" when it is not there."""
+        return str(self.attributes.get(name, ""))
+
+    @property
+    def rate(self) -> Fraction | None:
+        """framesPerSecond."""
+        value = self.attributes.get("framesPerSecond")
+        if isinstance(value, tuple) and len(value) == 2 and value[1]:
+            return Fraction(int(value[0]), int(value[1]))
+        return None
+
+
+def read_matte(path: Path) -> Picture:
+    """Read a delivered file; MediaError when it is damaged or holds no matte."""
+    import OpenImageIO as oiio
+
+    asked = oiio.ImageSpec()
+    asked.attribute("oiio:UnassociatedAlpha", 1)
+    source = oiio.ImageInput.open(str(path), asked)
+    if source is None:
+        reason = oiio.geterror().strip().splitlines()
+        raise MediaError(f"{path}: cannot be read ({reason[0] if reason else 'no reason given'})")
+    try:
+        spec = source.spec()
+        pixels = source.read_image("float")
+        if pixels is None or source.has_error:
+            raise MediaError(f"{path}: the file is damaged or not whole")
+    finally:
+        source.close()
+    planes = {name: pixels[..., i] for i, name in enumerate(spec.channelnames)}
+    alpha = next((planes[n] for n in ("A", "alpha.V", "Y") if n in planes), None)
+    if alpha is None and len(planes) == 1:
+        alpha = next(iter(planes.values()))
+    if alpha is None:
+        raise MediaError(f"{path}: holds no matte; its channels are {', '.join(planes)}")
+    straight = _colour(planes, "fg.")
+    foreground = straight if straight is not None else _colour(planes, "foreground.")
+    kinds = {str(kind) for kind in spec.channelformats} or {str(spec.format)}
+    return Picture(
+        path=path,
+        alpha=np.ascontiguousarray(alpha),
+        foreground=foreground,
+        premultiplied=_colour(planes, ""),
+        channels=tuple(spec.channelnames),
+        dtype=" and ".join(sorted(kinds)),
+        data_window=Window(spec.x, spec.y, spec.width, spec.height),
+        display_window=Window(spec.full_x, spec.full_y, spec.full_width, spec.full_height),
+        pixel_aspect=float(spec.get_float_attribute("PixelAspectRatio", 1.0)),
+        attributes=_attributes(spec),
+    )
+
+
+def _attributes(spec: Any) -> dict[str, Any]:
+    found = {}
+    for item in spec.extra_attribs:
+        try:
+            found[item.name] = item.value
+        except UnicodeDecodeError:
+            continue
+    for line in str(found.get("ImageDescription", "")).splitlines():  # TIFF: one text for all
+        name, mark, value = line.partition("=")
+        if mark and name.startswith("matte/"):
+            found.setdefault(name, value)
+    return found
+
+
+def _colour(planes: Mapping[str, NDArray[np.float32]], prefix: str) -> Float | None:
+    names = [prefix + channel for channel in "RGB"]
+    if not all(name in planes for name in names):
+        return None
+    return np.stack([planes[name] for name in names], axis=2)
