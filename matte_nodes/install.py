@@ -11,7 +11,7 @@ from typing import Any
 
 from .errors import OutputError, UsageError
 
-HOSTS = {"obs": "matte_nodes.live.install"}
+HOSTS = {"obs": "matte_nodes.live.install", "nuke": "matte_nodes.nuke.install"}
 """Host to module; the module has install(options) and uninstall(options), both -> list[str]."""
 
 

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nuke runs this where it has a window: the nodes' menu, and knobs that follow the model."""
+
+import matte_nuke
+import nuke
+
+menu = nuke.menu("Nodes").addMenu("Matte", icon="matte_nodes.png")
+menu.addCommand("MatteNode", "nuke.createNode('MatteNode')", icon="matte_node.png")
+menu.addCommand("MatteTrimap", "nuke.createNode('MatteTrimap')", icon="matte_trimap.png")
+nuke.addKnobChanged(matte_nuke.knob_changed, nodeClass="Group")

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the buttons of MatteNode call. Standard library only, Python 3.7 and newer.
+
+In a window the work goes on in a thread; with `nuke -t` a call returns when it is done, and
+raises when it failed.
+"""
+
+from .actions import (
+    cancel,
+    export_farm_job,
+    knob_changed,
+    matte_frame,
+    matte_range,
+    reveal_cache,
+)
+from .trouble import Trouble
+
+__all__ = [
+    "Trouble", "cancel", "export_farm_job", "knob_changed", "matte_frame", "matte_range",
+    "reveal_cache",
+]  # fmt: skip

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""In which colour space the pixels of this script are, and which OCIO config says so."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from .trouble import Trouble
+
+NUKE_LINEAR = "lin_rec709"
+BUILT_IN = "ocio://default"
+# Nuke's own names without OCIO that mean one thing only; the others are rendered.
+NUKE_SPACES = {"linear": NUKE_LINEAR, "sRGB": "srgb_tx"}
+
+
+class Colour:
+    """The script's working space, by the name that the config has for it, and that config.
+
+    Names on the node come first, then $OCIO, then the project settings. Raises Trouble when the
+    project's config cannot be found.
+    """
+
+    def __init__(self, node: Any, root: Any, nuke_folder: str) -> None:
+        self.is_ocio = _text(root, "colorManagement") == "OCIO"
+        named = _text(node, "working_space")
+        if self.is_ocio:
+            self.working = named or _text(root, "workingSpaceLUT")
+            self.config = _text(node, "ocio_config") or _config(root, nuke_folder)
+        else:
+            self.working = named or NUKE_LINEAR
+            self.config = _text(node, "ocio_config") or BUILT_IN
+        if not self.working:
+            raise Trouble(
+                "The project settings name no working space. Name it on the node: Inputs, "
+                "working space."
+            )
+
+    def of_read(self, read: Any) -> str | None:
+        """The space of a Read's file, or None where that is not certain."""
+        if read["raw"].value():
+            return self.working
+        name = str(read["colorspace"].value())
+        if name.startswith("default") and name.endswith(")") and "(" in name:
+            name = name[name.index("(") + 1 : -1]  # "default (sRGB)"
+        if not name or name == "default":
+            return None
+        return name if self.is_ocio else NUKE_SPACES.get(name)
+
+
+def _text(node: Any, name: str) -> str:
+    knob = node.knob(name)
+    return "" if knob is None else str(knob.value() or "").strip()
+
+
+def _config(root: Any, nuke_folder: str) -> str:
+    if os.environ.get("OCIO"):
+        return os.environ["OCIO"]
+    name = _text(root, "OCIO_config")
+    if name == "custom":
+        path = _text(root, "customOCIOConfigPath")
+    else:
+        path = os.path.join(nuke_folder, "plugins", "OCIOConfigs", "configs", name, "config.ocio")
+    if not os.path.isfile(path):
+        raise Trouble(
+            f"The OCIO config {name!r} of this project was not found ({path or 'no path'}). Name "
+            "its file on the node: Inputs, OCIO config."
+        )
+    return path

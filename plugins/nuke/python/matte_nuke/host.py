@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The layer that touches Nuke: knobs are set here, inputs are rendered here, on its main thread."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import nuke
+
+from .trouble import Trouble
+
+RED = 0xC03030FF
+
+
+def nuke_folder() -> str:
+    """Where Nuke itself lies."""
+    return os.path.dirname(str(nuke.EXE_PATH))
+
+
+def on_main(function: Callable[..., Any], *given: Any) -> None:
+    """Call it on Nuke's main thread; on that thread itself, at once (waiting there would hang)."""
+    if not nuke.GUI or threading.current_thread() is threading.main_thread():
+        function(*given)
+    else:
+        nuke.executeInMainThread(function, args=given)
+
+
+class Face:
+    """One MatteNode as the artist sees it; every method is called on the main thread."""
+
+    def __init__(self, node: Any) -> None:
+        self.node, self._tile = node, 0
+
+    @property
+    def name(self) -> str:
+        """The node's full name."""
+        return str(self.node.fullName())
+
+    def say(self, state: str, error: str = "") -> None:
+        """Show how it goes; an error reddens the node. A node that was deleted is left alone."""
+        try:
+            self.node["state"].setValue(state)
+            self.node["error"].setValue(error)
+            tile = self.node["tile_color"]
+            if error:
+                self._tile = self._tile or int(tile.value())
+                tile.setValue(RED)
+            elif int(tile.value()) == RED:
+                tile.setValue(self._tile or int(tile.defaultValue()))
+        except ValueError:  # Nuke's word for a node that is gone
+            return
+
+    def show(self, folder: str, first: int, last: int, settings: str, *, proxy: bool) -> None:
+        """Point the Read inside at a version, in the words of the node's own cache knob."""
+        base = str(self.node["cache_folder"].value()).rstrip("/")
+        read = self.node.node("result")
+        read["proxy" if proxy else "file"].setValue(base + "/" + folder)
+        for name, value in {
+            "first": first,
+            "last": last,
+            "origfirst": first,
+            "origlast": last,
+        }.items():
+            read[name].setValue(value)
+        self.node["settings"].setValue(settings)
+        self.node["has_result"].setValue(True)
+
+    def render(self, name: str, pattern: str, first: int, last: int) -> None:
+        """Write one input's frames as they are in the script; Nuke shows its own progress."""
+        write = self.node.node("write_" + name)
+        for knob in ("file", "proxy"):
+            write[knob].setValue(pattern)
+        write["disable"].setValue(False)
+        try:
+            nuke.execute(write, first, last, 1)
+        except RuntimeError as error:
+            if "ancel" in str(error):
+                raise Cancelled from error
+            raise Trouble(f"The {name} could not be rendered: {error}") from error
+        finally:
+            write["disable"].setValue(True)
+            for knob in ("file", "proxy"):
+                write[knob].setValue("")
+
+
+class Cancelled(Exception):  # noqa: N818 (no error)
+    """The artist stopped the rendering of an input."""
+
+
+class Progress:
+    """Nuke's progress bar, or lines on standard output where there is no window."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._task = nuke.ProgressTask(title) if nuke.GUI else None
+
+    def tell(self, sentence: str, done: int, total: int) -> None:
+        """A sentence, and how much is done."""
+        if self._task is None:
+            share = f" ({done}/{total})" if total else ""
+            sys.stdout.write(f"{self._title}: {sentence}{share}\n")
+            sys.stdout.flush()
+            return
+        self._task.setMessage(sentence)
+        if total:
+            self._task.setProgress(int(100 * done / total))
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the artist pressed the bar's Cancel."""
+        return self._task is not None and bool(self._task.isCancelled())

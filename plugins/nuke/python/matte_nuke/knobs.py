@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the knobs on the node to the values in a request."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .trouble import Trouble
+
+SHARED = "knob_"
+
+
+def prefix(model: str) -> str:
+    """What the names of a model's own knobs begin with."""
+    return "model_" + re.sub(r"\W", "_", model) + "__"
+
+
+def given(node: Any, model: str) -> dict[str, Any]:
+    """The values of the shared knobs and of the model's own, by declared name.
+
+    Raises Trouble for a knob that is animated: one value serves the whole range.
+    """
+    own, found = prefix(model), {}
+    for name, knob in node.knobs().items():
+        for before in (SHARED, own):
+            if name.startswith(before):
+                if animated(knob):
+                    raise Trouble(
+                        f"The knob {name[len(before) :]!r} is animated, but one value serves the "
+                        "whole range. Remove its animation."
+                    )
+                found[name[len(before) :]] = _plain(knob)
+    return found
+
+
+def animated(knob: Any) -> bool:
+    """Whether its value may differ from frame to frame."""
+    return bool(hasattr(knob, "isAnimated") and knob.isAnimated())
+
+
+def _plain(knob: Any) -> Any:
+    value = knob.value()
+    if knob.Class() == "Boolean_Knob":
+        return bool(value)
+    if isinstance(value, float) and knob.Class() == "Int_Knob":
+        return int(value)
+    return value
+
+
+def model_groups(node: Any) -> dict[str, bool]:
+    """Which groups of own knobs are to be seen, by knob name."""
+    chosen = "group_" + re.sub(r"\W", "_", str(node["model"].value()))
+    groups = [name for name in node.knobs() if name.startswith("group_")]
+    return {name: name in (chosen, "group_shared") for name in groups}

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one press of a button asks for: checked, with inputs found or to be rendered."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from . import handover, knobs, versions
+from .colour import Colour
+from .setup import Setup
+from .trouble import Trouble
+
+INPUTS = ("plate", "trimap", "background", "segmentation")
+
+
+class Plan:
+    """One run of a node: which frames, which inputs, the request to the service.
+
+    frames: (first, last) that are matted. shot: (first, last) that the inputs must have.
+    to_render: inputs by name that have to be written first, and why. Raises Trouble.
+    """
+
+    def __init__(
+        self, node: Any, root: Any, setup: Setup, nuke_folder: str, frame: int | None = None
+    ) -> None:
+        self.model = str(node["model"].value())
+        self.first, self.last = int(node["first"].value()), int(node["last"].value())
+        if self.last < self.first:
+            raise Trouble(f"The range {self.first}-{self.last} ends before it begins.")
+        if frame is not None and not self.first <= frame <= self.last:
+            raise Trouble(
+                f"Frame {frame} is outside of the range {self.first}-{self.last} on the node."
+            )
+        self.frames = (self.first, self.last) if frame is None else (frame, frame)
+        self.shot = self.frames if setup.is_still(self.model) else (self.first, self.last)
+        self.single = frame is not None
+        self.base = self._base(node, root)
+        wired = {name: node.input(n) for n, name in enumerate(INPUTS) if node.input(n) is not None}
+        if "plate" not in wired:
+            raise Trouble("Nothing is connected to the input 'plate'.")
+        for hint in setup.needs(self.model):
+            if hint not in wired:
+                raise Trouble(f"The model {self.model} needs a {hint}: connect one.")
+        self.colour = Colour(node, root, nuke_folder)
+        self.knobs = knobs.given(node, self.model)
+        self.device = str(node["device"].value() or "auto")
+        always = bool(node["always_render"].value())
+        self.inputs, self.to_render = {}, {}
+        for name, source in wired.items():
+            found = handover.looked_at(source, root, self.colour, *self.shot)
+            if name in ("trimap", "segmentation") and not found.reason:
+                # A file says nothing of which of its channels the artist means.
+                found = handover.Input(reason="its channel is chosen on the node")
+            if always and not found.reason:
+                found = handover.Input(reason="the node says so")
+            self.inputs[name] = found
+            if found.reason:
+                self.to_render[name] = found.reason
+
+    def _base(self, node: Any, root: Any) -> str:
+        base = str(node["cache_folder"].evaluate() or "")
+        unsaved = not str(root.name()) or str(root.name()) == "Root"
+        text = str(node["cache_folder"].value())
+        if not os.path.isabs(base) or (unsaved and "root.name" in text):
+            raise Trouble(
+                "Save the script first, or name a folder on the node (Inputs, cache): results are "
+                "kept beside the script."
+            )
+        return base
+
+    def input_pattern(self, run: str, name: str) -> str:
+        """Where an input is rendered to."""
+        return "/".join((run.replace(os.sep, "/"), name + ".%04d.exr"))
+
+    def request(self, run: str) -> dict[str, Any]:
+        """The request, for results in the run's folder."""
+        connect: dict[str, Any] = {}
+        for name, found in self.inputs.items():
+            path = found.path or self.input_pattern(run, name)
+            space = found.space or self.colour.working
+            if name == "plate":
+                source, connect["colorspace"] = path, space
+            else:
+                connect[name] = path
+            if name == "background":
+                connect["background_colorspace"] = space
+        if not self.inputs["plate"].reason and self.shot == (self.first, self.last):
+            # The file may have frames before the range: the shot starts where the node says.
+            connect["start"], connect["warm_up"] = self.first, 0
+        asked: dict[str, Any] = {
+            "source": source, "output": os.path.join(run, "out", versions.RESULT),
+            "model": self.model, "knobs": self.knobs, "connect": connect, "layout": "nuke",
+            "node": {"device": self.device, "ocio": self.colour.config},
+            "output_colorspace": self.colour.working,
+        }  # fmt: skip
+        if self.single:
+            asked["frame"] = self.frames[0]
+        else:
+            asked["frames"] = list(self.frames)
+        return asked

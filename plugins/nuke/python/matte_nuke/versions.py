@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where results lie: a folder for each version, named by what is in it, never changed again.
+
+A run works in a folder of its own. When it ends its frames become a version: the name is a hash
+of the settings and of the frames' content keys, so equal results share a folder, and a script that
+names an older version keeps its pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from .handover import frame_path
+
+RESULT = "matte.%04d.exr"
+RUNS = "runs"
+
+
+def settings_hash(request: Mapping[str, Any]) -> str:
+    """Names all that was asked for except the pictures and the frames."""
+    kept = {name: request[name] for name in ("model", "knobs", "node", "output_colorspace")}
+    connect = request["connect"]
+    kept["connect"] = {
+        name: name in ("trimap", "background", "segmentation") or value
+        for name, value in connect.items()
+    }
+    return _hash(json.dumps(kept, sort_keys=True))
+
+
+def new_run(base: str) -> str:
+    """A folder for one run, with a place for rendered inputs and one for results."""
+    run = os.path.join(base, RUNS, uuid.uuid4().hex)
+    os.makedirs(os.path.join(run, "out"))
+    return run
+
+
+def seed(base: str, settings: str, run: str, frames: Iterable[int]) -> None:
+    """Lay earlier results with the same settings into the run, newest first.
+
+    The service looks at each one's content key: those that still hold are not matted again, the
+    others are replaced by new files; the earlier versions' own files are left as they are.
+    """
+    out, wanted = os.path.join(run, "out"), set(frames)
+    for version in _versions(base, settings):
+        taken = [n for n in wanted if os.path.isfile(_frame(version, n))]
+        for number in taken:
+            _link(_frame(version, number), _frame(out, number))
+        wanted.difference_update(taken)
+        for line_file in _manifests(version):
+            with open(line_file, encoding="utf-8") as source:
+                text = source.read()
+            with open(
+                os.path.join(out, os.path.basename(line_file)), "a", encoding="utf-8"
+            ) as file:
+                file.write("\n" + text)
+
+
+def publish(base: str, settings: str, run: str, frames: Iterable[int]) -> str:
+    """Turn these frames of a run into a version; answers its name, "" when there are none.
+
+    Where such a version is there already, or a larger one that holds these very frames, its name
+    is answered.
+    """
+    out = os.path.join(run, "out")
+    keys = _keys(out)
+    done = {n: keys[n] for n in frames if n in keys and os.path.isfile(_frame(out, n))}
+    for name in os.listdir(out):  # a run that was stopped leaves seeds that nobody looked at
+        if name.endswith(".exr") and name not in {RESULT % n for n in done}:
+            os.unlink(os.path.join(out, name))
+    if not done:
+        return ""
+    for version in _versions(base, settings):
+        have = _keys(version)
+        if all(
+            have.get(n) == key and os.path.isfile(_frame(version, n)) for n, key in done.items()
+        ):
+            return os.path.basename(version)
+    name = settings + "_" + _hash(json.dumps(sorted(done.items())))
+    target = os.path.join(base, name)
+    if os.path.isdir(target):  # somebody took frames out of it: put them back
+        for number in done:
+            if not os.path.isfile(_frame(target, number)):
+                os.rename(_frame(out, number), _frame(target, number))
+    else:
+        os.rename(out, target)
+    return name
+
+
+def clear(run: str) -> None:
+    """Remove a run's folder: inputs that were rendered for it, and what it has published."""
+    shutil.rmtree(run, ignore_errors=True)
+
+
+def _versions(base: str, settings: str) -> list[str]:
+    """Folders of versions with these settings, the newest first."""
+    found = []
+    with suppress(OSError):
+        for entry in os.scandir(base):
+            if entry.name.startswith(settings + "_") and entry.is_dir():
+                found.append((entry.stat().st_mtime_ns, entry.path))
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def _keys(folder: str) -> dict[int, str]:
+    """Content keys by frame, as the service noted them beside its files; the last note counts."""
+    found = {}
+    for path in _manifests(folder):
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                with suppress(ValueError, KeyError, TypeError):
+                    entry = json.loads(line)
+                    found[int(entry["frame"])] = str(entry["key"])
+    return found
+
+
+def _manifests(folder: str) -> list[str]:
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    return [os.path.join(folder, name) for name in names if name.endswith(".matte.jsonl")]
+
+
+def _frame(folder: str, number: int) -> str:
+    return os.path.join(folder, frame_path(RESULT, number))
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a disk without hard links
+        shutil.copy2(source, target)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]

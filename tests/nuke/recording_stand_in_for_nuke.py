@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recording stand-in for the `nuke` module. It is not Nuke and proves nothing about Nuke.
+
+It builds nodes from gizmo texts by our own reader, keeps what the plug-in asks of it in `CALLS`,
+and "renders" a Write by copying the pixels of the Read above it (times a Grade's multiply). So the
+plug-in's own flow runs from button to picture. Python 3.7 and newer; pictures need OpenImageIO.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import threading
+
+from . import nk
+
+GUI = False
+EXE_PATH = "/opt/Nuke/Nuke"
+CALLS = []
+MAIN = threading.main_thread()
+_main_calls = queue.Queue()
+_state = {"node": None, "knob": None, "frame": 1001, "root": None, "task": None, "fail": None}
+CLASSES = {1: "String_Knob", 2: "File_Knob", 3: "Int_Knob", 4: "Enumeration_Knob",
+           6: "Boolean_Knob", 7: "Double_Knob", 20: "Tab_Knob", 22: "PyScript_Knob",
+           26: "Text_Knob", 43: "Multiline_Eval_String_Knob"}  # fmt: skip
+
+
+class Knob:
+    """One knob: a value, and what a test says of it (animated, an expression)."""
+
+    def __init__(self, node, name, kind, value, choices=()):
+        self.node, self._name, self.kind, self._value = node, name, kind, value
+        self.choices, self.default = list(choices), value
+        self.is_animated = self.is_expression = False
+        self.visible = True
+
+    def Class(self):
+        return CLASSES.get(self.kind, "Knob") if isinstance(self.kind, int) else self.kind
+
+    def name(self):
+        return self._name
+
+    def value(self):
+        return self._value
+
+    def setValue(self, value):
+        _only_on_main()
+        if self.node.deleted:
+            raise ValueError("A PythonObject is not attached to a node")
+        if self.choices and value not in self.choices:
+            raise TypeError("no such choice: " + str(value))
+        self._value = value
+        CALLS.append(("set", self.node.fullName(), self._name, value))
+
+    def evaluate(self):
+        folder = os.path.dirname(_state["root"].name()) or "."
+        text = str(self._value).replace("[file dirname [value root.name]]", folder)
+        return re.sub(r"%0(\d)d", lambda m: str(_state["frame"]).zfill(int(m.group(1))), text)
+
+    def isAnimated(self):
+        return self.is_animated
+
+    def hasExpression(self):
+        return self.is_expression
+
+    def setVisible(self, seen):
+        self.visible = seen
+
+    def defaultValue(self):
+        return self.default
+
+
+class Format:
+    def __init__(self, width, height, aspect):
+        self._all = width, height, aspect
+
+    def width(self):
+        return self._all[0]
+
+    def height(self):
+        return self._all[1]
+
+    def pixelAspect(self):
+        return self._all[2]
+
+
+class Node:
+    """A node of the stand-in's script."""
+
+    def __init__(self, kind, name, **values):
+        self.kind, self._name, self.deleted = kind, name, False
+        self._knobs, self._inputs, self.children, self.parent = {}, {}, {}, None
+        self.said, self.shape = {}, Format(96, 72, 1.0)
+        for knob, value in values.items():
+            self._knobs[knob] = Knob(self, knob, _kind_of(value), value)
+        self._knobs.setdefault("tile_color", Knob(self, "tile_color", "Unsigned_Knob", 0))
+
+    def Class(self):
+        return self.kind
+
+    def fullName(self):
+        return (self.parent.fullName() + "." if self.parent else "") + self._name
+
+    def knobs(self):
+        return dict(self._knobs)
+
+    def knob(self, name):
+        return self._knobs.get(name)
+
+    def __getitem__(self, name):
+        if name not in self._knobs:
+            raise NameError("knob " + name + " does not exist")
+        return self._knobs[name]
+
+    def input(self, number):
+        return self._inputs.get(number)
+
+    def setInput(self, number, node):
+        self._inputs[number] = node
+
+    def node(self, name):
+        return self.children.get(name)
+
+    def metadata(self):
+        return self.said
+
+    def format(self):
+        return self.shape
+
+
+class Root(Node):
+    def __init__(self, name):
+        super().__init__(
+            "Root", "root", colorManagement="Nuke", workingSpaceLUT="linear",
+            OCIO_config="nuke-default", customOCIOConfigPath="", first_frame=1001, last_frame=1005,
+        )  # fmt: skip
+        self.file, self.is_proxy = name, False
+
+    def name(self):
+        return self.file
+
+    def proxy(self):
+        return self.is_proxy
+
+
+def _kind_of(value):
+    if isinstance(value, bool):
+        return 6
+    return 3 if isinstance(value, int) else 7 if isinstance(value, float) else 1
+
+
+def load(path, name="MatteNode1"):
+    """A group node from a gizmo file."""
+    with open(path, encoding="utf-8") as file:
+        read = nk.Script(file.read()).nodes[0]
+    node = Node("Group", name)
+    for knob in read.user_knobs:
+        text = read.value(knob.name, knob.script or "")
+        found = nk.expression(read.knobs.get(knob.name, ("", False)))
+        if found and found.startswith("root."):
+            text = _state["root"][found[5:]].value()
+        elif knob.code == 6:
+            text = text == "true"
+        elif knob.code == 3:
+            text = int(text)
+        elif knob.code == 7:
+            text = float(text)
+        node._knobs[knob.name] = Knob(node, knob.name, knob.code, text, knob.choices)
+    node["tile_color"]._value = int(read.value("tile_color"), 16)
+    for child in read.children:
+        made = Node(child.kind, child.name, **{
+            k: (v == "true" if v in ("true", "false") else v)
+            for k, (v, _) in child.knobs.items() if k not in ("name", "xpos", "ypos", "tile_color")
+        })  # fmt: skip
+        made.parent = node
+        for more in ("first", "last", "origfirst", "origlast"):
+            made._knobs.setdefault(more, Knob(made, more, 3, 1))
+        node.children[child.name] = made
+    for child in read.children:
+        for number, source in enumerate(child.inputs):
+            if source is not None:
+                node.children[child.name].setInput(number, node.children[source.name])
+    return node
+
+
+def read_node(pattern, first, last, **more):
+    """A Read as Nuke makes one of a plain sequence."""
+    values = {
+        "file": pattern, "proxy": "", "first": first, "last": last, "frame": "",
+        "frame_mode": "expression", "on_error": "error", "raw": False, "premultiplied": False,
+        "colorspace": "linear", "disable": False, "useLifetime": False, "before": "hold",
+        "after": "hold",
+    }  # fmt: skip
+    values.update(more)
+    return Node("Read", "Read1", **values)
+
+
+def start(script="", gui=False):
+    """A new script; answers the root."""
+    global GUI
+    GUI = gui
+    CALLS.clear()
+    _state.update(node=None, knob=None, task=None, fail=None, frame=1001, root=Root(script))
+    return _state["root"]
+
+
+def press(node, button):
+    """Run a button's script as Nuke does."""
+    _state["node"] = node
+    exec(node[button].value(), {"nuke": __import__("nuke")})
+
+
+def change(node, name, value):
+    """The artist changes a knob."""
+    node[name].setValue(value)
+    _state.update(node=node, knob=node[name])
+
+
+def fail_at(frame, message):
+    """Rendering of this frame fails with this message."""
+    _state["fail"] = (frame, message)
+
+
+def task():
+    """The progress bar that was made last."""
+    return _state["task"]
+
+
+def root():
+    return _state["root"]
+
+
+def thisNode():
+    return _state["node"]
+
+
+def thisKnob():
+    return _state["knob"]
+
+
+def frame():
+    return _state["frame"]
+
+
+def set_frame(number):
+    _state["frame"] = number
+
+
+def pluginAddPath(path):
+    CALLS.append(("pluginAddPath", path))
+
+
+def execute(node, first, last, increment):
+    """Copy what is above a Write to its file, frame by frame."""
+    _only_on_main()
+    CALLS.append(("execute", node.fullName(), first, last))
+    if node["disable"].value():
+        raise RuntimeError(node.fullName() + " is disabled")
+    for number in range(first, last + 1, increment):
+        if _state["fail"] and _state["fail"][0] == number:
+            raise RuntimeError(_state["fail"][1])
+        _copy(node, number)
+
+
+def _copy(write, number):
+    from . import pictures
+
+    above = write
+    while above.kind in ("Write", "Switch", "Input", "Shuffle"):
+        if above.kind == "Input":
+            above = above.parent.input(int(above["number"].value() if above.knob("number") else 0))
+        else:
+            above = above.input(0)
+    gain = 1.0
+    while above.kind != "Read":
+        gain *= above["multiply"].value() if above.kind == "Grade" else 1.0
+        above = above.input(0)
+    channels = str(write["channels"].value())
+    source = pictures.path_of(above["file"].value(), number)
+    if not os.path.isfile(source):
+        raise RuntimeError("Read1: " + source + ": No such file or directory")
+    pictures.rendered(source, pictures.path_of(write["file"].value(), number), channels, gain)
+
+
+def executeInMainThread(call, args=()):
+    if threading.current_thread() is MAIN:
+        raise AssertionError("executeInMainThread from the main thread hangs Nuke")
+    _main_calls.put((call, args))
+
+
+def run_main_until(done, seconds=120.0):
+    """Nuke's event loop, for tests: do what threads asked for until this is true."""
+    import time
+
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "it did not happen"
+        try:
+            call, args = _main_calls.get(timeout=0.05)
+        except queue.Empty:
+            continue
+        call(*args)
+
+
+def _only_on_main():
+    if threading.current_thread() is not MAIN:
+        raise AssertionError("Nuke was touched from another thread")
+
+
+class ProgressTask:
+    """A progress bar; a test presses its Cancel."""
+
+    def __init__(self, title):
+        self.title, self.pressed, self.told = title, False, []
+        _state["task"] = self
+
+    def setMessage(self, text):
+        self.told.append(text)
+
+    def setProgress(self, percent):
+        assert 0 <= percent <= 100
+        self.told.append(percent)
+
+    def isCancelled(self):
+        return self.pressed
