@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..model import Float
+
+LOSSY = ("b44", "dwa")
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,22 @@ class Picture:
     pixel_aspect: float
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
+    def without_pixels(self) -> Picture:
+        """The header alone."""
+        return replace(
+            self, alpha=self.alpha[:0].copy(), foreground=_kept(self.foreground),
+            premultiplied=_kept(self.premultiplied),
+        )  # fmt: skip
+
     @property
     def is_exr(self) -> bool:
         """Whether the file is an EXR: only those have windows, halves and a colour space."""
         return self.path.suffix.lower() == ".exr"
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether an EXR's compression loses in half floats."""
+        return self.is_exr and str(self.attributes.get("compression")).startswith(LOSSY)
 
     def says(self, name: str) -> str:
         """One of our texts (`matte/...`), "" when it is not there."""
@@ -96,6 +110,10 @@ def read_matte(path: Path) -> Picture:
         pixel_aspect=float(spec.get_float_attribute("PixelAspectRatio", 1.0)),
         attributes=_attributes(spec),
     )
+
+
+def _kept(pixels: Float | None) -> Float | None:
+    return None if pixels is None else pixels[:0].copy()
 
 
 def _attributes(spec: Any) -> dict[str, Any]:

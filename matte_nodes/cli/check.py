@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte check`: the checks of a hand-over."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from . import options as shared
+
+if TYPE_CHECKING:
+    from ..publish.delivery import Delivery
+    from ..publish.finding import Result
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def command() -> click.Command:
+    """The verb."""
+    verb: click.Command = click.command("check")(delivery_flags(check))
+    return verb
+
+
+def delivery_flags(function: Function) -> Function:
+    """The flags that say what is handed over and what it was made from."""
+    for option in (
+        click.option("--may-be-empty", is_flag=True,
+                     help="Frames without a subject are right: alpha may be 0 everywhere."),
+        click.option("--use", type=click.Choice(["commercial", "non-commercial"]),
+                     default="commercial", show_default=True, help="What the result is for."),
+        click.option("--output-colorspace", help="Colour space that was ordered. Default: the "
+                     "plate's own, or its linear counterpart."),
+        click.option("--colorspace", help="Colour space of the plate. Default: what the file says, "
+                     "else by its kind."),
+        click.option("--frames", help="A-B: frames that there should be. Default: the plate's."),
+        click.option("--hint-keys", type=click.Choice(["exact", "hold", "nearest", "only"]),
+                     default="exact", show_default=True,
+                     help="What a frame between sparse trimap frames got."),
+        click.option("--trimap", help="The trimap that was given; its 0 and 1 must be kept."),
+        click.option("--plate", help="The plate: frames, windows, colour, time code are its."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+@click.argument("source", metavar="DIR")
+@click.option("--json", "as_json", is_flag=True, help="One object with all checks and findings.")
+@click.option("--strict", is_flag=True, help="Warnings count as errors.")
+def check(source: str, as_json: bool, strict: bool, **options: Any) -> None:
+    """Check the frames in DIR (a folder with one sequence, or its pattern) as a studio would.
+
+    Exit codes: 0 all passed, 1 a check failed, 3 nothing to check.
+    """
+    from ..publish.checks import run
+
+    results = run(delivery(source, options))
+    if as_json:
+        click.echo(json.dumps(as_facts(results), indent=1))
+    else:
+        say(results)
+    if any(result.failed or (strict and result.findings) for result in results):
+        sys.exit(1)
+
+
+def delivery(source: str, options: dict[str, Any]) -> Delivery:
+    """The delivery of a verb's options."""
+    from ..publish.delivery import OPTIONS, Delivery
+
+    given = shared.taken(options, OPTIONS)
+    given["frames"] = shared.frame_range(given["frames"])
+    return Delivery(source, **given)
+
+
+def as_facts(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Results for machines."""
+    return [
+        {
+            "check": result.check.name, "severity": result.check.severity,
+            "passed": not result.findings,
+            "findings": [
+                {"frames": list(f.frames), "message": f.message, "remedy": f.remedy}
+                for f in result.findings
+            ],
+        }
+        for result in results
+    ]  # fmt: skip
+
+
+def say(results: Sequence[Result]) -> None:
+    """Results for people: a line a check, a line a finding."""
+    for result in results:
+        mark = "ok  " if not result.findings else "FAIL" if result.failed else "warn"
+        click.echo(f"{mark} {result.check.name:16} {result.check.help}")
+        for finding in result.findings:
+            click.echo(f"     {finding.sentence}")
+    failed = sum(result.failed for result in results)
+    warned = sum(bool(result.findings) and not result.failed for result in results)
+    click.echo(f"{len(results)} checks: {failed} failed, {warned} warned")

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte publish`: check, review report, and a version that is never replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import options as shared
+from .check import delivery_flags
+
+
+def command() -> click.Command:
+    """The verb."""
+    verb: click.Command = click.command("publish")(delivery_flags(publish))
+    return verb
+
+
+@click.argument("source", metavar="DIR")
+@click.option("--to", "root", type=click.Path(file_okay=False, path_type=Path),
+              help="Folder of all publishes: the version is TO/NAME/v001. Without it: checks and "
+              "report alone.")  # fmt: skip
+@click.option("--name", help="Name of the publish. Default: the frames' own.")
+@click.option("--version", type=click.IntRange(1), help="This version; an error when it is there.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path),
+              help="Where the review report goes. Default: DIR/review.html.")  # fmt: skip
+@click.option("--behind", help="A picture of yours to lay the foreground over in the report.")
+@click.option("--against", metavar="DIR", help="Another version, for the report's A/B wipe.")
+@click.option("--json", "as_json", is_flag=True, help="One object with all results.")
+def publish(source: str, as_json: bool, **options: Any) -> None:
+    """Publish the frames in DIR by pyblish: collect, validate, extract, integrate.
+
+    Plug-ins of your studio on $PYBLISHPLUGINPATH take part. A failing check stops everything
+    before the report. Exit codes: 0 published, 1 a plug-in failed.
+    """
+    from ..publish.run import publish as run
+
+    options["frames"] = shared.frame_range(options["frames"])
+    asked = {name: value for name, value in options.items() if value is not None}
+    for name in ("root", "report"):
+        if name in asked:
+            asked[name] = os.path.abspath(asked[name])
+    outcome = run({"folder": source, **asked})
+    if as_json:
+        click.echo(json.dumps(outcome.facts(), indent=1))
+    else:
+        for line in outcome.lines():
+            click.echo(line)
+    if not outcome.succeeded:
+        sys.exit(1)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The checks of a hand-over: pure functions of a delivery, in one list, each with what to do.
+
+A check yields findings; none means that it passes. Checks look only at what is theirs: a frame
+that cannot be read is `readable`'s, a NaN is `finite`'s, and no other check speaks of it.
+"""
+
+from __future__ import annotations
+
+from . import on_files, on_origin, on_pixels
+from .delivery import Delivery
+from .finding import Check, Result
+
+CHECKS: tuple[Check, ...] = (
+    Check("complete", on_files.complete),
+    Check("readable", on_files.readable),
+    Check("size", on_files.size),
+    Check("data-window", on_files.data_window),
+    Check("pixel-aspect", on_files.pixel_aspect),
+    Check("colorspace", on_files.colorspace),
+    Check("channels", on_files.channels),
+    Check("half", on_files.half),
+    Check("compression", on_files.compression),
+    Check("finite", on_pixels.finite),
+    Check("range", on_pixels.alpha_range),
+    Check("empty", on_pixels.empty),
+    Check("solid", on_pixels.solid),
+    Check("foreground", on_pixels.foreground),
+    Check("association", on_pixels.association),
+    Check("model", on_origin.model),
+    Check("licence", on_origin.licence),
+    Check("licence-unclear", on_origin.licence_unclear, "warning"),
+    Check("trimap", on_pixels.trimap),
+    Check("flicker", on_pixels.flicker, "warning"),
+    Check("timecode", on_files.timecode),
+    Check("rate", on_files.rate),
+    Check("sha256", on_origin.sha256),
+)
+
+
+def run(delivery: Delivery) -> list[Result]:
+    """All checks, in order."""
+    return [Result(check, tuple(check.find(delivery))) for check in CHECKS]

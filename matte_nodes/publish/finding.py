@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a check is and what it finds, and the ways in which checks look at many frames."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..farm.plan import spelled
+from .delivery import Delivery
+
+if TYPE_CHECKING:
+    from .picture import Picture
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with which frames, and what to do."""
+
+    frames: tuple[int, ...]
+    message: str
+    remedy: str
+
+    @property
+    def sentence(self) -> str:
+        """All of it, for people."""
+        where = f"frames {spelled(self.frames)}: " if self.frames else ""
+        return f"{where}{self.message}. {self.remedy}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: its name, the function (whose docstring is what it is for), how much it counts."""
+
+    name: str
+    find: Callable[[Delivery], Iterator[Finding]]
+    severity: Severity = "error"
+
+    @property
+    def help(self) -> str:
+        """What must be so."""
+        return self.find.__doc__ or ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A check and what it found."""
+
+    check: Check
+    findings: tuple[Finding, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether this stops a publish."""
+        return bool(self.findings) and self.check.severity == "error"
+
+
+def where(delivery: Delivery, test: Callable[[Any], bool]) -> tuple[int, ...]:
+    """Frames whose numbers pass a test; frames whose alpha is not finite are left out."""
+    return tuple(
+        frame.number
+        for frame, _, measured in delivery.readable
+        if test(measured) and "alpha" not in measured.not_finite
+    )
+
+
+def as_plate(
+    delivery: Delivery,
+    of_picture: Callable[[Picture], Any],
+    of_plate: Callable[[Any], Any],
+    message: str,
+    remedy: str,
+) -> Iterator[Finding]:
+    """Frames whose fact is not the plate's; without a plate, not that of most frames."""
+    most = usual(delivery, of_picture)
+    wrong: dict[tuple[Any, Any], list[int]] = {}
+    for frame, picture, _ in delivery.readable:
+        wanted = most if frame.plate is None else of_plate(frame.plate)
+        if not picture.is_exr and hasattr(wanted, "width"):
+            same = (picture.display_window.width, picture.display_window.height) == (
+                wanted.width, wanted.height,
+            )  # fmt: skip
+        else:
+            same = of_picture(picture) == wanted
+        if not same:
+            wrong.setdefault((of_picture(picture), wanted), []).append(frame.number)
+    for (found, wanted), frames in wrong.items():
+        said = message.format(found=text(found), wanted=text(wanted))
+        yield Finding(tuple(frames), said, remedy)
+
+
+def text(value: Any) -> str:
+    """A window as 1280x720, everything else as it is."""
+    if not hasattr(value, "width"):
+        return str(value)
+    at = f" at {value.x},{value.y}" if value.x or value.y else ""
+    return f"{value.width}x{value.height}{at}"
+
+
+def usual(delivery: Delivery, fact: Callable[[Picture], Any]) -> Any:
+    """What most frames have."""
+    found = Counter(fact(picture) for _, picture, _ in delivery.readable)
+    return found.most_common()[0][0] if found else None
+
+
+def grouped(
+    delivery: Delivery, fact: Callable[[Picture], Any]
+) -> Iterator[tuple[Picture, tuple[int, ...]]]:
+    """One picture of each kind, and the frames of that kind."""
+    kinds: dict[Any, tuple[Picture, list[int]]] = {}
+    for frame, picture, _ in delivery.readable:
+        kinds.setdefault(fact(picture), (picture, []))[1].append(frame.number)
+    for picture, frames in kinds.values():
+        yield picture, tuple(frames)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Versions: copied to a hidden folder, verified, then renamed into place; none is ever replaced.
+
+<root>/<name>/v001/<the frames>, review.html, manifest.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..errors import OutputError
+from ..media.whole import describe, temporary
+
+MANIFEST = "manifest.json"
+SCHEMA = 1
+_TRIES = 100
+_BLOCK = 1 << 20
+
+
+def integrate(
+    files: Sequence[Path],
+    root: Path,
+    name: str,
+    facts: Mapping[str, Any],
+    *,
+    version: int | None = None,
+) -> Path:
+    """Copy files into the next version of a name; answers its folder.
+
+    version: this one, or an error when it is there. The version appears whole, by rename; it never
+    replaces anything, not even an empty folder or one that another publish made meanwhile.
+    """
+    if not re.fullmatch(r"[^/\\.\s][^/\\]*", name):
+        raise OutputError(f"{name!r} cannot be the name of a publish: it becomes a folder.")
+    home = root / name
+    part = temporary(home / "version")
+    try:
+        part.mkdir(parents=True)
+        entries = [_copied(path, part / path.name) for path in files]
+        if len({entry["file"] for entry in entries}) != len(entries):
+            raise OutputError("Two files of the publish have one name.")
+        return _placed(part, home, name, entries, facts, version)
+    except OSError as error:
+        raise OutputError(f"{home}: cannot be published ({describe(error, home)})") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def damaged(folder: Path) -> Iterator[tuple[str, str]]:
+    """Files of a published version that are not what its manifest says, and how; none for a folder
+    that is no version."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return
+    try:
+        entries = json.loads(path.read_text("utf-8"))["files"]
+        listed = {str(e["file"]): (int(e["size"]), str(e["sha256"])) for e in entries}
+    except (OSError, ValueError, KeyError, TypeError):
+        yield MANIFEST, "cannot be read"
+        return
+    for name, (size, digest) in listed.items():
+        file = folder / name
+        if not file.is_file():
+            yield name, "is gone"
+        elif file.stat().st_size != size or _sha256(file) != digest:
+            yield name, "was changed since it was published"
+
+
+def versions(home: Path) -> list[int]:
+    """Numbers that are taken in a name's folder, by whatever lies there."""
+    names = os.listdir(home) if home.is_dir() else []
+    return sorted(int(n[1:]) for n in names if re.fullmatch(r"v\d{3,}", n))
+
+
+def _placed(
+    part: Path,
+    home: Path,
+    name: str,
+    entries: Sequence[Mapping[str, Any]],
+    facts: Mapping[str, Any],
+    version: int | None,
+) -> Path:
+    for _ in range(_TRIES):
+        number = version or max(versions(home), default=0) + 1
+        final = home / f"v{number:03d}"
+        manifest = {
+            "schema": SCHEMA, "name": name, "version": number,
+            "published": datetime.now(UTC).isoformat(timespec="seconds"),
+            **facts, "files": list(entries),
+        }  # fmt: skip
+        (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+        if not final.exists() and _renamed(part, final):
+            return final
+        if version is not None:
+            raise OutputError(f"{final} is there already: a version is never replaced.")
+    raise OutputError(f"{home}: no free version was found in {_TRIES} tries.")
+
+
+def _renamed(part: Path, final: Path) -> bool:
+    """A folder that holds files is never replaced by rename(2); an empty one was looked for."""
+    try:
+        os.rename(part, final)
+    except OSError:
+        if final.exists():
+            return False
+        raise
+    return True
+
+
+def _copied(source: Path, target: Path) -> dict[str, Any]:
+    """Copy, hash what was read, and read the copy again: disks and networks do lie."""
+    digest = hashlib.sha256()
+    with source.open("rb") as reading, target.open("xb") as writing:
+        while block := reading.read(_BLOCK):
+            digest.update(block)
+            writing.write(block)
+        writing.flush()
+        os.fsync(writing.fileno())
+    shutil.copystat(source, target)
+    if _sha256(target) != digest.hexdigest():
+        raise OutputError(f"{target}: the copy is not what was read; look at the disk.")
+    return {
+        "file": target.name, "size": target.stat().st_size, "sha256": digest.hexdigest(),
+    }  # fmt: skip
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of where a matte comes from: who made it, on which terms, unchanged since."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from .. import models
+from ..errors import MatteError
+from .delivery import Delivery
+from .finding import Finding, grouped
+from .integrate import damaged
+from .picture import Picture
+
+MADE_BY = ("matte/model", "matte/weights", "matte/knobs", "matte/version")
+
+
+def model(delivery: Delivery) -> Iterator[Finding]:
+    """One model, one weights hash, one set of knobs made all frames."""
+    made = Counter(_made_by(picture) for _, picture, _ in delivery.readable)
+    if not made:
+        return
+    usual = made.most_common()[0][0]
+    for picture, frames in grouped(delivery, _made_by):
+        found = _made_by(picture)
+        if not found[0]:
+            yield Finding(
+                frames, "nothing says what made them (matte/model)", "Write them with matte run."
+            )
+        elif found != usual:
+            differs = [n for n, a, b in zip(MADE_BY, usual, found, strict=True) if a != b]
+            yield Finding(
+                frames, f"made with other {', '.join(n[6:] for n in differs)} than the rest",
+                "Run the whole shot with one model and one set of weights and knobs.",
+            )  # fmt: skip
+
+
+def licence(delivery: Delivery) -> Iterator[Finding]:
+    """No non-commercial model in a commercial publish."""
+    for picture, frames in grouped(delivery, lambda p: (_made_by(p), _terms(p))):
+        if delivery.use == "commercial" and _terms(picture) == "no":
+            yield Finding(
+                frames,
+                f"{picture.says('matte/model')} may not be used commercially "
+                f"({picture.says('matte/licence')})",
+                "Take a model whose card says yes, or publish with --use non-commercial.",
+            )
+
+
+def licence_unclear(delivery: Delivery) -> Iterator[Finding]:
+    """Models whose terms nobody stated."""
+    for picture, frames in grouped(delivery, lambda p: (_made_by(p), _terms(p))):
+        if delivery.use == "commercial" and picture.says("matte/model") and (
+            _terms(picture) == "unclear"
+        ):  # fmt: skip
+            yield Finding(
+                frames,
+                f"whether {picture.says('matte/model')} may be used commercially is unclear "
+                f"({picture.says('matte/licence')})",
+                "Ask whoever clears rights.",
+            )
+
+
+def sha256(delivery: Delivery) -> Iterator[Finding]:
+    """A published version is what was published."""
+    yield from (
+        Finding((), f"{name}: {why}", "Publish a new version from the sources.")
+        for name, why in damaged(delivery.folder)
+    )
+
+
+def _made_by(picture: Picture) -> Sequence[str]:
+    return tuple(picture.says(name) for name in MADE_BY)
+
+
+def _terms(picture: Picture) -> str:
+    """The strictest of what the file says and what the cards of its models say."""
+    said = {picture.says("matte/commercial") or "unclear"}
+    for name in picture.says("matte/model").split(" -> "):
+        try:
+            said.add(models.card(name).commercial)
+        except MatteError:
+            continue  # another package's model that is not installed here
+    return "no" if "no" in said else "unclear" if "unclear" in said else "yes"

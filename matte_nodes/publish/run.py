@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A publish by pyblish: our plug-ins and those of the studio, and what came of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PLUGINS = Path(__file__).parent / "plugins"
+"""What stands on PYBLISHPLUGINPATH (or is registered) to have our plug-ins in any pyblish."""
+
+KEY = "matte"
+"""The entry of the context's data that names what is published; see `plugins/collect_matte.py`."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One plug-in's turn: its name, whether it went well, what it said."""
+
+    plugin: str
+    succeeded: bool
+    said: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All turns, and where the results are ("" when there is none)."""
+
+    steps: tuple[Step, ...]
+    report: str
+    published: str
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every plug-in did its part."""
+        return bool(self.steps) and all(step.succeeded for step in self.steps)
+
+    def facts(self) -> dict[str, Any]:
+        """For machines."""
+        steps = [
+            {"plugin": step.plugin, "succeeded": step.succeeded, "said": list(step.said)}
+            for step in self.steps
+        ]
+        return {
+            "succeeded": self.succeeded, "report": self.report, "published": self.published,
+            "plugins": steps,
+        }  # fmt: skip
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        for step in self.steps:
+            mark = "FAIL" if not step.succeeded else "warn" if step.said else "ok  "
+            yield f"{mark} {step.plugin}"
+            yield from (f"     {line}" for line in step.said)
+        if self.report:
+            yield f"report: {self.report}"
+        if self.published:
+            yield f"published: {self.published}"
+        if not self.succeeded:
+            yield "not published"
+
+
+def publish(asked: Mapping[str, Any]) -> Outcome:
+    """Publish what `asked` names (see `plugins/collect_matte.py`) with our plug-ins and those on
+    $PYBLISHPLUGINPATH."""
+    import pyblish.api
+    import pyblish.plugin
+    import pyblish.util
+
+    paths = [str(PLUGINS), *filter(None, os.environ.get("PYBLISHPLUGINPATH", "").split(os.pathsep))]
+    plugins = pyblish.plugin.discover(paths=list(dict.fromkeys(paths)))
+    context = pyblish.api.Context()
+    context.data[KEY] = dict(asked)
+    # pyblish prints every failure's trace to its log; we say them ourselves.
+    log = logging.getLogger("pyblish")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        pyblish.util.publish(context, plugins=plugins)
+    finally:
+        log.setLevel(level)
+    return outcome(context)
+
+
+def outcome(context: Any) -> Outcome:
+    """What a pyblish context says after a publish."""
+    steps = []
+    for result in context.data.get("results", ()):
+        said = [
+            record.getMessage()
+            for record in result["records"]
+            if isinstance(record, logging.LogRecord) and record.levelno >= logging.WARNING
+        ]
+        if result["error"] is not None:
+            said.append(str(result["error"]))
+        label = getattr(result["plugin"], "label", None) or result["plugin"].__name__
+        steps.append(Step(str(label), bool(result["success"]), tuple(said)))
+    instances = [instance.data for instance in context]
+    return Outcome(
+        tuple(steps),
+        next((str(data["review_report"]) for data in instances if "review_report" in data), ""),
+        next((str(data["published"]) for data in instances if "published" in data), ""),
+    )

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a version's manifest says besides its files: frames, plate, who made it, what was checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..farm.plan import spelled
+from .checks import run
+from .delivery import Delivery
+
+
+def facts(delivery: Delivery) -> dict[str, Any]:
+    """All of it as JSON takes it."""
+    _, picture, _ = delivery.readable[0]
+    origin = {
+        name.removeprefix("matte/"): str(value)
+        for name, value in sorted(picture.attributes.items())
+        if name.startswith("matte/") and name != "matte/key"
+    }
+    return {
+        "frames": spelled([frame.number for frame in delivery.frames]),
+        "plate": delivery.plate.name if delivery.plate is not None else None,
+        "use": delivery.use,
+        "origin": origin,
+        "checks": {
+            result.check.name: [finding.sentence for finding in result.findings]
+            for result in run(delivery)
+        },
+    }
