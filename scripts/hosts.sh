@@ -2,7 +2,7 @@
 # Install what the tests need from the system, where that is allowed (Debian, as root).
 # Elsewhere those tests are skipped and say so.
 set -eu
-wanted="libgl1 libglib2.0-0"
+wanted="libgl1 libglib2.0-0 tcl"
 # OBS without a screen, and what its plug-in is built with.
 wanted="$wanted obs-studio obs-plugins libobs-dev xvfb xauth libgl1-mesa-dri cmake make pkg-config gcc libc6-dev"
 # A browser for the review report.

@@ -104,6 +104,7 @@ class UserKnob:
 
     def __init__(self, body, line):
         words = [word for _, found in commands(body.replace("\n", "\\n"), line) for word in found]
+        self.words = [word for word, _ in words]
         if len(words) < 2 or not words[0][0].isdigit():
             raise NkError(f"line {line}: addUserKnob without number and name")
         self.code, self.name, self.line = int(words[0][0]), words[1][0], line
