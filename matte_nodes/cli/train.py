@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte train RECIPE`: train by a recipe; `matte train compose RECIPE`: only write its samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def command() -> click.Command:
+    """The verb; `compose` and `list` before a recipe's name are its sub-verbs."""
+    return group
+
+
+class _RecipeGroup(click.Group):
+    """A group whose first word may be a recipe: then it means `matte train run RECIPE`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("train", cls=_RecipeGroup)
+def group() -> None:
+    """Train by a recipe: `matte train RECIPE -o FOLDER`. See docs/train.md.
+
+    RECIPE is a name (`matte train list`) or a TOML file. A training that was stopped goes on where
+    it was, and ends as one that was not.
+    """
+
+
+def _material_flags(function: Any) -> Any:
+    place = click.Path(exists=True, path_type=Path)
+    for name, text in (
+        ("--heldout-photographs", "Other photographs, for the held-out samples."),
+        ("--photographs", "Folder, or manifest of paths, of photographs: textures, backgrounds."),
+        ("--foregrounds", "Folder or manifest of your own foregrounds: straight RGBA pictures."),
+    ):
+        function = click.option(name, type=place, help=text)(function)
+    return click.option(
+        "-o", "--out", "folder", required=True, type=click.Path(path_type=Path, file_okay=False),
+        help="Folder for samples, checkpoints, weights.",
+    )(function)  # fmt: skip
+
+
+@group.command("run")
+@click.argument("recipe")
+@_material_flags
+@click.option("--threads", type=click.IntRange(1), help="Threads. Default: all cores.")
+def run_recipe(
+    recipe: str,
+    folder: Path,
+    photographs: Path | None,
+    heldout_photographs: Path | None,
+    foregrounds: Path | None,
+    threads: int | None,
+) -> None:
+    """Make the samples that are missing, train, write weights.safetensors."""
+    import torch
+
+    from ..train.recipe import find
+    from ..train.run import run
+    from ..train.trainer import Progress
+
+    if threads:
+        torch.set_num_threads(threads)
+    found = find(recipe)
+
+    def say(progress: Progress) -> None:
+        losses = " ".join(f"{name} {value:.4f}" for name, value in progress.losses.items())
+        score = "" if progress.score is None else f", held-out error {progress.score:.5f}"
+        minutes = progress.seconds_left / 60
+        click.echo(
+            f"step {progress.step} of {progress.steps}: {losses}{score}, {minutes:.0f} min left"
+        )
+
+    material = _material(photographs, heldout_photographs, foregrounds)
+    outcome = run(found, folder, material, say, click.echo)
+    click.echo(f"{folder / 'weights.safetensors'}: best held-out error {outcome.best}")
+
+
+@group.command("compose")
+@click.argument("recipe")
+@_material_flags
+@click.option("--pictures", type=click.IntRange(0), default=0, show_default=True,
+              help="Also write this many composites as a data set of PNG files.")  # fmt: skip
+def compose(
+    recipe: str,
+    folder: Path,
+    photographs: Path | None,
+    heldout_photographs: Path | None,
+    foregrounds: Path | None,
+    pictures: int,
+) -> None:
+    """Write a recipe's composites: its samples, and on request a data set that `matte eval` reads."""
+    from ..train.data import make_samples
+    from ..train.export import write_pictures
+    from ..train.recipe import find
+
+    found = find(recipe)
+    material = _material(photographs, heldout_photographs, foregrounds)
+    if pictures:
+        write_pictures(found, material, folder / "pictures", pictures)
+        click.echo(f"{folder / 'pictures'}: {pictures} composites")
+        return
+    make_samples(found, material, "train", folder / "samples", click.echo)
+    make_samples(found, material, "heldout", folder / "heldout", click.echo)
+
+
+@group.command("list")
+def list_recipes() -> None:
+    """The recipes of the package."""
+    from ..train.recipe import find, names
+
+    for name in names():
+        recipe = find(name)
+        steps = sum(stage.schedule.steps for stage in recipe.stages)
+        click.echo(f"{name}: {recipe.title} ({steps} steps, recipe {recipe.digest[:12]})")
+
+
+def _material(photographs: Path | None, heldout: Path | None, own: Path | None) -> Any:
+    from ..train.data import Material, read_pictures
+
+    return Material(
+        read_pictures(photographs), read_pictures(heldout), read_pictures(own, alpha=True)
+    )

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A shipped network of `networks.cue_matting` in use: loading, the window it works in, padding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ..errors import DeviceError, WeightsError
+from ..model import LoadContext
+from ..runtime import default_threads
+from . import cues
+
+if TYPE_CHECKING:
+    from ..model import Float
+
+MARGIN = 64
+MULTIPLE = 32
+
+
+class CueNetwork:
+    """Planes in, alpha out, (H, W, P) to (H, W), on the device of the context.
+
+    kind: "trimap" (planes of `cues`, and a coarse alpha or none) or "plate".
+    """
+
+    def __init__(self, context: LoadContext, file: str, kind: Literal["trimap", "plate"]) -> None:
+        import torch
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        from .networks.cue_matting import PlateCues, TrimapCues
+
+        if context.half and context.device.kind == "cpu":
+            raise DeviceError("Half precision is for cards: on the CPU it is slower, not faster.")
+        torch.set_num_threads(context.threads or default_threads())
+        network = (TrimapCues if kind == "trimap" else PlateCues)()
+        try:
+            tensors = load_file(context.weights[file])
+            # Kept as half floats: the file is half as large, and alpha moves by less than 1/2000.
+            floats = {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
+            network.load_state_dict(floats)
+        except (SafetensorError, RuntimeError) as error:
+            raise WeightsError(f"{context.weights[file]} is not of this model: {error}") from error
+        self._torch = torch
+        self.dtype = torch.float16 if context.half else torch.float32
+        try:
+            self.device = torch.device(context.device.torch)
+            self.network = network.eval().to(self.device, self.dtype)
+            self.network = self.network.to(memory_format=torch.channels_last)
+        except (RuntimeError, AssertionError) as error:
+            raise DeviceError(f"torch cannot use {context.device}: {error}") from error
+
+    def __call__(self, planes: Float, coarse: Float | None = None) -> Float:
+        """Alpha (H, W) float32 of planes of any size."""
+        torch = self._torch
+        height, width = planes.shape[:2]
+        padding = ((0, -height % MULTIPLE), (0, -width % MULTIPLE))
+        tensors = []
+        for picture in (planes, coarse):
+            if picture is None:
+                continue
+            stack = picture if picture.ndim == 3 else picture[..., None]
+            padded = np.pad(stack, (*padding, (0, 0)), mode="edge")
+            moved = torch.from_numpy(np.ascontiguousarray(padded, np.float32)).permute(2, 0, 1)
+            tensors.append(moved[None].to(self.device, self.dtype))
+        with torch.inference_mode():
+            alpha = self.network(*tensors)[0, 0, :height, :width].float().cpu().numpy()
+        found: Float = np.ascontiguousarray(alpha.clip(0, 1), np.float32)
+        return found
+
+
+def matted(network: CueNetwork, plate: Float, trimap: Float, coarse: Float | None = None) -> Float:
+    """Alpha of the trimap's unknown part, worked in the window round it; the rest is the trimap's.
+
+    plate: (H, W, 3) display-encoded 0..1. coarse: a first alpha (closed form's), or None.
+    """
+    unknown = (trimap > 0) & (trimap < 1)
+    alpha = trimap.astype(np.float32).copy()
+    if not unknown.any():
+        return alpha
+    rows, columns = np.flatnonzero(unknown.any(1)), np.flatnonzero(unknown.any(0))
+    window = np.s_[
+        max(0, rows[0] - MARGIN) : rows[-1] + 1 + MARGIN,
+        max(0, columns[0] - MARGIN) : columns[-1] + 1 + MARGIN,
+    ]
+    inside = trimap[window]
+    planes = cues.planes(plate[window], inside)
+    alpha[window] = network(planes, None if coarse is None else coarse[window])
+    return np.where(unknown, alpha, trimap).astype(np.float32)

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recipes: data files (TOML) that say everything a training does, and their hash.
+
+docs/train.md describes the fields. `find` looks among the recipes of the package first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import UsageError
+from .routes import Route
+from .samples import PLANES, Task
+from .trainer import Schedule
+
+T = TypeVar("T")
+FOLDER = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Data:
+    """Samples: how many, of which side in pixels, by which seed, with which trimaps.
+
+    share: the part of textures that are photographs, if there are any. own: the part of
+    foregrounds that are the user's, if there are any. Held-out samples are made of other
+    photographs and by another seed.
+    """
+
+    side: int = 320
+    samples: int = 1024
+    seed: int = 1
+    heldout_samples: int = 96
+    heldout_seed: int = 99
+    wide: float = 45.0
+    share: float = 0.65
+    own: float = 0.5
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: its crops and batches, its losses by name, its schedule.
+
+    only: beginnings of the parameters' names that are trained (none: all of them). without: how
+    often the optional hint is left out.
+    """
+
+    crop: int
+    batch: int
+    losses: Mapping[str, float]
+    schedule: Schedule
+    without: float = 0.5
+    only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training from its data to its last stage. `digest` is the hash of all of it."""
+
+    title: str
+    network: str
+    task: Task
+    width: float
+    foregrounds: Mapping[str, float]
+    heldout: Mapping[str, float]
+    data: Data
+    route: Route
+    stages: tuple[Stage, ...]
+    source: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the recipe's content; comments and spacing do not count."""
+        return hashlib.sha256(json.dumps(self.source, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def data_digest(self) -> str:
+        """sha256 of what decides the samples."""
+        names = ("task", "foregrounds", "heldout", "data", "route")
+        part = {name: self.source.get(name) for name in names}
+        return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()
+
+
+def names() -> list[str]:
+    """The recipes of the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def find(name: str) -> Recipe:
+    """A recipe of the package by its name, or a file. Raises UsageError when there is none."""
+    path = FOLDER / f"{name}.toml"
+    if not path.is_file():
+        path = Path(name)
+    if not path.is_file():
+        raise UsageError(
+            f"There is no recipe {name!r}. Those of the package: {', '.join(names())}; or give "
+            "the path of a TOML file."
+        )
+    try:
+        return parse(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}") from error
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def parse(source: Mapping[str, Any]) -> Recipe:
+    """A recipe from its parsed TOML. Raises UsageError that names the field that is wrong."""
+    known = {
+        "title",
+        "network",
+        "task",
+        "width",
+        "foregrounds",
+        "heldout",
+        "data",
+        "route",
+        "stages",
+    }
+    strays = sorted(set(source) - known)
+    if strays:
+        raise UsageError(f"a recipe has no field {strays[0]!r}; it has {', '.join(sorted(known))}")
+    if source.get("task") not in PLANES:
+        raise UsageError(f"task is {source.get('task')!r}: one of {', '.join(PLANES)}")
+    if not source.get("stages"):
+        raise UsageError("a recipe has at least one [[stages]]")
+    from .foregrounds import FOREGROUNDS
+
+    for part in ("foregrounds", "heldout"):
+        for kind in source.get(part, {}):
+            if kind not in FOREGROUNDS:
+                raise UsageError(f"[{part}] {kind!r}: one of {', '.join(FOREGROUNDS)}")
+    shares = dict(source.get("foregrounds") or dict.fromkeys(FOREGROUNDS, 1.0))
+    return Recipe(
+        title=str(source.get("title", "")),
+        network=str(source.get("network", "")),
+        task=source["task"],
+        width=float(source.get("width", 1.0)),
+        foregrounds=shares,
+        heldout={**shares, **source.get("heldout", {})},
+        data=_made(Data, source.get("data", {}), "data"),
+        route=_made(Route, source.get("route", {}), "route"),
+        stages=tuple(_stage(stage, index) for index, stage in enumerate(source["stages"])),
+        source=source,
+    )
+
+
+def _stage(source: Mapping[str, Any], index: int) -> Stage:
+    from .objectives import ALPHA_LOSSES
+
+    where = f"stages {index + 1}"
+    schedule = _made(Schedule, source.get("schedule", {}), f"{where}, schedule")
+    losses = source.get("losses", {})
+    for name in losses:
+        if name not in ALPHA_LOSSES:
+            raise UsageError(f"[{where}, losses] {name!r}: one of {', '.join(ALPHA_LOSSES)}")
+    if not losses:
+        raise UsageError(f"[{where}] names no losses")
+    only = tuple(source.get("only", ()))
+    rest = {**source, "schedule": schedule, "losses": dict(losses), "only": only}
+    return _made(Stage, rest, where)
+
+
+def _made(kind: type[T], values: Mapping[str, Any], where: str) -> T:
+    """A dataclass from a table; unknown and missing fields are named."""
+    known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
+    strays = sorted(set(values) - known)
+    if strays:
+        raise UsageError(f"[{where}] has no field {strays[0]!r}; it has {', '.join(sorted(known))}")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise UsageError(f"[{where}] {error}") from error

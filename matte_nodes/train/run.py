@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a recipe says, done: samples, stages, the best weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from . import objectives, stacks
+from .data import Material, make_samples
+from .recipe import Recipe, Stage
+from .trainer import Batch, Outcome, Plan, Progress, train
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NETWORKS = ("trimap-cues", "plate-cues")
+
+
+def build(recipe: Recipe) -> nn.Module:
+    """The recipe's network, its first weights by the seed of the first stage."""
+    import torch
+
+    from ..models.networks.cue_matting import PlateCues, TrimapCues
+
+    torch.manual_seed(recipe.stages[0].schedule.seed)
+    if recipe.network == "trimap-cues":
+        return TrimapCues(recipe.width).to(memory_format=torch.channels_last)
+    if recipe.network == "plate-cues":
+        return PlateCues(recipe.width).to(memory_format=torch.channels_last)
+    raise UsageError(f"network {recipe.network!r}: one of {', '.join(NETWORKS)}")
+
+
+def run(
+    recipe: Recipe,
+    folder: Path,
+    material: Material | None = None,
+    say: Callable[[Progress], None] = lambda progress: None,
+    tell: Callable[[str], None] = lambda message: None,
+) -> Outcome:
+    """Make the samples that are missing, train every stage, and write `weights.safetensors`.
+
+    folder: holds samples/, heldout/, one folder a stage, progress.jsonl, sample pictures. What is
+    there is gone on with. Raises TrainingError, InputError, UsageError.
+    """
+    from . import state
+
+    material = material or Material()
+    network = build(recipe)
+    make_samples(recipe, material, "train", folder / "samples", tell)
+    make_samples(recipe, material, "heldout", folder / "heldout", tell)
+    held = heldout_batches(recipe, stacks.read_stacks(folder / "heldout", recipe.task))
+    outcome: Outcome | None = None
+    for index, stage in enumerate(recipe.stages):
+        place = folder / f"stage-{index + 1}"
+        place.mkdir(parents=True, exist_ok=True)
+        plan = stage_plan(recipe, stage, folder / "samples", held, network)
+        outcome = train(network, plan, place, _reporter(place, say))
+        network = outcome.network.train().requires_grad_(True)
+    assert outcome is not None  # a recipe has a stage
+    facts = {"recipe": recipe.digest, "title": recipe.title, "network": recipe.network,
+             "width": recipe.width, "score": outcome.best}  # fmt: skip
+    state.save(folder / "weights.safetensors", outcome.network.state_dict(), facts)
+    return outcome
+
+
+def stage_plan(
+    recipe: Recipe, stage: Stage, samples: Path, held: list[Batch], network: nn.Module
+) -> Plan:
+    """The plan of one stage over a folder of samples."""
+    batches = stacks.Batches(
+        recipe.task,
+        stacks.read_stacks(samples, recipe.task),
+        stage.crop,
+        stage.batch,
+        stage.schedule.seed,
+        stage.without,
+    )
+    parameters = None
+    if stage.only:
+        parameters = [p for n, p in network.named_parameters() if n.startswith(stage.only)]
+        if not parameters:
+            raise UsageError(f"no parameter of {recipe.network} begins with {stage.only}")
+    return Plan(
+        batches,
+        objectives.AlphaObjective(stage.losses),
+        stage.schedule,
+        lambda average: objectives.mean_error(average, held),
+        parameters=parameters,
+        facts={"recipe": recipe.digest},
+    )
+
+
+def heldout_batches(recipe: Recipe, found: list[Any]) -> list[Batch]:
+    """Held-out samples as batches of four, whole: once with the optional hint, once without."""
+    import numpy as np
+    import torch
+
+    batches: list[Batch] = []
+    for stack in found:
+        for start in range(0, len(stack), 4):
+            part = torch.from_numpy(np.array(stack[start : start + 4]))
+            values = part.permute(0, 3, 1, 2).float().div_(255)
+            planes, alpha = values[:, :-1].clone(), values[:, -1:].clone()
+            if recipe.task == "trimap":
+                planes[:, 15:16] = torch.round(planes[:, 15:16] * 2) / 2
+            if start % 8:
+                planes[:, -1] = -1
+            batches.append({"planes": planes, "alpha": alpha})
+    return batches
+
+
+def _reporter(place: Path, say: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    def report(progress: Progress) -> None:
+        line = {"step": progress.step, "score": progress.score, **progress.losses}
+        with (place / "progress.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        say(progress)
+
+    return report

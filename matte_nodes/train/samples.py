@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Samples of a recipe: composites with their hints, as stacks of 8-bit planes.
+
+A sample is a (side, side, P) uint8 array. Task "trimap": the planes of `models.cues`, then the
+closed-form alpha, then the true alpha. Task "plate": plate, clean plate, segmentation, true alpha.
+Sample number n of a seed is always the same, whatever was made before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ..models import cues
+from . import foregrounds, hints
+from .routes import Composite, Route, compose
+from .strands import Layer
+from .textures import Pictures, Rng
+
+if TYPE_CHECKING:
+    from ..model import Float
+
+Task = Literal["trimap", "plate"]
+PLANES: Mapping[Task, int] = {"trimap": cues.PLANES + 2, "plate": 8}
+ATTEMPTS = 40
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes samples: which task, which side in pixels, which shares of foregrounds, which route.
+
+    pictures: the textures. layers: foregrounds of the user's, (H, W, 4) uint8 straight RGBA, used
+    for the part `own` of all samples. wide: the largest radius of a trimap's band.
+    """
+
+    task: Task
+    side: int
+    shares: Mapping[str, float]
+    route: Route
+    pictures: Pictures
+    wide: float = 45.0
+    layers: tuple[np.ndarray, ...] = field(default=())
+    own: float = 0.5
+
+    def composite(self, rng: Rng) -> Composite:
+        """A foreground over another background, by the route."""
+        if self.layers and rng.random() < self.own:
+            layer = cut(rng, self.layers[int(rng.integers(len(self.layers)))], self.side)
+        else:
+            layer = foregrounds.make(rng, self.side, self.pictures, self.shares)
+        return compose(rng, layer, self.pictures(rng, self.side), self.route)
+
+    def __call__(self, seed: int, number: int) -> np.ndarray:
+        """Sample `number` of this seed."""
+        rng = np.random.default_rng([seed, number])
+        return self._trimap(rng) if self.task == "trimap" else self._plate(rng)
+
+    def _trimap(self, rng: Rng) -> np.ndarray:
+        for _ in range(ATTEMPTS):
+            made = self.composite(rng)
+            trimap = hints.trimap(rng, made.alpha, wide=self.wide)
+            if hints.usable(trimap):
+                break
+        plate = codes(made.plate).astype(np.float32) / 255
+        coarse = closed_form(plate, trimap)
+        return codes(np.dstack((cues.planes(plate, trimap), coarse, made.alpha)))
+
+    def _plate(self, rng: Rng) -> np.ndarray:
+        for _ in range(ATTEMPTS):
+            made = self.composite(rng)
+            if 0.03 < float(made.alpha.mean()) < 0.8:
+                break
+        now, clean = hints.imperfect_clean_plate(rng, made.background, made.alpha)
+        front = Layer(made.foreground, made.alpha)
+        route = Route(linear=self.route.linear, camera=self.route.camera)
+        seen = compose(rng, front, now, route).plate
+        grain = rng.uniform(0, self.route.noise_sigma)
+        seen = seen + rng.normal(0, grain, seen.shape)
+        clean = clean + rng.normal(0, grain, clean.shape)
+        rough = hints.soft_segmentation(rng, made.alpha)
+        return codes(np.dstack((seen, clean, rough, made.alpha)))
+
+
+def cut(rng: Rng, picture: np.ndarray, side: int) -> Layer:
+    """A square of a user's foreground, centred on a soft pixel, flipped at random.
+
+    Deep Image Matting's crop: 320, 480 or 640 pixels round an unknown pixel, resized to the side.
+    """
+    import cv2
+
+    take = int(min(side * rng.choice([1.0, 1.5, 2.0]), *picture.shape[:2]))
+    alpha = picture[..., 3]
+    rows, columns = np.nonzero((alpha > 0) & (alpha < 255))
+    index = int(rng.integers(len(rows))) if len(rows) else 0
+    y, x = (int(rows[index]), int(columns[index])) if len(rows) else (0, 0)
+    top = int(np.clip(y - rng.integers(take), 0, picture.shape[0] - take))
+    left = int(np.clip(x - rng.integers(take), 0, picture.shape[1] - take))
+    crop = picture[top : top + take, left : left + take].astype(np.float32) / 255
+    crop[..., :3] *= crop[..., 3:]
+    crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+    if rng.random() < 0.5:
+        crop = np.ascontiguousarray(crop[:, ::-1])
+    cover = np.maximum(crop[..., 3:], np.float32(1e-3))
+    return Layer((crop[..., :3] / cover).clip(0, 1), crop[..., 3].copy())
+
+
+def closed_form(plate: Float, trimap: Float) -> Float:
+    """The closed-form alpha of a crop, solved a little less exactly than the model does."""
+    import sys
+
+    from pymatting import estimate_alpha_cf
+
+    # Its preconditioner prints on stdout when it has to try again, which is normal here.
+    sys.modules["pymatting.preconditioner.ichol"].__dict__["print"] = lambda *text: None
+    known = (trimap == 0).any() and (trimap == 1).any()
+    if not known:
+        return trimap
+    solved = estimate_alpha_cf(
+        plate.astype(np.float64).clip(0, 1), trimap.astype(np.float64), cg_kwargs={"rtol": 1e-5}
+    )
+    return solved.astype(np.float32)
+
+
+def codes(values: Float) -> np.ndarray:
+    """0..1 as 8-bit codes."""
+    found: np.ndarray = np.round(values.clip(0, 1) * 255).astype(np.uint8)
+    return found

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The core of every training: steps, averages, checkpoints, validation. Knows no data, no paper.
+
+A batch is a pure function of the step's number, and nothing else is drawn by chance: a training
+that was killed and resumed ends with the very bits of one that was not.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import MatteError
+from . import state
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Batch = Mapping[str, "Tensor"]
+
+
+class TrainingError(MatteError):
+    """A training that cannot go on: numbers not finite, a folder of another training."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast.
+
+    steps: batches in all. rate: highest learning rate of AdamW, reached after the part `warm_up`
+    of the steps, then falling as a cosine to `final` of it. decay: weight decay. clip: largest
+    norm of the gradient. average: decay of the exponential average of weights, which is what is
+    validated and kept. every: steps between checkpoints. half: bfloat16 products (autocast).
+    seed: of the network's first weights.
+    """
+
+    steps: int
+    rate: float = 2e-3
+    warm_up: float = 0.03
+    final: float = 0.01
+    decay: float = 1e-4
+    clip: float = 1.0
+    average: float = 0.995
+    every: int = 250
+    half: bool = False
+    seed: int = 0
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of a step."""
+        warm = max(1, round(self.steps * self.warm_up))
+        if step < warm:
+            return self.rate * (step + 1) / warm
+        along = (step - warm) / max(1, self.steps - warm)
+        low = self.rate * self.final
+        return low + (self.rate - low) * (1 + math.cos(math.pi * min(1.0, along))) / 2
+
+
+@dataclass
+class Progress:
+    """Where a training is: told after every report."""
+
+    step: int
+    steps: int
+    losses: dict[str, float]
+    seconds_left: float
+    score: float | None = None
+    best: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended. score, best: of the last and the best validation, lower is better.
+
+    stopped_early: `patience` validations in a row brought nothing better.
+    """
+
+    network: nn.Module
+    step: int
+    score: float | None
+    best: float | None
+    stopped_early: bool = False
+
+
+@dataclass
+class Plan:
+    """What `train` needs besides the network.
+
+    batch: batch of a step, a pure function of its number. objective: named losses of a batch;
+    "total" is minimised. validate: a score of the averaged network, lower is better; None: the
+    last weights are the best ones. patience: validations without a better score before it stops.
+    parameters: those to train (None: all), for fine-tuning a part. facts: go into every file.
+    """
+
+    batch: Callable[[int], Batch]
+    objective: Callable[[nn.Module, Batch], Mapping[str, Tensor]]
+    schedule: Schedule
+    validate: Callable[[nn.Module], float] | None = None
+    patience: int | None = None
+    parameters: Iterable[nn.Parameter] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def train(
+    network: nn.Module,
+    plan: Plan,
+    folder: Path | None = None,
+    say: Callable[[Progress], None] = lambda progress: None,
+) -> Outcome:
+    """Train a network by a plan, and answer it with its best averaged weights.
+
+    folder: for `state.safetensors` (all that is needed to go on) and `best.safetensors` (the
+    weights); a training found there is resumed. None: nothing is written. Raises TrainingError
+    when a loss is not finite, or when the folder holds a training with another plan.
+    """
+    import torch
+
+    schedule = plan.schedule
+    chosen = list(network.parameters() if plan.parameters is None else plan.parameters)
+    optimiser = torch.optim.AdamW(chosen, lr=schedule.rate, weight_decay=schedule.decay)
+    average = copy.deepcopy(network).eval().requires_grad_(False)
+    facts = {"schedule": asdict(schedule), **plan.facts}
+    step, best, score, stale = 0, None, None, 0
+    kept = folder / "state.safetensors" if folder else None
+    best_state = {name: tensor.clone() for name, tensor in average.state_dict().items()}
+    if kept is not None and kept.is_file():
+        tensors, found = state.load(kept)
+        if found["facts"] != _plain(facts):
+            raise TrainingError(
+                f"{kept} is of a training with another recipe: give another folder, or remove it."
+            )
+        best_state = {n[5:]: t for n, t in tensors.items() if n.startswith("best.")}
+        state.unpack(tensors, network, average, optimiser)
+        step, best, score, stale = (found[key] for key in ("step", "best", "score", "stale"))
+    began, first = time.monotonic(), step
+    ended = plan.patience is not None and stale >= plan.patience
+    batches = _ahead(plan.batch, step, schedule.steps)
+    while step < schedule.steps and not ended:
+        network.train()
+        for group in optimiser.param_groups:
+            group["lr"] = schedule.rate_at(step)
+        with torch.autocast("cpu", torch.bfloat16, enabled=schedule.half):
+            losses = plan.objective(network, next(batches))
+        total = losses["total"]
+        if not torch.isfinite(total):
+            raise TrainingError(f"The loss is not finite at step {step}: lower the rate.")
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(chosen, schedule.clip)
+        optimiser.step()
+        step += 1
+        _follow(average, network, min(schedule.average, (1 + step) / (10 + step)))
+        if step % schedule.every and step != schedule.steps:
+            continue
+        if plan.validate is not None:
+            score = float(plan.validate(average))
+        if plan.validate is None or best is None or (score is not None and score < best):
+            best, stale = score, 0
+            best_state = {name: tensor.clone() for name, tensor in average.state_dict().items()}
+            if folder:
+                state.save(
+                    folder / "best.safetensors", best_state, {**facts, "step": step, "score": score}
+                )
+        else:
+            stale += 1
+        ended = plan.patience is not None and stale >= plan.patience
+        if kept is not None:
+            packed = state.pack(network, average, optimiser)
+            packed |= {f"best.{name}": tensor for name, tensor in best_state.items()}
+            told = {
+                "facts": _plain(facts),
+                "step": step,
+                "best": best,
+                "score": score,
+                "stale": stale,
+            }
+            state.save(kept, packed, told)
+        pace = (time.monotonic() - began) / (step - first)
+        values = {name: float(loss.detach()) for name, loss in losses.items()}
+        say(Progress(step, schedule.steps, values, pace * (schedule.steps - step), score, best))
+    average.load_state_dict(best_state)
+    return Outcome(average, step, score, best, ended and step < schedule.steps)
+
+
+def _ahead(batch: Callable[[int], Batch], first: int, steps: int) -> Iterator[Batch]:
+    """The batches from a step on, each made while the one before it is trained on."""
+    with ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(batch, first)
+        for step in range(first, steps):
+            ready = coming.result()
+            if step + 1 < steps:
+                coming = worker.submit(batch, step + 1)
+            yield ready
+
+
+def _follow(average: nn.Module, network: nn.Module, keep: float) -> None:
+    """Move the average a little towards the network; counters and the like are copied."""
+    for own, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+        if own.dtype.is_floating_point:
+            own.lerp_(new.to(own.dtype), 1 - keep)
+        else:
+            own.copy_(new)
+
+
+def _plain(facts: Mapping[str, Any]) -> Any:
+    import json
+
+    return json.loads(json.dumps(facts, sort_keys=True))
