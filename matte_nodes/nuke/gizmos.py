@@ -101,6 +101,7 @@ def _knobs(known: Sequence[ModelCard]) -> list[UserKnob]:
                  ("+DISABLED", "+STARTLINE")),
         UserKnob(k.SWITCH, "has_result", flags=hidden, value="false"),
         UserKnob(k.TEXT, "settings", flags=hidden),
+        UserKnob(k.TEXT, "usual_tile", flags=hidden),
         *k.declared(known),
         UserKnob(k.TAB, "input_tab", "Inputs"),
         *(

@@ -58,6 +58,12 @@ class Desk:
         if self.nuke.GUI and wait:
             self.settle()
 
+    def press_and_fail(self, said: str) -> None:
+        """Press the button without a window; it must end with this in its message."""
+        with pytest.raises(self.actions.Trouble, match=said):
+            self.press()
+        assert said in self.text("error")
+
     def settle(self) -> None:
         """Wait for the end of what runs."""
         words = ("done", "cancelled", "error", "farm job")

@@ -31,6 +31,7 @@ def rendered(source: str, target: str, channels: str, gain: float) -> None:
     made.full_width, made.full_height = spec.full_width, spec.full_height
     made.channelnames = wanted
     made.attribute("PixelAspectRatio", spec.get_float_attribute("PixelAspectRatio", 1.0))
+    made.attribute("DateTime", "2026:01:01 00:00:00")  # else two renders never are equal files
     Path(target).parent.mkdir(parents=True, exist_ok=True)
     output = oiio.ImageOutput.create(target)
     assert output.open(target, made), output.geterror()

@@ -33,7 +33,7 @@ class Face:
     """One MatteNode as the artist sees it; every method is called on the main thread."""
 
     def __init__(self, node: Any) -> None:
-        self.node, self._tile = node, 0
+        self.node = node
 
     @property
     def name(self) -> str:
@@ -45,12 +45,12 @@ class Face:
         try:
             self.node["state"].setValue(state)
             self.node["error"].setValue(error)
-            tile = self.node["tile_color"]
-            if error:
-                self._tile = self._tile or int(tile.value())
+            tile, usual = self.node["tile_color"], self.node["usual_tile"]
+            if error and int(tile.value()) != RED:
+                usual.setValue(str(int(tile.value())))
                 tile.setValue(RED)
-            elif int(tile.value()) == RED:
-                tile.setValue(self._tile or int(tile.defaultValue()))
+            elif not error and int(tile.value()) == RED:
+                tile.setValue(int(usual.value() or 0))
         except ValueError:  # Nuke's word for a node that is gone
             return
 

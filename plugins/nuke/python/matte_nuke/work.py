@@ -20,7 +20,6 @@ class Outcome:
     def __init__(self) -> None:
         self.state, self.message = "error", ""
         self.frames: list[int] = []
-        self.done_before = 0
 
 
 def follow(
@@ -54,8 +53,7 @@ def follow(
         elif kind == "queued" and event["ahead"]:
             told("waiting for {} other job(s)".format(event["ahead"]), 0, 0)
         elif kind == "start":
-            # After the service died and came back, it counts what was done before that too.
-            outcome.done_before = event["done_before"] - len(outcome.frames)
+            # After the service died and came back, what was done before that is not in its total.
             total = event["total"] + len(outcome.frames)
             told("matting with " + str(event["model"]), len(outcome.frames), total)
         elif kind == "frame":
