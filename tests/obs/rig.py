@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from matte_nodes.paths import weights_folder
+
 logging.getLogger("obsws_python").setLevel(100)  # it prints what it also raises
 MODELS = Path(__file__).parent / "models"
 WIDTH, HEIGHT = 640, 360
@@ -148,7 +150,9 @@ class Obs:
         return screen, f":{found}"
 
     def _start(self, display: str) -> subprocess.Popen[Any]:
-        kept = {k: os.environ[k] for k in ("MATTE_HOME", "LD_LIBRARY_PATH") if k in os.environ}
+        kept = {k: os.environ[k] for k in ("LD_LIBRARY_PATH",) if k in os.environ}
+        # Its home is a made one; the weights are where this process has them.
+        kept["MATTE_HOME"] = str(weights_folder().parent)
         environment = {
             "PATH": "/usr/bin:/bin", "HOME": str(self.home), "DISPLAY": display,
             "XDG_CONFIG_HOME": str(self.home / ".config"),
