@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -104,6 +104,12 @@ def trimap(delivery: Delivery) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def flicker_limit(values: Iterable[float | None]) -> float:
+    """What a frame's flicker may be in a shot with these."""
+    known = [value for value in values if value is not None]
+    return max(FLICKER_LEAST, FLICKER_TIMES * float(np.median(known)) if known else 0.0)
+
+
 def flicker(delivery: Delivery) -> Iterator[Finding]:
     """Edges move with the picture."""
     values = {
@@ -113,7 +119,7 @@ def flicker(delivery: Delivery) -> Iterator[Finding]:
     }
     if not values:
         return
-    limit = max(FLICKER_LEAST, FLICKER_TIMES * float(np.median(list(values.values()))))
+    limit = flicker_limit(values.values())
     bad = {number: value for number, value in values.items() if value > limit}
     if bad:
         yield Finding(

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -75,12 +77,13 @@ def publish(asked: Mapping[str, Any]) -> Outcome:
     plugins = pyblish.plugin.discover(paths=list(dict.fromkeys(paths)))
     context = pyblish.api.Context()
     context.data[KEY] = dict(asked)
-    # pyblish prints every failure's trace to its log; we say them ourselves.
+    # pyblish logs and prints every failure as well; what is printed must not mix with our answer.
     log = logging.getLogger("pyblish")
     level = log.level
     log.setLevel(logging.CRITICAL)
     try:
-        pyblish.util.publish(context, plugins=plugins)
+        with contextlib.redirect_stdout(io.StringIO()):
+            pyblish.util.publish(context, plugins=plugins)
     finally:
         log.setLevel(level)
     return outcome(context)

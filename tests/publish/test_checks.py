@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from matte_nodes import models
+from matte_nodes.cli import matte
+from matte_nodes.errors import MediaError
 from matte_nodes.publish.checks import CHECKS, run
 from matte_nodes.publish.delivery import Delivery
-from tests.publish.deliveries import FAULTS, Made, broken, good
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return good(tmp_path_factory.mktemp("delivery"))
+from tests.publish.deliveries import FAULTS, SPOT, Made, broken, header, rewritten
 
 
 def found(made: Made) -> dict[str, str]:
@@ -40,3 +41,60 @@ def test_fault_is_caught_by_its_check_alone(fault: str, made: Made, tmp_path: Pa
 def test_there_are_twenty_faults_and_every_check_has_one() -> None:
     assert len(FAULTS) >= 20
     assert {check for _, check in FAULTS.values()} | {"sha256"} == {c.name for c in CHECKS}
+
+
+def test_frames_without_a_subject_may_be_allowed(made: Made, tmp_path: Path) -> None:
+    folder = str(broken(made, "an empty frame", tmp_path).folder)
+    allowed = run(Delivery(folder, plate=made.plate, may_be_empty=True))
+    assert not [result.check.name for result in allowed if result.findings]
+
+
+def test_a_non_commercial_model_may_be_published_as_that(made: Made, tmp_path: Path) -> None:
+    folder = str(broken(made, "a non-commercial model", tmp_path).folder)
+    results = run(Delivery(folder, use="non-commercial"))
+    assert not [result for result in results if result.findings]
+
+
+def test_the_card_is_asked_too_when_a_file_calls_its_model_free(made: Made, tmp_path: Path) -> None:
+    """A file may have been made by an older card, or edited."""
+    card = next(card for card in models.cards() if card.commercial == "no")
+    target = tmp_path / "edited"
+    shutil.copytree(made.folder, target)
+    for path in target.glob("*.exr"):
+        rewritten(path, header(matte__model=card.name, matte__commercial="yes"))
+    failed = [result.check.name for result in run(Delivery(str(target))) if result.findings]
+    assert failed == ["licence"]
+
+
+def test_findings_name_frames_and_what_to_do(made: Made, tmp_path: Path) -> None:
+    said = found(broken(made, "NaN in the foreground", tmp_path))["finite"]
+    assert said.startswith(f"frames {SPOT}: NaN or Inf in foreground")
+    assert said.endswith("write it again.")
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [(None, 0), ("alpha above 1", 1), ("an edge that pops", 0)]
+)
+def test_check_on_the_command_line(
+    fault: str | None, code: int, made: Made, tmp_path: Path
+) -> None:
+    folder = made.folder if fault is None else broken(made, fault, tmp_path).folder
+    arguments = ["check", str(folder), "--plate", made.plate, "--trimap", made.trimap, "--json"]
+    answer = CliRunner().invoke(matte, arguments)
+    assert answer.exit_code == code, answer.output
+    failed = [row["check"] for row in json.loads(answer.output) if not row["passed"]]
+    assert failed == ([] if fault is None else [FAULTS[fault][1]])
+
+
+def test_strict_counts_warnings(made: Made, tmp_path: Path) -> None:
+    folder = broken(made, "an edge that pops", tmp_path).folder
+    arguments = ["check", str(folder), "--plate", made.plate, "--strict"]
+    assert CliRunner().invoke(matte, arguments).exit_code == 1
+
+
+def test_a_folder_with_two_sequences_is_no_delivery(made: Made, tmp_path: Path) -> None:
+    target = tmp_path / "two"
+    shutil.copytree(made.folder, target)
+    shutil.copy(target / "matte.1001.exr", target / "other.1001.exr")
+    with pytest.raises(MediaError, match="one sequence"):
+        Delivery(str(target))

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The review page put together: one HTML file with style, script, numbers and pictures in it."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_PARTS = Path(__file__).parent / "page"
+
+
+def page(title: str, facts: Mapping[str, Any]) -> str:
+    """The page's text. facts: what page.js reads; see `report`."""
+    # "</script>" and "<!--" inside the data would end it.
+    data = json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c")
+    filled = {
+        "@TITLE@": html.escape(title),
+        "@STYLE@": (_PARTS / "page.css").read_text("utf-8"),
+        "@SCRIPT@": (_PARTS / "page.js").read_text("utf-8"),
+        "@FACTS@": data,
+    }
+    text = (_PARTS / "page.html").read_text("utf-8")
+    for mark, content in filled.items():
+        before, _, after = text.partition(mark)
+        text = before + content + after
+    return text

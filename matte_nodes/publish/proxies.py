@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames as a browser takes them: plate and colour as JPEG, alpha as lossless WebP, all 8 bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..color import PlateColor
+from ..connect import as_clip, guessed, rgb
+from ..errors import ColorError, MatteError, OutputError
+from ..media.clip import paste
+from .picture import Picture, read_matte
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..model import Float
+    from .delivery import Delivery
+
+    Codes = NDArray[np.uint8]
+
+QUALITY = 82
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """The pictures of one frame as files in memory; None where there is none."""
+
+    plate: bytes | None
+    alpha: bytes | None
+    color: bytes | None
+
+    @property
+    def bytes(self) -> int:
+        """Of all of them."""
+        return sum(len(item) for item in (self.plate, self.alpha, self.color) if item)
+
+
+class Proxies:
+    """Makes the pictures of one version. side: the longer side at most, in pixels."""
+
+    def __init__(self, delivery: Delivery, side: int, *, plate: bool) -> None:
+        self._delivery = delivery
+        self._plate = delivery.plate if plate else None
+        window = delivery.readable[0][1].display_window
+        scale = min(1.0, side / max(window.width, window.height))
+        self.size = max(1, round(window.width * scale)), max(1, round(window.height * scale))
+        self._color: PlateColor | None = None
+
+    def of(self, frame: int) -> Proxy:
+        """One frame; empty where its file cannot be read."""
+        plate = self._seen_plate(frame)
+        path = self._delivery.files.get(frame)
+        try:
+            picture = None if path is None else read_matte(path)
+        except MatteError:
+            picture = None
+        if picture is None:
+            return Proxy(jpeg(plate), None, None)
+        alpha = np.clip(np.nan_to_num(_shown(picture, picture.alpha[..., None])[..., 0]), 0, 1)
+        small = _resized(alpha, self.size)
+        color = self._seen_color(picture, alpha, small)
+        if color is None and self._plate is not None:
+            color = plate
+        return Proxy(jpeg(plate), webp(_codes(small)), jpeg(color))
+
+    def _seen_plate(self, frame: int) -> Codes | None:
+        clip = self._plate
+        if clip is None or self._delivery.color is None or frame not in clip.frames:
+            return None
+        image = clip.read(frame)
+        pixels = rgb(image, clip, frame, allow_grey=True)
+        shown = paste(replace(image, pixels=pixels, channels=("R", "G", "B")), image.display_window)
+        seen = self._delivery.color.to_network(shown)
+        return _codes(_resized(seen, self.size))
+
+    def _seen_color(self, picture: Picture, alpha: Float, small: Float) -> Codes | None:
+        """The straight foreground, made small as light is: premultiplied."""
+        straight = picture.foreground
+        if straight is None and picture.premultiplied is not None:
+            inside = np.clip(picture.alpha, 1e-3, 1)[..., None]
+            straight = picture.premultiplied / inside
+        if straight is None:
+            return None
+        placed = np.nan_to_num(_shown(picture, straight), posinf=65504.0, neginf=0.0)
+        if self.size == (placed.shape[1], placed.shape[0]):
+            return _codes(self._encoded(picture, placed))
+        plain = _resized(placed, self.size)
+        product = _resized(placed * alpha[..., None], self.size)
+        covered = (small > 1e-3)[..., None]
+        colour = np.where(covered, product / np.maximum(small, 1e-3)[..., None], plain)
+        return _codes(self._encoded(picture, colour))
+
+    def _encoded(self, picture: Picture, colour: Float) -> Float:
+        if self._color is None:
+            space = picture.says("matte/colorspace")
+            try:
+                self._color = PlateColor(space or "lin_rec709")
+            except ColorError:  # a space of a config that is not here
+                self._color = PlateColor("lin_rec709")
+        return self._color.to_network(np.ascontiguousarray(colour, np.float32))
+
+
+def picture_behind(source: str, size: tuple[int, int]) -> Codes:
+    """A picture of the user's as (height, width, 3) codes, cut to the frame's shape."""
+    clip = as_clip(source, "picture")
+    image = clip.read(clip.frames[0])
+    pixels = rgb(image, clip, clip.frames[0], allow_grey=True)
+    seen = PlateColor(guessed(clip)).to_network(pixels)
+    clip.close()
+    width, height = size
+    scale = max(width / seen.shape[1], height / seen.shape[0])
+    wide = max(width, round(seen.shape[1] * scale)), max(height, round(seen.shape[0] * scale))
+    large = _resized(seen, wide)
+    top, left = (large.shape[0] - height) // 2, (large.shape[1] - width) // 2
+    return _codes(large[top : top + height, left : left + width])
+
+
+def jpeg(codes: Codes | None) -> bytes | None:
+    """Colour (H, W, 3) as a JPEG file."""
+    import cv2
+
+    if codes is None:
+        return None
+    return _file(".jpg", codes[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+
+
+def webp(codes: Codes) -> bytes:
+    """A plane (H, W) as a lossless WebP file."""
+    import cv2
+
+    return _file(".webp", np.repeat(codes[..., None], 3, axis=2), [cv2.IMWRITE_WEBP_QUALITY, 101])
+
+
+def _file(suffix: str, pixels: Codes, options: list[int]) -> bytes:
+    import cv2
+
+    done, data = cv2.imencode(suffix, np.ascontiguousarray(pixels), options)
+    if not done:
+        raise OutputError(f"OpenCV here cannot write {suffix} pictures for the review report.")
+    return bytes(data.tobytes())
+
+
+def _shown(picture: Picture, pixels: Float) -> Float:
+    from ..media.image import Image
+
+    names = ("Y",) * pixels.shape[2]
+    window = picture.display_window
+    return paste(Image(pixels, names, picture.data_window, window), window)
+
+
+def _resized(pixels: NDArray[Any], size: tuple[int, int]) -> Float:
+    import cv2
+
+    array = np.ascontiguousarray(pixels, np.float32)
+    if size == (array.shape[1], array.shape[0]):
+        return array
+    way = cv2.INTER_AREA if size[0] < array.shape[1] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(array, size, interpolation=way), np.float32)
+
+
+def _codes(values: Float) -> Codes:
+    codes: Codes = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    return codes

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The review report: frames as a browser shows them, numbers over time, what the checks found."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import MediaError
+from ..media.whole import prepare_folder, whole_file
+from .checks import run
+from .delivery import Delivery
+from .on_pixels import flicker_limit
+from .pages import page
+from .proxies import Proxies, jpeg, picture_behind
+
+BUDGET = 14_000_000
+"""Bytes of a report of up to 120 frames; longer shots have as much for each frame."""
+
+_SIDES = (1280, 1120, 960, 880, 800, 720, 640, 560, 480, 320)
+
+
+def write_report(
+    delivery: Delivery,
+    target: Path,
+    *,
+    title: str,
+    behind: str | None = None,
+    against: str | None = None,
+    budget: int = BUDGET,
+) -> Path:
+    """Write one self-contained page; answers its path.
+
+    behind: a picture to lay the foreground over. against: another version's folder, for the wipe.
+    The pictures are as large as the budget allows (at most 1280 pixels a side), by trying a few.
+    Raises MediaError when there is no frame to show, OutputError when it cannot be written.
+    """
+    frames = list(delivery.expected)
+    if not delivery.readable:
+        raise MediaError(f"{delivery.folder}: no frame can be shown.")
+    versions = [delivery] if against is None else [delivery, Delivery(
+        against, frames=(frames[0], frames[-1]),
+    )]  # fmt: skip
+    allowed = budget * max(1.0, len(frames) / 120)
+    side = _side(versions, frames, allowed)
+    made = [Proxies(version, side, plate=index == 0) for index, version in enumerate(versions)]
+    pictures = [[proxies.of(frame) for frame in frames] for proxies in made]
+    size = made[0].size
+    first = pictures[0]
+    facts = {
+        "title": title,
+        "origin": _origin(delivery),
+        "frames": frames,
+        "rate": float(delivery.plate.rate or 24) if delivery.plate is not None else 24.0,
+        "width": size[0],
+        "height": size[1],
+        "pixelAspect": delivery.readable[0][1].pixel_aspect,
+        "plate": [_text(item.plate) for item in first] if delivery.plate is not None else None,
+        "hasColor": any(item.color for item in first),
+        "versions": [
+            {
+                "name": version.folder.name,
+                "alpha": [_text(item.alpha) for item in items],
+                "color": [_text(item.color) for item in items],
+            }
+            for version, items in zip(versions, pictures, strict=True)
+        ],
+        "plots": _plots(versions, frames),
+        "peak": flicker_limit(_values(delivery, frames, "flicker")),
+        "checks": _checks(delivery),
+        "behind": None if behind is None else _text(jpeg(picture_behind(behind, size))),
+    }
+    prepare_folder(target.parent)
+    with whole_file(target) as temporary:
+        temporary.write_text(page(title, facts), "utf-8")
+    return target
+
+
+def _side(versions: Sequence[Delivery], frames: Sequence[int], allowed: float) -> int:
+    """The longest side at which the pictures fit, from four frames of each version."""
+    chosen = [frames[len(frames) * k // 4] for k in range(4)]
+    for side in _SIDES:
+        total = 0.0
+        for index, version in enumerate(versions):
+            proxies = Proxies(version, side, plate=index == 0)
+            sizes = [proxies.of(frame).bytes for frame in dict.fromkeys(chosen)]
+            total += len(frames) * max(sizes) * 4 / 3
+        if total < 0.95 * allowed:
+            return side
+    return _SIDES[-1]
+
+
+def _plots(versions: Sequence[Delivery], frames: Sequence[int]) -> list[dict[str, Any]]:
+    found_in = [f.frames for result in run(versions[0]) for f in result.findings]
+    # What is said of most frames marks nothing.
+    bad = {number for some in found_in if 2 * len(some) < len(frames) for number in some}
+    found = []
+    for name, what, unit, digits, scale in (
+        ("Coverage", "coverage", "% of the picture", 2, 100.0),
+        ("Edge width", "edge_width", "pixels", 2, 1.0),
+        ("Flicker", "flicker", "of alpha in the edge band", 4, 1.0),
+    ):
+        lines = [_values(version, frames, what) for version in versions]
+        found.append({
+            "name": name, "unit": unit, "digits": digits,
+            "values": [[None if v is None else round(v * scale, 6) for v in line] for line in lines],
+            "bad": [index for index, frame in enumerate(frames) if frame in bad],
+        })  # fmt: skip
+    return found
+
+
+def _values(delivery: Delivery, frames: Sequence[int], what: str) -> list[float | None]:
+    known = {frame.number: getattr(measured, what) for frame, _, measured in delivery.readable}
+    found = [known.get(frame) for frame in frames]
+    return [v if v is not None and np.isfinite(v) else None for v in found]
+
+
+def _checks(delivery: Delivery) -> list[dict[str, Any]]:
+    order = sorted(run(delivery), key=lambda r: (not r.failed, not r.findings))
+    return [
+        {
+            "name": result.check.name, "help": result.check.help,
+            "mark": "ok" if not result.findings else "FAIL" if result.failed else "warn",
+            "findings": [
+                {"text": finding.sentence, "frames": list(finding.frames)}
+                for finding in result.findings
+            ],
+        }
+        for result in order
+    ]  # fmt: skip
+
+
+def _origin(delivery: Delivery) -> str:
+    _, picture, _ = delivery.readable[0]
+    window = picture.display_window
+    parts = [
+        f"{len(delivery.frames)} frames, {window.width}x{window.height}",
+        picture.says("matte/model"), picture.says("matte/licence"),
+        picture.says("matte/colorspace"),
+    ]  # fmt: skip
+    return " · ".join(part for part in parts if part)
+
+
+def _text(data: bytes | None) -> str | None:
+    return None if data is None else base64.b64encode(data).decode("ascii")
