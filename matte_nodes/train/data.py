@@ -80,7 +80,9 @@ def maker(recipe: Recipe, material: Material, part: Literal["train", "heldout"])
         recipe.foregrounds if part == "train" else recipe.heldout,
         recipe.route,
         Pictures(photographs, recipe.data.share),
+        recipe.data.narrow,
         recipe.data.wide,
+        recipe.data.calm,
         tuple(material.foregrounds),
         recipe.data.own,
     )

@@ -26,7 +26,7 @@ def write_pictures(recipe: Recipe, material: Material, folder: Path, count: int)
     for number in range(count):
         rng = np.random.default_rng([recipe.data.seed, number])
         made = make.composite(rng)
-        trimap = hints.trimap(rng, made.alpha, wide=recipe.data.wide)
+        trimap = hints.trimap(rng, made.alpha, narrow=recipe.data.narrow, wide=recipe.data.wide)
         background = made.background
         if recipe.task == "plate":
             _, background = hints.imperfect_clean_plate(rng, made.background, made.alpha)

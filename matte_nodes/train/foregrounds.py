@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .strands import Layer, curve, draw, fill, fur, hair, outline
-from .textures import Painter, Rng, colour, noise
+from .textures import Pictures, Rng, colour, noise
 
 if TYPE_CHECKING:
     from ..model import Float
 
-Maker = Callable[[Rng, int, Painter], Layer]
+Maker = Callable[[Rng, int, Pictures], Layer]
 
 
-def solid(rng: Rng, side: int, paint: Painter) -> Layer:
+def solid(rng: Rng, side: int, paint: Pictures) -> Layer:
     """A smooth body with parts of other colours that may reach its edge: flags, ribbons, limbs."""
     layer = Layer(paint(rng, side), fill(side, outline(rng, side)))
     for _ in range(int(rng.integers(0, 4))):
@@ -33,20 +33,20 @@ def solid(rng: Rng, side: int, paint: Painter) -> Layer:
     return layer
 
 
-def hairy(rng: Rng, side: int, paint: Painter) -> Layer:
+def hairy(rng: Rng, side: int, paint: Pictures) -> Layer:
     """A head or body with long hair, mostly of a colour that the body has not got."""
     contour = outline(rng, side, rough=0.15)
     body = Layer(paint(rng, side), fill(side, contour))
     ink = (
         colour(rng, 0.5) * np.float32(rng.choice([0.35, 0.7, 1.0]))
-        if rng.random() < 0.75
+        if rng.random() < paint.strange
         else body.colour
     )
     locks = hair(rng, side, contour, ink)
     return locks.over(body) if rng.random() < 0.8 else body.over(locks)
 
 
-def furry(rng: Rng, side: int, paint: Painter) -> Layer:
+def furry(rng: Rng, side: int, paint: Pictures) -> Layer:
     """An animal or a toy: fur along the contour, of the body's own colours or nearly."""
     contour = outline(rng, side, rough=0.2)
     body = Layer(paint(rng, side), fill(side, contour))
@@ -54,7 +54,7 @@ def furry(rng: Rng, side: int, paint: Painter) -> Layer:
     return fur(rng, side, contour, ink).over(body)
 
 
-def foliage(rng: Rng, side: int, paint: Painter) -> Layer:
+def foliage(rng: Rng, side: int, paint: Pictures) -> Layer:
     """Stems with leaves, each leaf a pointed ellipse with the texture of all and its own light."""
     import cv2
 
@@ -85,7 +85,7 @@ def foliage(rng: Rng, side: int, paint: Painter) -> Layer:
     return Layer(picture, cover).over(layer)
 
 
-def smoke(rng: Rng, side: int, paint: Painter) -> Layer:
+def smoke(rng: Rng, side: int, paint: Pictures) -> Layer:
     """Fractal haze over its own slowly changing colour, sometimes round a solid body."""
     shade = noise(rng, side, coarsest=rng.uniform(0.2, 0.8), octaves=6, fall=0.6)
     rows, columns = np.mgrid[0:side, 0:side].astype(np.float32)
@@ -98,7 +98,7 @@ def smoke(rng: Rng, side: int, paint: Painter) -> Layer:
     return haze.over(core) if rng.random() < 0.6 else core.over(haze)
 
 
-def glass(rng: Rng, side: int, paint: Painter) -> Layer:
+def glass(rng: Rng, side: int, paint: Pictures) -> Layer:
     """A clear body: low alpha inside, denser at the rim, with highlights and an opaque holder."""
     import cv2
 
@@ -114,7 +114,7 @@ def glass(rng: Rng, side: int, paint: Painter) -> Layer:
     return Layer(paint(rng, side), fill(side, small.astype(np.float32))).over(pane)
 
 
-def mesh(rng: Rng, side: int, paint: Painter) -> Layer:
+def mesh(rng: Rng, side: int, paint: Pictures) -> Layer:
     """Wire mesh, lace or a net: bent bars with shading, crisp holes, a solid frame on one side."""
     import cv2
 
@@ -140,7 +140,7 @@ def mesh(rng: Rng, side: int, paint: Painter) -> Layer:
     return Layer(paint(rng, side), fill(side, edge.astype(np.float32))).over(net)
 
 
-def holed(rng: Rng, side: int, paint: Painter) -> Layer:
+def holed(rng: Rng, side: int, paint: Pictures) -> Layer:
     """A body with round and ragged holes in it."""
     layer = solid(rng, side, paint)
     alpha = layer.alpha
@@ -150,7 +150,7 @@ def holed(rng: Rng, side: int, paint: Painter) -> Layer:
     return Layer(layer.colour, alpha)
 
 
-def feather(rng: Rng, side: int, paint: Painter) -> Layer:
+def feather(rng: Rng, side: int, paint: Pictures) -> Layer:
     """Feathers: a quill with close barbs at both sides, split here and there."""
     contour = outline(rng, side, rough=0.1)
     layer = Layer(paint(rng, side), fill(side, contour))
@@ -221,7 +221,7 @@ def disc_kernel(radius: float) -> Float:
     return found
 
 
-def make(rng: Rng, side: int, paint: Painter, shares: Mapping[str, float]) -> Layer:
+def make(rng: Rng, side: int, paint: Pictures, shares: Mapping[str, float]) -> Layer:
     """A foreground by the shares of a recipe, sometimes two merged, sometimes blurred."""
     names = sorted(shares)
     weights = np.array([shares[name] for name in names], np.float64)

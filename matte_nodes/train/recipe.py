@@ -10,7 +10,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +25,8 @@ FOLDER = Path(__file__).parent / "recipes"
 
 @dataclass(frozen=True)
 class Data:
-    """Samples: how many, of which side in pixels, by which seed, with which trimaps.
+    """Samples: how many, of which side in pixels, by which seed, with which trimaps
+    (radius of the band from narrow to wide pixels), which part of them calm (see `Pictures`).
 
     share: the part of textures that are photographs, if there are any. own: the part of
     foregrounds that are the user's, if there are any. Held-out samples are made of other
@@ -37,7 +38,9 @@ class Data:
     seed: int = 1
     heldout_samples: int = 96
     heldout_seed: int = 99
+    narrow: float = 1.0
     wide: float = 45.0
+    calm: float = 0.0
     share: float = 0.65
     own: float = 0.5
 
@@ -47,7 +50,8 @@ class Stage:
     """One stage: its crops and batches, its losses by name, its schedule.
 
     only: beginnings of the parameters' names that are trained (none: all of them). without: how
-    often the optional hint is left out.
+    often the optional hint is left out. data, route: fields that differ from the recipe's; a stage
+    that says any has samples of its own, and draws the part `before` from the recipe's own.
     """
 
     crop: int
@@ -56,6 +60,9 @@ class Stage:
     schedule: Schedule
     without: float = 0.5
     only: tuple[str, ...] = ()
+    before: float = 0.0
+    data: Mapping[str, Any] = field(default_factory=dict)
+    route: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,11 +85,26 @@ class Recipe:
         """sha256 of the recipe's content; comments and spacing do not count."""
         return hashlib.sha256(json.dumps(self.source, sort_keys=True).encode()).hexdigest()
 
+    def for_stage(self, stage: Stage) -> Recipe:
+        """The recipe with the stage's own data and route in place of its own."""
+        if not stage.data and not stage.route:
+            return self
+        return replace(
+            self,
+            data=replace(self.data, **stage.data),
+            route=replace(self.route, **stage.route),
+            source={
+                **self.source,
+                "stage data": dict(stage.data),
+                "stage route": dict(stage.route),
+            },
+        )
+
     @property
     def data_digest(self) -> str:
         """sha256 of what decides the samples."""
-        names = ("task", "foregrounds", "heldout", "data", "route")
-        part = {name: self.source.get(name) for name in names}
+        names = ("task", "foregrounds", "heldout", "data", "route", "stage data", "stage route")
+        part = {name: self.source[name] for name in names if name in self.source}
         return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()
 
 
@@ -162,6 +184,9 @@ def _stage(source: Mapping[str, Any], index: int) -> Stage:
     if not losses:
         raise UsageError(f"[{where}] names no losses")
     only = tuple(source.get("only", ()))
+    # Wrong names are found now, not after the stage before.
+    _made(Data, source.get("data", {}), f"{where}, data")
+    _made(Route, source.get("route", {}), f"{where}, route")
     rest = {**source, "schedule": schedule, "losses": dict(losses), "only": only}
     return _made(Stage, rest, where)
 

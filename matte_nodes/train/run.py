@@ -50,14 +50,17 @@ def run(
 
     material = material or Material()
     network = build(recipe)
-    make_samples(recipe, material, "train", folder / "samples", tell)
     make_samples(recipe, material, "heldout", folder / "heldout", tell)
     held = heldout_batches(recipe, stacks.read_stacks(folder / "heldout", recipe.task))
     outcome: Outcome | None = None
     for index, stage in enumerate(recipe.stages):
         place = folder / f"stage-{index + 1}"
         place.mkdir(parents=True, exist_ok=True)
-        plan = stage_plan(recipe, stage, folder / "samples", held, network)
+        own = recipe.for_stage(stage)
+        samples = folder / ("samples" if own is recipe else f"samples-{index + 1}")
+        make_samples(own, material, "train", samples, tell)
+        first = None if own is recipe else folder / "samples"
+        plan = stage_plan(recipe, stage, samples, held, network, first)
         outcome = train(network, plan, place, _reporter(place, say))
         network = outcome.network.train().requires_grad_(True)
     assert outcome is not None  # a recipe has a stage
@@ -68,9 +71,14 @@ def run(
 
 
 def stage_plan(
-    recipe: Recipe, stage: Stage, samples: Path, held: list[Batch], network: nn.Module
+    recipe: Recipe,
+    stage: Stage,
+    samples: Path,
+    held: list[Batch],
+    network: nn.Module,
+    before: Path | None = None,
 ) -> Plan:
-    """The plan of one stage over a folder of samples."""
+    """The plan of one stage over a folder of samples, and of those of the stage before."""
     batches = stacks.Batches(
         recipe.task,
         stacks.read_stacks(samples, recipe.task),
@@ -78,6 +86,8 @@ def stage_plan(
         stage.batch,
         stage.schedule.seed,
         stage.without,
+        stacks.read_stacks(before, recipe.task) if before and stage.before else (),
+        stage.before if before else 0.0,
     )
     parameters = None
     if stage.only:

@@ -33,7 +33,8 @@ class Maker:
     """Makes samples: which task, which side in pixels, which shares of foregrounds, which route.
 
     pictures: the textures. layers: foregrounds of the user's, (H, W, 4) uint8 straight RGBA, used
-    for the part `own` of all samples. wide: the largest radius of a trimap's band.
+    for the part `own` of all samples. narrow, wide: the range of a trimap's radius. calm: the part
+    of samples that are painted calmly (see Pictures).
     """
 
     task: Task
@@ -41,17 +42,22 @@ class Maker:
     shares: Mapping[str, float]
     route: Route
     pictures: Pictures
+    narrow: float = 1.0
     wide: float = 45.0
+    calm: float = 0.0
     layers: tuple[np.ndarray, ...] = field(default=())
     own: float = 0.5
 
     def composite(self, rng: Rng) -> Composite:
         """A foreground over another background, by the route."""
+        paint = self.pictures
+        if self.calm and rng.random() < self.calm:
+            paint = paint.calmer()
         if self.layers and rng.random() < self.own:
             layer = cut(rng, self.layers[int(rng.integers(len(self.layers)))], self.side)
         else:
-            layer = foregrounds.make(rng, self.side, self.pictures, self.shares)
-        return compose(rng, layer, self.pictures(rng, self.side), self.route)
+            layer = foregrounds.make(rng, self.side, paint, self.shares)
+        return compose(rng, layer, paint(rng, self.side), self.route)
 
     def __call__(self, seed: int, number: int) -> np.ndarray:
         """Sample `number` of this seed."""
@@ -61,7 +67,7 @@ class Maker:
     def _trimap(self, rng: Rng) -> np.ndarray:
         for _ in range(ATTEMPTS):
             made = self.composite(rng)
-            trimap = hints.trimap(rng, made.alpha, wide=self.wide)
+            trimap = hints.trimap(rng, made.alpha, narrow=self.narrow, wide=self.wide)
             if hints.usable(trimap):
                 break
         plate = codes(made.plate).astype(np.float32) / 255

@@ -37,6 +37,7 @@ class Batches:
     """The batch of a step: `planes` (N, P - 1, crop, crop) and `alpha` (N, 1, crop, crop), 0..1.
 
     without: how often the last hint (closed-form alpha, segmentation) is left out: -1 everywhere.
+    before: stacks of an earlier stage, of which the part `share_before` of all samples is drawn.
     """
 
     task: Task
@@ -45,6 +46,8 @@ class Batches:
     size: int
     seed: int
     without: float = 0.5
+    before: Sequence[np.ndarray] = ()
+    share_before: float = 0.0
 
     def __call__(self, step: int) -> dict[str, Tensor]:
         """The batch of a step: always the same."""
@@ -62,7 +65,9 @@ class Batches:
         return {"planes": planes, "alpha": alpha}
 
     def _one(self, rng: np.random.Generator) -> np.ndarray:
-        stack = self.stacks[int(rng.integers(len(self.stacks)))]
+        old = self.share_before > 0 and rng.random() < self.share_before
+        stacks = self.before if old else self.stacks
+        stack = stacks[int(rng.integers(len(stacks)))]
         sample = stack[int(rng.integers(len(stack)))]
         best = sample
         for _ in range(6):

@@ -132,17 +132,32 @@ class Pictures:
     """Paints textures: crops of the photographs given, and procedural ones.
 
     photographs: (H, W, 3) uint8 RGB arrays. share: the part of textures that are photographs.
+    calm: as most photographed scenes are: larger features, less clutter, and hair mostly of the
+    body's own colours.
     """
 
-    def __init__(self, photographs: Sequence[np.ndarray] = (), share: float = 0.65) -> None:
+    def __init__(
+        self, photographs: Sequence[np.ndarray] = (), share: float = 0.65, *, calm: bool = False
+    ) -> None:
         self.photographs = list(photographs)
         self.share = share if photographs else 0.0
+        self.calm = calm
+
+    @property
+    def strange(self) -> float:
+        """How often hair has a colour of its own."""
+        return 0.35 if self.calm else 0.75
+
+    def calmer(self) -> Pictures:
+        """The same pictures, painted calmly."""
+        return Pictures(self.photographs, self.share, calm=True)
 
     def __call__(self, rng: Rng, side: int) -> Float:
         """A texture of this side."""
-        if rng.random() >= self.share:
-            return PROCEDURAL[int(rng.integers(len(PROCEDURAL)))](rng, side)
-        return self.photograph(rng, side)
+        if rng.random() < self.share:
+            return self.photograph(rng, side)
+        kinds = PROCEDURAL[:2] * 2 + PROCEDURAL[2:] if self.calm else PROCEDURAL
+        return kinds[int(rng.integers(len(kinds)))](rng, side)
 
     def photograph(self, rng: Rng, side: int) -> Float:
         """A crop of a photograph at a random scale, flipped, its colours moved a little."""
@@ -150,7 +165,8 @@ class Pictures:
 
         source = self.photographs[int(rng.integers(len(self.photographs)))]
         reach = min(source.shape[:2])
-        take = int(np.clip(side * rng.uniform(0.5, 2.5), 16, reach))
+        scale = rng.uniform(0.15, 1.3) if self.calm else rng.uniform(0.5, 2.5)
+        take = int(np.clip(side * scale, 16, reach))
         y = int(rng.integers(0, source.shape[0] - take + 1))
         x = int(rng.integers(0, source.shape[1] - take + 1))
         how = cv2.INTER_AREA if take > side else cv2.INTER_CUBIC

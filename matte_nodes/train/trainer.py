@@ -37,7 +37,8 @@ class Schedule:
     of the steps, then falling as a cosine to `final` of it. decay: weight decay. clip: largest
     norm of the gradient. average: decay of the exponential average of weights, which is what is
     validated and kept. every: steps between checkpoints. half: bfloat16 products (autocast).
-    seed: of the network's first weights.
+    seed: of the network's first weights, and of the order of batches. stop: end after this many
+    steps although the schedule goes on (0: do not): a first stage that a second one continues.
     """
 
     steps: int
@@ -50,6 +51,12 @@ class Schedule:
     every: int = 250
     half: bool = False
     seed: int = 0
+    stop: int = 0
+
+    @property
+    def last(self) -> int:
+        """How many steps are made."""
+        return min(self.stop or self.steps, self.steps)
 
     def rate_at(self, step: int) -> float:
         """The learning rate of a step."""
@@ -139,8 +146,8 @@ def train(
         step, best, score, stale = (found[key] for key in ("step", "best", "score", "stale"))
     began, first = time.monotonic(), step
     ended = plan.patience is not None and stale >= plan.patience
-    batches = _ahead(plan.batch, step, schedule.steps)
-    while step < schedule.steps and not ended:
+    batches = _ahead(plan.batch, step, schedule.last)
+    while step < schedule.last and not ended:
         network.train()
         for group in optimiser.param_groups:
             group["lr"] = schedule.rate_at(step)
@@ -155,7 +162,7 @@ def train(
         optimiser.step()
         step += 1
         _follow(average, network, min(schedule.average, (1 + step) / (10 + step)))
-        if step % schedule.every and step != schedule.steps:
+        if step % schedule.every and step != schedule.last:
             continue
         if plan.validate is not None:
             score = float(plan.validate(average))
@@ -182,9 +189,9 @@ def train(
             state.save(kept, packed, told)
         pace = (time.monotonic() - began) / (step - first)
         values = {name: float(loss.detach()) for name, loss in losses.items()}
-        say(Progress(step, schedule.steps, values, pace * (schedule.steps - step), score, best))
+        say(Progress(step, schedule.last, values, pace * (schedule.last - step), score, best))
     average.load_state_dict(best_state)
-    return Outcome(average, step, score, best, ended and step < schedule.steps)
+    return Outcome(average, step, score, best, ended and step < schedule.last)
 
 
 def _ahead(batch: Callable[[int], Batch], first: int, steps: int) -> Iterator[Batch]:

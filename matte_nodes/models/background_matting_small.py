@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Background Matting, small: trained by this project, shipped with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..model import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
+from .cue_network import CueNetwork
+from .shipped import PLATE
+
+
+class BackgroundMattingSmall:
+    """Plate and clean plate, and a rough segmentation where there is one, to alpha."""
+
+    def __init__(self, context: LoadContext) -> None:
+        self._network = CueNetwork(context, PLATE.file, "plate")
+
+    def step(
+        self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
+    ) -> tuple[Prediction, Memory]:
+        """Alpha of the whole picture."""
+        assert inputs.background is not None  # declared in `needs`; the node has seen to it
+        rough = inputs.segmentation
+        given = np.full(inputs.plate.shape[:2], -1, np.float32) if rough is None else rough
+        planes = np.dstack((inputs.plate, inputs.background, given)).astype(np.float32)
+        return Prediction(self._network(planes)), {}
+
+
+CARD = ModelCard(
+    name="background-matting-small",
+    title="Background Matting, small",
+    summary="Any subject before a known place, from a clean plate; shipped, trained here.",
+    load=BackgroundMattingSmall,
+    needs=frozenset({"background"}),
+    takes=frozenset({"segmentation"}),
+    weights=(PLATE,),
+    tileable=True,
+    tile_overlap=192,
+    tile_side=1600,
+    training_data="1,536 procedural foregrounds over procedural and free pictures, each with an "
+    "imperfect clean plate: gain, gamma, noise, a shift, a shadow (docs/train.md lists them)",
+    papers=("Sengupta, Jayaram, Curless, Seitz, Kemelmacher-Shlizerman: Background Matting: The "
+            "World is Your Green Screen, CVPR 2020",),
+    limits="A clean plate from the same place (align_background helps a hand-held camera); where "
+    "subject and background have one colour only the segmentation and the surroundings tell.",
+)  # fmt: skip

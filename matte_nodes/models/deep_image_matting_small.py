@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deep Image Matting, small: trained by this project, shipped with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..model import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
+from .cue_network import CueNetwork, matted
+from .shipped import TRIMAP
+
+TRAINING_DATA = (
+    "2,048 procedural foregrounds with exact alpha (hair, fur, foliage, mesh, glass, smoke, "
+    "holes) over procedural textures and 47 free pictures: scikit-image's and scikit-learn's samples, "
+    "wallpapers of Debian packages under CC0, CC-BY and CC-BY-SA (docs/train.md lists them)"
+)
+PAPERS = (
+    "Xu, Price, Cohen, Huang: Deep Image Matting, CVPR 2017",
+    "Cai et al.: Disentangled Image Matting, ICCV 2019",
+    "Gastal, Oliveira: Shared Sampling for Real-Time Alpha Matting, Eurographics 2010",
+)
+
+
+class DeepImageMattingSmall:
+    """Encoder, decoder and refinement on a trimap's cues, 1.8 million parameters."""
+
+    def __init__(self, context: LoadContext) -> None:
+        self._network = CueNetwork(context, TRIMAP.file, "trimap")
+
+    def step(
+        self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
+    ) -> tuple[Prediction, Memory]:
+        """Alpha of the unknown part."""
+        assert inputs.trimap is not None  # declared in `needs`; the node has seen to it
+        return Prediction(matted(self._network, inputs.plate, inputs.trimap)), {}
+
+
+CARD = ModelCard(
+    name="deep-image-matting-small",
+    title="Deep Image Matting, small",
+    summary="Any subject from a trimap, in a fraction of closed form's time; shipped, trained here.",
+    load=DeepImageMattingSmall,
+    needs=frozenset({"trimap"}),
+    weights=(TRIMAP,),
+    tileable=True,
+    tile_overlap=192,
+    tile_side=1600,
+    training_data=TRAINING_DATA,
+    papers=PAPERS,
+    limits="Trained for an hour on made pictures: wide unknown bands over busy backgrounds, and "
+    "subjects whose unknown part has colours that the known part has not, come out grey or torn. "
+    "`closed-form-refined` is slower and better. Each frame is solved alone.",
+)  # fmt: skip

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights that this project trained and ships inside the package: their declarations.
+
+The files are half floats, made by scripts/ship_weights.py from a training's `weights.safetensors`.
+Each file's metadata holds the recipe's hash and the held-out error.
+"""
+
+from __future__ import annotations
+
+from ...model import Source, Weights
+
+LICENCE = "Apache-2.0 (trained by this project)"
+
+
+def _shipped(file: str, sha256: str, size: int) -> Weights:
+    place = Source("package", f"models/shipped/{file}")
+    return Weights(file, sha256, size, (place,), LICENCE, "yes", "this repository, docs/train.md")
+
+
+TRIMAP = _shipped("deep-image-matting-small.safetensors", "71b0e414d41adc8b0e0801fc6b97de46238aaa8008ff41bb9f059be077a1da57", 3585610)
+PLATE = _shipped("background-matting-small.safetensors", "SHA_P", 0)

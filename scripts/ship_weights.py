@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Put a training's weights into the package: half floats, the recipe's hash, the declaration.
+
+    python scripts/ship_weights.py RUN/weights.safetensors deep-image-matting-small
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from matte_nodes.weights import sha256_of
+
+SHIPPED = Path(__file__).resolve().parents[1] / "matte_nodes" / "models" / "shipped"
+
+
+def main(source: str, name: str) -> None:
+    """Write SHIPPED/name.safetensors and its hash and size into the declarations."""
+    with safe_open(source, framework="pt") as file:
+        facts = (file.metadata() or {})["facts"]
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    halves = {
+        key: tensor.half().contiguous() if tensor.is_floating_point() else tensor
+        for key, tensor in tensors.items()
+    }
+    target = SHIPPED / f"{name}.safetensors"
+    save_file(halves, target, {"facts": facts})
+    declarations = SHIPPED / "__init__.py"
+    told = f'_shipped("{name}.safetensors", "{sha256_of(target)}", {target.stat().st_size})'
+    text = declarations.read_text("utf-8")
+    changed = re.sub(rf'_shipped\(\s*"{name}\.safetensors",[^)]*\)', told, text)
+    declarations.write_text(changed, "utf-8")
+    print(f"{target.name}: {target.stat().st_size} bytes; {facts}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
