@@ -103,11 +103,11 @@ class Render:
 
     def run(self, first: int | None, last: int | None, report: Reporter) -> None:
         """Matte the range; frames appear whole, by rename; done ones are left alone."""
-        wanted = self._wanted(first, last)
+        wanted = self.wanted(first, last)
         with output_claimed(self.output, wanted[0], wanted[-1]):
             self._run(wanted, report)
 
-    def _wanted(self, first: int | None, last: int | None) -> list[int]:
+    def wanted(self, first: int | None, last: int | None) -> list[int]:
         """The frames of the range; UsageError when it reaches out of the clip or into one file."""
         wanted, frames = self.shot.range(first, last), self.shot.frames
         outside = [n for n in (first, last) if n is not None and not frames[0] <= n <= frames[-1]]

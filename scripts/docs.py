@@ -28,6 +28,7 @@ from matte_nodes.cli import models_card  # noqa: E402
 from matte_nodes.knobs import NODE_KNOBS  # noqa: E402
 from matte_nodes.media.layouts import LAYOUTS  # noqa: E402
 from matte_nodes.model import Knob, ModelCard  # noqa: E402
+from matte_nodes.publish.checks import CHECKS  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 HELP_WIDTH = 92
@@ -197,6 +198,14 @@ def layouts() -> str:
     )
 
 
+def checks() -> str:
+    """The checks of a hand-over."""
+    return table(
+        ("check", "what must be so", "otherwise"),
+        [(f"`{check.name}`", check.help, check.severity) for check in CHECKS],
+    )
+
+
 def public_names() -> str:
     """What `matte_nodes` offers, with the first line of each docstring."""
     rows = []
@@ -230,6 +239,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "verbs": help_texts,
         "exit codes": exit_codes,
         "layouts": layouts,
+        "checks": checks,
         "public names": public_names,
         "further pages": further_pages,
     }

@@ -49,7 +49,7 @@ def look(
     render = Render(**{**arguments, "connect": connect, "node": node})
     shot, nodes = render.shot, render.chain.nodes
     try:
-        frames = tuple(shot.range(first, last))
+        frames = tuple(render.wanted(first, last))
         asked = connect["cuts"]
         cuts = shot.cuts(None, frames[-1]) if asked == "auto" else cut_frames(asked)
         begins, warm_up = handover([item.card for item in nodes], warm_up)
