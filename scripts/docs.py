@@ -28,6 +28,7 @@ from matte_nodes.cli import models_card  # noqa: E402
 from matte_nodes.knobs import NODE_KNOBS  # noqa: E402
 from matte_nodes.media.layouts import LAYOUTS  # noqa: E402
 from matte_nodes.model import Knob, ModelCard  # noqa: E402
+from matte_nodes.nuke import gizmos as nuke_gizmos  # noqa: E402
 from matte_nodes.publish.checks import CHECKS  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
@@ -263,7 +264,11 @@ def pages() -> dict[Path, str]:
     for card in models.cards():
         page = ROOT / "docs" / "models" / f"{card.name}.md"
         files.setdefault(page, f"<!-- generated: model {card.name} -->\n<!-- end -->\n")
-    return {path: BLOCK.sub(fill, text) for path, text in files.items()}
+    gizmos = ROOT / "plugins" / "nuke" / "gizmos"
+    return {
+        **{path: BLOCK.sub(fill, text) for path, text in files.items()},
+        **{gizmos / name: text for name, text in nuke_gizmos.files().items()},
+    }
 
 
 def _pages() -> list[Path]:

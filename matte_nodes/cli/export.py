@@ -15,6 +15,7 @@ from . import options as shared
 def command() -> click.Command:
     """The verb and its sub-verbs."""
     group.add_command(shared.with_knobs(click.command("onnx")(export_onnx)))
+    group.add_command(shared.with_knobs(click.command("nuke-cat")(export_nuke_cat)))
     return group
 
 
@@ -49,3 +50,39 @@ def export_onnx(
     for size, difference in report.differences.items():
         click.echo(f"{size}: largest difference to torch {difference:.1e}")
     click.echo(f"{report.path}")
+
+
+@click.argument("model")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder to write into.",
+)
+@click.option("--weights", help="A checkpoint file (else the imported one).")
+@click.option("--allow-untrained", "untrained", is_flag=True, help="Random weights, for tests.")
+@click.option("--torch-python", metavar="PYTHON", help="An interpreter with torch 2.1, to load "
+              "the file there as Nuke will.")  # fmt: skip
+def export_nuke_cat(
+    model: str,
+    out: Path,
+    weights: str | None,
+    untrained: bool,
+    torch_python: str | None,
+    **options: Any,
+) -> None:
+    """Write MODEL for Nuke's Inference node: TorchScript, create_cat.nk, a Cattery folder, report.
+
+    For models without memory. The .cat itself is made in NukeX: open create_cat.nk there and press
+    the button of its node.
+    """
+    from ..nuke.cat import export_cat
+
+    report = export_cat(
+        models.card(model), out, checkpoint=weights, untrained=untrained,
+        knobs=shared.given_knobs(options), torch_python=torch_python,
+    )  # fmt: skip
+    for size, difference in report["differences to eager"].items():
+        click.echo(f"{size}: largest difference to torch {difference:.1e}")
+    click.echo(f"half precision: {report['half precision']}")
+    click.echo(f"{out}: open create_cat.nk in NukeX, then copy Cattery/ into your Cattery folder")

@@ -146,8 +146,8 @@ def _nodes() -> list[Node]:
         )
     ]
     nodes += [
-        Node("Write", "write_plate", ("plate",), {"channels": "rgb", **WRITE}, 3, 1),
-        Node("Write", "write_background", ("background",), {"channels": "rgb", **WRITE}, 3, 0),
+        Node("Write", "write_plate", ("plate",), {"channels": "rgb", **WRITE}, 1, 1),
+        Node("Write", "write_background", ("background",), {"channels": "rgb", **WRITE}, 1, 0),
     ]
     for hint, knob in which.items():
         column = 6 if hint == "trimap" else 8
@@ -160,17 +160,17 @@ def _nodes() -> list[Node]:
     black = dict.fromkeys(("red", "green", "blue", "alpha"), "black")
     grey = dict.fromkeys(("red", "green", "blue"), "alpha")
     nodes += [
-        Node("Shuffle", "nothing", ("plate",), black, 3, 2),
-        Node("Read", "result", (), READ, 3, 3),
+        Node("Shuffle", "nothing", ("plate",), black, 1, 3),
+        Node("Read", "result", (), READ, 1, 4),
         Node("Switch", "final", ("nothing", "result"),
-             {"which": Expression("parent.has_result")}, 4, 3),
+             {"which": Expression("parent.has_result")}, 3, 4),
         Node("Shuffle", "view_alpha", ("final",), grey, 6, 4),
         Node("Shuffle", "view_foreground", ("final",),
              {"in": "fg", "in2": "rgba", "alpha": "alpha2"}, 6, 5),
         Node("Shuffle", "view_trimap", ("trimap_channel",), grey, 6, 6),
         Node("Expression", "checker", ("plate",),
-             {**{f"expr{n}": CHECKER for n in range(3)}, "expr3": "1"}, 4, 2),
-        Node("Merge2", "over_checker", ("checker", "final"), {"operation": "over"}, 6, 2),
+             {**{f"expr{n}": CHECKER for n in range(3)}, "expr3": "1"}, 4, 1),
+        Node("Merge2", "over_checker", ("checker", "final"), {"operation": "over"}, 6, 1),
         Node("Switch", "shown",
              ("final", "view_alpha", "view_foreground", "plate", "view_trimap", "over_checker"),
              {"which": Expression("parent.view")}, 8, 3),

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte export nuke-cat`: numbers, operators, knobs, the files round it, and what is refused.
+
+Weights are random (seeded) where none are published here; selfie runs with its real ones.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from matte_nodes import models
+from matte_nodes.errors import ModelError
+from matte_nodes.fit import fitted_step
+from matte_nodes.model import Inputs, LoadContext
+from matte_nodes.nuke import cat
+from matte_nodes.runtime import Device
+from tests.conftest import has_weights, needs_weights
+from tests.nuke.nk import Script, expression
+
+SMALL: dict[str, dict[str, Any]] = {
+    "deep-image-matting": {"width": 0.0625}, "adamatting": {"width": 0.0625},
+    "mmnet": {"network_size": "128"}, "modnet": {"reference_size": 64},
+}  # fmt: skip
+ALLOWED = {
+    "rgba.red", "rgba.green", "rgba.blue", "rgba.alpha", "depth.Z", "forward.u", "forward.v",
+    "backward.u", "backward.v", "deep.front", "deep.back", "disparityL.x", "disparityL.y",
+    "disparityR.x", "disparityR.y", "mask.a", "rotopaint_mask.a", "mask_planartrack.a",
+    "mask_splinewarp.a",
+}  # fmt: skip
+NAMES = [*SMALL, pytest.param("selfie", marks=needs_weights("selfie"))]
+_made: dict[str, tuple[Path, dict[str, Any]]] = {}
+
+
+@pytest.fixture(params=NAMES)
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """(model, folder, report), each model exported once."""
+    name = request.param
+    if name not in _made:
+        folder = tmp_path_factory.mktemp("cat") / name
+        report = cat.export_cat(
+            models.card(name), folder, untrained=name in SMALL, knobs=SMALL.get(name)
+        )
+        _made[name] = folder, report
+    return name, *_made[name]
+
+
+def test_numbers_are_torchs_at_odd_sizes(exported: Any) -> None:
+    name, _, report = exported
+    differences = report["differences to eager"]
+    assert len(differences) >= 3
+    assert max(differences.values()) <= 1e-4, name
+
+
+def test_operators_are_in_torch_2_1(exported: Any) -> None:
+    name, folder, report = exported
+    used = cat.operators(torch.jit.load(str(folder / f"{name}.pt")))
+    assert len(used) > 10
+    assert used <= cat.known_operators()
+    assert report["operators torch 2.1 lacks"] == []
+
+
+def test_knobs_survive(exported: Any) -> None:
+    _, _, report = exported
+    assert set(report["knobs"]) >= {"linear", "exposure"}
+    assert all(fate.startswith("survives") for fate in report["knobs"].values())
+
+
+def test_half_precision(exported: Any) -> None:
+    _, _, report = exported
+    assert isinstance(report["half precision"], float)
+    assert report["half precision"] < 0.05
+
+
+def test_any_size_and_extreme_values(exported: Any) -> None:
+    name, folder, _ = exported
+    model = torch.jit.load(str(folder / f"{name}.pt"))
+    channels = 4 if cat.PLANS[name].hint else 3
+    for height, width in ((1, 1), (33, 1), (40, 200)):
+        picture = torch.full((1, channels, height, width), 60000.0)
+        picture[..., : width // 2] = -5.0
+        answer = model(picture)
+        assert answer.shape == (1, 1, height, width)
+        assert torch.isfinite(answer).all()
+        assert answer.min() >= 0
+        assert answer.max() <= 1
+
+
+@pytest.mark.parametrize("name", ["deep-image-matting", "adamatting"])
+def test_it_answers_what_the_library_answers(name: str, tmp_path: Path) -> None:
+    """The same network in the library, on the same display-encoded picture and trimap."""
+    card, knobs = models.card(name), SMALL[name]
+    cat.export_cat(card, tmp_path, untrained=True, knobs=knobs)
+    values = {knob.name: knob.default for knob in card.knobs} | knobs
+    model = card.load(
+        LoadContext(weights={}, device=Device("cpu"), untrained=True, knobs=values, threads=1)
+    )
+    rng = np.random.default_rng(3)
+    plate = rng.random((61, 83, 3), np.float32)
+    trimap = (np.floor(rng.random((61, 83)) * 3) / 2).astype(np.float32)
+    prediction, _ = fitted_step(model, card, Inputs(plate, trimap), {}, values)
+    scripted = torch.jit.load(str(tmp_path / f"{name}.pt"))
+    scripted.linear = False
+    both = np.dstack((plate, trimap)).transpose(2, 0, 1)[None]
+    answer = scripted(torch.from_numpy(np.ascontiguousarray(both)))[0, 0].numpy()
+    unknown = trimap == 0.5
+    np.testing.assert_allclose(answer[unknown], prediction.alpha[unknown], atol=1e-4)
+    assert (answer[trimap == 0] == 0).all()
+    assert (answer[trimap == 1] == 1).all()
+
+
+def test_linear_pictures_are_encoded(tmp_path: Path) -> None:
+    from matte_nodes.nuke.cat_network import seen
+
+    picture = torch.tensor([0.0, 0.001, 0.18, 1.0, 7.0])
+    wanted = torch.tensor([0.0, 0.01292, 0.46135, 1.0, 1.0])
+    torch.testing.assert_close(seen(picture, True, 0.0), wanted, atol=1e-4, rtol=0)
+    torch.testing.assert_close(seen(picture / 2, True, 1.0), wanted, atol=1e-4, rtol=0)
+    assert torch.equal(seen(picture, False, 0.0), picture.clamp(0, 1))
+
+
+def test_the_script_that_makes_the_cat(exported: Any) -> None:
+    name, folder, _ = exported
+    node = Script((folder / "create_cat.nk").read_text()).nodes[0]
+    assert node.kind == "CatFileCreator"
+    channels = {part.strip() for part in node.value("channelsIn").split(",")}
+    assert channels | {node.value("channelsOut")} <= ALLOWED
+    assert len(channels) == (4 if cat.PLANS[name].hint else 3)
+    assert node.value("torchScriptFile") == f"[python {{nuke.script_directory()}}]/{name}.pt"
+    knobs = {knob.name for knob in node.user_knobs} - {"User"}
+    assert knobs == set(cat.PLANS[name].knobs)
+    model = torch.jit.load(str(folder / f"{name}.pt"))
+    assert all(hasattr(model, knob) for knob in knobs)
+
+
+def test_the_cattery_folder(exported: Any) -> None:
+    name, folder, _ = exported
+    (place,) = (folder / "Cattery").iterdir()
+    facts = json.loads((place / "cat.json").read_text())
+    assert models.card(name).commercial in facts["description"]
+    ast.parse((place / "init.py").read_text(), feature_version=(3, 7))
+    gizmo = place / facts["cats"][0]["filepath"]
+    (group,) = Script(gizmo.read_text()).nodes
+    inputs = [node.name for node in group.children if node.kind == "Input"]
+    hint = cat.PLANS[name].hint
+    assert inputs == (["plate", hint] if hint else ["plate"])
+    wiring = {node.name: [source.name for source in node.inputs] for node in group.children}
+    source = "with_hint" if hint else "plate"
+    assert wiring["network"] == [source]
+    assert wiring["matted"] == ["plate", "network"], "B is the plate, alpha comes from A"
+    assert wiring["Output1"] == ["premultiplied"]
+    if hint:
+        assert wiring["with_hint"] == ["plate", f"{hint}_channel"]
+    own = {knob.name for knob in group.user_knobs}
+    for knob in cat.PLANS[name].knobs:
+        assert knob in own
+        assert f"{knob}:{{parent.{knob}}};" in group.child("network").value("serialiseKnob")
+    for node in group.children:
+        for value in node.knobs.values():
+            if expression(value):
+                assert expression(value).removeprefix("parent.") in own
+
+
+REFUSED = {
+    "rvm": "recurrent", "background-matting": "window", "background-matting-v2": "one input",
+    "closed-form": "no torch network",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_it_refuses_and_says_why(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=REFUSED[name]):
+        cat.export_cat(models.card(name), tmp_path / "out", untrained=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_scripted_interpolate_would_be_caught() -> None:
+    """It names an operator that torch 2.1 does not have: such a file does not load in Nuke."""
+
+    class Scripted(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.interpolate(x, scale_factor=2.0, mode="bilinear")
+
+    missing = cat.operators(torch.jit.script(Scripted())) - cat.known_operators()
+    assert any("upsample" in name for name in missing)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*SMALL, "gfm", *(["selfie"] if has_weights("selfie") else [])])
+def test_a_real_load_in_torch_2_1(name: str, tmp_path: Path) -> None:
+    """In an environment of its own, made by scripts/torch21.sh (about 900 MB from PyPI)."""
+    python = os.environ.get("MATTE_TORCH21")
+    if not python:
+        root = Path(__file__).parents[2]
+        if not shutil.which("python3.11") or not shutil.which("gcc"):
+            pytest.skip("torch 2.1 needs Python 3.11 (and gcc for what stands in for CUDA)")
+        place = Path.home() / ".cache" / "matte-nodes" / "torch21"
+        made = subprocess.run(["sh", str(root / "scripts" / "torch21.sh"), str(place)], check=False)
+        if made.returncode:
+            pytest.skip("torch 2.1 could not be had")
+        python = str(place / "python")
+    report = cat.export_cat(
+        models.card(name), tmp_path, untrained=name != "selfie", knobs=SMALL.get(name),
+        torch_python=python,
+    )  # fmt: skip
+    there = report["loaded in torch 2.1"]
+    assert there["torch"].startswith("2.1.")
+    assert there["difference"] < 1e-3
