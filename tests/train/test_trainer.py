@@ -12,7 +12,7 @@ import torch
 from matte_nodes.train import stacks
 from matte_nodes.train.data import Material, make_samples
 from matte_nodes.train.recipe import Recipe
-from matte_nodes.train.run import build, heldout_batches, run, stage_plan
+from matte_nodes.train.run import build, heldout_batches, stage_plan
 from matte_nodes.train.trainer import Plan, Progress, Schedule, TrainingError, train
 
 from .made import tiny
@@ -31,7 +31,7 @@ def _plan(recipe: Recipe, folder: Path) -> tuple[torch.nn.Module, Plan]:
     return network, stage_plan(recipe, recipe.stages[0], folder / "train", held, network)
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for kill -9 right after a checkpoint."""
 
 
@@ -44,10 +44,10 @@ def test_a_training_killed_and_resumed_ends_with_the_same_bits(tmp_path: Path) -
     whole = train(network, plan, whole_folder)
 
     def kill(progress: Progress) -> None:
-        raise Killed
+        raise KilledError
 
     network, plan = _plan(recipe, tmp_path)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(network, plan, cut_folder, kill)
     torch.manual_seed(1234)  # whatever the new process starts with must not matter
     network, plan = _plan(recipe, tmp_path)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shipped trimap models against closed form, in one run, on the pictures of alphamatting.com.
+
+Fifteen photographs with true alpha, trimap 1, errors over the unknown region, seconds of the step.
+Needs pymatting and `alphamatting/` in $MATTE_TEST_DATA (or ../shared/data beside the checkout).
+With a folder as argument a contact sheet of each picture is written there: plate, truth, then each
+model's alpha.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from matte_nodes import MatteNode
+from matte_nodes.evaluate import mse, read_colour, read_matte, sad
+from matte_nodes.hints import clean_trimap
+
+BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+MODELS = ("closed-form", "deep-image-matting-small", "closed-form-refined")
+
+
+def main(sheets: Path | None) -> None:
+    """Print errors of every picture, the means, and the means over closed form's."""
+    data = Path(os.environ.get("MATTE_TEST_DATA", BESIDE)) / "alphamatting"
+    if not data.is_dir():
+        print(f"skipped: no pictures in {data} (set MATTE_TEST_DATA)")
+        return
+    nodes = {name: MatteNode(name, device="cpu") for name in MODELS}
+    rows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in MODELS}
+    for path in sorted((data / "input_lowres").glob("*.*")):
+        plate = np.round(read_colour(path) * 255).astype(np.uint8)
+        trimap = clean_trimap(read_matte(data / "trimap1_lowres" / f"{path.stem}.png"))
+        true = read_matte(data / "gt_lowres" / f"{path.stem}.png")
+        unknown = trimap == 0.5
+        made, told = [], f"{path.stem:<6}"
+        for name, node in nodes.items():
+            began = time.perf_counter()
+            alpha = node(plate, trimap=trimap).alpha
+            spent = time.perf_counter() - began
+            error = mse(alpha, true, unknown)
+            assert error is not None
+            rows[name].append((sad(alpha, true, unknown), error, spent))
+            told += "  {:>7.3f} {:.4f} {:5.2f}s".format(*rows[name][-1])
+            made.append(alpha)
+        print(told, flush=True)
+        if sheets:
+            write_sheet(sheets / f"{path.stem}.png", plate, [true, *made])
+    first = np.mean(rows[MODELS[0]], 0)
+    for name in MODELS:
+        mean = np.mean(rows[name], 0)
+        print(
+            "{:<26} SAD {:.3f} ({:.3f} x)  MSE {:.4f} ({:.3f} x)  {:.2f} s ({:.2f} x)".format(
+                name, *np.stack((mean, mean / first), 1).ravel()
+            )
+        )
+
+
+def write_sheet(path: Path, plate: np.ndarray, mattes: list[np.ndarray]) -> None:
+    """Plate and mattes in two rows."""
+    import cv2
+
+    grey = [np.repeat(np.round(m * 255).astype(np.uint8)[..., None], 3, 2) for m in mattes]
+    cells = [plate, *grey]
+    cells += [np.zeros_like(plate)] * (-len(cells) % 2)
+    half = len(cells) // 2
+    sheet = np.vstack([np.hstack(cells[:half]), np.hstack(cells[half:])])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.ascontiguousarray(sheet[..., ::-1]))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
