@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draw the committed gizmos as Nuke's node graph shows them, by the tests' own reader.
 
-    python scripts/nuke_graph.py
+python scripts/nuke_graph.py
 """
 
 from __future__ import annotations
@@ -66,7 +66,13 @@ def box(picture: np.ndarray, node: Any) -> None:
     cv2.rectangle(picture, (x, y), low, INK, SCALE)
     text(picture, node.name, (x + 8, y + 27), INK, 0.5)
     follows = node.value("which") or node.value("channels") or ""
-    text(picture, f"{node.kind} {follows.replace('parent.', '= ')}".strip(), (x + 8, y + 54), INK, 0.4)
+    text(
+        picture,
+        f"{node.kind} {follows.replace('parent.', '= ')}".strip(),
+        (x + 8, y + 54),
+        INK,
+        0.4,
+    )
 
 
 def text(

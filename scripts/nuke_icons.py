@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draw the icons of the Nuke nodes, 24 and 48 pixels: a head and shoulders, cut out by a soft edge.
 
-    python scripts/nuke_icons.py
+python scripts/nuke_icons.py
 """
 
 from __future__ import annotations

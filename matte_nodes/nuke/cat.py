@@ -27,6 +27,8 @@ from ..runtime import Device
 from . import cat_files
 from .cat_network import Core, FromPlate, FromTrimap
 
+# torch says itself that this part of it has no types.
+_jit: Any = torch.jit
 TOLERANCE = 1e-4
 SIZES = ((97, 131), (64, 255), (191, 90))
 TRACED_AT = (128, 160)
@@ -124,9 +126,9 @@ def export_cat(
     loaded: Any = card.load(context)
     network: TorchNetwork = loaded._network
     core = Core(network.network, plan.pick).eval()
-    with torch.inference_mode(False), torch.no_grad(), _without_warnings():
-        traced = torch.jit.trace(core, torch.rand(plan.core_inputs()), check_trace=False)
-        scripted = torch.jit.script(plan.wrap(traced).eval())
+    with torch.no_grad(), _quick_and_quiet():
+        traced = _jit.trace(core, torch.rand(plan.core_inputs()), check_trace=False)
+        scripted: Any = _jit.script(plan.wrap(traced).eval())
         eager = plan.wrap(core).eval()
         differences = {f"{w} x {h}": _difference(eager, scripted, plan, (h, w)) for h, w in SIZES}
         missing = sorted(operators(scripted) - known_operators())
@@ -175,7 +177,7 @@ def _half(file: Path, plan: Plan) -> Any:
     """
     if plan.size[0] > 256:
         return f"not tried: {plan.size[0]} pixels square take minutes on a processor"
-    whole, half = torch.jit.load(str(file)), torch.jit.load(str(file)).half()
+    whole, half = _jit.load(str(file)), _jit.load(str(file)).half()
     for network in (whole, half):
         if plan.reference_size:
             network.reference_size = plan.multiple * 2
@@ -192,7 +194,7 @@ def _round_trip(file: Path, plan: Plan) -> dict[str, str]:
     found = {}
     picture = example(plan, SIZES[0])
     for name, value in plan.knobs.items():
-        loaded = torch.jit.load(str(file))
+        loaded = _jit.load(str(file))
         before = loaded(picture)
         other = (
             (not value) if isinstance(value, bool) else value + (64 if name != "exposure" else 1)
@@ -241,7 +243,7 @@ def _loaded_there(file: Path, plan: Plan, python: str | None) -> Any:
         return "not tried here"
     picture = example(plan, SIZES[0])
     side = file.with_suffix(".check")
-    torch.save({"picture": picture, "answer": torch.jit.load(str(file))(picture)}, side)
+    torch.save({"picture": picture, "answer": _jit.load(str(file))(picture)}, side)
     try:
         run = subprocess.run(
             [python, "-c", _LOAD, str(file), str(side)], capture_output=True, text=True, check=False
@@ -257,10 +259,13 @@ def _loaded_there(file: Path, plan: Plan, python: str | None) -> Any:
 
 
 @contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Tracing warns of sizes that become constants; the differences at odd sizes are the test."""
+def _quick_and_quiet() -> Iterator[None]:
+    """No compiling of what runs a few times only; no warnings of sizes that become constants.
+
+    The differences at odd sizes are the test of the latter.
+    """
     import warnings
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _jit.optimized_execution(False):
         warnings.simplefilter("ignore")
         yield

@@ -29,7 +29,7 @@ class Core(nn.Module):
 
 def seen(picture: Tensor, linear: bool, exposure: float) -> Tensor:
     """What the network sees: exposed, sRGB-encoded where the picture is linear, 0..1."""
-    exposed = picture * (2.0**exposure)
+    exposed: Tensor = picture * (2.0**exposure)
     if linear:
         exposed = exposed.clamp(0.0, 1.0)
         low = exposed * 12.92
@@ -41,9 +41,10 @@ def seen(picture: Tensor, linear: bool, exposure: float) -> Tensor:
 def resized(picture: Tensor, height: int, width: int) -> Tensor:
     """By area down, by linear interpolation up."""
     if height < picture.shape[2] or width < picture.shape[3]:
-        return F.adaptive_avg_pool2d(picture, [height, width])
+        return F.adaptive_avg_pool2d(picture, (height, width))
     # The function under F.interpolate: scripted, the latter does not load in torch 2.1.
-    return torch._C._nn.upsample_bilinear2d(picture, [height, width], False)
+    up: Tensor = torch._C._nn.upsample_bilinear2d(picture, [height, width], False, None)
+    return up
 
 
 class FromTrimap(nn.Module):

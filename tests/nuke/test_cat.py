@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +42,28 @@ NAMES = [*SMALL, pytest.param("selfie", marks=needs_weights("selfie"))]
 _made: dict[str, tuple[Path, dict[str, Any]]] = {}
 
 
-@pytest.fixture(params=NAMES)
-def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """(model, folder, report), each model exported once."""
-    name = request.param
+def made(name: str, factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Folder and report; each model is exported once."""
     if name not in _made:
-        folder = tmp_path_factory.mktemp("cat") / name
+        folder = factory.mktemp("cat") / name
         report = cat.export_cat(
             models.card(name), folder, untrained=name in SMALL, knobs=SMALL.get(name)
         )
         _made[name] = folder, report
-    return name, *_made[name]
+    return _made[name]
+
+
+@pytest.fixture(params=NAMES)
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """(model, folder, report)."""
+    return request.param, *made(request.param, tmp_path_factory)
+
+
+@pytest.fixture(autouse=True)
+def plainly() -> Iterator[None]:
+    """Nothing is compiled for the one time that it runs."""
+    with torch.jit.optimized_execution(False), torch.no_grad():
+        yield
 
 
 def test_numbers_are_torchs_at_odd_sizes(exported: Any) -> None:
@@ -96,10 +108,12 @@ def test_any_size_and_extreme_values(exported: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["deep-image-matting", "adamatting"])
-def test_it_answers_what_the_library_answers(name: str, tmp_path: Path) -> None:
+def test_it_answers_what_the_library_answers(
+    name: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """The same network in the library, on the same display-encoded picture and trimap."""
     card, knobs = models.card(name), SMALL[name]
-    cat.export_cat(card, tmp_path, untrained=True, knobs=knobs)
+    folder, _ = made(name, tmp_path_factory)
     values = {knob.name: knob.default for knob in card.knobs} | knobs
     model = card.load(
         LoadContext(weights={}, device=Device("cpu"), untrained=True, knobs=values, threads=1)
@@ -108,7 +122,7 @@ def test_it_answers_what_the_library_answers(name: str, tmp_path: Path) -> None:
     plate = rng.random((61, 83, 3), np.float32)
     trimap = (np.floor(rng.random((61, 83)) * 3) / 2).astype(np.float32)
     prediction, _ = fitted_step(model, card, Inputs(plate, trimap), {}, values)
-    scripted = torch.jit.load(str(tmp_path / f"{name}.pt"))
+    scripted = torch.jit.load(str(folder / f"{name}.pt"))
     scripted.linear = False
     both = np.dstack((plate, trimap)).transpose(2, 0, 1)[None]
     answer = scripted(torch.from_numpy(np.ascontiguousarray(both)))[0, 0].numpy()
@@ -118,7 +132,7 @@ def test_it_answers_what_the_library_answers(name: str, tmp_path: Path) -> None:
     assert (answer[trimap == 1] == 1).all()
 
 
-def test_linear_pictures_are_encoded(tmp_path: Path) -> None:
+def test_linear_pictures_are_encoded() -> None:
     from matte_nodes.nuke.cat_network import seen
 
     picture = torch.tensor([0.0, 0.001, 0.18, 1.0, 7.0])
