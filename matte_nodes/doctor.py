@@ -189,7 +189,9 @@ def _hosts() -> Iterator[Finding]:
     ):
         found = next((place for c in commands if (place := shutil.which(c))), None)
         yield Finding("host", host, "ok" if found else "note", found or "not on the PATH")
-    from .live.install import findings
+    from .live import install as obs
+    from .nuke import install as nuke
 
-    for what, state, detail, advice in findings():
-        yield Finding("host", what, state, detail, advice)
+    for adapter in (nuke, obs):
+        for what, state, detail, advice in adapter.findings():
+            yield Finding("host", what, state, detail, advice)

@@ -20,7 +20,7 @@ def command() -> click.Command:
 @click.option("--binary", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="A plug-in that is already built, in place of building it.")  # fmt: skip
 def install(host: str, folder: Path | None, binary: Path | None) -> None:
-    """Build or copy the adapter of HOST (obs) into the user's plug-in folder; says what it did."""
+    """Build or copy the adapter of HOST (nuke, obs) into the user's plug-in folder; says what it did."""
     from .. import install as installer
 
     for line in installer.install(host, installer.Options(folder, binary)):

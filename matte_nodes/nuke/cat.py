@@ -94,7 +94,8 @@ def plan_for(card: ModelCard, knobs: Mapping[str, Any]) -> Plan:
     plan = PLANS.get(card.name)
     if plan is None:
         raise ModelError(
-            f"{card.name} is no torch network that can be exported. These can: {', '.join(PLANS)}."
+            f"{card.name} is no torch network, or works partly outside of torch, and cannot become "
+            f"one TorchScript. These can: {', '.join(PLANS)}."
         )
     if plan.reference_size:
         return replace(plan, reference_size=int(knobs["reference_size"]))

@@ -30,7 +30,7 @@ from tests.nuke.nk import Script, expression
 
 SMALL: dict[str, dict[str, Any]] = {
     "deep-image-matting": {"width": 0.0625}, "adamatting": {"width": 0.0625},
-    "mmnet": {"network_size": "128"}, "modnet": {"reference_size": 64},
+    "mmnet": {"width": 0.25}, "modnet": {"reference_size": 64},
 }  # fmt: skip
 ALLOWED = {
     "rgba.red", "rgba.green", "rgba.blue", "rgba.alpha", "depth.Z", "forward.u", "forward.v",
@@ -187,6 +187,7 @@ def test_the_cattery_folder(exported: Any) -> None:
 REFUSED = {
     "rvm": "recurrent", "background-matting": "window", "background-matting-v2": "one input",
     "closed-form": "no torch network",
+    "u2netp": "no torch network",
 }  # fmt: skip
 
 
