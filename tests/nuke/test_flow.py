@@ -87,6 +87,28 @@ def test_a_frame_of_a_recurrent_model_has_the_shot_before_it(desk: Desk) -> None
     assert np.array_equal(pixels(desk, 1004)["A"], single)
 
 
+@pytest.mark.parametrize("rendered", [False, True])
+def test_a_frame_after_the_range_keeps_the_range(desk: Desk, rendered: bool) -> None:
+    desk.open()
+    desk.set(always_render=rendered)
+    desk.press()
+    desk.nuke.set_frame(1004)
+    desk.press("matte_frame")
+    assert desk.text("state") == "done: 1 of 1 frames (0 matted now)"
+    assert desk.result(1001).is_file()
+    assert len(desk.versions()) == 1
+
+
+def test_a_steadied_frame_has_its_neighbours(desk: Desk) -> None:
+    desk.open()
+    desk.set(always_render=True, knob_steady=0.5)
+    desk.nuke.set_frame(1003)
+    desk.press("matte_frame")
+    single = pixels(desk, 1003)["A"]
+    desk.press()
+    assert np.array_equal(pixels(desk, 1003)["A"], single)
+
+
 def test_cancel_in_mid_range(desk: Desk) -> None:
     slow_job(desk)
     desk.press(wait=False)

@@ -33,7 +33,10 @@ class Plan:
                 f"Frame {frame} is outside of the range {self.first}-{self.last} on the node."
             )
         self.frames = (self.first, self.last) if frame is None else (frame, frame)
-        self.shot = self.frames if setup.is_still(self.model) else (self.first, self.last)
+        self.knobs = knobs.given(node, self.model)
+        # Steadying mixes in the neighbouring frames, whatever the model.
+        self.is_still = setup.is_still(self.model) and not self.knobs.get("steady")
+        self.shot = self.frames if self.is_still else (self.first, self.last)
         self.single = frame is not None
         self.base = self._base(node, root)
         wired = {name: node.input(n) for n, name in enumerate(INPUTS) if node.input(n) is not None}
@@ -43,7 +46,6 @@ class Plan:
             if hint not in wired:
                 raise Trouble(f"The model {self.model} needs a {hint}: connect one.")
         self.colour = Colour(node, root, nuke_folder)
-        self.knobs = knobs.given(node, self.model)
         self.device = str(node["device"].value() or "auto")
         always = bool(node["always_render"].value())
         self.inputs, self.to_render = {}, {}
@@ -85,7 +87,7 @@ class Plan:
                 connect[name] = path
             if name == "background":
                 connect["background_colorspace"] = space
-        if not self.inputs["plate"].reason and self.shot == (self.first, self.last):
+        if not self.inputs["plate"].reason and not self.is_still:
             # The file may have frames before the range: the shot starts where the node says.
             connect["start"], connect["warm_up"] = self.first, 0
         asked: dict[str, Any] = {
