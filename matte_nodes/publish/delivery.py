@@ -15,6 +15,7 @@ from ..connect import BoundHint, as_clip, guessed
 from ..errors import MatteError, MediaError
 from ..media.clip import STILLS
 from ..media.pattern import Pattern, group, is_temporary, list_folder
+from ..pipeline import overlapped
 from .measures import Measured, Measurer
 from .picture import Picture, read_matte
 
@@ -115,25 +116,37 @@ class Delivery:
         ]
 
     def _read(self, said: Callable[[int, int], None]) -> Iterator[Frame]:
+        """Files are read ahead while frames are measured, which needs their order."""
         measurer = Measurer(self)
         expected = set(self.expected)
-        todo = [(number, path) for number, path in self.files.items() if number in expected]
-        for count, (number, path) in enumerate(todo, 1):
-            yield self._frame(number, path, measurer)
+        todo = [number for number in self.files if number in expected]
+
+        def measured(number: int, read: Picture | str) -> Frame:
+            return self._frame(number, read, measurer)
+
+        for count, (_, frame) in enumerate(
+            overlapped(todo, self._opened, measured, lambda number, frame: frame), 1
+        ):
+            yield frame
             said(count, len(todo))
 
-    def _frame(self, number: int, path: Path, measurer: Measurer) -> Frame:
+    def _opened(self, number: int) -> Picture | str:
         try:
-            picture = read_matte(path)
+            return read_matte(self.files[number])
         except MatteError as error:
+            return str(error)
+
+    def _frame(self, number: int, read: Picture | str, measurer: Measurer) -> Frame:
+        path = self.files[number]
+        if isinstance(read, str):
             measurer.gap()
-            return Frame(number, path, trouble=str(error))
+            return Frame(number, path, trouble=read)
         plate = None
         if self.plate is not None and number in self.plate.frames:
             plate = self.plate.read(number)
-        measured = measurer.of(number, picture, plate)
+        measured = measurer.of(number, read, plate)
         return Frame(
-            number, path, picture=picture.without_pixels(), measured=measured,
+            number, path, picture=read.without_pixels(), measured=measured,
             plate=None if plate is None else replace(plate, pixels=plate.pixels[:0].copy()),
         )  # fmt: skip
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     Codes = NDArray[np.uint8]
 
-QUALITY = 82
-
 
 @dataclass(frozen=True)
 class Proxy:
@@ -40,10 +38,13 @@ class Proxy:
 
 
 class Proxies:
-    """Makes the pictures of one version. side: the longer side at most, in pixels."""
+    """Makes the pictures of one version, in any thread.
 
-    def __init__(self, delivery: Delivery, side: int, *, plate: bool) -> None:
-        self._delivery = delivery
+    side: the longer side at most, in pixels. quality: of the JPEGs. plate: with the plate.
+    """
+
+    def __init__(self, delivery: Delivery, side: int, quality: int, *, plate: bool) -> None:
+        self._delivery, self._quality = delivery, quality
         self._plate = delivery.plate if plate else None
         window = delivery.readable[0][1].display_window
         scale = min(1.0, side / max(window.width, window.height))
@@ -59,13 +60,15 @@ class Proxies:
         except MatteError:
             picture = None
         if picture is None:
-            return Proxy(jpeg(plate), None, None)
+            return Proxy(jpeg(plate, self._quality), None, None)
         alpha = np.clip(np.nan_to_num(_shown(picture, picture.alpha[..., None])[..., 0]), 0, 1)
         small = _resized(alpha, self.size)
         color = self._seen_color(picture, alpha, small)
         if color is None and self._plate is not None:
             color = plate
-        return Proxy(jpeg(plate), webp(_codes(small)), jpeg(color))
+        return Proxy(
+            jpeg(plate, self._quality), webp(_codes(small)), jpeg(color, self._quality)
+        )  # fmt: skip
 
     def _seen_plate(self, frame: int) -> Codes | None:
         clip = self._plate
@@ -119,13 +122,13 @@ def picture_behind(source: str, size: tuple[int, int]) -> Codes:
     return _codes(large[top : top + height, left : left + width])
 
 
-def jpeg(codes: Codes | None) -> bytes | None:
+def jpeg(codes: Codes | None, quality: int) -> bytes | None:
     """Colour (H, W, 3) as a JPEG file."""
     import cv2
 
     if codes is None:
         return None
-    return _file(".jpg", codes[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    return _file(".jpg", codes[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
 def webp(codes: Codes) -> bytes:

@@ -27,17 +27,19 @@ def clip(
     *,
     distinct: int,
     softer: float = 0.0,
+    gain: float = 1.0,
     pop: int | None = None,
 ) -> tuple[str, Path]:
     """A hairy disc that moves before a fixed background, with grain; plate pattern and folder.
 
     distinct: so many frames are made, the others are links to them. softer: alpha is blurred by so
-    many pixels. pop: at this frame the soft edge is thinned.
+    many pixels. gain: of the foreground. pop: at this frame the soft edge is thinned.
     """
     plates, mattes = folder / "plate", folder / f"matte{softer:g}"
     plates.mkdir(parents=True, exist_ok=True)
     mattes.mkdir(parents=True, exist_ok=True)
     made = make_scene(width, height)
+    bright = made.foreground * np.float32(gain)
     encode = PlateColor("lin_rec709").to_network
     rng = np.random.default_rng(0)
     pattern = str(mattes / "matte.####.exr")
@@ -55,9 +57,9 @@ def clip(
             if not plate.exists():
                 os.link(plates / f"plate.{1001 + step}.jpg", plate)
             continue
-        shift = round(width * 0.08 * np.sin(2 * np.pi * step / distinct))
+        shift = round(width * 0.02 * np.sin(2 * np.pi * step / distinct))
         alpha = np.roll(made.alpha, shift, axis=1)
-        colour = np.roll(made.foreground, shift, axis=1)
+        colour = np.roll(bright, shift, axis=1)
         if not plate.exists():
             mixed = colour * alpha[..., None] + made.background * (1 - alpha[..., None])
             seen = encode(mixed.astype(np.float32))

@@ -28,14 +28,18 @@
   const kept = new Map();
   const MOST = 48;
   const reader = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  function bytes(data) {
+    const text = atob(data), found = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i++) found[i] = text.charCodeAt(i);
+    return found;
+  }
   function pixels(key, data) {
     if (!data) return Promise.resolve(null);
     let found = kept.get(key);
     if (found) {
       kept.delete(key);
     } else {
-      const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
-      found = createImageBitmap(new Blob([bytes]), { colorSpaceConversion: "none" }).then((bitmap) => {
+      found = createImageBitmap(new Blob([bytes(data)]), { colorSpaceConversion: "none" }).then((bitmap) => {
         reader.drawImage(bitmap, 0, 0, width, height);
         bitmap.close();
         return reader.getImageData(0, 0, width, height).data;
@@ -351,7 +355,7 @@
   });
 
   const ready = facts.behind
-    ? createImageBitmap(new Blob([Uint8Array.from(atob(facts.behind), (c) => c.charCodeAt(0))])).then(lay)
+    ? createImageBitmap(new Blob([bytes(facts.behind)])).then(lay)
     : show(0);
   ready.then(() => { document.documentElement.dataset.ready = "yes"; });
 })();
