@@ -17,7 +17,7 @@ from matte_nodes.farm.validate import validate
 from tests.farm.engine import bundle, chunks, command
 from tests.made import plate_sequence
 
-pytestmark = pytest.mark.xdist_group("farm")
+pytestmark = [pytest.mark.xdist_group("farm-validate"), pytest.mark.timeout(900)]
 
 FRAMES = range(1001, 1009)
 

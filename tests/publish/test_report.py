@@ -21,7 +21,7 @@ from matte_nodes.publish.report import write_report
 from tests.publish.browser import Page, browser, needs_browser
 from tests.publish.clips import clip
 
-pytestmark = pytest.mark.xdist_group("review")
+pytestmark = [pytest.mark.xdist_group("review"), pytest.mark.timeout(900)]
 
 COUNT, POP = 24, 1009
 SIZE = (180, 320)
