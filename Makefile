@@ -11,6 +11,7 @@ demo: $(VENV)/run.stamp
 
 test: $(VENV)/test.stamp
 	scripts/hosts.sh
+	scripts/bpy.sh
 	$(BIN)/python scripts/weights.py
 	$(BIN)/python -m pytest -n $$(scripts/workers.sh) --dist loadgroup
 
@@ -28,6 +29,7 @@ docs: $(VENV)/test.stamp
 
 soak: $(VENV)/test.stamp
 	scripts/hosts.sh
+	scripts/bpy.sh 5.0.1 4.5.15 4.2.23
 	$(BIN)/python scripts/weights.py
 	$(BIN)/python -m pytest -m slow --timeout 3600
 

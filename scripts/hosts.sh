@@ -5,6 +5,8 @@ set -eu
 wanted="libgl1 libglib2.0-0 tcl"
 # OBS without a screen, and what its plug-in is built with.
 wanted="$wanted obs-studio obs-plugins libobs-dev xvfb xauth libgl1-mesa-dri cmake make pkg-config gcc libc6-dev"
+# Blender, the libraries of bpy, and somebody who presses keys.
+wanted="$wanted blender xdotool libsm6 libxrender1 libxi6 libxfixes3 libxkbcommon0 libegl1"
 # A browser for the review report.
 wanted="$wanted chromium"
 [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] || { echo "hosts: not Debian as root, nothing installed"; exit 0; }
