@@ -189,9 +189,10 @@ def _hosts() -> Iterator[Finding]:
     ):
         found = next((place for c in commands if (place := shutil.which(c))), None)
         yield Finding("host", host, "ok" if found else "note", found or "not on the PATH")
+    from .blender import install as blender
     from .live import install as obs
     from .nuke import install as nuke
 
-    for adapter in (nuke, obs):
+    for adapter in (nuke, blender, obs):
         for what, state, detail, advice in adapter.findings():
             yield Finding("host", what, state, detail, advice)

@@ -11,13 +11,19 @@ from typing import Any
 
 from .errors import OutputError, UsageError
 
-HOSTS = {"obs": "matte_nodes.live.install", "nuke": "matte_nodes.nuke.install"}
+HOSTS = {
+    "obs": "matte_nodes.live.install",
+    "nuke": "matte_nodes.nuke.install",
+    "blender": "matte_nodes.blender.install",
+}
 """Host to module; the module has install(options) and uninstall(options), both -> list[str]."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a host's installer may be told: a folder or a ready binary in place of its own choice."""
+    """What a host's installer may be told in place of its own choice: a folder, a program (OBS: the
+    built plug-in; Blender: the blender to install into).
+    """
 
     folder: Path | None = None
     binary: Path | None = None

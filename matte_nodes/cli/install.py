@@ -16,11 +16,11 @@ def command() -> click.Command:
 @click.command("install")
 @click.argument("host")
 @click.option("--folder", type=click.Path(path_type=Path), help="The host's plug-in folder, in "
-              "place of the user's own.")  # fmt: skip
+              "place of the user's own; Blender: where to put the zip.")  # fmt: skip
 @click.option("--binary", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="A plug-in that is already built, in place of building it.")  # fmt: skip
+              help="OBS: a plug-in that is already built. Blender: the program to install into.")  # fmt: skip
 def install(host: str, folder: Path | None, binary: Path | None) -> None:
-    """Build or copy the adapter of HOST (nuke, obs) into the user's plug-in folder; says what it did."""
+    """Build or copy the adapter of HOST (nuke, blender, obs) into the user's plug-in folder; says what it did."""
     from .. import install as installer
 
     for line in installer.install(host, installer.Options(folder, binary)):

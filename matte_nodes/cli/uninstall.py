@@ -16,10 +16,12 @@ def command() -> click.Command:
 @click.command("uninstall")
 @click.argument("host")
 @click.option("--folder", type=click.Path(path_type=Path), help="The host's plug-in folder, in "
-              "place of the user's own.")  # fmt: skip
-def uninstall(host: str, folder: Path | None) -> None:
+              "place of the user's own; Blender: where its zip is.")  # fmt: skip
+@click.option("--binary", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="Blender: the program to take it out of.")  # fmt: skip
+def uninstall(host: str, folder: Path | None, binary: Path | None) -> None:
     """Remove what `matte install HOST` put there; weights and settings stay."""
     from .. import install as installer
 
-    for line in installer.uninstall(host, installer.Options(folder)):
+    for line in installer.uninstall(host, installer.Options(folder, binary)):
         click.echo(line)
