@@ -33,6 +33,36 @@ def solid(rng: Rng, side: int, paint: Pictures) -> Layer:
     return layer
 
 
+def shaded(rng: Rng, side: int, paint: Pictures) -> Layer:
+    """A photographed thing: a body of few parts, lit from one side, its rim in other light.
+
+    What a trimap knows of it (the middle) is brighter or of another colour than what it does not
+    know (the rim), as on every round thing before a camera. Edges are as sharp as a lens makes them.
+    """
+    import cv2
+
+    contour = outline(rng, side, rough=rng.uniform(0.0, 0.3))
+    layer = Layer(paint(rng, side), fill(side, contour))
+    for _ in range(int(rng.integers(0, 5))):
+        size = rng.uniform(0.08, 0.55)
+        part = (outline(rng, side, rough=0.15) - 0.5 * side) * size * rng.uniform(0.3, 1.0, 2)
+        place = _on_edge(rng, layer.alpha) if rng.random() < 0.7 else rng.uniform(0, side, 2)
+        ink = paint(rng, side) if rng.random() < 0.5 else _plain(rng, side)
+        piece = Layer(ink, fill(side, (part + place).astype(np.float32)))
+        layer = piece.over(layer) if rng.random() < 0.7 else layer.over(piece)
+    inside = (layer.alpha > 0.5).astype(np.uint8)
+    depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5) / side
+    height = _soft(np.sqrt(depth.clip(0, rng.uniform(0.05, 0.3))), side * 0.01)
+    down, right = np.gradient(height * side * rng.uniform(0.05, 0.25))
+    angle = rng.uniform(0, 2 * np.pi)
+    slope = np.cos(angle) * right + np.sin(angle) * down
+    light = (1 + rng.uniform(0.2, 1.0) * slope / np.sqrt(1 + right**2 + down**2)).clip(0.15, 1.8)
+    rim = np.exp(-depth / rng.uniform(0.005, 0.06))[..., None] * rng.uniform(0, 0.8)
+    glow = colour(rng, 0.8) if rng.random() < 0.3 else np.zeros(3, np.float32)
+    lit = layer.colour * light[..., None]
+    return Layer((lit * (1 - rim) + glow * rim).clip(0, 1).astype(np.float32), layer.alpha)
+
+
 def hairy(rng: Rng, side: int, paint: Pictures) -> Layer:
     """A head or body with long hair, mostly of a colour that the body has not got."""
     contour = outline(rng, side, rough=0.15)
@@ -175,6 +205,7 @@ def feather(rng: Rng, side: int, paint: Pictures) -> Layer:
 
 FOREGROUNDS: Mapping[str, Maker] = {
     "solid": solid,
+    "shaded": shaded,
     "hair": hairy,
     "fur": furry,
     "foliage": foliage,
@@ -236,6 +267,13 @@ def make(rng: Rng, side: int, paint: Pictures, shares: Mapping[str, float]) -> L
             layer, disc_kernel(rng.uniform(0.4, 1.5) if rng.random() < 0.7 else rng.uniform(1.5, 8))
         )
     return layer
+
+
+def _plain(rng: Rng, side: int) -> Float:
+    """One colour with slow changes, as of plastic, cloth, skin."""
+    shade = 0.85 + 0.3 * noise(rng, side, coarsest=0.5, octaves=3)[..., None]
+    found: Float = (colour(rng) * shade).clip(0, 1).astype(np.float32)
+    return found
 
 
 def _on_edge(rng: Rng, alpha: Float) -> Float:

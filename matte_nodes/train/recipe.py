@@ -50,8 +50,9 @@ class Stage:
     """One stage: its crops and batches, its losses by name, its schedule.
 
     only: beginnings of the parameters' names that are trained (none: all of them). without: how
-    often the optional hint is left out. data, route: fields that differ from the recipe's; a stage
-    that says any has samples of its own, and draws the part `before` from the recipe's own.
+    often the optional hint is left out. data, route, foregrounds: fields that differ from the
+    recipe's; a stage that says any has samples of its own, and draws the part `before` from the
+    recipe's own.
     """
 
     crop: int
@@ -63,6 +64,7 @@ class Stage:
     before: float = 0.0
     data: Mapping[str, Any] = field(default_factory=dict)
     route: Mapping[str, Any] = field(default_factory=dict)
+    foregrounds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,23 +89,26 @@ class Recipe:
 
     def for_stage(self, stage: Stage) -> Recipe:
         """The recipe with the stage's own data and route in place of its own."""
-        if not stage.data and not stage.route:
+        if not stage.data and not stage.route and not stage.foregrounds:
             return self
         return replace(
             self,
+            foregrounds={**self.foregrounds, **stage.foregrounds},
             data=replace(self.data, **stage.data),
             route=replace(self.route, **stage.route),
             source={
                 **self.source,
                 "stage data": dict(stage.data),
                 "stage route": dict(stage.route),
+                **({"stage foregrounds": dict(stage.foregrounds)} if stage.foregrounds else {}),
             },
         )
 
     @property
     def data_digest(self) -> str:
         """sha256 of what decides the samples."""
-        names = ("task", "foregrounds", "heldout", "data", "route", "stage data", "stage route")
+        names = ("task", "foregrounds", "heldout", "data", "route", "stage data", "stage route",
+                 "stage foregrounds")  # fmt: skip
         part = {name: self.source[name] for name in names if name in self.source}
         return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()
 

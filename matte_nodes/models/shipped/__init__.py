@@ -17,5 +17,5 @@ def _shipped(file: str, sha256: str, size: int) -> Weights:
     return Weights(file, sha256, size, (place,), LICENCE, "yes", "this repository, docs/train.md")
 
 
-TRIMAP = _shipped("deep-image-matting-small.safetensors", "71b0e414d41adc8b0e0801fc6b97de46238aaa8008ff41bb9f059be077a1da57", 3585610)
+TRIMAP = _shipped("deep-image-matting-small.safetensors", "cdb148172c5dd954b62b25ed3dd88c79e5aaa68b67c77987587985b131cb96b6", 3585498)
 PLATE = _shipped("background-matting-small.safetensors", "SHA_P", 0)
