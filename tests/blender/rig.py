@@ -128,8 +128,12 @@ def validator() -> Path | None:
 
 
 def validate(path: Path) -> subprocess.CompletedProcess[str]:
-    """Let Blender's checker look at an extension, a folder or a zip."""
+    """Let Blender's checker look at an extension, a folder or a zip; its tags too."""
+    tool = validator()
+    assert tool is not None
+    tags = tool.parents[3] / "modules" / "_bpy_internal" / "extensions" / "tags.py"
+    more = ["--valid-tags", str(tags)] if tags.is_file() else []
     return subprocess.run(
-        [sys.executable, str(validator()), "validate", str(path)],
+        [sys.executable, str(tool), "validate", *more, str(path)],
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
