@@ -62,6 +62,21 @@ def ended(process: subprocess.Popen[Any], how: int, patience: float) -> None:
             process.wait(10)
 
 
+def start_screen() -> tuple[subprocess.Popen[Any], str]:
+    """A screen of 1280 x 800 that nobody sees: its process, to be ended, and its name."""
+    reading, writing = os.pipe()
+    screen = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x800x24", "+extension",
+         "GLX", "-nolisten", "tcp"],
+        pass_fds=[writing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(writing)
+    with os.fdopen(reading) as number:
+        found = number.readline().strip()
+    assert found, "Xvfb did not start"
+    return screen, f":{found}"
+
+
 class Obs:
     """OBS with one empty scene of 640 x 360."""
 
@@ -71,7 +86,7 @@ class Obs:
 
     def __enter__(self) -> Obs:
         self._write_home()
-        self._screen, display = self._start_screen()
+        self._screen, display = start_screen()
         self._process = self._start(display)
         try:
             self.client = self._connect()
@@ -135,19 +150,6 @@ class Obs:
             shutil.rmtree(place)
         if self._plugin is not None:
             shutil.copytree(self._plugin, place)
-
-    def _start_screen(self) -> tuple[subprocess.Popen[Any], str]:
-        reading, writing = os.pipe()
-        screen = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x800x24", "+extension",
-             "GLX", "-nolisten", "tcp"],
-            pass_fds=[writing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        os.close(writing)
-        with os.fdopen(reading) as number:
-            found = number.readline().strip()
-        assert found, "Xvfb did not start"
-        return screen, f":{found}"
 
     def _start(self, display: str) -> subprocess.Popen[Any]:
         kept = {k: os.environ[k] for k in ("LD_LIBRARY_PATH",) if k in os.environ}

@@ -33,6 +33,11 @@ def load(folder: str) -> Any:
     return module
 
 
+def over() -> bool:
+    """Whether this Blender ends with its script; one with a window goes on."""
+    return bool(bpy.app.background or getattr(bpy.app, "module", False))
+
+
 def tidy() -> None:
     """Take out what was registered, once."""
     while _loaded:

@@ -23,7 +23,8 @@ def main() -> None:
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")
     finally:
-        inside.tidy()
+        if inside.over():
+            inside.tidy()
 
 
 main()
