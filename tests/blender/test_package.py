@@ -37,8 +37,7 @@ def imports(path: Path) -> set[str]:
 @NAMED
 def test_it_imports_the_standard_library_blender_and_itself(path: Path) -> None:
     """No torch, numpy, cv2, onnxruntime, OpenImageIO: Debian's Blender has none of them."""
-    inside = {"inside"} if path.parent != PLUGIN / build.ADDON else set()
-    assert imports(path) <= {*sys.stdlib_module_names, *BLENDERS, *inside}
+    assert imports(path) <= {*sys.stdlib_module_names, *BLENDERS}
 
 
 @NAMED

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import atexit
-import importlib
 import json
 import os
 import sys
@@ -12,8 +11,9 @@ from typing import Any
 
 import bpy
 
+import addon_utils  # isort: skip (only Blender can find it)
+
 _answer: dict[str, Any] = {}
-_loaded: list[Any] = []
 
 
 def answer(**values: Any) -> None:
@@ -24,12 +24,11 @@ def answer(**values: Any) -> None:
 
 
 def load(folder: str) -> Any:
-    """Register the add-on that lies in a folder, by its own name; answers its module."""
+    """Enable the add-on that lies in a folder, by its own name; answers its module."""
     parent, name = os.path.split(os.path.abspath(folder))
     sys.path.insert(0, parent)
-    module = importlib.import_module(name)
-    module.register()
-    _loaded.append(module)
+    module = addon_utils.enable(name, default_set=True)
+    assert module is not None, f"{name} cannot be enabled"
     return module
 
 
@@ -40,12 +39,8 @@ def over() -> bool:
 
 def tidy() -> None:
     """Take out what was registered, once."""
-    while _loaded:
-        _loaded.pop().unregister()
-    import addon_utils
-
     for name in [name for name in bpy.context.preferences.addons.keys() if "matte_nodes" in name]:  # noqa: SIM118
-        addon_utils.disable(name)
+        addon_utils.disable(name, default_set=True)
 
 
 atexit.register(tidy)
