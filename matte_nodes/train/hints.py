@@ -12,6 +12,8 @@ from .textures import Rng, noise
 if TYPE_CHECKING:
     from ..model import Float
 
+GREY = np.array([0.299, 0.587, 0.114], np.float32)
+
 
 def trimap(rng: Rng, alpha: Float, *, narrow: float = 1.0, wide: float = 45.0) -> Float:
     """A trimap by random dilation: (H, W) float32 with 0, 0.5 and 1.
@@ -90,6 +92,30 @@ def imperfect_clean_plate(rng: Rng, background: Float, alpha: Float) -> tuple[Fl
     gain = np.exp(rng.normal(0, 0.06) + rng.normal(0, 0.02, 3)).astype(np.float32)
     plate = np.power(plate.clip(0, 1), np.float32(np.exp(rng.normal(0, 0.1)))) * gain
     return now.clip(0, 1).astype(np.float32), plate.clip(0, 1).astype(np.float32)
+
+
+def motion_stack(rng: Rng, front: Float, alpha: Float, back: Float) -> Float:
+    """Two grey frames before and two after, the subject moved by a small affine each time.
+
+    Background Matting's motion prior as its synthetic training has it (Sengupta et al. 2020, 4:
+    random affine motion of the foreground over the still background). (H, W, 4) float32,
+    display-encoded, in the order of time.
+    """
+    import cv2
+
+    size = len(alpha)
+    turn, grow = rng.normal(0, 2), rng.normal(0, 0.02)
+    shift = rng.normal(0, 0.02, 2) * size
+    frames = []
+    for time in (-2, -1, 1, 2):
+        move = cv2.getRotationMatrix2D(
+            (size / 2, size / 2), turn * time, float(np.exp(grow * time))
+        )
+        move[:, 2] += shift * time
+        cover = cv2.warpAffine(alpha, move, (size, size))[..., None]
+        there = cv2.warpAffine(front, move, (size, size), borderMode=cv2.BORDER_REFLECT)
+        frames.append((cover * there + (1 - cover) * back) @ GREY)
+    return np.dstack(frames).clip(0, 1).astype(np.float32)
 
 
 def _stroke(rng: Rng, unknown: np.ndarray) -> np.ndarray:

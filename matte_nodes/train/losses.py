@@ -84,6 +84,19 @@ def trimap_adaptation(logits: Tensor, classes: Tensor) -> Tensor:
     return functional.cross_entropy(logits, classes)
 
 
+def fidelity(scores: Tensor, true: Tensor) -> Tensor:
+    """-a* log p_1 - (1 - a*) log p_0: cross entropy with the soft alpha (Seo et al. 2019, 3.2: the
+    divergence of the predicted from the true alpha, up to the true one's own entropy, which is
+    taken off here, so that a perfect answer has loss 0).
+
+    scores: (N, 2, h, w) logarithms of probabilities; the true alpha is brought to their size.
+    """
+    small = functional.interpolate(true, size=scores.shape[-2:], mode="area").clamp(0, 1)
+    cross = -(small * scores[:, 1:] + (1 - small) * scores[:, :1])
+    own = torch.special.entr(small) + torch.special.entr(1 - small)
+    return (cross - own).mean()
+
+
 def task_weighted(trimap: Tensor, alpha: Tensor, log_sigmas: Tensor) -> Tensor:
     """L_t / s_t^2 + L_a / s_a + log(2 s_t s_a), both s learned (Cai et al. 2019, equation 4).
 
@@ -116,7 +129,7 @@ def teacher(
     back: Tensor,
 ) -> Tensor:  # fmt: skip
     """2 |a - a~| + 4 |grad a - grad a~| + |F - F~| + |I - a F - (1 - a) B|: the pseudo ground
-    truth of the supervised network holds the student (Background Matting, 3.2)."""
+    truth of the supervised network holds the student (Background Matting, equation 4)."""
     made = alpha * front + (1 - alpha) * back
     return (
         2 * alpha_l1(alpha, alpha_taught)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import UsageError
+from . import systems
 from .routes import Route
 from .samples import PLANES, Task
 from .trainer import Schedule
@@ -29,7 +30,8 @@ class Data:
     (radius of the band from narrow to wide pixels), which part of them calm (see `Pictures`).
 
     share: the part of textures that are photographs, if there are any. own: the part of
-    foregrounds that are the user's, if there are any. Held-out samples are made of other
+    foregrounds that are the user's, if there are any. plain: a model that finds subjects (u2netp):
+    photographs that it finds one in are no backgrounds. Held-out samples are made of other
     photographs and by another seed.
     """
 
@@ -43,6 +45,7 @@ class Data:
     calm: float = 0.0
     share: float = 0.65
     own: float = 0.5
+    plain: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,9 @@ def parse(source: Mapping[str, Any]) -> Recipe:
         raise UsageError(f"a recipe has no field {strays[0]!r}; it has {', '.join(sorted(known))}")
     if source.get("task") not in PLANES:
         raise UsageError(f"task is {source.get('task')!r}: one of {', '.join(PLANES)}")
+    system = systems.find(str(source.get("network", "")))
+    if source["task"] != system.task:
+        raise UsageError(f"network {source['network']!r} is of task {system.task!r}")
     if not source.get("stages"):
         raise UsageError("a recipe has at least one [[stages]]")
     from .foregrounds import FOREGROUNDS
@@ -172,20 +178,24 @@ def parse(source: Mapping[str, Any]) -> Recipe:
         heldout={**shares, **source.get("heldout", {})},
         data=_made(Data, source.get("data", {}), "data"),
         route=_made(Route, source.get("route", {}), "route"),
-        stages=tuple(_stage(stage, index) for index, stage in enumerate(source["stages"])),
+        stages=tuple(
+            _stage(stage, index, str(source.get("network", "")))
+            for index, stage in enumerate(source["stages"])
+        ),
         source=source,
     )
 
 
-def _stage(source: Mapping[str, Any], index: int) -> Stage:
-    from .objectives import ALPHA_LOSSES
+def _stage(source: Mapping[str, Any], index: int, network: str) -> Stage:
+    from .objectives import loss_names
 
     where = f"stages {index + 1}"
     schedule = _made(Schedule, source.get("schedule", {}), f"{where}, schedule")
     losses = source.get("losses", {})
     for name in losses:
-        if name not in ALPHA_LOSSES:
-            raise UsageError(f"[{where}, losses] {name!r}: one of {', '.join(ALPHA_LOSSES)}")
+        if name not in loss_names(network):
+            known = ", ".join(loss_names(network))
+            raise UsageError(f"[{where}, losses] {name!r}: one of {known}")
     if not losses:
         raise UsageError(f"[{where}] names no losses")
     only = tuple(source.get("only", ()))

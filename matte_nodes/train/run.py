@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from . import objectives, stacks
+from . import objectives, stacks, systems
 from .data import Material, make_samples
 from .recipe import Recipe, Stage
 from .trainer import Batch, Outcome, Plan, Progress, train
@@ -17,21 +17,13 @@ from .trainer import Batch, Outcome, Plan, Progress, train
 if TYPE_CHECKING:
     from torch import nn
 
-NETWORKS = ("trimap-cues", "plate-cues")
-
 
 def build(recipe: Recipe) -> nn.Module:
     """The recipe's network, its first weights by the seed of the first stage."""
     import torch
 
-    from ..models.networks.cue_matting import PlateCues, TrimapCues
-
     torch.manual_seed(recipe.stages[0].schedule.seed)
-    if recipe.network == "trimap-cues":
-        return TrimapCues(recipe.width).to(memory_format=torch.channels_last)
-    if recipe.network == "plate-cues":
-        return PlateCues(recipe.width).to(memory_format=torch.channels_last)
-    raise UsageError(f"network {recipe.network!r}: one of {', '.join(NETWORKS)}")
+    return systems.find(recipe.network).make(recipe.width)
 
 
 def run(
@@ -66,7 +58,13 @@ def run(
     assert outcome is not None  # a recipe has a stage
     facts = {"recipe": recipe.digest, "title": recipe.title, "network": recipe.network,
              "width": recipe.width, "score": outcome.best}  # fmt: skip
-    state.save(folder / "weights.safetensors", outcome.network.state_dict(), facts)
+    final = systems.inner(outcome.network)
+    state.save(
+        folder / "weights.safetensors",
+        final.state_dict(),
+        facts,
+        systems.marks(final, recipe.network),
+    )
     return outcome
 
 
@@ -94,11 +92,14 @@ def stage_plan(
         parameters = [p for n, p in network.named_parameters() if n.startswith(stage.only)]
         if not parameters:
             raise UsageError(f"no parameter of {recipe.network} begins with {stage.only}")
+    system = None if recipe.network.endswith("-cues") else systems.find(recipe.network)
     return Plan(
         batches,
-        objectives.AlphaObjective(stage.losses),
+        objectives.SystemObjective(system, stage.losses)
+        if system
+        else objectives.AlphaObjective(stage.losses),
         stage.schedule,
-        lambda average: objectives.mean_error(average, held),
+        lambda average: objectives.mean_error(average, held, system),
         parameters=parameters,
         facts={"recipe": recipe.digest},
     )
@@ -114,6 +115,9 @@ def heldout_batches(recipe: Recipe, found: list[Any]) -> list[Batch]:
         for start in range(0, len(stack), 4):
             part = torch.from_numpy(np.array(stack[start : start + 4]))
             values = part.permute(0, 3, 1, 2).float().div_(255)
+            if recipe.task == "layers":
+                batches.append(stacks.layers(values))
+                continue
             planes, alpha = values[:, :-1].clone(), values[:, -1:].clone()
             if recipe.task == "trimap":
                 planes[:, 15:16] = torch.round(planes[:, 15:16] * 2) / 2

@@ -3,6 +3,7 @@
 
 A sample is a (side, side, P) uint8 array. Task "trimap": the planes of `models.cues`, then the
 closed-form alpha, then the true alpha. Task "plate": plate, clean plate, segmentation, true alpha.
+Task "layers": `LAYERS`, everything that any published network or loss asks for.
 Sample number n of a seed is always the same, whatever was made before it.
 """
 
@@ -23,8 +24,14 @@ from .textures import Pictures, Rng
 if TYPE_CHECKING:
     from ..model import Float
 
-Task = Literal["trimap", "plate"]
-PLANES: Mapping[Task, int] = {"trimap": cues.PLANES + 2, "plate": 8}
+Task = Literal["trimap", "plate", "layers"]
+LAYERS = {
+    "plate": 3, "foreground": 3, "background": 3, "clean": 3, "motion": 4, "segmentation": 1,
+    "trimap": 1, "alpha": 1,
+}  # fmt: skip
+PLANES: Mapping[Task, int] = {
+    "trimap": cues.PLANES + 2, "plate": 8, "layers": sum(LAYERS.values()),
+}  # fmt: skip
 ATTEMPTS = 40
 
 
@@ -34,7 +41,8 @@ class Maker:
 
     pictures: the textures. layers: foregrounds of the user's, (H, W, 4) uint8 straight RGBA, used
     for the part `own` of all samples. narrow, wide: the range of a trimap's radius. calm: the part
-    of samples that are painted calmly (see Pictures).
+    of samples that are painted calmly (see Pictures). backs: what backgrounds are painted from, if
+    not from the textures.
     """
 
     task: Task
@@ -47,6 +55,7 @@ class Maker:
     calm: float = 0.0
     layers: tuple[np.ndarray, ...] = field(default=())
     own: float = 0.5
+    backs: Pictures | None = None
 
     def composite(self, rng: Rng) -> Composite:
         """A foreground over another background, by the route."""
@@ -57,12 +66,14 @@ class Maker:
             layer = cut(rng, self.layers[int(rng.integers(len(self.layers)))], self.side)
         else:
             layer = foregrounds.make(rng, self.side, paint, self.shares)
-        return compose(rng, layer, paint(rng, self.side), self.route)
+        back = paint if self.backs is None else self.backs
+        return compose(rng, layer, back(rng, self.side), self.route)
 
     def __call__(self, seed: int, number: int) -> np.ndarray:
         """Sample `number` of this seed."""
         rng = np.random.default_rng([seed, number])
-        return self._trimap(rng) if self.task == "trimap" else self._plate(rng)
+        makers = {"trimap": self._trimap, "plate": self._plate, "layers": self._layers}
+        return makers[self.task](rng)
 
     def _trimap(self, rng: Rng) -> np.ndarray:
         for _ in range(ATTEMPTS):
@@ -88,6 +99,20 @@ class Maker:
         clean = clean + rng.normal(0, grain, clean.shape)
         rough = hints.soft_segmentation(rng, made.alpha)
         return codes(np.dstack((seen, clean, rough, made.alpha)))
+
+    def _layers(self, rng: Rng) -> np.ndarray:
+        for _ in range(ATTEMPTS):
+            made = self.composite(rng)
+            trimap = hints.trimap(rng, made.alpha, narrow=self.narrow, wide=self.wide)
+            if hints.usable(trimap):
+                break
+        _, clean = hints.imperfect_clean_plate(rng, made.background, made.alpha)
+        front = Layer(made.foreground, made.alpha)
+        motion = hints.motion_stack(rng, front.colour, front.alpha, made.background)
+        rough = hints.soft_segmentation(rng, made.alpha)
+        return codes(np.dstack(
+            (made.plate, made.foreground, made.background, clean, motion, rough, trimap, made.alpha)
+        ))  # fmt: skip
 
 
 def cut(rng: Rng, picture: np.ndarray, side: int) -> Layer:

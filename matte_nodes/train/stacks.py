@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from .samples import PLANES, Task
+from .samples import LAYERS, PLANES, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-COLOURS: dict[Task, int] = {"trimap": 5, "plate": 2}
+COLOURS: dict[Task, int] = {"trimap": 5, "plate": 2, "layers": 4}
+BAND: dict[Task, int] = {
+    "trimap": 15,
+    "plate": -1,
+    "layers": -2,
+}  # where a crop should be looked for
 
 
 def read_stacks(folder: Path, task: Task) -> list[np.ndarray]:
@@ -34,7 +39,8 @@ def read_stacks(folder: Path, task: Task) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class Batches:
-    """The batch of a step: `planes` (N, P - 1, crop, crop) and `alpha` (N, 1, crop, crop), 0..1.
+    """The batch of a step: `planes` (N, P - 1, crop, crop) and `alpha` (N, 1, crop, crop), 0..1;
+    in task "layers" each layer under its own name.
 
     without: how often the last hint (closed-form alpha, segmentation) is left out: -1 everywhere.
     before: stacks of an earlier stage, of which the part `share_before` of all samples is drawn.
@@ -56,6 +62,8 @@ class Batches:
         rng = np.random.default_rng([self.seed, step])
         picked = torch.from_numpy(np.stack([self._one(rng) for _ in range(self.size)]))
         values = picked.permute(0, 3, 1, 2).float().div_(255)
+        if self.task == "layers":
+            return layers(values)
         planes, alpha = values[:, :-1].clone(), values[:, -1:].clone()
         if self.task == "trimap":
             # 8-bit codes of 0.5 are 128 of 255.
@@ -73,8 +81,7 @@ class Batches:
         for _ in range(6):
             y, x = rng.integers(0, sample.shape[0] - self.crop + 1, 2)
             best = sample[y : y + self.crop, x : x + self.crop]
-            inner = best[..., -1]
-            band = best[..., 15] if self.task == "trimap" else inner
+            band = best[..., BAND[self.task]]
             if ((band > 10) & (band < 245)).mean() > 0.04:
                 break
         turned = best[:, ::-1] if rng.random() < 0.5 else best
@@ -83,7 +90,17 @@ class Batches:
         found = np.array(turned)
         last = 3 * COLOURS[self.task]
         colours = found[..., :last].reshape(*found.shape[:2], -1, 3)[..., rng.permutation(3)]
-        if rng.random() < 0.2:
+        if self.task != "layers" and rng.random() < 0.2:
             colours = 255 - colours
         found[..., :last] = colours.reshape(*found.shape[:2], last)
         return found
+
+
+def layers(values: Tensor) -> dict[str, Tensor]:
+    """Planes of task "layers", (N, P, H, W) 0..1, each under its name; the trimap's three values."""
+    import torch
+
+    parts = torch.split(values, list(LAYERS.values()), 1)
+    found = {name: part.contiguous() for name, part in zip(LAYERS, parts, strict=True)}
+    found["trimap"] = torch.round(found["trimap"] * 2) / 2  # 8-bit codes of 0.5 are 128 of 255
+    return found

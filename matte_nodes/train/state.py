@@ -16,13 +16,21 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 
-def save(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write tensors and facts (as JSON in the file's metadata) under a name that is whole or old."""
+def save(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    facts: Mapping[str, Any],
+    marks: Mapping[str, str] | None = None,
+) -> None:
+    """Write tensors and facts (as JSON in the file's metadata) under a name that is whole or old.
+
+    marks: further metadata, as `checkpoints` reads it.
+    """
     from safetensors.torch import save_file
 
     part = path.with_suffix(".part")
     kept = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(kept, part, {"facts": json.dumps(dict(facts), sort_keys=True)})
+    save_file(kept, part, {"facts": json.dumps(dict(facts), sort_keys=True), **(marks or {})})
     with part.open("rb") as file:
         os.fsync(file.fileno())
     os.replace(part, path)

@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import MatteError
 from . import state
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from torch.optim import Optimizer
 
 Batch = Mapping[str, "Tensor"]
 
@@ -33,9 +34,10 @@ class TrainingError(MatteError):
 class Schedule:
     """How long and how fast.
 
-    steps: batches in all. rate: highest learning rate of AdamW, reached after the part `warm_up`
-    of the steps, then falling as a cosine to `final` of it. decay: weight decay. clip: largest
-    norm of the gradient. average: decay of the exponential average of weights, which is what is
+    steps: batches in all. rate: highest learning rate, reached after the part `warm_up` of the
+    steps, then falling to `final` of it as `fall` says: a cosine, a line, or not at all
+    (constant). optimiser: adamw, or adam, whose `decay` is L2 on the loss. decay: weight decay.
+    clip: largest norm of the gradient. average: decay of the exponential average of weights, which is what is
     validated and kept. every: steps between checkpoints. half: bfloat16 products (autocast).
     seed: of the network's first weights, and of the order of batches. stop: end after this many
     steps although the schedule goes on (0: do not): a first stage that a second one continues.
@@ -52,6 +54,8 @@ class Schedule:
     half: bool = False
     seed: int = 0
     stop: int = 0
+    optimiser: Literal["adamw", "adam"] = "adamw"
+    fall: Literal["cosine", "line", "constant"] = "cosine"
 
     @property
     def last(self) -> int:
@@ -63,9 +67,18 @@ class Schedule:
         warm = max(1, round(self.steps * self.warm_up))
         if step < warm:
             return self.rate * (step + 1) / warm
-        along = (step - warm) / max(1, self.steps - warm)
+        along = min(1.0, (step - warm) / max(1, self.steps - warm))
         low = self.rate * self.final
-        return low + (self.rate - low) * (1 + math.cos(math.pi * min(1.0, along))) / 2
+        shapes = {"cosine": (1 + math.cos(math.pi * along)) / 2, "line": 1 - along, "constant": 1.0}
+        return low + (self.rate - low) * shapes[self.fall]
+
+    def facts(self) -> dict[str, Any]:
+        """Its fields for a file's metadata; later fields only where they are not the usual ones."""
+        found = asdict(self)
+        for name in ("optimiser", "fall"):
+            if found[name] == getattr(Schedule, name):
+                del found[name]
+        return found
 
 
 @dataclass
@@ -101,7 +114,8 @@ class Plan:
     batch: batch of a step, a pure function of its number. objective: named losses of a batch;
     "total" is minimised. validate: a score of the averaged network, lower is better; None: the
     last weights are the best ones. patience: validations without a better score before it stops.
-    parameters: those to train (None: all), for fine-tuning a part. facts: go into every file.
+    parameters: those to train (None: all), for fine-tuning a part. slower: beginnings of
+    parameters' names, with the factor of their own rate. facts: go into every file.
     """
 
     batch: Callable[[int], Batch]
@@ -110,6 +124,7 @@ class Plan:
     validate: Callable[[nn.Module], float] | None = None
     patience: int | None = None
     parameters: Iterable[nn.Parameter] | None = None
+    slower: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -129,9 +144,9 @@ def train(
 
     schedule = plan.schedule
     chosen = list(network.parameters() if plan.parameters is None else plan.parameters)
-    optimiser = torch.optim.AdamW(chosen, lr=schedule.rate, weight_decay=schedule.decay)
+    optimiser = _optimiser(network, chosen, plan)
     average = copy.deepcopy(network).eval().requires_grad_(False)
-    facts = {"schedule": asdict(schedule), **plan.facts}
+    facts = {"schedule": schedule.facts(), **plan.facts}
     step, best, score, stale = 0, None, None, 0
     kept = folder / "state.safetensors" if folder else None
     best_state = {name: tensor.clone() for name, tensor in average.state_dict().items()}
@@ -150,7 +165,7 @@ def train(
     while step < schedule.last and not ended:
         network.train()
         for group in optimiser.param_groups:
-            group["lr"] = schedule.rate_at(step)
+            group["lr"] = schedule.rate_at(step) * group["factor"]
         with torch.autocast("cpu", torch.bfloat16, enabled=schedule.half):
             losses = plan.objective(network, next(batches))
         total = losses["total"]
@@ -192,6 +207,24 @@ def train(
         say(Progress(step, schedule.last, values, pace * (schedule.last - step), score, best))
     average.load_state_dict(best_state)
     return Outcome(average, step, score, best, ended and step < schedule.last)
+
+
+def _optimiser(network: nn.Module, chosen: list[nn.Parameter], plan: Plan) -> Optimizer:
+    """Adam or AdamW over the parameters that are trained, those with a factor in their own group."""
+    import torch
+
+    def factor(name: str) -> float:
+        return next((f for start, f in plan.slower.items() if name.startswith(start)), 1.0)
+
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    factors = [factor(names.get(id(parameter), "")) for parameter in chosen]
+    groups = [
+        {"params": [p for p, f in zip(chosen, factors, strict=True) if f == each], "factor": each}
+        for each in sorted(set(factors), reverse=True)
+    ]
+    schedule = plan.schedule
+    kind = torch.optim.AdamW if schedule.optimiser == "adamw" else torch.optim.Adam
+    return kind(groups, lr=schedule.rate, weight_decay=schedule.decay)
 
 
 def _ahead(batch: Callable[[int], Batch], first: int, steps: int) -> Iterator[Batch]:
