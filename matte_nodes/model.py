@@ -199,7 +199,8 @@ class ModelCard:
     light, for classical methods that can use values above 1. fixed_size: (H, W) the network always works at, or None.
     tileable: a tile's alpha, with `tile_overlap` pixels of overlap, is
     that of the whole within a stated error; plates over `tile_side` are worked in tiles. weights: files; empty
-    for a classical model. checkpoint: the terms of weights that the user must bring. load: called with a LoadContext, answers a Model.
+    for a classical model. checkpoint: the terms of weights that the user must bring. packages: optional
+    Python packages, by import name, without which it cannot be loaded. load: called with a LoadContext, answers a Model.
     """
 
     name: str
@@ -214,6 +215,7 @@ class ModelCard:
     knobs: tuple[Knob, ...] = ()
     weights: tuple[Weights, ...] = ()
     checkpoint: Checkpoint | None = None
+    packages: tuple[str, ...] = ()
     multiple: int = 1
     fixed_size: tuple[int, int] | None = None
     wants_scene: bool = False
@@ -271,6 +273,7 @@ class ModelCard:
             "knobs": [{**asdict(knob), "flag": knob.flag} for knob in self.knobs],
             "weights": [asdict(weights) for weights in self.weights],
             "checkpoint": asdict(self.checkpoint) if self.checkpoint else None,
+            "packages": list(self.packages),
             "multiple": self.multiple,
             "fixed_size": list(self.fixed_size) if self.fixed_size else None,
             "tileable": self.tileable,

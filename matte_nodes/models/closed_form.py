@@ -89,6 +89,7 @@ CARD = ModelCard(
     summary="Any subject from a trimap, with no network: slow, and hard to beat on hair.",
     load=ClosedForm,
     needs=frozenset({"trimap"}),
+    packages=("pymatting",),
     wants_scene=True,
     knobs=(
         Knob(

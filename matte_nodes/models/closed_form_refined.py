@@ -34,6 +34,7 @@ CARD = ModelCard(
     summary="Any subject from a trimap: closed-form matting corrected by a shipped network.",
     load=ClosedFormRefined,
     needs=frozenset({"trimap"}),
+    packages=closed_form.CARD.packages,
     wants_scene=True,
     knobs=closed_form.CARD.knobs,
     weights=(TRIMAP,),
