@@ -20,7 +20,7 @@ FOR_TRIMAP = (
     "adamatting",
     "deep-image-matting-small",
 )
-FOR_BACKGROUND = ("background-matting-v2", "background-matting", "background-matting-small")
+FOR_BACKGROUND = ("background-matting-v2", "background-matting")
 FOR_PEOPLE = ("rvm", "modnet", "selfie")
 REFINERS = ("closed-form-refined", "closed-form", "deep-image-matting-small")
 COARSE = frozenset({"selfie", "u2netp"})

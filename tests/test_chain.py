@@ -72,9 +72,16 @@ def test_terms_of_a_chain_are_the_strictest() -> None:
 
 def test_auto_takes_a_trimap_model_for_a_trimap() -> None:
     choice = auto.choose({"trimap"})
-    assert choice.model == "closed-form"
+    assert choice.model == "closed-form-refined"
     assert "trimap was given" in choice.sentence
     assert "Licence" in choice.sentence
+
+
+def test_auto_takes_the_shipped_network_where_closed_form_cannot_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert auto.choose({"trimap"}).model == "deep-image-matting-small"
 
 
 def test_auto_without_anything_says_what_to_pull(
@@ -96,7 +103,7 @@ def test_auto_prefers_rvm_then_selfie_with_its_chain(
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / item.file).write_bytes(source.read_bytes())
     choice = auto.choose(set())
-    assert (choice.model, choice.refine) == ("selfie", "closed-form")
+    assert (choice.model, choice.refine) == ("selfie", "closed-form-refined")
     assert auto.choose(set(), live=True).refine is None
     heavy = card("rvm").weights[0]
     with (tmp_path / "weights" / heavy.file).open("wb") as file:
