@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""This add-on: its name in this Blender, its preferences, and the service it speaks to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from .setup import Setup, setup
+
+NAME = __package__
+"""matte_nodes_blender, or bl_ext.<repository>.matte_nodes as an extension."""
+
+
+def preferences() -> Any:
+    """The add-on's preferences; None when it was registered without being enabled."""
+    found = bpy.context.preferences.addons.get(NAME)
+    return None if found is None else found.preferences
+
+
+def preference(name: str) -> str:
+    """One of the preferences, "" when there are none."""
+    return str(getattr(preferences(), name, "") or "")
+
+
+def chosen() -> Setup:
+    """The Python that does the matting; raises Trouble."""
+    return setup(preference("python_path"), preference("home"))
+
+
+def client() -> Any:
+    """The service's client with that Python; raises Trouble."""
+    from .matte_client import Client
+
+    found = chosen()
+    return Client(found.python, found.home)

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bake, bake this frame, cancel. In a window they go on while the artist works."""
+
+# No `from __future__ import annotations` here: Blender reads the annotations as properties.
+import sys
+
+import bpy
+
+from . import baking, status
+from .baking import Bake
+from .operators import OnMatte, fail, redraw
+from .trouble import Trouble
+
+SECONDS = 0.2
+
+
+def pump():
+    """Follow all bakes at work; Blender calls it while there are any."""
+    drawn = False
+    for bake in list(baking.running.values()):
+        try:
+            drawn = bake.step() or drawn
+        except Exception as error:  # a bake that fails must not stop the others
+            end(bake, error)
+            drawn = True
+        if bake.ended:
+            status.forget()
+    if drawn:
+        redraw()
+    return SECONDS if baking.running else None
+
+
+def end(bake, error):
+    """Give a bake up."""
+    baking.running.pop(bake.name, None)
+    bake.cancel()
+    tree = bake.tree
+    if tree is not None:
+        tree.matte_nodes.message = str(error) or type(error).__name__
+
+
+class OnBake(OnMatte):
+    """What both kinds of bake share."""
+
+    def frame(self, context):
+        """The frame that is baked, None for the range."""
+        return
+
+    def work(self, context, tree):
+        """Without a window: bake to the end."""
+        bake = self.begin(context, tree)
+        while not bake.ended:
+            if bake.step(SECONDS):
+                text = f"Matte {tree.name}: {bake.done} of {bake.total} frames"
+                sys.stdout.write(text + "\n")
+                sys.stdout.flush()
+        if tree.matte_nodes.message:
+            raise Trouble(tree.matte_nodes.message)
+        computed = len(bake.job.frames)
+        tree.matte_nodes.note = f"{computed} frames matted now" if computed else "nothing to do"
+        return {"FINISHED"}
+
+    def begin(self, context, tree):
+        """Start; raises Trouble."""
+        from .matte_client import ServiceError
+
+        try:
+            return Bake(tree, context.scene, self.frame(context))
+        except ServiceError as error:
+            raise Trouble(str(error)) from error
+        except OSError as error:
+            raise Trouble(f"The bake could not begin: {error}") from error
+
+    def invoke(self, context, event):
+        if bpy.app.background:
+            return self.execute(context)
+        tree = None
+        try:
+            tree = self.tree(context)
+            context.window.cursor_set("WAIT")
+            self.bake = self.begin(context, tree)
+        except Trouble as error:
+            return fail(self, tree, error)
+        finally:
+            context.window.cursor_set("DEFAULT")
+            status.forget()
+        if not bpy.app.timers.is_registered(pump):
+            bpy.app.timers.register(pump, first_interval=SECONDS)
+        manager = context.window_manager
+        manager.progress_begin(0, 100)
+        self.timer = manager.event_timer_add(SECONDS, window=context.window)
+        manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context, event):
+        """Only watch: all events but ours go on to the artist's tools."""
+        if self.bake.ended:
+            return self.finish(context)
+        if event.type == "ESC" and event.value == "PRESS":
+            self.bake.cancel()
+            return {"RUNNING_MODAL"}
+        if event.type == "TIMER" and self.bake.total:
+            context.window_manager.progress_update(100 * self.bake.done / self.bake.total)
+        return {"PASS_THROUGH"}
+
+    def cancel(self, context):
+        """Blender takes the operator away: the bake goes on."""
+        self.leave(context)
+
+    def finish(self, context):
+        """Report how it went."""
+        self.leave(context)
+        redraw()
+        tree = self.bake.tree
+        message = tree.matte_nodes.message if tree is not None else ""
+        if message:
+            self.report({"ERROR"}, message)
+            return {"CANCELLED"}
+        if self.bake.job.state != "done":
+            self.report({"WARNING"}, "The bake was cancelled; frames that are done stay.")
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"Baked: {len(self.bake.job.frames)} frames matted now.")
+        return {"FINISHED"}
+
+    def leave(self, context):
+        """Give timer and cursor back."""
+        manager = context.window_manager
+        manager.progress_end()
+        manager.event_timer_remove(self.timer)
+
+
+class MATTE_OT_bake(OnBake, bpy.types.Operator):
+    """Matte the range. What is done already stays; ESC stops it"""
+
+    bl_idname = "matte_nodes.bake"
+    bl_label = "Bake Matte"
+
+
+class MATTE_OT_bake_frame(OnBake, bpy.types.Operator):
+    """Matte the current frame, for a quick look"""
+
+    bl_idname = "matte_nodes.bake_frame"
+    bl_label = "Matte This Frame"
+
+    def frame(self, context):
+        return context.scene.frame_current
+
+
+class MATTE_OT_cancel(OnMatte, bpy.types.Operator):
+    """Stop the bake; frames that are done stay"""
+
+    bl_idname = "matte_nodes.cancel"
+    bl_label = "Cancel Bake"
+
+    def work(self, context, tree):
+        bake = baking.running.get(tree.matte_nodes.bake_name)
+        if bake is None:
+            raise Trouble("Nothing is being baked for this node.")
+        bake.cancel()
+        return {"FINISHED"}
+
+
+def stop_all() -> None:
+    """Follow no bake any more; the service brings them to their end."""
+    baking.running.clear()
+    if bpy.app.timers.is_registered(pump):
+        bpy.app.timers.unregister(pump)
+
+
+CLASSES = (MATTE_OT_bake, MATTE_OT_bake_frame, MATTE_OT_cancel)

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A bake from the panel to the pictures on the node. Called on Blender's main thread alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from . import addon, compat, folders, group, settings, upstream, walk
+from .job import CANCELLED, DONE, ERROR, Job
+from .plan import Asked, Colour, Plan
+from .state import Now, Record
+from .trouble import Trouble
+
+running: dict[str, Bake] = {}
+"""Bakes at work, by the name that their node keeps its bakes under."""
+
+
+def planned(tree: Any, scene: Any, frame: int | None = None) -> tuple[Plan, Any, dict[str, Any]]:
+    """What a bake of this node would do, its scene, and what feeds it. Raises Trouble."""
+    kept = tree.matte_nodes
+    home, way, node = walk.place(tree, scene)
+    found = walk.inputs(way, node)
+    first, last = settings.range_of(kept, home)
+    asked = Asked(
+        kept.model, kept.values, kept.device or addon.preference("device"),
+        settings.base_of(kept), kept.bake_name or tree.name, first, last,
+    )  # fmt: skip
+    colour = Colour(compat.working_space(), compat.colour_config())
+    sources = {name: item.source for name, item in found.items()}
+    plan = Plan(asked, settings.of_group(tree), sources, colour, frame)
+    return plan, home, found
+
+
+def looked_at(tree: Any, scene: Any) -> Now:
+    """What the node's settings and inputs are now, to compare with what was baked."""
+    try:
+        plan, _, _ = planned(tree, scene)
+    except Trouble as error:
+        return Now(trouble=str(error))
+    stamps = tuple(sorted(plan.stamps().items()))
+    return Now(plan.settings, plan.first, plan.last, plan.still, stamps)
+
+
+def own_name(tree: Any) -> None:
+    """Give the node a name of its own for its bakes: a copied node would share its original's."""
+    kept = tree.matte_nodes
+    taken = {
+        other.matte_nodes.bake_name for other in group.mattes()
+        if other != tree and other.library == tree.library
+    }  # fmt: skip
+    if kept.bake_name and kept.bake_name not in taken:
+        return
+    name, number = folders.folder_name(tree.name), 1
+    while name in taken or not name:
+        number += 1
+        name = f"{folders.folder_name(tree.name)}_{number}"
+    kept.bake_name = name
+
+
+def editable(tree: Any) -> None:
+    """Raises Trouble for a node group that is linked from another file."""
+    if tree.library is not None:
+        raise Trouble(
+            f"The node group {tree.name} is linked from {tree.library.filepath}. Make it local "
+            "first (Object > Relations > Make Local, or append it)."
+        )
+
+
+class Bake:
+    """One bake. Raises Trouble when it cannot begin; `step` until `ended`.
+
+    frame: this one alone. The node shows frames as they come.
+    """
+
+    def __init__(self, tree: Any, scene: Any, frame: int | None = None) -> None:
+        editable(tree)
+        own_name(tree)
+        self.name = tree.matte_nodes.bake_name
+        if self.name in running:
+            raise Trouble("This node is being baked already: cancel that first.")
+        if not settings.base_of(tree.matte_nodes):
+            raise Trouble(
+                "Save the file first, or choose a bake folder on the node: bakes are kept beside "
+                "the file."
+            )
+        client = addon.client()
+        self.plan, home, found = planned(tree, scene, frame)
+        self.frame = frame
+        self._record = Record.read(tree.matte_nodes.record)
+        self.folder = self.plan.folder
+        self._stamps = tuple(sorted(self.plan.stamps().items()))
+        folders.make(self.folder)
+        if self._record.settings == self.plan.settings:
+            folders.seed(self.folder, group.linked_folder(tree))
+        self._inputs = folders.new_inputs(self.folder)
+        try:
+            request = self._request(home, found)
+        except BaseException:
+            folders.remove(self._inputs)
+            raise
+        tree.matte_nodes.message = ""
+        self._linked = False
+        self.job = Job(client, request)
+        running[self.name] = self
+
+    def _request(self, home: Any, found: dict[str, Any]) -> dict[str, Any]:
+        plan = self.plan
+        handed = plan.handed()
+        to_render = {name: found[name] for name, item in handed.items() if item.how == "render"}
+        still = {name for name in to_render if handed[name].still and not (
+            name == "plate" and not plan.still)}  # fmt: skip
+        spans = {name: (1, 1) if name in still else plan.shot for name in to_render}
+        patterns = upstream.render(home, to_render, self._inputs, spans)
+        paths = {}
+        for name, item in handed.items():
+            if item.how == "render":
+                path = patterns[name]
+                if name in still:
+                    path = path.replace("####", "0001")
+                paths[name] = path, plan.colour.working
+            elif item.how == "links":
+                assert item.files is not None
+                paths[name] = folders.link_inputs(self._inputs, name, item.files), item.space
+            else:
+                paths[name] = item.path, item.space
+        return plan.request(paths, cut=handed["plate"].how == "file")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has ended and its end was taken in."""
+        return self.name not in running
+
+    @property
+    def done(self) -> int:
+        """Frames that are right so far."""
+        return self.job.before + len(self.job.frames)
+
+    @property
+    def total(self) -> int:
+        """Frames in all; 0 when that is not known yet."""
+        return self.job.before + self.job.total
+
+    @property
+    def tree(self) -> Any:
+        """The node's group; another object after an undo, None when it was deleted."""
+        for tree in group.mattes():
+            if tree.matte_nodes.bake_name == self.name and tree.library is None:
+                return tree
+        return None
+
+    def step(self, seconds: float = 0.0) -> bool:
+        """Take in what happened; answers whether something is to be drawn anew."""
+        fresh = self.job.wait(seconds) if seconds else self.job.poll()
+        tree = self.tree
+        if fresh and tree is not None:
+            self._show(tree, whole=False)
+        if self.job.state:
+            self._end(tree)
+        return bool(fresh) or self.ended
+
+    def cancel(self) -> None:
+        """Stop; frames that are done stay."""
+        self.job.cancel()
+
+    def _show(self, tree: Any, *, whole: bool) -> None:
+        plan = self.plan
+        first = plan.first if plan.first in folders.frames_there(self.folder) else None
+        shown = first if first is not None else group.first_frame(self.folder)
+        if shown is None:
+            return
+        if not self._linked or whole:
+            count = 1 if plan.still else plan.last - plan.first + 1
+            path = folders.frame_file(self.folder, shown)
+            group.show(tree, path, plan.first, count, still=plan.still)
+            self._linked = True
+            keep = self._record.settings == plan.settings and self._record.whole
+            if whole or not (keep and self.frame is not None):
+                tree.matte_nodes.record = Record(
+                    plan.settings, plan.first, plan.last, plan.still, self._stamps, whole
+                ).text()
+        group.reload(tree)
+
+    def _end(self, tree: Any) -> None:
+        del running[self.name]
+        folders.remove(self._inputs)
+        if tree is None:
+            return
+        job, kept = self.job, tree.matte_nodes
+        kept.message = ""
+        if job.state == DONE:
+            alone = self.frame is not None and not self.plan.still
+            try:
+                self._show(tree, whole=not alone)
+            except Trouble as error:
+                kept.message = str(error)
+            kept.note = " ".join(job.notes)
+        elif job.state == ERROR:
+            kept.message = job.message or "The bake failed."
+        elif job.state == CANCELLED:
+            kept.note = f"cancelled: {self.done} of {self.total} frames are there"
+        if not bpy.app.background:
+            bpy.ops.ed.undo_push(message="Bake matte")

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs between Blender 3.4 and 5.x, asked of Blender itself, never of its version."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import bpy
+
+OUTPUTS = (
+    "CompositorNodeComposite", "CompositorNodeViewer", "CompositorNodeSplitViewer",
+    "CompositorNodeOutputFile",
+)  # fmt: skip
+
+
+def root_tree(scene: Any) -> Any:
+    """The scene's compositor tree, or None."""
+    if hasattr(scene, "compositing_node_group"):
+        return scene.compositing_node_group
+    return scene.node_tree if scene.use_nodes else None
+
+
+def ensure_tree(scene: Any) -> Any:
+    """The scene's compositor tree; made where there is none."""
+    if hasattr(scene, "compositing_node_group"):
+        if scene.compositing_node_group is None:
+            scene.compositing_node_group = bpy.data.node_groups.new(
+                "Compositor", "CompositorNodeTree"
+            )
+        return scene.compositing_node_group
+    scene.use_nodes = True
+    return scene.node_tree
+
+
+def own_tree(scene: Any, made: list[Any]) -> Any:
+    """The tree of a scene that is a copy, as its own; made: node groups to be removed later."""
+    tree = root_tree(scene)
+    if hasattr(scene, "compositing_node_group"):
+        tree = scene.compositing_node_group = tree.copy()
+        made.append(tree)
+    return tree
+
+
+def socket_names(tree: Any, output: bool) -> list[str]:
+    """Names of a group's inputs or outputs, in order."""
+    if hasattr(tree, "interface"):
+        wanted = "OUTPUT" if output else "INPUT"
+        return [
+            item.name for item in tree.interface.items_tree
+            if item.item_type == "SOCKET" and item.in_out == wanted
+        ]  # fmt: skip
+    return [socket.name for socket in (tree.outputs if output else tree.inputs)]
+
+
+def add_socket(tree: Any, kind: str, name: str, output: bool) -> Any:
+    """A new input or output of a group; kind: NodeSocketColor or NodeSocketFloat."""
+    if hasattr(tree, "interface"):
+        in_out = "OUTPUT" if output else "INPUT"
+        return tree.interface.new_socket(name, in_out=in_out, socket_type=kind)
+    return (tree.outputs if output else tree.inputs).new(kind, name)
+
+
+def set_apply_mask(node: Any) -> None:
+    """Set Alpha as the product of the picture and the mask."""
+    if hasattr(node, "mode"):
+        node.mode = "APPLY"
+    else:
+        node.inputs["Type"].default_value = "Apply Mask"
+
+
+def file_output(node: Any, folder: str, names: list[str]) -> None:
+    """A File Output that writes 32-bit RGB EXRs, folder/name.0001.exr, one for each input."""
+    kind = node.format
+    if hasattr(node, "file_output_items"):
+        node.directory, node.file_name = folder, ""
+        kind.media_type = "IMAGE"
+        kind.file_format = "OPEN_EXR"
+        node.file_output_items.clear()
+        for name in names:
+            node.file_output_items.new("RGBA", name + ".")
+    else:
+        node.base_path = folder
+        kind.file_format = "OPEN_EXR"
+        node.file_slots.clear()
+        for name in names:
+            node.file_slots.new(name + ".")
+    kind.color_depth, kind.color_mode, kind.exr_codec = "32", "RGB", "ZIP"
+
+
+def colour_config() -> str:
+    """The path of the OCIO config that this Blender works with; "" when it is not to be found."""
+    if os.environ.get("OCIO"):
+        return os.environ["OCIO"]
+    folder = bpy.utils.system_resource("DATAFILES", path="colormanagement")
+    path = os.path.join(folder or "", "config.ocio")
+    return path if folder and os.path.isfile(path) else ""
+
+
+def working_space() -> str:
+    """The name or role of the space that the compositor works in."""
+    space = getattr(bpy.data, "colorspace", None)
+    return str(space.working_space) if space is not None else "scene_linear"

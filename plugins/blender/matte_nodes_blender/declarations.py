@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The declarations of models and knobs, as the library hands them out and a .blend keeps them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+AUTO = "auto"
+SHARED = "*"
+"""Stands for the model's name with knobs that every model shares."""
+
+_CARD = ("name", "title", "summary", "needs", "takes", "memory", "commercial", "limits")
+_KNOB = ("name", "kind", "default", "help", "low", "high", "choices", "unit", "aliases", "label")
+
+
+class Declarations:
+    """What can be matted with: cards by model, and the knobs that all models share.
+
+    version: of the library that said so, "" when nobody was asked yet.
+    """
+
+    def __init__(self, found: Mapping[str, Any] | None = None) -> None:
+        found = found or {}
+        self.version = str(found.get("version") or "")
+        self.cards = {str(card["name"]): _taken(card) for card in found.get("models") or ()}
+        self.shared = [_part(knob, _KNOB) for knob in found.get("knobs") or ()]
+
+    @classmethod
+    def read(cls, text: str) -> Declarations:
+        """From the text in a .blend; a damaged one counts as none."""
+        try:
+            return cls(json.loads(text))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return cls()
+
+    def text(self) -> str:
+        """For a .blend."""
+        found = {
+            "version": self.version, "models": list(self.cards.values()), "knobs": self.shared,
+        }  # fmt: skip
+        return json.dumps(found, sort_keys=True, separators=(",", ":"))
+
+    def __bool__(self) -> bool:
+        return bool(self.cards)
+
+    def knobs(self, model: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Owner (the model, or SHARED) and declaration of every knob that a model has."""
+        for knob in self.cards.get(model, {}).get("knobs", ()):
+            yield model, knob
+        for knob in self.shared:
+            yield SHARED, knob
+
+    def needs(self, model: str) -> list[str]:
+        """The hints that a model must be given."""
+        return list(self.cards.get(model, {}).get("needs", ()))
+
+    def takes(self, model: str) -> list[str] | None:
+        """The hints that a model can use; None when that is not known."""
+        card = self.cards.get(model)
+        return None if card is None else list(card.get("takes", ()))
+
+    def is_still(self, model: str) -> bool:
+        """Whether a frame of this model depends on no other frame; auto may choose any model."""
+        memory = self.cards.get(model, {}).get("memory") or {}
+        return memory.get("kind") == "still"
+
+
+def merged(all_of_them: Iterable[Declarations]) -> Declarations:
+    """Every model and shared knob that any of them knows; the first that does is believed."""
+    whole = Declarations()
+    for found in all_of_them:
+        whole.version = whole.version or found.version
+        for name, card in found.cards.items():
+            whole.cards.setdefault(name, card)
+        have = {name for knob in whole.shared for name in (knob["name"], *knob["aliases"])}
+        whole.shared += [knob for knob in found.shared if knob["name"] not in have]
+    return whole
+
+
+def _taken(card: Mapping[str, Any]) -> dict[str, Any]:
+    knobs = [_part(knob, _KNOB) for knob in card.get("knobs") or ()]
+    return {**_part(card, _CARD), "knobs": knobs}
+
+
+def _part(whole: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    usual: dict[str, Any] = {"aliases": [], "choices": [], "needs": [], "takes": []}
+    return {name: whole.get(name, usual.get(name)) for name in names}

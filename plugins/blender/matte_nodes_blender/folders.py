@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where bakes lie: a folder for each set of settings and inputs, so that no bake hides another.
+
+The range is no part of the name: a longer range goes on where the shorter one ended. What is whole
+in the folder and what is not, the library knows by the content key in each file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from .mapping import sequence
+from .trouble import Trouble
+
+DIGITS = 4
+RESULT = "matte." + "#" * DIGITS + ".exr"
+INPUTS = "inputs-"
+
+
+def settings_hash(settings: Mapping[str, Any]) -> str:
+    """A short name for settings (plain data)."""
+    text = json.dumps(settings, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def folder_name(text: str) -> str:
+    """A node's name as that of a folder on any system."""
+    name = re.sub(r"[^\w.-]+", "_", text).strip("._")
+    return name or "matte"
+
+
+def frame_file(folder: str, frame: int) -> str:
+    """The file of one frame."""
+    return os.path.join(folder, f"matte.{frame:0{DIGITS}d}.exr")
+
+
+def frames_there(folder: str) -> set[int]:
+    """The frames that a folder holds."""
+    found = sequence(frame_file(folder, 0))
+    assert found is not None
+    return set(found.there())
+
+
+def make(folder: str) -> None:
+    """Make a folder that can be written into; raises Trouble."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        probe = os.path.join(folder, f".{uuid.uuid4().hex}")
+        with open(probe, "wb"):
+            pass
+        os.unlink(probe)
+    except OSError as error:
+        raise Trouble(
+            f"The bake folder {folder} cannot be written ({error.strerror or error}). Choose "
+            "another on the node."
+        ) from error
+
+
+def seed(folder: str, earlier: str) -> int:
+    """Lay the frames of a bake with the same settings in, where the file was saved elsewhere.
+
+    The library looks at the key in each one: those that still hold are not matted again. Answers
+    how many; what cannot be copied is matted.
+    """
+    if not earlier or os.path.abspath(earlier) == os.path.abspath(folder):
+        return 0
+    count = 0
+    with suppress(OSError):
+        for frame in sorted(frames_there(earlier) - frames_there(folder)):
+            _same_file(frame_file(earlier, frame), frame_file(folder, frame), soft=False)
+            count += 1
+    return count
+
+
+def new_inputs(folder: str) -> str:
+    """A folder for the inputs of one bake; a killed Blender may have left others, which go."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if entry.name.startswith(INPUTS) and entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+    made = os.path.join(folder, INPUTS + uuid.uuid4().hex[:8])
+    os.makedirs(made)
+    return made
+
+
+def link_inputs(folder: str, name: str, files: Mapping[int, str]) -> str:
+    """Files under the numbers of the scene's frames; answers their pattern.
+
+    Links where the system has them, copies elsewhere.
+    """
+    ending = os.path.splitext(next(iter(files.values())))[1]
+    for frame, path in files.items():
+        _same_file(path, os.path.join(folder, f"{name}.{frame:0{DIGITS}d}{ending}"), soft=True)
+    return os.path.join(folder, name + "." + "#" * DIGITS + ending)
+
+
+def lacking(folder: str, frames: Iterable[int]) -> list[int]:
+    """Those of the frames that are not there."""
+    have = frames_there(folder)
+    return [frame for frame in frames if frame not in have]
+
+
+def _same_file(source: str, target: str, *, soft: bool) -> None:
+    ways = [os.symlink, os.link] if soft else [os.link]
+    for way in ways:
+        try:
+            way(source, target)
+            return
+        except FileExistsError:
+            return
+        except (OSError, NotImplementedError):
+            continue
+    part = target + ".part"
+    shutil.copy2(source, part)
+    os.replace(part, target)
+
+
+def remove(folder: str) -> None:
+    """Remove the inputs of a bake."""
+    if os.path.basename(folder).startswith(INPUTS):
+        shutil.rmtree(folder, ignore_errors=True)

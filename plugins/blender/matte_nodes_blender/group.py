@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The node group that is a Matte node: stock nodes only, so that any Blender renders it.
+
+Baked: an Image node reads one multilayer EXR a frame (straight foreground, alpha), and Set Alpha
+multiplies the two, as Alpha Over wants it. Not baked: Image passes through and Alpha is 1.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import bpy
+
+from . import compat, folders
+from .trouble import Trouble
+
+VERSION = 1
+NAME = "Matte"
+INPUTS = {
+    "Image": "plate", "Trimap": "trimap", "Background": "background",
+    "Segmentation": "segmentation",
+}  # fmt: skip
+"""The group's inputs, and what the library calls them."""
+COLOURS = ("Image", "Background")
+OUTPUTS = {"Image": "NodeSocketColor", "Alpha": "NodeSocketFloat"}
+BAKE, ALPHA, IN, OUT = "matte_bake", "matte_set_alpha", "matte_inputs", "matte_outputs"
+
+
+def is_matte(tree: Any) -> bool:
+    """Whether a node tree is a Matte node's group."""
+    return tree is not None and hasattr(tree, "matte_nodes") and tree.matte_nodes.is_matte
+
+
+def mattes() -> list[Any]:
+    """All Matte groups in this file."""
+    return [tree for tree in bpy.data.node_groups if is_matte(tree)]
+
+
+def new() -> Any:
+    """A new Matte group, not baked."""
+    tree = bpy.data.node_groups.new(NAME, "CompositorNodeTree")
+    tree.matte_nodes.is_matte = True
+    build(tree)
+    return tree
+
+
+def build(tree: Any) -> None:
+    """Make or mend sockets and nodes; what is right is left, what the artist added stays."""
+    for name in INPUTS:
+        if name not in compat.socket_names(tree, output=False):
+            kind = "NodeSocketColor" if name in COLOURS else "NodeSocketFloat"
+            compat.add_socket(tree, kind, name, output=False)
+    for name, kind in OUTPUTS.items():
+        if name not in compat.socket_names(tree, output=True):
+            compat.add_socket(tree, kind, name, output=True)
+    _node(tree, IN, "NodeGroupInput", -300)
+    bake = _node(tree, BAKE, "CompositorNodeImage", -300, 200)
+    alpha = _node(tree, ALPHA, "CompositorNodeSetAlpha", 100, 200)
+    _node(tree, OUT, "NodeGroupOutput", 400)
+    compat.set_apply_mask(alpha)
+    bake.label = "Bake"
+    tree.matte_nodes.group_version = VERSION
+    _wire(tree)
+
+
+def show(tree: Any, path: str, first: int, count: int, *, still: bool) -> None:
+    """Show the bake whose first frame is the file at path; count: frames from there on.
+
+    Raises Trouble when the file is no bake.
+    """
+    build_if_broken(tree)
+    node = tree.nodes[BAKE]
+    image = node.image
+    if image is None or image.users > 1:
+        image = node.image = bpy.data.images.load(path)
+        image.name = f"{tree.name} bake"
+    stored = bpy.path.relpath(path) if bpy.data.filepath and _same_drive(path) else path
+    if image.filepath != stored:
+        image.filepath = stored
+    source = "FILE" if still else "SEQUENCE"
+    if image.source != source:
+        image.source = source
+    node.frame_start, node.frame_duration, node.frame_offset = first, count, first - 1
+    node.use_cyclic, node.use_auto_refresh = False, True
+    image.reload()
+    if not {"foreground", "alpha"} <= {socket.name for socket in node.outputs}:
+        # The sockets appear with the picture's layers, once it was read.
+        _ = image.size[:]
+        node.image = image
+    if not {"foreground", "alpha"} <= {socket.name for socket in node.outputs}:
+        raise Trouble(f"{path} is no bake: it has no layers foreground and alpha.")
+    _wire(tree)
+
+
+def reload(tree: Any) -> None:
+    """Read the frames that are shown from disk again."""
+    image = linked_image(tree)
+    if image is not None:
+        image.reload()
+        image.update_tag()
+        tree.update_tag()
+
+
+def clear(tree: Any) -> None:
+    """Show no bake; the files stay."""
+    node = tree.nodes.get(BAKE)
+    if node is not None:
+        node.image = None
+    build(tree)
+
+
+def linked_image(tree: Any) -> Any:
+    """The picture of the bake that is shown, or None."""
+    node = tree.nodes.get(BAKE)
+    return None if node is None else node.image
+
+
+def linked_folder(tree: Any) -> str:
+    """The folder of the bake that is shown, absolute; "" when there is none."""
+    image = linked_image(tree)
+    if image is None or not image.filepath:
+        return ""
+    return os.path.dirname(os.path.abspath(bpy.path.abspath(image.filepath, library=image.library)))
+
+
+def build_if_broken(tree: Any) -> None:
+    """Mend a group that somebody took a node out of."""
+    if any(tree.nodes.get(name) is None for name in (IN, BAKE, ALPHA, OUT)):
+        build(tree)
+
+
+def first_frame(folder: str) -> int | None:
+    """The first frame that a folder of a bake holds."""
+    there = folders.frames_there(folder)
+    return min(there) if there else None
+
+
+def _wire(tree: Any) -> None:
+    """Link the bake where there is one, else let the plate through."""
+    bake, alpha, out = (tree.nodes[name] for name in (BAKE, ALPHA, OUT))
+    sockets = {socket.name: socket for socket in bake.outputs}
+    out.inputs["Alpha"].default_value = 1.0
+    if bake.image is not None and {"foreground", "alpha"} <= set(sockets):
+        mask = next(s for s in alpha.inputs if s.name == "Alpha")
+        picture = next(s for s in alpha.inputs if s.name == "Image")
+        _link(tree, sockets["foreground"], picture)
+        _link(tree, sockets["alpha"], mask)
+        _link(tree, alpha.outputs[0], out.inputs["Image"])
+        _link(tree, sockets["alpha"], out.inputs["Alpha"])
+        return
+    for link in list(out.inputs["Alpha"].links):
+        tree.links.remove(link)
+    _link(tree, tree.nodes[IN].outputs["Image"], out.inputs["Image"])
+
+
+def _link(tree: Any, source: Any, target: Any) -> None:
+    if not any(link.from_socket == source for link in target.links):
+        tree.links.new(source, target)
+
+
+def _node(tree: Any, name: str, kind: str, x: float, y: float = 0.0) -> Any:
+    node = tree.nodes.get(name)
+    if node is None:
+        node = tree.nodes.new(kind)
+        node.name, node.location = name, (x, y)
+    return node
+
+
+def _same_drive(path: str) -> bool:
+    drives = [os.path.splitdrive(p)[0].lower() for p in (path, bpy.data.filepath)]
+    return drives[0] == drives[1]

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happens by itself: a file is opened, an undo, a render begins with a bake missing."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import bpy
+from bpy.app.handlers import persistent
+
+from . import bake_operators, compat, group, settings, status, upstream, walk
+
+
+@persistent
+def opened(*_: Any) -> None:
+    """A file was opened: make the properties of its models, follow no bake of the last one."""
+    bake_operators.stop_all()
+    status.forget()
+    settings.make_faces()
+
+
+@persistent
+def changed(*_: Any) -> None:
+    """After an undo or redo: look at everything anew."""
+    status.forget()
+    settings.make_faces()
+
+
+@persistent
+def rendering(scene: Any, *_: Any) -> None:
+    """A render begins: say which mattes are not right; Blender itself says nothing."""
+    if upstream.busy[0]:
+        return
+    for text in wrong(scene):
+        sys.stderr.write(f"matte-nodes: {text}\n")
+        sys.stderr.flush()
+        if not bpy.app.background:
+            # The render may run in a thread of its own: report from the main one.
+            bpy.app.timers.register(lambda text=text: _say(text), first_interval=0.0)
+
+
+def wrong(scene: Any) -> list[str]:
+    """A sentence for each Matte node of a scene whose pictures are not what they should be."""
+    found = []
+    for tree in used(scene):
+        state = status.of(tree, scene, fresh=True)
+        if state.wrong:
+            found.append(f"Matte node {tree.name}: {state.text}. The render is not right.")
+        elif state.kind == "error":
+            found.append(f"Matte node {tree.name}: {state.text}")
+    return found
+
+
+def used(scene: Any) -> list[Any]:
+    """The Matte groups in a scene's compositor."""
+    root = compat.root_tree(scene)
+    if root is None:
+        return []
+    return [tree for tree in group.mattes() if any(walk.places(tree, walk.Way(root)))]
+
+
+def _say(text: str) -> None:
+    bpy.ops.matte_nodes.say(text=text)
+
+
+_HANDLERS = {
+    "load_post": opened, "undo_post": changed, "redo_post": changed, "render_init": rendering,
+}  # fmt: skip
+
+
+def register() -> None:
+    """Put the handlers in."""
+    for name, function in _HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(function)
+
+
+def unregister() -> None:
+    """Take them out: one that is left crashes some Blenders at their end."""
+    bake_operators.stop_all()
+    for name, function in _HANDLERS.items():
+        there = getattr(bpy.app.handlers, name)
+        if function in there:
+            there.remove(function)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the chosen environment can do, learnt from it once and kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import addon, environment, settings
+from .declarations import Declarations
+from .trouble import Trouble
+
+said = [""]
+"""What the last look at the environment ended with, for the preferences."""
+
+
+def ask() -> str:
+    """Ask it, and make the properties of its models; answers a sentence. Raises Trouble."""
+    from .matte_client import ServiceError, clean_environment
+
+    chosen = addon.chosen()
+    version = environment.library_version(chosen, clean_environment(chosen.home))
+    try:
+        found = Declarations(addon.client().models())
+    except ServiceError as error:
+        raise Trouble(str(error)) from error
+    if not found:
+        raise Trouble(f"matte-nodes {version} in {chosen.python} has no models.")
+    settings.learn(found)
+    keep()
+    warning = environment.versions_differ(version, addon_version())
+    fact = f"matte-nodes {version}, {len(found.cards)} models ({chosen.python})"
+    return f"{fact}. {warning}" if warning else fact
+
+
+def for_new_node(tree: Any) -> None:
+    """Let a new node know the models; without an environment it says why there are none."""
+    if not settings.known():
+        try:
+            said[0] = ask()
+        except Trouble as error:
+            said[0] = tree.matte_nodes.message = str(error)
+            return
+    tree.matte_nodes.declarations = settings.known().text()
+
+
+def keep() -> None:
+    """Keep what was learnt in the preferences, which Blender saves."""
+    preferences = addon.preferences()
+    if preferences is not None:
+        preferences.declarations = settings.known().text()
+
+
+def recall() -> None:
+    """Take up what the preferences keep."""
+    text = addon.preference("declarations")
+    if text:
+        settings.learn(Declarations.read(text))
+    settings.make_faces()
+
+
+def addon_version() -> str:
+    """This add-on's version."""
+    from . import bl_info
+
+    return ".".join(str(part) for part in bl_info["version"])

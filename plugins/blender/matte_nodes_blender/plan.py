@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One bake: which frames, which inputs as files, which to render, the request to the service."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from . import folders, handover, knobs
+from .declarations import AUTO, Declarations
+from .handover import Handed, Source
+from .trouble import Trouble
+
+
+class Colour(NamedTuple):
+    """working: the scene's working space by its name (or role) in the config. config: its path."""
+
+    working: str
+    config: str
+
+
+class Asked(NamedTuple):
+    """What the panel says. values: the text of the knobs. base: the bake folder, absolute."""
+
+    model: str
+    values: str
+    device: str
+    base: str
+    name: str
+    first: int
+    last: int
+
+
+class Plan:
+    """What a bake has to do. Raises Trouble when it cannot be done.
+
+    sources: what is connected, by input. frame: this one alone, for a quick look.
+    """
+
+    def __init__(
+        self, asked: Asked, declared: Declarations, sources: Mapping[str, Source],
+        colour: Colour, frame: int | None = None,
+    ) -> None:  # fmt: skip
+        self.asked, self.colour, self.frame = asked, colour, frame
+        if not asked.model:
+            raise Trouble("No model is chosen.")
+        if "plate" not in sources:
+            raise Trouble("Nothing is connected to the input Image of the Matte node.")
+        for hint in declared.needs(asked.model):
+            if hint not in sources:
+                raise Trouble(f"The model {asked.model} needs a {hint}: connect one.")
+        takes = declared.takes(asked.model)
+        self.sources = {
+            name: source for name, source in sources.items()
+            # A segmentation bounds, and a trimap is forced into, the result of every model.
+            if name != "background" or asked.model == AUTO or takes is None or name in takes
+        }  # fmt: skip
+        self.knobs = knobs.given(declared, asked.model, asked.values)
+        self.still = all(handover.is_still(source) for source in self.sources.values())
+        self.first, self.last = self._range()
+        if frame is not None and not self.still and not self.first <= frame <= self.last:
+            raise Trouble(f"Frame {frame} is outside of the range {self.first}-{self.last}.")
+        # Steadying mixes in the neighbouring frames, whatever the model.
+        alone = declared.is_still(asked.model) and not self.knobs.get("steady")
+        self.free = alone
+        whole = frame is None or self.still or not alone
+        self.shot = (self.first, self.last) if whole else (int(frame or 0), int(frame or 0))
+
+    def _range(self) -> tuple[int, int]:
+        if self.still:
+            return 1, 1
+        first, last = self.asked.first, self.asked.last
+        if last < first:
+            raise Trouble(f"The range {first}-{last} ends before it begins.")
+        first, last = handover.moving(self.sources.values(), first, last)
+        if first < 0:
+            raise Trouble(
+                f"The range begins at {first}: Blender's image sequences have no frames before 0. "
+                "Choose a range of its own on the node."
+            )
+        return first, last
+
+    @property
+    def settings(self) -> str:
+        """Names settings and inputs: what else would be another bake."""
+        return folders.settings_hash({
+            "model": self.asked.model, "knobs": self.knobs, "working": self.colour.working,
+            "inputs": {name: handover.identity(s) for name, s in self.sources.items()},
+        })  # fmt: skip
+
+    @property
+    def folder(self) -> str:
+        """Where the result goes."""
+        return os.path.join(self.asked.base, folders.folder_name(self.asked.name), self.settings)
+
+    def stamps(self) -> dict[str, str]:
+        """A sign of each input's files, to tell later whether they are still the same."""
+        return {n: handover.stamp(s, self.first, self.last) for n, s in self.sources.items()}
+
+    def handed(self) -> dict[str, Handed]:
+        """How each input reaches the library; raises Trouble for files that are not there."""
+        first, last = self.shot
+        return {
+            name: handover.handed(name, source, first, last, alone=self.still)
+            for name, source in self.sources.items()
+        }
+
+    def request(self, paths: Mapping[str, tuple[str, str]], *, cut: bool) -> dict[str, Any]:
+        """The request to the service.
+
+        paths: each input's pattern and colour space. cut: the plate's clip may have frames before
+        the range; the shot starts where the node says.
+        """
+        connect: dict[str, Any] = {}
+        for name, (path, space) in paths.items():
+            if name == "plate":
+                connect["colorspace"] = space
+            else:
+                connect[name] = path
+            if name == "background":
+                connect["background_colorspace"] = space
+        if cut and not self.free:
+            connect["start"], connect["warm_up"] = self.first, 0
+        asked: dict[str, Any] = {
+            "source": paths["plate"][0], "output": os.path.join(self.folder, folders.RESULT),
+            "model": self.asked.model, "knobs": self.knobs, "connect": connect,
+            "layout": "blender", "output_colorspace": self.colour.working,
+            "node": {"device": self.asked.device or "auto", "ocio": self.colour.config or None},
+        }  # fmt: skip
+        if self.frame is None or self.still:
+            asked["frames"] = [self.first, self.last]
+        else:
+            asked["frame"] = self.frame
+        return asked

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A fingerprint of a node graph: another one means that its pictures may be others.
+
+It sees nodes, links, values, pictures by name, and keyframes. It does not see into a 3D scene that
+a Render Layers node shows, nor into files: those have stamps of their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+MOVING = {
+    "CompositorNodeRLayers", "CompositorNodeTime", "CompositorNodeSceneTime",
+    "CompositorNodeMovieClip", "CompositorNodeMask", "CompositorNodeStabilize",
+    "CompositorNodeKeyingScreen", "CompositorNodeTrackPos", "CompositorNodeTexture",
+    "CompositorNodePlaneTrackDeform", "CompositorNodeMovieDistortion", "CompositorNodeViewer",
+}  # fmt: skip
+_LOOKS = {
+    "location", "location_absolute", "width", "height", "width_hidden", "color", "use_custom_color",
+    "select", "label", "hide", "show_options", "show_preview", "show_texture", "warning_propagation",
+    "name", "parent", "internal_links", "inputs", "outputs", "dimensions", "rna_type", "type",
+    "bl_idname", "bl_label", "bl_description", "bl_icon", "bl_static_type", "bl_width_default",
+    "bl_width_min", "bl_width_max", "bl_height_default", "bl_height_min", "bl_height_max",
+}  # fmt: skip
+
+
+def fingerprint(way: Any, output: Any) -> tuple[str, bool]:
+    """Names the graph that ends in an output socket; and whether it shows one picture for ever."""
+    facts: list[Any] = []
+    still = [True]
+    _node(way, output.node, facts, still, set())
+    facts.append(output.identifier)
+    text = repr(facts)
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16], still[0]
+
+
+def action_paths(action: Any) -> list[str]:
+    """What an action moves."""
+    return [path for path, _ in _keys(action)]
+
+
+def _node(way: Any, node: Any, facts: list[Any], still: list[bool], seen: set[Any]) -> None:
+    key = (node.id_data.name_full, node.name, len(way.nodes))
+    facts.append(key[1:])
+    if key in seen:
+        return
+    seen.add(key)
+    _tree_motion(node.id_data, facts, still, seen)
+    if node.bl_idname in MOVING:
+        still[0] = False
+    if node.bl_idname == "CompositorNodeImage" and node.image is not None:
+        still[0] = still[0] and node.image.source in ("FILE", "GENERATED")
+    facts += [node.bl_idname, node.mute, _values(node)]
+    if node.bl_idname == "NodeGroupInput":
+        above = way.up()
+        if above is not None:
+            outer, parent = above
+            _sockets(outer, parent, facts, still, seen)
+        return
+    inside = getattr(node, "node_tree", None)
+    if inside is not None:
+        for end in inside.nodes:
+            if end.bl_idname == "NodeGroupOutput":
+                _node(way.down(node), end, facts, still, seen)
+    _sockets(way, node, facts, still, seen)
+
+
+def _sockets(way: Any, node: Any, facts: list[Any], still: list[bool], seen: set[Any]) -> None:
+    for socket in node.inputs:
+        facts.append((socket.identifier, _plain(getattr(socket, "default_value", None))))
+        for link in socket.links:
+            if not link.is_muted:
+                facts.append(link.from_socket.identifier)
+                _node(way, link.from_node, facts, still, seen)
+
+
+def _values(owner: Any) -> list[Any]:
+    """The properties that count, by name; pictures and clips by their file."""
+    found = []
+    for item in owner.bl_rna.properties:
+        name = item.identifier
+        if name in _LOOKS or item.type == "COLLECTION":
+            continue
+        if item.type == "POINTER":
+            found.append((name, _thing(getattr(owner, name, None))))
+        else:
+            found.append((name, _plain(getattr(owner, name, None))))
+    return found
+
+
+def _thing(thing: Any) -> Any:
+    if thing is None:
+        return None
+    facts = [getattr(thing, "name", "")]
+    for name in (
+        "filepath",
+        "source",
+        "frame_start",
+        "frame_offset",
+        "frame_duration",
+        "alpha_mode",
+    ):
+        value = getattr(thing, name, None)
+        facts.append(os.path.basename(value) if name == "filepath" and value else _plain(value))
+    space = getattr(thing, "colorspace_settings", None)
+    facts.append(getattr(space, "name", ""))
+    points = getattr(thing, "curves", None)
+    if points is not None:  # a curve mapping
+        facts += [[tuple(point.location) for point in curve.points] for curve in points]
+    stops = getattr(thing, "elements", None)
+    if stops is not None:  # a colour ramp
+        facts += [(stop.position, tuple(stop.color)) for stop in stops]
+    return facts
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (bool, int, float, str)) or value is None:
+        return value
+    try:
+        return tuple(_plain(part) for part in value)
+    except TypeError:
+        return getattr(value, "name", type(value).__name__)
+
+
+def _tree_motion(tree: Any, facts: list[Any], still: list[bool], seen: set[Any]) -> None:
+    key = ("tree", tree.name_full)
+    data = tree.animation_data
+    if key in seen or data is None:
+        return
+    seen.add(key)
+    if data.action is not None or len(data.drivers):
+        still[0] = False
+    facts += [(driver.data_path, driver.driver.expression) for driver in data.drivers]
+    facts += list(_keys(data.action))
+
+
+def _keys(action: Any) -> Iterator[tuple[str, list[tuple[float, float]]]]:
+    if action is None:
+        return
+    curves = list(getattr(action, "fcurves", None) or ())
+    if not curves:  # 5.0: layers, strips, channel bags
+        for layer in getattr(action, "layers", ()):
+            for strip in layer.strips:
+                for bag in getattr(strip, "channelbags", ()):
+                    curves += list(bag.fcurves)
+    for curve in curves:
+        yield curve.data_path, [tuple(key.co) for key in curve.keyframe_points]

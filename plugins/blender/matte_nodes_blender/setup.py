@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which Python does the matting: the preferences, or what `matte install blender` noted here."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import NamedTuple
+
+from .trouble import Trouble
+
+FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "install.json")
+
+
+class Setup(NamedTuple):
+    """python: absolute path of the interpreter. home: stands for $MATTE_HOME, None for its own."""
+
+    python: str
+    home: str | None
+
+
+def setup(python_path: str, home: str, note: str = FILE) -> Setup:
+    """Environment variables overrule the preferences, and those what the installer noted.
+
+    python_path, home: as the preferences have them, "" when they say nothing. Raises Trouble when
+    nothing names a Python.
+    """
+    noted = _noted(note)
+    python = os.environ.get("MATTE_PYTHON") or python_path or noted.get("python") or ""
+    if not python:
+        raise Trouble(
+            "No Python is set. Name the one that has matte-nodes in the add-on's preferences, or "
+            "run: matte install blender"
+        )
+    python = os.path.abspath(os.path.expanduser(python))
+    if not os.path.isfile(python):
+        raise Trouble(f"There is no Python at {python}. Name another in the add-on's preferences.")
+    kept = noted.get("environment") or {}
+    return Setup(python, os.environ.get("MATTE_HOME") or home or kept.get("MATTE_HOME") or None)
+
+
+def _noted(note: str) -> dict:
+    try:
+        with open(note, encoding="utf-8") as file:
+            found = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a Matte node stands: not baked, baked n of m, stale, at work, or what went wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+NONE, RUNNING, PARTIAL, STALE, DONE, ERROR = "none", "running", "partial", "stale", "done", "error"
+
+
+class Record(NamedTuple):
+    """What was baked, as the .blend keeps it: settings, range, a sign of each input.
+
+    whole: the bake ran to its end. still: one picture serves all frames.
+    """
+
+    settings: str = ""
+    first: int = 0
+    last: int = 0
+    still: bool = False
+    stamps: tuple[tuple[str, str], ...] = ()
+    whole: bool = False
+
+    @classmethod
+    def read(cls, text: str) -> Record:
+        """From the .blend; a damaged text is none."""
+        try:
+            found: dict[str, Any] = json.loads(text or "{}")
+            stamps = tuple(sorted((str(k), str(v)) for k, v in found["stamps"].items()))
+            return cls(
+                str(found["settings"]), int(found["first"]), int(found["last"]),
+                bool(found["still"]), stamps, bool(found["whole"]),
+            )  # fmt: skip
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return cls()
+
+    def text(self) -> str:
+        """For the .blend."""
+        return json.dumps({**self._asdict(), "stamps": dict(self.stamps)}, sort_keys=True)
+
+
+class Now(NamedTuple):
+    """What is found now. trouble: why settings and inputs could not be looked at."""
+
+    settings: str = ""
+    first: int = 0
+    last: int = 0
+    still: bool = False
+    stamps: tuple[tuple[str, str], ...] = ()
+    trouble: str = ""
+
+
+class State(NamedTuple):
+    """kind: one of the words above. text: a line for the panel. wrong: a render is not right."""
+
+    kind: str
+    text: str
+    wrong: bool = False
+
+
+def state(
+    record: Record, now: Now, there: Collection[int], *, linked: bool, error: str = "",
+    running: tuple[int, int] | None = None,
+) -> State:  # fmt: skip
+    """The state of a node.
+
+    there: frames in the folder that is linked. linked: the node shows a bake. error: what the last
+    bake ended with. running: frames done and in all, while it is at work.
+    """
+    if running is not None:
+        done, total = running
+        return State(RUNNING, f"baking: {done} of {total}" if total else "starting", wrong=True)
+    if not linked:
+        if error:
+            return State(ERROR, error, wrong=True)
+        text = "not baked: Image passes through, Alpha is 1"
+        return State(NONE, text, wrong=True)
+    wanted = [0] if record.still else range(now.first, now.last + 1)
+    have = (1 if there else 0) if record.still else sum(1 for frame in wanted if frame in there)
+    if not have:
+        return State(ERROR, error or "the files of the bake are missing", wrong=True)
+    if error:
+        return State(ERROR, error, wrong=have < len(wanted))
+    if now.trouble:
+        return State(ERROR, now.trouble)
+    why = _stale(record, now)
+    if why:
+        return State(STALE, f"stale: {why} since the bake", wrong=True)
+    if have < len(wanted):
+        return State(PARTIAL, f"baked {have} of {len(wanted)} frames", wrong=True)
+    if not record.whole:
+        return State(
+            STALE, "the last bake was stopped: bake again, what is right stays", wrong=True
+        )
+    count = "a still" if record.still else f"{have} frames"
+    return State(DONE, f"baked ({count})")
+
+
+def _stale(record: Record, now: Now) -> str:
+    if record.settings != now.settings:
+        return "settings or inputs changed"
+    if record.still != now.still:
+        return "the inputs changed"
+    old, new = dict(record.stamps), dict(now.stamps)
+    same_range = (record.first, record.last) == (now.first, now.last)
+    changed = [name for name in new if new[name] != old.get(name)]
+    if changed and same_range:
+        return f"the {' and the '.join(changed)} changed"
+    return ""
