@@ -133,7 +133,7 @@ def source_text(source: Source) -> str:
     if source.kind == "wheel":
         return f"{source.member} in the wheel {source.location}"
     if source.kind == "package":
-        return "shipped inside matte-nodes"
+        return f"{source.location}, shipped inside matte-nodes"
     return source.location
 
 
