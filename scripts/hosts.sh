@@ -5,6 +5,8 @@ set -eu
 wanted="libgl1 libglib2.0-0 tcl"
 # OBS without a screen, and what its plug-in is built with.
 wanted="$wanted obs-studio obs-plugins libobs-dev xvfb xauth libgl1-mesa-dri cmake make pkg-config gcc libc6-dev"
+# Its Windows side is compiled too.
+wanted="$wanted gcc-mingw-w64-x86-64"
 # Blender, the libraries of bpy, and somebody who presses keys.
 wanted="$wanted blender xdotool libsm6 libxrender1 libxi6 libxfixes3 libxkbcommon0 libegl1"
 # A browser for the review report.
