@@ -24,6 +24,7 @@ def enter(names: Sequence[str], *, own_weights: bool = False) -> None:
     """
     from ..service import remote
     from ..service.client import Client
+    from ..service.endpoint import code_stamp
 
     for name in names:
         card = models.card(name)
@@ -36,11 +37,19 @@ def enter(names: Sequence[str], *, own_weights: bool = False) -> None:
     if not remote.is_wanted():
         tell("MATTE_SERVICE is off: every chunk loads the model itself")
         return
-    client = Client(python=sys.executable)
+    # The whole environment: studios bring matte-nodes and its models by PYTHONPATH, and a service
+    # without them would run other code than the chunks, which would leave it alone.
+    client = Client(python=sys.executable, environment=os.environ)
     before = client.hello()
     hello = client.ensure()
     if before is None or before["pid"] != hello["pid"]:
         sys.stdout.write(f"openjd_env: {PID}={hello['pid']}\n")
+    if hello["code"] != code_stamp():
+        tell(
+            f"the service that runs here (process {hello['pid']}) has other code, models or cards: "
+            "every chunk loads the model itself. `matte serve --stop` ends it."
+        )
+        return
     tell(f"the model stays loaded in process {hello['pid']}")
 
 

@@ -57,11 +57,16 @@ class Client:
 
     python: absolute path of the interpreter that has matte-nodes; None never starts a service.
     home: stands for $MATTE_HOME. retries: how often in a row a job may take the service down
-    without having done a frame, before it is given up.
+    without having done a frame, before it is given up. environment: of a service that is started
+    here; None is for hosts: this process's without its own Python, libraries and colour.
     """
 
     def __init__(
-        self, python: str | None = None, home: str | None = None, retries: int = 5
+        self,
+        python: str | None = None,
+        home: str | None = None,
+        retries: int = 5,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         if python is not None and not (os.path.isabs(python) and os.path.isfile(python)):
             raise ServiceError(
@@ -69,6 +74,7 @@ class Client:
                 "the path of a file. Set it in the preferences of the plug-in."
             )
         self.python, self.home, self.retries = python, home, retries
+        self.environment = environment
         self._requests: dict[str, Json] = {}
         self._now: dict[str, str] = {}
 
@@ -263,10 +269,16 @@ class Client:
             return subprocess.Popen(
                 [str(self.python), "-P", "-m", "matte_nodes", "serve"],
                 stdin=subprocess.DEVNULL, stdout=own, stderr=own, close_fds=True,
-                env=clean_environment(self.home), cwd=os.path.dirname(log), **options,
+                env=self._environment(), cwd=os.path.dirname(log), **options,
             )  # fmt: skip
         finally:
             os.close(own)
+
+    def _environment(self) -> dict[str, str]:
+        if self.environment is None:
+            return clean_environment(self.home)
+        home = {"MATTE_HOME": os.path.abspath(self.home)} if self.home else {}
+        return {**self.environment, **home}
 
 
 class _Link:

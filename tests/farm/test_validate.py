@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from matte_nodes.cli import matte
 from matte_nodes.farm.parts import farm_folder, recorded
 from matte_nodes.farm.validate import validate
-from tests.farm.engine import bundle, chunks, command
+from tests.farm.engine import bundle, chunks, command, environment
 from tests.made import plate_sequence
 
 pytestmark = [pytest.mark.xdist_group("farm-validate"), pytest.mark.timeout(900)]
@@ -147,10 +147,23 @@ def test_a_session_leaves_a_service_alone_that_others_started(tmp_path: Path) ->
 
     plate = plate_sequence(tmp_path / "in", 2)
     job = bundle(tmp_path, plate, "--model", "green-screen")
-    with serving(tmp_path / "home") as running:
+    path = environment(tmp_path / "home")["PYTHONPATH"]
+    with serving(tmp_path / "home", PYTHONPATH=path) as running:
         log = job.whole(service=True).stdout
         assert f"stays loaded in process {running.process.pid}" in log
+        assert "does this; --no-service" in log
         assert "MATTE_FARM_SERVICE=" not in log
+        assert running.process.poll() is None
+
+
+def test_a_service_with_other_models_is_not_called_the_hot_one(tmp_path: Path) -> None:
+    from tests.service.serving import serving
+
+    home = tmp_path / "home"
+    with serving(home) as running:  # it knows models that a worker here does not
+        log = command("matte", "farm", "enter", "green-screen", home=home, service=True).stdout
+        assert "every chunk loads the model itself" in log
+        assert "stays loaded" not in log
         assert running.process.poll() is None
 
 
