@@ -22,6 +22,7 @@ from matte_nodes import paths
 
 ROOT = Path(__file__).parents[2]
 INSIDE = Path(__file__).parent / "inside"
+EXAMPLE = ROOT / "plugins/blender/examples/walkthrough.py"
 MODULES = {"4.2": ".venv-bpy-4.2.23", "4.5": ".venv-bpy-4.5.15", "5.0": ".venv-bpy"}
 """The environments that scripts/bpy.sh makes."""
 QUICK = ("3.4", "5.0")

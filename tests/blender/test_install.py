@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from matte_nodes import install
+from matte_nodes import __version__, install
 from matte_nodes.blender import build, places
 from matte_nodes.blender.install import findings
 from matte_nodes.errors import MatteError, OutputError, UsageError
 from matte_nodes.service import client
 from tests.blender import rig
 from tests.blender.conftest import needs
+from tests.made import plate_sequence
 
 ENABLED = """
 import bpy, inside
@@ -217,32 +218,44 @@ def test_installed_enabled_and_out_again(version: str, user: Path, tmp_path: Pat
     assert rig.run(version, ENABLED, home=user).good()["enabled"] == []
 
 
-def from_disk(version: str, home: Path, tmp_path: Path, **more: str) -> dict[str, Any]:
-    """Install the zip as an artist does, with Blender's own operator."""
-    zipped = build.archive(tmp_path / "zip")
-    return rig.run(version, "install_from_disk.py", zipped, home=home, **more).good()
-
-
-@pytest.mark.parametrize("version", rig.QUICK)
-def test_the_zip_installed_from_disk(version: str, home: Path, tmp_path: Path) -> None:
-    """Into a temporary user folder; enabled; its operators called."""
+def from_disk(version: str, folder: Path, service_home: Path, **more: str) -> dict[str, Any]:
+    """Install the zip as an artist does, with Blender's own operator; name a Python; bake."""
     needs(version)
-    more = {} if version == "3.4" else {"BLENDER_USER_RESOURCES": str(tmp_path / "resources")}
-    found = from_disk(version, home, tmp_path, **more)
+    plate_sequence(folder / "plates", 2)
+    return rig.run(
+        version, "install_from_disk.py", build.archive(folder / "zip"), rig.EXAMPLE,
+        folder / "plates/plate.1001.exr", folder / "shot.blend", sys.executable, service_home,
+        home=folder / "home", **more,
+    ).good()  # fmt: skip
+
+
+def works(found: dict[str, Any], folder: Path) -> None:
+    """Added, told what is missing, then baked."""
     assert found["added"] == "CompositorNodeGroup"
     assert found["sockets"] == ["Image", "Trimap", "Background", "Segmentation", "Image", "Alpha"]
     assert "No Python is set" in found["check"]
+    assert "Save the file first" in found["unsaved"]
+    assert "No Python is set" in found["bake"]
+    assert (found["good"], found["baked"]) == ("", "")
+    assert found["learnt"].startswith(f"matte-nodes {__version__}, ")
+    assert found["learnt"].endswith(f"({sys.executable})"), "versions agree"
+    assert len(list((folder / "matte").rglob("matte.*.exr"))) == 2
+
+
+@pytest.mark.parametrize("version", rig.QUICK)
+def test_the_zip_installed_from_disk(version: str, tmp_path: Path, service_home: Path) -> None:
+    """Into a temporary user folder; enabled; its operators called."""
+    resources = tmp_path / "resources"
+    more = {} if version == "3.4" else {"BLENDER_USER_RESOURCES": str(resources)}
+    works(from_disk(version, tmp_path, service_home, **more), tmp_path)
     if version != "3.4":
-        assert list((tmp_path / "resources").rglob("blender_manifest.toml"))
-        assert not list(home.rglob("blender_manifest.toml"))
+        assert list(resources.rglob("blender_manifest.toml"))
+        assert not list((tmp_path / "home").rglob("blender_manifest.toml"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["4.2", "4.5"])
 def test_the_zip_installed_from_disk_in_the_long_term_versions(
-    version: str, home: Path, tmp_path: Path
+    version: str, tmp_path: Path, service_home: Path
 ) -> None:
-    needs(version)
-    found = from_disk(version, home, tmp_path)
-    assert found["added"] == "CompositorNodeGroup"
-    assert "No Python is set" in found["check"]
+    works(from_disk(version, tmp_path, service_home), tmp_path)

@@ -14,6 +14,8 @@ bl_info = {
     "description": "Every image and video matting model as a compositor node",
     "category": "Compositing",
 }
+VERSION = ".".join(str(part) for part in bl_info["version"])
+"""Kept apart: Blender takes bl_info away from extensions."""
 
 
 def register() -> None:

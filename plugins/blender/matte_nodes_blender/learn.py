@@ -60,6 +60,6 @@ def recall() -> None:
 
 def addon_version() -> str:
     """This add-on's version."""
-    from . import bl_info
+    from . import VERSION
 
-    return ".".join(str(part) for part in bl_info["version"])
+    return VERSION

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 
 import bpy
@@ -26,19 +27,36 @@ def installed(zipped: str) -> str:
     return EXTENSION
 
 
-name = installed(sys.argv[1])
+def said(operator: object, **arguments: str) -> str:
+    """What an operator complains of."""
+    try:
+        operator(**arguments)  # type: ignore[operator]
+    except RuntimeError as error:
+        return str(error)
+    return ""
+
+
+zipped, example, plate, blend, python, home = sys.argv[1:]
+name = installed(zipped)
 assert name in bpy.context.preferences.addons, "it is not enabled"
-bpy.ops.matte_nodes.add()
-scene = bpy.context.scene
-tree = getattr(scene, "compositing_node_group", None) or scene.node_tree
-node = next(n for n in tree.nodes if n.type == "GROUP" and n.node_tree.matte_nodes.is_matte)
-try:
-    bpy.ops.matte_nodes.check_environment()
-    said = ""
-except RuntimeError as error:
-    said = str(error)
+tree = runpy.run_path(example)["build"](plate, "green-screen")
+node = tree.nodes["Matte"]
+group = node.node_tree.name
+ours = bpy.ops.matte_nodes
+check, unsaved = said(ours.check_environment), said(ours.bake, group=group)
+bpy.ops.wm.save_as_mainfile(filepath=blend)
+bake = said(ours.bake, group=group)
+preferences = bpy.context.preferences.addons[name].preferences
+preferences.python_path, preferences.home = python, home
+good = said(ours.check_environment)
+baked = said(ours.bake, group=group)
 inside.answer(
     added=node.bl_idname,
     sockets=[s.name for s in node.inputs] + [s.name for s in node.outputs],
-    check=said,
+    check=check,
+    unsaved=unsaved,
+    bake=bake,
+    good=good,
+    learnt=sys.modules[name + ".learn"].said[0],
+    baked=baked,
 )
