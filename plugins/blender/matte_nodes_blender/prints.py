@@ -25,6 +25,7 @@ _LOOKS = {
     "bl_idname", "bl_label", "bl_description", "bl_icon", "bl_static_type", "bl_width_default",
     "bl_width_min", "bl_width_max", "bl_height_default", "bl_height_min", "bl_height_max",
 }  # fmt: skip
+_MENUS = ("layer", "view")
 
 
 def fingerprint(way: Any, output: Any) -> tuple[str, bool]:
@@ -84,6 +85,8 @@ def _values(owner: Any) -> list[Any]:
         name = item.identifier
         if name in _LOOKS or item.type == "COLLECTION":
             continue
+        if name in _MENUS and not getattr(owner, "has_" + name + "s", True):
+            continue  # reading an empty menu makes Blender warn
         if item.type == "POINTER":
             found.append((name, _thing(getattr(owner, name, None))))
         else:

@@ -130,10 +130,9 @@ def _source(way: Way, output: Any) -> Source:
         media = _image(node, output)
     elif node.bl_idname == "CompositorNodeMovieClip":
         media = _clip(node, output)
-    print_, still = prints.fingerprint(way, output)
     if media is not None and not media.doubt:
-        print_ = ""
-    return Source(media, print_, still)
+        return Source(media)
+    return Source(media, *prints.fingerprint(way, output))
 
 
 def _image(node: Any, output: Any) -> Media | None:
