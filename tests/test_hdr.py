@@ -32,9 +32,10 @@ def check(matte: Matte, plate: np.ndarray) -> None:
     assert not matte.foreground[matte.alpha == 0].any()
 
 
-def test_acescg_foreground_of_six_with_a_trimap() -> None:
+@pytest.mark.parametrize("model", ["closed-form", "closed-form-refined"])
+def test_acescg_foreground_of_six_with_a_trimap(model: str) -> None:
     made, plate, foreground = hdr_scene()
-    node = MatteNode("closed-form")
+    node = MatteNode(model)
     matte = node(plate, trimap=made.trimap, colorspace="ACEScg")
     check(matte, plate)
     band = (matte.alpha > 0.1) & (matte.alpha < 1)

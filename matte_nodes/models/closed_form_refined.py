@@ -4,12 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ..model import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
 from . import closed_form
 from .cue_network import CueNetwork, matted
 from .deep_image_matting_small import PAPERS, TRAINING_DATA
 from .shipped import TRIMAP
+
+if TYPE_CHECKING:
+    from ..model import Float
+
+REACH = 24
+"""Pixels round light above 1 in which the network, which sees that light clipped, is not asked."""
 
 
 class ClosedFormRefined:
@@ -25,7 +34,27 @@ class ClosedFormRefined:
         """Alpha of the unknown part."""
         assert inputs.trimap is not None  # declared in `needs`; the node has seen to it
         coarse = self._first.step(inputs, memory, knobs)[0].alpha
-        return Prediction(matted(self._network, inputs.plate, inputs.trimap, coarse)), {}
+        refined = matted(self._network, inputs.plate, inputs.trimap, coarse)
+        blind = clipped(inputs.scene)
+        if blind is not None:
+            refined += blind * (coarse - refined)
+        return Prediction(refined), {}
+
+
+def clipped(scene: Float | None) -> Float | None:
+    """(H, W) float32: 1 at and near light above 1, fading to 0 over REACH pixels; None without any.
+
+    scene: (H, W, 3) scene-linear, unbounded. To the network 6.0 and 1.0 are one white: an edge
+    between 6.0 and 0.2 is white to a seventh of its width, and its alpha came out too high by 0.09.
+    Closed form sees that light as it is.
+    """
+    if scene is None or scene.size == 0 or not scene.max() > 1:
+        return None
+    import cv2
+
+    dim = (scene.max(axis=2) <= 1).astype(np.uint8)
+    distance = cv2.distanceTransform(dim, cv2.DIST_L2, 5)
+    return np.asarray(np.clip(2 - distance / REACH, 0, 1), np.float32)
 
 
 CARD = ModelCard(
@@ -43,5 +72,7 @@ CARD = ModelCard(
     tile_side=1600,
     training_data=TRAINING_DATA,
     papers=(*closed_form.CARD.papers, *PAPERS),
-    limits="Closed form's time and a third more; each frame is solved alone.",
+    limits="Closed form's time and a third more; each frame is solved alone. Near light above 1, "
+    "which the network cannot see, it is closed form.",
+    algorithm_version=2,
 )  # fmt: skip
