@@ -12,6 +12,11 @@ def weights_folder() -> Path:
     return _home() / "weights"
 
 
+def models_folder() -> Path:
+    """`$MATTE_HOME/models`, or `models` beside the weights: declarations of fine-tuned models."""
+    return _home() / "models"
+
+
 def cache_folder() -> Path:
     """`$MATTE_CACHE`, or `$MATTE_HOME/cache`, or the platform's folder for caches."""
     if folder := os.environ.get("MATTE_CACHE"):

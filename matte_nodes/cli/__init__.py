@@ -19,6 +19,7 @@ VERBS = {
     "compare": "Several models on one frame, as one contact sheet.",
     "eval": "Metrics of a model over a folder with true alphas.",
     "train": "Train a model by a recipe, from procedural foregrounds on.",
+    "finetune": "A model for one shot, from a few key mattes or a clean plate.",
     "check": "The checks of a studio's hand-over, on a folder of frames.",
     "publish": "Check, review report, and a version that is never replaced.",
     "farm": "Matte on many machines: job bundles, or one command a chunk.",

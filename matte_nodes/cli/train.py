@@ -35,6 +35,7 @@ def group() -> None:
 def _material_flags(function: Any) -> Any:
     place = click.Path(exists=True, path_type=Path)
     for name, text in (
+        ("--backgrounds", "What foregrounds are put over, if not over the photographs."),
         ("--heldout-photographs", "Other photographs, for the held-out samples."),
         ("--photographs", "Folder, or manifest of paths, of photographs: textures, backgrounds."),
         ("--foregrounds", "Folder or manifest of your own foregrounds: straight RGBA pictures."),
@@ -49,25 +50,36 @@ def _material_flags(function: Any) -> Any:
 @group.command("run")
 @click.argument("recipe")
 @_material_flags
+@click.option(
+    "--start",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="First weights: what of them fits, e.g. an encoder trained on ImageNet.",
+)
+@click.option(
+    "--try",
+    "trial",
+    is_flag=True,
+    help="Only try it: a narrow network, two small composites, two steps a stage.",
+)
 @click.option("--threads", type=click.IntRange(1), help="Threads. Default: all cores.")
 def run_recipe(
     recipe: str,
     folder: Path,
-    photographs: Path | None,
-    heldout_photographs: Path | None,
-    foregrounds: Path | None,
+    start: Path | None,
+    trial: bool,
     threads: int | None,
+    **places: Path | None,
 ) -> None:
     """Make the samples that are missing, train, write weights.safetensors."""
     import torch
 
-    from ..train.recipe import find
+    from ..train import recipe as recipes
     from ..train.run import run
     from ..train.trainer import Progress
 
     if threads:
         torch.set_num_threads(threads)
-    found = find(recipe)
+    found = recipes.trial(recipes.find(recipe)) if trial else recipes.find(recipe)
 
     def say(progress: Progress) -> None:
         losses = " ".join(f"{name} {value:.4f}" for name, value in progress.losses.items())
@@ -77,8 +89,7 @@ def run_recipe(
             f"step {progress.step} of {progress.steps}: {losses}{score}, {minutes:.0f} min left"
         )
 
-    material = _material(photographs, heldout_photographs, foregrounds)
-    outcome = run(found, folder, material, say, click.echo)
+    outcome = run(found, folder, _material(**places), say, click.echo, start)
     click.echo(f"{folder / 'weights.safetensors'}: best held-out error {outcome.best}")
 
 
@@ -87,21 +98,15 @@ def run_recipe(
 @_material_flags
 @click.option("--pictures", type=click.IntRange(0), default=0, show_default=True,
               help="Also write this many composites as a data set of PNG files.")  # fmt: skip
-def compose(
-    recipe: str,
-    folder: Path,
-    photographs: Path | None,
-    heldout_photographs: Path | None,
-    foregrounds: Path | None,
-    pictures: int,
-) -> None:
+def compose(recipe: str, folder: Path, pictures: int, **places: Path | None) -> None:
     """Write a recipe's composites: its samples, and on request a data set that `matte eval` reads."""
     from ..train.data import make_samples
     from ..train.export import write_pictures
     from ..train.recipe import find
+    from ..train.salient import without_subjects
 
     found = find(recipe)
-    material = _material(photographs, heldout_photographs, foregrounds)
+    material = without_subjects(_material(**places), found.data.plain, click.echo)
     if pictures:
         write_pictures(found, material, folder / "pictures", pictures)
         click.echo(f"{folder / 'pictures'}: {pictures} composites")
@@ -121,9 +126,17 @@ def list_recipes() -> None:
         click.echo(f"{name}: {recipe.title} ({steps} steps, recipe {recipe.digest[:12]})")
 
 
-def _material(photographs: Path | None, heldout: Path | None, own: Path | None) -> Any:
+def _material(
+    photographs: Path | None,
+    heldout_photographs: Path | None,
+    foregrounds: Path | None,
+    backgrounds: Path | None,
+) -> Any:
     from ..train.data import Material, read_pictures
 
     return Material(
-        read_pictures(photographs), read_pictures(heldout), read_pictures(own, alpha=True)
+        read_pictures(photographs),
+        read_pictures(heldout_photographs),
+        read_pictures(foregrounds, alpha=True),
+        read_pictures(backgrounds) or None,
     )

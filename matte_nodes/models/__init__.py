@@ -14,6 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from ..errors import ModelError, UnknownModelError
 from ..model import ModelCard
+from . import finetuned
 
 ENTRY_POINT_GROUP = "matte_nodes.models"
 _OWN = (
@@ -46,8 +47,9 @@ def _others() -> dict[str, EntryPoint]:
 
 
 def names() -> list[str]:
-    """Names of all registered models, our own first."""
-    return [*_own(), *sorted(set(_others()) - set(_own()))]
+    """Names of all registered models: our own, those of packages, those fine-tuned here."""
+    known = [*_own(), *sorted(set(_others()) - set(_own()))]
+    return [*known, *(name for name in finetuned.names() if name not in known)]
 
 
 def card(name: str) -> ModelCard:
@@ -65,6 +67,8 @@ def card(name: str) -> ModelCard:
 
         return card_of(name)
     point = _others().get(name)
+    if point is None and (own := finetuned.card(name)) is not None:
+        return own
     if point is None:
         import difflib
 

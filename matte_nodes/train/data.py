@@ -27,12 +27,14 @@ LARGEST = 1600
 class Material:
     """Pictures of the user's: photographs for training, others held out, own foregrounds.
 
-    All (H, W, 3) or, foregrounds, (H, W, 4) uint8, straight.
+    All (H, W, 3) or, foregrounds, (H, W, 4) uint8, straight. backgrounds: what foregrounds are put
+    over, if not over the photographs.
     """
 
     photographs: Sequence[np.ndarray] = ()
     heldout: Sequence[np.ndarray] = ()
     foregrounds: Sequence[np.ndarray] = field(default=())
+    backgrounds: Sequence[np.ndarray] | None = None
 
 
 def read_pictures(place: Path | None, *, alpha: bool = False) -> list[np.ndarray]:
@@ -85,6 +87,8 @@ def maker(recipe: Recipe, material: Material, part: Literal["train", "heldout"])
         recipe.data.calm,
         tuple(material.foregrounds),
         recipe.data.own,
+        None if material.backgrounds is None else Pictures(material.backgrounds, recipe.data.share),
+        tuple(recipe.data.zooms),
     )
 
 
@@ -129,7 +133,7 @@ def _digest(material: Material, part: str) -> str:
 
     total = hashlib.sha256()
     pictures = material.photographs if part == "train" else material.heldout
-    for picture in (*pictures, *material.foregrounds):
+    for picture in (*pictures, *material.foregrounds, *(material.backgrounds or ())):
         total.update(str(picture.shape).encode())
         total.update(np.ascontiguousarray(picture).data)
     return total.hexdigest()

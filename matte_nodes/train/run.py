@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
+from ..errors import UsageError, WeightsError
 from . import objectives, stacks, systems
 from .data import Material, make_samples
 from .recipe import Recipe, Stage
+from .salient import without_subjects
 from .trainer import Batch, Outcome, Plan, Progress, train
 
 if TYPE_CHECKING:
@@ -32,16 +34,20 @@ def run(
     material: Material | None = None,
     say: Callable[[Progress], None] = lambda progress: None,
     tell: Callable[[str], None] = lambda message: None,
+    start: Path | None = None,
 ) -> Outcome:
     """Make the samples that are missing, train every stage, and write `weights.safetensors`.
 
-    folder: holds samples/, heldout/, one folder a stage, progress.jsonl, sample pictures. What is
-    there is gone on with. Raises TrainingError, InputError, UsageError.
+    folder: holds samples/, heldout/, one folder a stage, progress.jsonl, pictures of the held-out
+    samples as the network has them at each check. What is there is gone on with. start: a weights
+    file that the network begins with, as far as names and shapes agree. Raises TrainingError, InputError, UsageError.
     """
     from . import state
 
-    material = material or Material()
+    material = without_subjects(material or Material(), recipe.data.plain, tell)
     network = build(recipe)
+    if start is not None:
+        tell(begin_with(network, start))
     make_samples(recipe, material, "heldout", folder / "heldout", tell)
     held = heldout_batches(recipe, stacks.read_stacks(folder / "heldout", recipe.task))
     outcome: Outcome | None = None
@@ -53,7 +59,9 @@ def run(
         make_samples(own, material, "train", samples, tell)
         first = None if own is recipe else folder / "samples"
         plan = stage_plan(recipe, stage, samples, held, network, first)
-        outcome = train(network, plan, place, _reporter(place, say))
+        outcome = train(
+            network, _with_pictures(plan, recipe, held, place), place, _reporter(place, say)
+        )
         network = outcome.network.train().requires_grad_(True)
     assert outcome is not None  # a recipe has a stage
     facts = {"recipe": recipe.digest, "title": recipe.title, "network": recipe.network,
@@ -66,6 +74,31 @@ def run(
         systems.marks(final, recipe.network),
     )
     return outcome
+
+
+def begin_with(network: nn.Module, path: Path) -> str:
+    """Fill a network from a weights file where names (behind any prefix) and shapes agree.
+
+    For encoders that were trained on ImageNet, and for going on from a stage of one's own. Answers
+    what was done; raises WeightsError when nothing fits.
+    """
+    import torch
+
+    from ..checkpoints import read_tensors
+
+    given, found = read_tensors(path), {}
+    for name, own in network.state_dict().items():
+        parts = name.split(".")
+        for start in range(len(parts)):
+            tensor = given.get(".".join(parts[start:]))
+            if tensor is not None and tensor.shape == own.shape:
+                found[name] = tensor.to(own.dtype)
+                break
+    if not found:
+        raise WeightsError(f"{path}: none of its {len(given)} tensors fits this network")
+    with torch.no_grad():
+        network.load_state_dict(found, strict=False)
+    return f"{path.name}: {len(found)} of {len(network.state_dict())} tensors filled"
 
 
 def stage_plan(
@@ -125,6 +158,32 @@ def heldout_batches(recipe: Recipe, found: list[Any]) -> list[Batch]:
                 planes[:, -1] = -1
             batches.append({"planes": planes, "alpha": alpha})
     return batches
+
+
+def _with_pictures(plan: Plan, recipe: Recipe, held: list[Batch], place: Path) -> Plan:
+    """The plan, writing what the network makes of the first held-out samples at each check."""
+    score = plan.validate
+    if score is None or not held:
+        return plan
+
+    def validate(average: nn.Module) -> float:
+        import cv2
+        import torch
+
+        system = systems.find(recipe.network)
+        with torch.inference_mode():
+            alpha = system.answer(average, held[0]).alpha
+        plate = held[0]["planes"][:, :3] if "planes" in held[0] else held[0]["plate"]
+        rows = torch.cat(
+            (plate, *(a.float().expand(-1, 3, -1, -1) for a in (alpha, held[0]["alpha"]))), 2
+        )
+        sheet = (
+            torch.cat(list(rows), 2).permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().numpy()
+        )
+        cv2.imwrite(str(place / "heldout.png"), sheet[..., ::-1].copy())
+        return score(average)
+
+    return replace(plan, validate=validate)
 
 
 def _reporter(place: Path, say: Callable[[Progress], None]) -> Callable[[Progress], None]:

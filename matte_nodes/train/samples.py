@@ -9,7 +9,7 @@ Sample number n of a seed is always the same, whatever was made before it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -42,7 +42,7 @@ class Maker:
     pictures: the textures. layers: foregrounds of the user's, (H, W, 4) uint8 straight RGBA, used
     for the part `own` of all samples. narrow, wide: the range of a trimap's radius. calm: the part
     of samples that are painted calmly (see Pictures). backs: what backgrounds are painted from, if
-    not from the textures.
+    not from the textures. zooms: sizes of crops of those layers, in sides.
     """
 
     task: Task
@@ -56,6 +56,7 @@ class Maker:
     layers: tuple[np.ndarray, ...] = field(default=())
     own: float = 0.5
     backs: Pictures | None = None
+    zooms: tuple[float, ...] = (1.0, 1.5, 2.0)
 
     def composite(self, rng: Rng) -> Composite:
         """A foreground over another background, by the route."""
@@ -63,7 +64,9 @@ class Maker:
         if self.calm and rng.random() < self.calm:
             paint = paint.calmer()
         if self.layers and rng.random() < self.own:
-            layer = cut(rng, self.layers[int(rng.integers(len(self.layers)))], self.side)
+            layer = cut(
+                rng, self.layers[int(rng.integers(len(self.layers)))], self.side, self.zooms
+            )
         else:
             layer = foregrounds.make(rng, self.side, paint, self.shares)
         back = paint if self.backs is None else self.backs
@@ -115,14 +118,16 @@ class Maker:
         ))  # fmt: skip
 
 
-def cut(rng: Rng, picture: np.ndarray, side: int) -> Layer:
+def cut(
+    rng: Rng, picture: np.ndarray, side: int, zooms: Sequence[float] = (1.0, 1.5, 2.0)
+) -> Layer:
     """A square of a user's foreground, centred on a soft pixel, flipped at random.
 
     Deep Image Matting's crop: 320, 480 or 640 pixels round an unknown pixel, resized to the side.
     """
     import cv2
 
-    take = int(min(side * rng.choice([1.0, 1.5, 2.0]), *picture.shape[:2]))
+    take = int(min(side * rng.choice(zooms), *picture.shape[:2]))
     alpha = picture[..., 3]
     rows, columns = np.nonzero((alpha > 0) & (alpha < 255))
     index = int(rng.integers(len(rows))) if len(rows) else 0

@@ -55,6 +55,8 @@ class System:
     unknown: bool = False
     hints: frozenset[str] = frozenset()
     side: int = 0
+    shorter: int = 0
+    share: float = 1.0
     multiple: int = 32
 
 
@@ -208,6 +210,7 @@ SYSTEMS: Mapping[str, System] = {
     "gfm": System(
         _make("gfm", "GFM"), _gfm, "layers", "gfm",
         {"glance": 1.0, "focus": 1.0, "focus_laplacian": 1.0, "l1": 1.0, "laplacian": 1.0},
+        share=0.5,
     ),
     "background-matting": System(
         _make("background_matting", "BackgroundMatting", wiring="paper"), _background_matting,
@@ -216,6 +219,7 @@ SYSTEMS: Mapping[str, System] = {
     ),
     "modnet": System(
         lambda width: _plain("modnet", "MODNet"), _modnet, "layers", "modnet", _ALPHA,
+        shorter=512,
     ),
 }  # fmt: skip
 """Every network that `matte train` and `matte finetune` know."""

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte finetune SHOT`: a model for one shot, from key mattes or from a clean plate alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import UsageError
+from . import options as shared
+
+if TYPE_CHECKING:
+    from ..train.trainer import Progress
+
+
+def command() -> click.Command:
+    """The verb."""
+    return click.command("finetune")(finetune)
+
+
+@click.argument("source", metavar="SHOT")
+@click.option("--keys", metavar="ALPHAS", help="Key mattes, numbered as the plate's frames are: a "
+              "pattern, a folder or a movie. A few frames are enough.")  # fmt: skip
+@click.option("--key-frames", metavar="LIST", help="Only these of them, as in 1001,1024,1047.")
+@click.option("--name", help="The new model's name. Default: the shot's.")
+@click.option("--model", help="The model to begin with. Default: with --keys shot, which begins as "
+              "nothing (with --trimap deep-image-matting-small, with --background "
+              "background-matting-small, where its weights are here); without, "
+              "background-matting-small.")  # fmt: skip
+@shared.input_flags
+@click.option("--steps", type=click.IntRange(1), help="At most this many steps. Default: 800 for a "
+              "network that begins as nothing, else 300.")  # fmt: skip
+@click.option("--crop", type=click.IntRange(32), default=224, show_default=True,
+              help="Side of the crops that are learnt from, in pixels.")  # fmt: skip
+@click.option("--rate", type=click.FloatRange(0, 1, min_open=True), help="Learning rate.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the order of the crops.")
+@click.option("--half", is_flag=True, help="bfloat16 products: quicker on newer processors.")
+@click.option("--backgrounds", type=click.Path(exists=True), help="Without --keys: pictures, lit "
+              "like the shot, that the subject is put over. Default: the clean plate, moved.")  # fmt: skip
+@click.option("--weights", help="A checkpoint file, for a model that takes one.")
+@click.option("--allow-untrained", "untrained", is_flag=True,
+              help="Begin with random weights where there are none, for tests.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(1), help="Threads. Default: all cores.")
+@click.option("--ocio", help="OCIO config: a file or an ocio:// name. Default: $OCIO.")
+def finetune(source: str, keys: str | None, name: str | None, **options: Any) -> None:
+    """Make a model for SHOT, and register it: `matte run SHOT --model NAME`.
+
+    With --keys it learns from the frames that have a matte: minutes for a short shot. Without, and
+    with --background, it learns from the shot itself, by a teacher and a discriminator.
+    """
+    import torch
+
+    from ..train.finetune import default_name
+
+    if threads := options.pop("threads"):
+        torch.set_num_threads(threads)
+    name = name or default_name(source)
+    model, frames = options.pop("model"), _frames(options.pop("key_frames"))
+    backgrounds, weights = options.pop("backgrounds"), options.pop("weights")
+    training = {n: options.pop(n) for n in ("steps", "crop", "rate", "seed", "half", "untrained")}
+    training |= {"steps": training["steps"] or 0, "rate": training["rate"] or 0.0}
+    training |= {"checkpoint": weights, "ocio": options.pop("ocio")}
+    if keys is None:
+        from ..train.selfsupervised import Unlabelled, selfsupervise
+
+        if options["background"] is None:
+            raise UsageError("Give key mattes (--keys), or a clean plate (--background).")
+        asked = Unlabelled(source, name, model or "background-matting-small", options, backgrounds,
+                           **training)  # fmt: skip
+        made = selfsupervise(asked, _say, click.echo)
+        click.echo(f"{made.name}: registered. `matte run {source} --model {made.name}`")
+        return
+    from ..train.finetune import Asked
+    from ..train.finetune import finetune as learn
+
+    model = model or usual_model(options)
+    done = learn(Asked(source, keys, name, model, frames, options, **training), _say, click.echo)
+    if done.before is not None and done.after is not None:
+        click.echo(f"error on the held-out key {done.heldout}: {done.before:.5f} before, "
+                   f"{done.after:.5f} after")  # fmt: skip
+    click.echo(
+        f"{name}: registered after {done.steps} steps, {done.seconds / 60:.1f} min. "
+        f"`matte run {source} --model {name}`"
+    )
+
+
+def usual_model(given: dict[str, Any]) -> str:
+    """What a fine-tuning begins with: the small model for the hint that was given, else nothing."""
+    from .. import models
+    from ..auto import is_ready
+
+    for hint, model in (("trimap", "deep-image-matting-small"),
+                        ("background", "background-matting-small")):  # fmt: skip
+        if given.get(hint) is not None and model in models.names() and is_ready(models.card(model)):
+            return model
+    return "shot"
+
+
+def _frames(text: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in (text or "").split(",") if part.strip())
+    except ValueError as error:
+        raise UsageError(f"--key-frames is a list as in 1001,1024, not {text!r}.") from error
+
+
+def _say(progress: Progress) -> None:
+    losses = " ".join(f"{n} {v:.4f}" for n, v in progress.losses.items() if n != "total")
+    score = "" if progress.score is None else f", held-out key {progress.score:.5f}"
+    left = progress.seconds_left
+    time = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
+    click.echo(f"step {progress.step} of {progress.steps}: {losses}{score}, {time} left", err=True)

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models that `matte finetune` made on this machine: kept in $MATTE_HOME, registered by their name.
+
+A model is a declaration `models/NAME.json` and a file in the weights folder. Every process reads
+the declarations anew when they change, so that a service that runs already has a new model at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import ModelError, UsageError
+from ..model import LoadContext, Model, ModelCard, Weights
+from ..paths import models_folder, weights_folder
+
+SHOT = "shot"
+FORMAT = 1
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What is written of a fine-tuned model.
+
+    parent: the model it began as, or "shot", which begins as nothing. needs: hints it was made
+    with. file, sha256, size: its weights. shot: the clip's name. facts: provenance (key frames,
+    errors before and after, steps, the parent's weights).
+    """
+
+    name: str
+    parent: str
+    file: str
+    sha256: str
+    size: int
+    licence: str
+    commercial: Literal["yes", "no", "unclear"]
+    shot: str
+    needs: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def names() -> list[str]:
+    """Names of the fine-tuned models, sorted."""
+    folder = models_folder()
+    return sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
+
+
+def declaration(name: str) -> Declaration | None:
+    """What is written of a fine-tuned model, or None; ModelError when it cannot be read."""
+    if not NAME.fullmatch(name):
+        return None
+    path = models_folder() / f"{name}.json"
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return _read(path, state.st_size, state.st_mtime_ns)
+
+
+def card(name: str) -> ModelCard | None:
+    """The card of a fine-tuned model, or None; ModelError when it or its parent cannot be used."""
+    found = declaration(name)
+    return None if found is None else card_of(found)
+
+
+def card_of(found: Declaration) -> ModelCard:
+    """The parent's card with the fine-tuned weights, licence, provenance and limits in it."""
+    base = parent_card(found.parent)
+    keys = found.facts.get("keys", ())
+    told = f"key frames {', '.join(map(str, keys))}" if keys else "its own frames, without keys"
+    weights = Weights(
+        found.file, found.sha256, found.size, (), found.licence, found.commercial,
+        f"made on this machine by matte finetune from {found.parent}",
+    )  # fmt: skip
+    return replace(
+        base,
+        name=found.name,
+        title=f"{base.title}, for {found.shot}",
+        summary=f"{base.title} fine-tuned for the shot {found.shot}.",
+        load=_loader(base, found),
+        needs=frozenset(found.needs),  # type: ignore[arg-type]
+        takes=base.takes - frozenset(found.needs),
+        weights=(weights,),
+        checkpoint=None,
+        training_data=f"{told} of {found.shot}"
+        + (f"; before that: {base.training_data}" if base.training_data else ""),
+        limits=f"For {found.shot} and shots that look like it. {base.limits}".strip(),
+    )
+
+
+def parent_card(name: str) -> ModelCard:
+    """The card that a model is fine-tuned from; a fine-tuned model's is its own parent's."""
+    if name == SHOT:
+        from .shot_network import BASE
+
+        return BASE
+    from . import card as registered
+
+    return registered(name)
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError for a name that no model can have, or that another one has."""
+    from . import _others, _own
+
+    if not NAME.fullmatch(name):
+        raise UsageError(f"A model's name is lower-case letters, digits and dashes, not {name!r}.")
+    if name in _own() or name in _others() or name in (SHOT, "auto"):
+        raise UsageError(f"There is a model {name!r} already: choose another name (--name).")
+
+
+def register(found: Declaration, weights: Path) -> Path:
+    """Put the weights and the declaration where every host finds them; answers the declaration.
+
+    weights: a finished file, which is moved. An older model of this name is replaced.
+    """
+    check_name(found.name)
+    old = declaration(found.name) if found.name in names() else None
+    target, path = weights_folder() / found.file, models_folder() / f"{found.name}.json"
+    for folder in (target.parent, path.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    os.replace(weights, target)
+    part = path.with_suffix(".part")
+    text = {"format": FORMAT, **{k: getattr(found, k) for k in Declaration.__dataclass_fields__}}
+    part.write_text(json.dumps(text, indent=1, default=list) + "\n", encoding="utf-8")
+    os.replace(part, path)
+    if old is not None and old.file != found.file:
+        (weights_folder() / old.file).unlink(missing_ok=True)
+    return path
+
+
+def remove(name: str) -> None:
+    """Take a fine-tuned model away, its weights too. Raises UsageError when there is none."""
+    found = declaration(name)
+    if found is None:
+        raise UsageError(
+            f"{name!r} is no fine-tuned model; there are: {', '.join(names()) or 'none'}."
+        )
+    (models_folder() / f"{name}.json").unlink(missing_ok=True)
+    (weights_folder() / found.file).unlink(missing_ok=True)
+
+
+def _loader(base: ModelCard, found: Declaration) -> Any:
+    def load(context: LoadContext) -> Model:
+        path = context.weights[found.file]
+        if base.checkpoint is not None:
+            return base.load(replace(context, weights={}, checkpoint=path))
+        if found.parent == SHOT:
+            from .shot_network import FILE
+
+            return base.load(replace(context, weights={FILE: path}))
+        return base.load(replace(context, weights={base.weights[0].file: path}))
+
+    return load
+
+
+@cache
+def _read(path: Path, size: int, mtime: int) -> Declaration:
+    del size, mtime
+    try:
+        text = json.loads(path.read_text(encoding="utf-8"))
+        if text.pop("format") != FORMAT:
+            raise ModelError(f"{path} was written by another version of matte-nodes.")
+        text["needs"] = tuple(text["needs"])
+        found = Declaration(**text)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{path} cannot be read ({error}): fine-tune again, or remove the file."
+        ) from error
+    if found.name != path.stem:
+        raise ModelError(f"{path} is of a model {found.name!r}: name the file as the model.")
+    return found

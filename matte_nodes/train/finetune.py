@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model for one shot, from a few key frames whose mattes an artist drew."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, UsageError
+from . import crops, objectives, parents
+from .keys import Key, fitted, read_keys
+from .trainer import Outcome, Plan, Progress, Schedule, train
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ..model import ModelCard
+    from .systems import System
+    from .trainer import Batch
+
+LOSSES = {"alpha": 1.0, "laplacian": 0.4, "gradient": 0.5}
+LEAST_SIDE = 32
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a fine-tuning is asked to do.
+
+    source: the shot, as a plate is connected. keys: its key mattes (a pattern, a folder, or
+    {frame: picture}). frames: only these keys; none: all there are. model: what to begin with;
+    "shot": nothing. connect: hints and how inputs are read, as `MatteNode.connect` takes them.
+    steps: 0 chooses (800 for a network that begins as nothing, 300 else). crop: pixels. half:
+    bfloat16 products, quicker on newer processors. patience: checks without a better result on the
+    held-out key before it stops. width: of a network that begins as nothing or untrained.
+    """
+
+    source: Any
+    keys: Any
+    name: str
+    model: str = "shot"
+    frames: Sequence[int] = ()
+    connect: Mapping[str, Any] = field(default_factory=dict)
+    steps: int = 0
+    rate: float = 0.0
+    crop: int = 224
+    batch: int = 4
+    every: int = 50
+    patience: int = 5
+    seed: int = 0
+    half: bool = False
+    width: float = 0.5
+    checkpoint: str | None = None
+    untrained: bool = False
+    ocio: str | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What was made. before, after: mean absolute error on the held-out key, in alpha (None: no
+    key could be held out); before is the parent's own, or the recalled keys' for a shot network."""
+
+    card: ModelCard
+    before: float | None
+    after: float | None
+    steps: int
+    seconds: float
+    heldout: int | None
+
+
+def finetune(
+    asked: Asked,
+    say: Callable[[Progress], None] = lambda progress: None,
+    tell: Callable[[str], None] = lambda message: None,
+) -> Finished:
+    """Train on all keys but one, stop when that one gains no more, go on with all; register.
+
+    With three keys or more the one in the middle is held out; with fewer nothing is, and nothing
+    stops early. Raises InputError, UsageError, WeightsError, TrainingError.
+    """
+    from ..models import finetuned
+    from ..node import MatteNode
+    from .registering import register
+
+    began = time.monotonic()
+    finetuned.check_name(asked.name)
+    parent = parents.find(asked.model, checkpoint=asked.checkpoint, untrained=asked.untrained)
+    # A trimap is made of a key's matte where none is drawn, so it may be missing here.
+    card = parent.card
+    seen = replace(card, needs=card.needs - {"trimap"}, takes=card.takes | card.needs)
+    shot = MatteNode(seen, device="cpu", ocio=asked.ocio).connect(asked.source, **asked.connect)
+    keys = [fitted(key, parent.system) for key in read_keys(shot, asked.keys, asked.frames)]
+    name = shot.clip.name
+    shot.close()
+    crop = fitting_crop(asked.crop, keys)
+    held = keys[len(keys) // 2] if len(keys) >= 3 else None
+    taught = [key for key in keys if key is not held]
+    tell(
+        f"{len(keys)} keys of {name}: {', '.join(str(key.frame) for key in keys)}"
+        + (f"; {held.frame} is held out at first" if held else "")
+    )
+    options: dict[str, Any] = {
+        "checkpoint": asked.checkpoint, "untrained": asked.untrained, "width": asked.width,
+    }  # fmt: skip
+    network = parents.network(parent, taught, **options)
+    before = None if held is None else score(network, parent.system, held)
+    first = _train(asked, parent.system, network, taught, held, crop, say)
+    network, steps = first.network, first.step
+    after = first.best
+    if held is not None:
+        if before is not None and after is not None and after >= before:
+            tell(f"The held-out key gained nothing ({before:.5f} before, {after:.5f} after).")
+        network, more = _with_all(asked, parent, network, keys, crop, steps, say)
+        steps += more
+    facts = {
+        "keys": [key.frame for key in keys],
+        "heldout": None if held is None else held.frame,
+        "before": before, "after": after, "steps": steps, "seed": asked.seed,
+        "seconds": round(time.monotonic() - began, 1),
+    }  # fmt: skip
+    card = register(parent, network, asked.name, name, facts, tuple(shot.hints))
+    return Finished(
+        card, before, after, steps, time.monotonic() - began, None if held is None else held.frame
+    )
+
+
+def score(network: nn.Module, system: System | None, key: Key) -> float:
+    """Mean absolute error of a network over a whole key."""
+    import torch
+
+    was = network.training
+    with torch.inference_mode():
+        found = objectives.mean_error(
+            network.eval(), [validation(network, system, key)], _of(system)
+        )
+    network.train(was)
+    return found
+
+
+def validation(network: nn.Module, system: System | None, key: Key) -> dict[str, Tensor]:
+    """A whole key as one batch; the shot network's first matte is what it recalls."""
+    import torch
+
+    first = None
+    if system is None and key.segmentation is None:
+        plate = torch.from_numpy(key.plate).permute(2, 0, 1)[None]
+        with torch.inference_mode():
+            first = network.recall(plate)[0, 0].numpy()  # type: ignore[operator]
+    return crops.whole(key, system, first)
+
+
+def fitting_crop(crop: int, keys: Sequence[Key]) -> int:
+    """The crop's side, at most the plate's shorter one, a multiple of 32."""
+    least = min(min(key.alpha.shape) for key in keys)
+    if least < LEAST_SIDE:
+        raise InputError(f"A shot of {least} pixels is too small to learn from.")
+    return max(LEAST_SIDE, min(crop, least) // 32 * 32)
+
+
+def _of(system: System | None) -> System:
+    from .systems import SYSTEMS
+
+    return SHOT_SYSTEM if system is None else system if system.task == "layers" else (
+        SYSTEMS["trimap-cues" if system.task == "trimap" else "plate-cues"]
+    )  # fmt: skip
+
+
+def _train(
+    asked: Asked, system: System | None, network: nn.Module, taught: Sequence[Key],
+    held: Key | None, crop: int, say: Callable[[Progress], None],
+) -> Outcome:  # fmt: skip
+    steps = asked.steps or (800 if system is None or asked.untrained else 300)
+    rate = asked.rate or (2e-3 if system is None or asked.untrained else 5e-4)
+    validate = None
+    if held is not None:
+        batch: Batch = validation(network, system, held)
+
+        def validate(average: nn.Module) -> float:
+            return objectives.mean_error(average, [batch], _of(system))
+
+    schedule = Schedule(
+        steps, rate, average=0.98, every=min(asked.every, steps), seed=asked.seed, half=asked.half,
+        warm_up=0.05, decay=1e-4,
+    )  # fmt: skip
+    plan = Plan(
+        crops.Crops(taught, system, crop, asked.batch, asked.seed),
+        objectives.SystemObjective(_of(system), LOSSES if system is None else system.losses),
+        schedule, validate, asked.patience,
+    )  # fmt: skip
+    return train(network, plan, None, say)
+
+
+def _with_all(
+    asked: Asked, parent: parents.Parent, network: nn.Module, keys: Sequence[Key], crop: int,
+    steps: int, say: Callable[[Progress], None],
+) -> tuple[nn.Module, int]:  # fmt: skip
+    """A last third with the held-out key among the others, at a low rate; it stops at its end."""
+    more = max(1, steps // 3)
+    if parent.system is None:
+        network = remembering(network, keys)
+    network.train().requires_grad_(True)
+    low = 0.5 * (asked.rate or (2e-3 if parent.system is None or asked.untrained else 5e-4))
+    again = replace(asked, steps=more, rate=low, seed=asked.seed + 1, every=more)
+    outcome = _train(again, parent.system, network, keys, None, crop, say)
+    return outcome.network, more
+
+
+def remembering(network: nn.Module, keys: Sequence[Key]) -> nn.Module:
+    """A shot network that carries these keys, with the weights of another."""
+    import torch
+
+    from ..models.networks.shot_matting import ShotMatting
+
+    old: Any = network
+    made = ShotMatting(len(keys), tuple(old.mattes.shape[-2:]), old.width)  # type: ignore[arg-type]
+    made.net.load_state_dict(old.net.state_dict())
+    with torch.no_grad():
+        made.remember(
+            torch.stack([torch.from_numpy(k.plate).permute(2, 0, 1) for k in keys]),
+            torch.stack([torch.from_numpy(k.alpha)[None] for k in keys]),
+        )
+    found: nn.Module = made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return found
+
+
+def default_name(source: str) -> str:
+    """A model's name from a clip's: "sh010_plate.####.exr" is "sh010-plate"."""
+    import re
+
+    stem = re.sub(r"[.#@%].*$", "", Path(source).name) or Path(source).parent.name
+    found = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:60]
+    if not found:
+        raise UsageError(f"No name can be made from {source!r}: give one (--name).")
+    return found
+
+
+def _shot_answer(network: nn.Module, batch: Batch) -> Any:
+    from .systems import Answer
+
+    return Answer(network(batch["plate"], batch["first"]).float())
+
+
+def _shot_system() -> System:
+    from .systems import System
+
+    def never(width: float) -> nn.Module:
+        raise UsageError("A shot network is made from keys.")
+
+    return System(never, _shot_answer, "layers", "shot", LOSSES)
+
+
+SHOT_SYSTEM = _shot_system()

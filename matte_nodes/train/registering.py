@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A trained network becomes a model that every host knows: its file, its licence, its provenance."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..models import finetuned
+from ..paths import weights_folder
+from ..weights import sha256_of
+from . import parents, state, systems
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..model import ModelCard
+
+OWN = "your own: made from nothing but your frames and mattes"
+
+
+def register(
+    parent: parents.Parent,
+    network: nn.Module,
+    name: str,
+    shot: str,
+    facts: Mapping[str, Any],
+    hints: tuple[str, ...] = (),
+) -> ModelCard:
+    """Write the weights into $MATTE_HOME and register the model; answers its card.
+
+    hints: what was connected; the model needs those that its parent declares. Raises OutputError
+    when the folder cannot be written.
+    """
+    from ..errors import OutputError
+
+    inner = systems.inner(network)
+    kind = systems.of_model(parents.root_of(parent.name)) or finetuned.SHOT
+    told = {
+        **facts, "parent": parent.name, "parent_weights": dict(parent.identity), "shot": shot,
+        "version": __version__, "licence": terms(parent),
+    }  # fmt: skip
+    marks = {} if kind == finetuned.SHOT else systems.marks(inner, kind)
+    declared = parent.card.needs | parent.card.takes
+    needs = sorted(parent.card.needs | (declared & set(hints)))
+    folder = weights_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".finetune-", dir=folder) as scratch:
+            path = Path(scratch) / "weights.safetensors"
+            state.save(path, inner.state_dict(), told, marks)
+            digest = sha256_of(path)
+            found = finetuned.Declaration(
+                name, parents.root_of(parent.name), f"{name}-{digest[:8]}.safetensors", digest,
+                path.stat().st_size, terms(parent), parent.card.commercial, shot, tuple(needs),
+                facts=told,
+            )  # fmt: skip
+            finetuned.register(found, path)
+    except OSError as error:
+        raise OutputError(
+            f"The model cannot be written to {folder}: {error.strerror or error}. Make the folder "
+            "writable, or set MATTE_HOME to one that is."
+        ) from error
+    return finetuned.card_of(found)
+
+
+def terms(parent: parents.Parent) -> str:
+    """The licence of what was made from a parent: the parent's terms go on."""
+    if parent.card.name == finetuned.SHOT:
+        return OWN
+    return parent.card.licence if parent.card.licence == OWN else (
+        f"fine-tuned from {parent.card.name}, whose terms hold: {parent.card.licence}"
+    )  # fmt: skip
