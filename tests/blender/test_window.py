@@ -20,6 +20,8 @@ from tests.service.serving import own_python
 
 pytestmark = pytest.mark.skipif(bool(window.missing()), reason=window.missing())
 FRAMES = 24
+MATTE_TAB = (1044, 283)
+"""Where the sidebar's tab is in a window of this size."""
 
 
 class Desk:
@@ -37,12 +39,6 @@ class Desk:
             bpy.ops.wm.save_as_mainfile(filepath={str(folder / "shot.blend")!r})
         """)
         self.set(seconds=0.25)
-        window.do("""
-            screen = bpy.context.window_manager.windows[0].screen
-            area = max(screen.areas, key=lambda a: a.width * a.height)
-            area.ui_type = "CompositorNodeTree"
-            area.spaces.active.show_region_ui = True
-        """)
 
     def set(self, **knobs: Any) -> None:
         """Knobs of the slow model."""
@@ -53,16 +49,20 @@ class Desk:
             bpy.ops.wm.save_mainfile()
         """)
 
-    def press(self, operator: str = "bake") -> None:
-        """The button in the panel."""
-        self.window.do(f"""
+    def press(self, operator: str = "bake", *, refused: bool = False) -> None:
+        """The button in the panel; refused: it will say that it cannot."""
+        found = self.window.do(f"""
             window = bpy.context.window_manager.windows[0]
             area = max(window.screen.areas, key=lambda a: a.width * a.height)
             region = next(r for r in area.regions if r.type == "WINDOW")
             area.spaces.active.node_tree.nodes.active = area.spaces.active.node_tree.nodes["Matte"]
             with bpy.context.temp_override(window=window, area=area, region=region):
-                bpy.ops.matte_nodes.{operator}("INVOKE_DEFAULT")
+                try:
+                    bpy.ops.matte_nodes.{operator}("INVOKE_DEFAULT")
+                except RuntimeError as error:
+                    out["refused"] = str(error)
         """)
+        assert bool(found) == refused, found
 
     def frames(self) -> dict[str, tuple[int, int]]:
         """The baked files, with what changes when one is written again."""
@@ -86,8 +86,8 @@ class Desk:
 def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """An interpreter that knows the slow model, and its home."""
     folder = tmp_path_factory.mktemp("python")
-    with own_python(folder) as script:
-        yield script, folder
+    with own_python(folder) as path:
+        yield path, folder
 
 
 @pytest.fixture
@@ -95,9 +95,9 @@ def desk(tmp_path: Path, addon: Path, python: tuple[str, Path]) -> Iterator[Desk
     """A Blender with a window and a file."""
     home = tmp_path / "home"
     home.mkdir()
-    script, service = python
-    with Window(home, addon, MATTE_PYTHON=script, MATTE_HOME=str(service)) as found:
-        yield Desk(found, tmp_path, script, service)
+    path, service = python
+    with Window(home, addon, MATTE_PYTHON=path, MATTE_HOME=str(service)) as found:
+        yield Desk(found, tmp_path, path, service)
 
 
 def test_escape_stops_a_modal_bake(desk: Desk) -> None:
@@ -120,7 +120,7 @@ def test_escape_stops_a_modal_bake(desk: Desk) -> None:
     assert "Traceback" not in desk.window.log()
 
 
-def test_a_blender_that_was_killed_in_mid_bake(desk: Desk, home: Path, addon: Path) -> None:
+def test_a_blender_that_was_killed_in_mid_bake(desk: Desk, tmp_path: Path, addon: Path) -> None:
     """The next Blender's bake goes on where the first one's ended."""
     desk.press()
     until("some frames are there", lambda: len(desk.frames()) >= 2)
@@ -128,7 +128,7 @@ def test_a_blender_that_was_killed_in_mid_bake(desk: Desk, home: Path, addon: Pa
     done = desk.frames()
     assert len(done) < FRAMES
     again = rig.run(
-        "3.4", "bake.py", addon, desk.folder / "shot.blend", home=home.with_name("other"),
+        "3.4", "bake.py", addon, desk.folder / "shot.blend", home=tmp_path / "other",
         MATTE_PYTHON=str(desk.client.python), MATTE_HOME=str(desk.client.home),
     ).good()  # fmt: skip
     assert again["state"].startswith("baked ("), again
@@ -139,20 +139,57 @@ def test_a_blender_that_was_killed_in_mid_bake(desk: Desk, home: Path, addon: Pa
 
 def other_version(folder: Path) -> Path:
     """A Python whose matte-nodes is of another release."""
-    package = folder / "other" / "matte_nodes"
+    package = folder / "newer" / "matte_nodes"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text('__version__ = "99.0.0"\n')
-    python = folder / "other-python"
-    python.write_text(
-        f"#!/bin/sh\nPYTHONPATH='{package.parent}' exec '{sys.executable}' -S \"$@\"\n"
-    )
-    python.chmod(0o755)
-    return python
+    (package / "__main__.py").write_text("raise SystemExit('no service in this one')\n")
+    return script(folder / "newer" / "python", f"PYTHONPATH={package.parent}", "-S")
 
 
-def bare_python(folder: Path) -> Path:
+def bare(folder: Path) -> Path:
     """A Python without matte-nodes."""
-    python = folder / "bare-python"
-    python.write_text(f"#!/bin/sh\nexec '{sys.executable}' -S -I \"$@\"\n")
-    python.chmod(0o755)
-    return python
+    return script(folder / "bare-python", "", "-S", "-I")
+
+
+def not_python(folder: Path) -> Path:
+    """A program that is none."""
+    path = folder / "not-python"
+    path.write_text("#!/bin/sh\necho I am no Python\n")
+    path.chmod(0o755)
+    return path
+
+
+def script(path: Path, *parts: str) -> Path:
+    """This interpreter with something before and after it."""
+    before, *flags = parts
+    path.write_text(f"#!/bin/sh\n{before} exec '{sys.executable}' {' '.join(flags)} \"$@\"\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_bad_environments_are_said_in_the_panel(tmp_path: Path, addon: Path) -> None:
+    """No Python, a path that is nothing, one without the library, another version: and it lives."""
+    home = tmp_path / "home"
+    home.mkdir()
+    with Window(home, addon, MATTE_HOME=str(tmp_path / "service")) as found:
+        desk = Desk(found, tmp_path, sys.executable, tmp_path / "service")
+        found.hand("mousemove", *MATTE_TAB, "click", 1)
+        cases = {
+            "": "No Python is set",
+            str(tmp_path / "nowhere"): "There is no Python at",
+            str(bare(tmp_path)): "has no matte-nodes",
+            str(not_python(tmp_path)): "is not a Python that works",
+            str(other_version(tmp_path)): "99.0.0",
+        }
+        for python, said in cases.items():
+            found.do(f"""
+                kept = bpy.context.preferences.addons["matte_nodes_blender"].preferences
+                kept.python_path = {python!r}
+            """)
+            for operator in ("check_environment", "bake"):
+                desk.press(operator, refused=True)
+                assert said in desk.message(), (python, operator)
+            shown = found.picture(tmp_path / "panel.png")
+            assert shown.stat().st_size > 10_000
+        assert desk.frames() == {}
+        assert "Traceback" not in found.log(), found.log()[-3000:]

@@ -43,6 +43,11 @@ def listen() -> float:
 
 
 bpy.context.preferences.view.show_splash = False
+# The compositor in the place of the 3D view, before that is drawn: in software it takes seconds.
+areas = bpy.context.window_manager.windows[0].screen.areas
+largest = max(areas, key=lambda area: area.width * area.height)
+largest.ui_type = "CompositorNodeTree"
+largest.spaces.active.show_region_ui = True
 if ADDON:
     known["addon"] = inside.load(ADDON)
 bpy.app.timers.register(listen, persistent=True)
