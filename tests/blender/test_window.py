@@ -49,8 +49,8 @@ class Desk:
             bpy.ops.wm.save_mainfile()
         """)
 
-    def press(self, operator: str = "bake", *, refused: bool = False) -> None:
-        """The button in the panel; refused: it will say that it cannot."""
+    def press(self, operator: str = "bake") -> str:
+        """The button in the panel; answers what it complains of at once."""
         found = self.window.do(f"""
             window = bpy.context.window_manager.windows[0]
             area = max(window.screen.areas, key=lambda a: a.width * a.height)
@@ -62,7 +62,15 @@ class Desk:
                 except RuntimeError as error:
                     out["refused"] = str(error)
         """)
-        assert bool(found) == refused, found
+        return str(found.get("refused", ""))
+
+    def choose(self, python: str) -> None:
+        """Name a Python in the preferences; what was said before is forgotten."""
+        self.window.do(f"""
+            bpy.context.preferences.addons["matte_nodes_blender"].preferences.python_path = {python!r}
+            for tree in bpy.data.node_groups:
+                tree.matte_nodes.message = ""
+        """)
 
     def frames(self) -> dict[str, tuple[int, int]]:
         """The baked files, with what changes when one is written again."""
@@ -102,7 +110,7 @@ def desk(tmp_path: Path, addon: Path, python: tuple[str, Path]) -> Iterator[Desk
 
 def test_escape_stops_a_modal_bake(desk: Desk) -> None:
     """A real key; what is done stays, and the next bake does the rest alone."""
-    desk.press()
+    assert desk.press() == ""
     until("some frames are there", lambda: len(desk.frames()) >= 3)
     assert desk.window.do("out['alive'] = 1 + 1") == {"alive": 2}, "the window is not blocked"
     desk.window.hand("mousemove", window.WIDTH // 3, window.HEIGHT // 2)
@@ -112,7 +120,7 @@ def test_escape_stops_a_modal_bake(desk: Desk) -> None:
     assert 3 <= len(done) < FRAMES
     assert desk.window.alive()
     desk.set(seconds=0.25)
-    desk.press()
+    assert desk.press() == ""
     until("all frames are there", lambda: len(desk.frames()) == FRAMES)
     until("the job is done", lambda: desk.jobs()[-1] == "done")
     after = desk.frames()
@@ -122,7 +130,7 @@ def test_escape_stops_a_modal_bake(desk: Desk) -> None:
 
 def test_a_blender_that_was_killed_in_mid_bake(desk: Desk, tmp_path: Path, addon: Path) -> None:
     """The next Blender's bake goes on where the first one's ended."""
-    desk.press()
+    assert desk.press() == ""
     until("some frames are there", lambda: len(desk.frames()) >= 2)
     desk.window.kill()
     done = desk.frames()
@@ -138,12 +146,11 @@ def test_a_blender_that_was_killed_in_mid_bake(desk: Desk, tmp_path: Path, addon
 
 
 def other_version(folder: Path) -> Path:
-    """A Python whose matte-nodes is of another release."""
-    package = folder / "newer" / "matte_nodes"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text('__version__ = "99.0.0"\n')
-    (package / "__main__.py").write_text("raise SystemExit('no service in this one')\n")
-    return script(folder / "newer" / "python", f"PYTHONPATH={package.parent}", "-S")
+    """A Python whose matte-nodes says that it is of another release."""
+    (folder / "newer").mkdir()
+    at_start = "import matte_nodes\nmatte_nodes.__version__ = '99.0.0'\n"
+    (folder / "newer" / "sitecustomize.py").write_text(at_start)
+    return script(folder / "newer" / "python", f"PYTHONPATH='{folder / 'newer'}'")
 
 
 def bare(folder: Path) -> Path:
@@ -154,7 +161,7 @@ def bare(folder: Path) -> Path:
 def not_python(folder: Path) -> Path:
     """A program that is none."""
     path = folder / "not-python"
-    path.write_text("#!/bin/sh\necho I am no Python\n")
+    path.write_text("#!/bin/sh\necho I am no Python\nexit 1\n")
     path.chmod(0o755)
     return path
 
@@ -169,27 +176,33 @@ def script(path: Path, *parts: str) -> Path:
 
 def test_bad_environments_are_said_in_the_panel(tmp_path: Path, addon: Path) -> None:
     """No Python, a path that is nothing, one without the library, another version: and it lives."""
-    home = tmp_path / "home"
+    home, service = tmp_path / "home", tmp_path / "service"
     home.mkdir()
-    with Window(home, addon, MATTE_HOME=str(tmp_path / "service")) as found:
-        desk = Desk(found, tmp_path, sys.executable, tmp_path / "service")
+    cases = {
+        "": "No Python is set",
+        str(tmp_path / "nowhere"): "There is no Python at",
+        str(bare(tmp_path)): "has no matte-nodes",
+        str(not_python(tmp_path)): "is not a Python that works",
+    }
+    with Window(home, addon, MATTE_HOME=str(service)) as found:
+        desk = Desk(found, tmp_path, sys.executable, service)
         found.hand("mousemove", *MATTE_TAB, "click", 1)
-        cases = {
-            "": "No Python is set",
-            str(tmp_path / "nowhere"): "There is no Python at",
-            str(bare(tmp_path)): "has no matte-nodes",
-            str(not_python(tmp_path)): "is not a Python that works",
-            str(other_version(tmp_path)): "99.0.0",
-        }
         for python, said in cases.items():
-            found.do(f"""
-                kept = bpy.context.preferences.addons["matte_nodes_blender"].preferences
-                kept.python_path = {python!r}
-            """)
-            for operator in ("check_environment", "bake"):
-                desk.press(operator, refused=True)
-                assert said in desk.message(), (python, operator)
-            shown = found.picture(tmp_path / "panel.png")
-            assert shown.stat().st_size > 10_000
+            desk.choose(python)
+            assert said in desk.press("check_environment")
+            assert said in desk.message()
+            desk.press("bake")
+            until("the bake says that it cannot", desk.message)
+            found.picture(tmp_path / "panel.png")  # draws it
+        desk.choose(str(other_version(tmp_path)))
+        try:
+            assert desk.press("check_environment") == ""
+            warned = found.do("out['text'] = sys.modules['matte_nodes_blender.learn'].warning[0]")
+            assert "has matte-nodes 99.0.0, the add-on is of" in warned["text"]
+            assert "matte install blender" in warned["text"]
+            found.picture(tmp_path / "panel.png")
+        finally:
+            desk.client.shutdown()
+            until("the service has ended", lambda: desk.client.hello() is None)
         assert desk.frames() == {}
         assert "Traceback" not in found.log(), found.log()[-3000:]

@@ -11,6 +11,8 @@ from .trouble import Trouble
 
 said = [""]
 """What the last look at the environment ended with, for the preferences."""
+warning = [""]
+"""What the panel says of the environment: that it is of another version; "" when it is not."""
 
 
 def ask() -> str:
@@ -27,9 +29,9 @@ def ask() -> str:
         raise Trouble(f"matte-nodes {version} in {chosen.python} has no models.")
     settings.learn(found)
     keep()
-    warning = environment.versions_differ(version, addon_version())
+    warning[0] = environment.versions_differ(version, addon_version())
     fact = f"matte-nodes {version}, {len(found.cards)} models ({chosen.python})"
-    return f"{fact}. {warning}" if warning else fact
+    return f"{fact}. {warning[0]}" if warning[0] else fact
 
 
 def for_new_node(tree: Any) -> None:

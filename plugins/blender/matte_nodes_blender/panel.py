@@ -6,7 +6,7 @@ import textwrap
 
 import bpy
 
-from . import baking, declarations, group, knobs, settings, status
+from . import baking, declarations, group, knobs, learn, settings, status
 from .operators import active
 from .state import DONE, ERROR, RUNNING
 
@@ -45,6 +45,8 @@ class MATTE_PT_matte(Panel, bpy.types.Panel):
         wrapped(layout, context, found.text, ICONS.get(found.kind, "INFO"), alert=found.wrong)
         if kept.note and found.kind != RUNNING:
             wrapped(layout, context, kept.note, "BLANK1")
+        if learn.warning[0]:
+            wrapped(layout, context, learn.warning[0], "ERROR")
         if found.kind == RUNNING:
             self.at_work(layout, tree)
         else:

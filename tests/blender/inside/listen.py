@@ -18,7 +18,7 @@ import bpy
 import inside  # isort: skip (beside this file)
 
 ADDON, FOLDER = sys.argv[1:3]
-known: dict[str, Any] = {"bpy": bpy, "inside": inside}
+known: dict[str, Any] = {"bpy": bpy, "inside": inside, "sys": sys}
 number = 0
 
 
