@@ -18,6 +18,7 @@ from .. import install as installer
 from .. import models, weights
 from ..errors import MatteError, OutputError, UsageError
 from ..knobs import NODE_KNOBS
+from ..runtime import PROVIDERS
 
 if TYPE_CHECKING:
     from ..doctor import State
@@ -174,6 +175,7 @@ def declaration() -> tuple[dict[str, Any], list[str]]:
         "environment": installer.environment(),
         "default_model": DEFAULT_MODEL if DEFAULT_MODEL in have else have[0],
         "default_width": DEFAULT_WIDTH,
+        "devices": [{"name": name} for name in ("auto", *PROVIDERS)],
         "knobs": list(_knobs(NODE_KNOBS)),
         "models": known,
     }, left

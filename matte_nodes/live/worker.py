@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..color.config import DEFAULT
 from ..errors import MatteError, UsageError
 from . import protocol
 from .asked import Asked, asked
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 NAP = 0.003
 IDLE = 0.03
 BEAT = 0.25
+MOVEMENT = 0.25  # a change of alpha from which on it is not flicker
 
 
 class Worker:
@@ -42,8 +44,9 @@ class Worker:
         self._last: tuple[np.ndarray[Any, Any], Picture] | None = None
         self._stillness, self._drift = Stillness(), Drift()
         self._milliseconds = 0.0
+        self._warm: tuple[int, ...] | None = None  # the size that the model was last run at
         self._beaten = 0.0
-        self._error = ""
+        self._said = (protocol.NONE, "")
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set. A ProtocolError ends it: the memory is not ours."""
@@ -70,12 +73,14 @@ class Worker:
         return False
 
     def _fail(self, text: str) -> None:
-        # The same error at every frame is said once; the next good matte says ready again.
-        if text != self._error:
-            self._error = text
-            self.channel.say(protocol.ERROR, text)
+        self._say(protocol.ERROR, text)
         self._reset()
         self._sleep(0.1)
+
+    def _say(self, state: int, text: str = "") -> None:
+        if (state, text) != self._said:  # not the same at every frame
+            self._said = state, text
+            self.channel.say(state, text)
 
     def _reset(self) -> None:
         if self._stream is not None:
@@ -100,16 +105,18 @@ class Worker:
         from ..node import MatteNode
 
         if self._loaded is None or self._loaded[0][: len(wish.engine)] != wish.engine:
-            self.channel.say(protocol.LOADING, wish.model)
+            self._say(protocol.LOADING, wish.model)
             self._loaded = None
         knobs: dict[str, Any] = dict(wish.knobs)
         if wish.feather_outward:
             # Grown by two sigma, then blurred: alpha at the old edge stays above 0.97.
             knobs["shrink"] = float(knobs.get("shrink", 0.0)) - 2 * wish.feather_outward
             knobs["feather"] = max(float(knobs.get("feather", 0.0)), wish.feather_outward)
+        # A camera is sRGB whatever $OCIO of the show that is worked on beside it says.
         node = MatteNode(
-            wish.model, device=wish.device, threads=wish.threads, loader=self._loader, **knobs
-        )
+            wish.model, device=wish.device, threads=wish.threads, ocio=DEFAULT,
+            loader=self._loader, **knobs,
+        )  # fmt: skip
         if needs := sorted(node.card.needs - {"background"}):
             raise UsageError(
                 f"Model {wish.model!r} needs a {' and a '.join(needs)}, which a live camera has "
@@ -118,15 +125,14 @@ class Worker:
         stream = node.stream(colorspace="sRGB")
         stream.__enter__()
         self._stream = stream
-        self._error = ""
-        self.channel.say(protocol.READY)
+        self._say(protocol.READY)
 
     def _loader(self, card: ModelCard, context: LoadContext) -> Model:
         assert self._asked is not None
         reload = tuple(context.knobs[knob.name] for knob in card.knobs if knob.reload)
         key = (*self._asked.engine, *reload)
         if self._loaded is None or self._loaded[0] != key:
-            self._loaded = (key, card.load(context))
+            self._loaded, self._warm = (key, card.load(context)), None
         return self._loaded[1]
 
     def _follow_plates(self) -> bool:
@@ -163,14 +169,16 @@ class Worker:
             drift = None
         else:
             self._stillness.still(pixels)
+            # The first matte of a size may take minutes (compilers, drivers): it does not hang.
+            if self._warm != pixels.shape and self._said[0] != protocol.ERROR:
+                self._say(protocol.LOADING, self._asked.model)
             matte, drift = self._matte(pixels)
+            self._warm = pixels.shape
+        self._say(protocol.READY)
         if plate.generation != self.channel.generation or not self.channel.active:
             return
         self._last = (matte, plate)
         self.channel.put_matte(matte, plate)
-        if self._error:
-            self._error = ""
-            self.channel.say(protocol.READY)
         if drift is None:
             return
         spent = 1000 * (time.perf_counter() - start)
@@ -194,15 +202,19 @@ class Worker:
         alpha = matte.alpha
         before = self._before
         if self._asked.smoothing and before is not None and before.shape == alpha.shape:
-            share = np.float32(self._asked.smoothing)
-            alpha = share * before + (1 - share) * alpha
-            # A share of the past that never ends would keep a veil of it.
-            alpha = np.where(alpha < 0.5 / 255, np.float32(0), alpha)
+            alpha = smoothed(alpha, before, self._asked.smoothing)
         self._before = alpha
-        foreground = matte.foreground
-        if alpha is not matte.alpha:
-            gone = matte.alpha == 0
-            foreground = foreground.copy()
-            foreground[gone] = self._stream.color.to_working(pixels)[gone]
         drift = clean is not None and self._drift.drifted(pixels, clean, alpha)
-        return packed(pixels, alpha, foreground), drift
+        return packed(pixels, alpha, matte.foreground), drift
+
+
+def smoothed(alpha: Float, before: Float, share: float) -> Float:
+    """Alpha (H, W) with a share of the one before, where the two differ by little.
+
+    Flicker is small, movement is large: where somebody has gone the past would show the room
+    behind them. Where alpha is 0 it stays 0, for the same reason.
+    """
+    change = np.abs(before - alpha)
+    kept = np.float32(share) * np.clip(1 - change / np.float32(MOVEMENT), 0, 1)
+    mixed: Float = np.where(alpha > 0, alpha + kept * (before - alpha), alpha)
+    return mixed

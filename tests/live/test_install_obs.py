@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from matte_nodes.errors import UsageError
 from matte_nodes.install import Options
 from matte_nodes.knobs import NODE_KNOBS
 from matte_nodes.live import install as obs
+from matte_nodes.runtime import PROVIDERS
 
 PRESETS = Path(obs.__file__).parents[2] / "plugins/obs"
 
@@ -25,6 +28,7 @@ def test_declaration_is_made_from_the_cards() -> None:
     names = {model["name"] for model in declared["models"]}
     assert "green-screen" in names  # needs no weights
     assert "closed-form" not in names  # nobody draws a trimap live
+    assert [device["name"] for device in declared["devices"]] == ["auto", *PROVIDERS]
     knobs = {knob["name"] for knob in declared["knobs"]}
     assert {"shrink", "black_point", "white_point", "feather", "exposure"} <= knobs
     assert not knobs & obs.NOT_LIVE
@@ -74,6 +78,23 @@ def test_flatpak_is_refused_with_the_reason(
     monkeypatch.setattr(shutil, "which", lambda name: "/snap/bin/obs")
     with pytest.raises(UsageError, match="Flatpak"):
         installer.install("obs", Options(folder=tmp_path))
+    assert not (tmp_path / "matte-nodes").exists()
+    (finding, *_) = obs.findings()
+    assert finding[1] == "problem"
+    assert "Flatpak" in finding[2]
+
+
+def test_snap_is_refused_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(shutil, "which", lambda name: "/snap/bin/obs")
+    there = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: str(path) == "/snap/obs-studio" or
+                        ("flatpak" not in str(path) and there(path)))  # fmt: skip
+    with pytest.raises(UsageError, match="Snap"):
+        installer.install("obs", Options(folder=tmp_path))
+    # One from the distribution beside it is the one that is meant.
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/obs")
+    assert obs.sandboxed() is None
 
 
 def test_without_cmake_it_says_what_to_install(
@@ -91,8 +112,6 @@ def test_an_unknown_host_is_an_error() -> None:
 
 
 def test_every_text_has_an_english_line_and_every_line_is_used() -> None:
-    import re
-
     locale = (PRESETS / "data/locale/en-US.ini").read_text()
     have = {line.split("=", 1)[0] for line in locale.splitlines() if "=" in line}
     code = "\n".join(path.read_text() for path in (PRESETS / "src").glob("*.c"))
@@ -113,12 +132,29 @@ def test_nothing_in_the_plugin_fails_open() -> None:
     not shutil.which("x86_64-w64-mingw32-gcc") or not Path("/usr/include/obs").is_dir(),
     reason="no mingw-w64 or no headers of OBS here",
 )
-def test_the_windows_side_compiles(tmp_path: Path) -> None:
-    import subprocess
+def test_the_windows_plugin_compiles_and_links(tmp_path: Path) -> None:
+    def run(*command: str) -> str:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return "" if done.returncode == 0 else done.stderr or "failed"
 
-    run = subprocess.run(
-        ["x86_64-w64-mingw32-gcc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-D_WIN32_WINNT=0x0601",
-         "-c", str(PRESETS / "src/platform_win32.c"), str(PRESETS / "src/protocol.c")],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
+    gcc, dlltool = "x86_64-w64-mingw32-gcc", "x86_64-w64-mingw32-dlltool"
+    (tmp_path / "simde").symlink_to("/usr/include/simde")  # what Debian's headers of OBS include
+    sources = [str(path) for path in sorted((PRESETS / "src").glob("*.c"))]
+    sources.remove(str(PRESETS / "src/platform_posix.c"))
+    flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-D_WIN32_WINNT=0x0601"]
+    assert run(gcc, *flags, "-c", *sources, "-I/usr/include/obs", "-I.") == ""
+    objects = sorted(path.name for path in tmp_path.glob("*.o"))
+    # There is no libobs for Windows here: an import library of the names that are left over.
+    left = set(
+        re.findall(
+            r"undefined reference to `(?:__imp_)?(\w+)'", run(gcc, "-shared", *objects, "-lpthread")
+        )
+    )
+    strange = {n for n in left if not re.match(r"obs_|gs_|os_|b(free|malloc|memdup|log)$|blog|"
+               r"signal_handler_|text_|profile_", n)}  # fmt: skip
+    assert left
+    assert not strange
+    (tmp_path / "obs.def").write_text("LIBRARY obs.dll\nEXPORTS\n" + "\n".join(sorted(left)))
+    assert run(dlltool, "-d", "obs.def", "-l", "libobs.a") == ""
+    assert run(gcc, "-shared", *objects, "-L.", "-lobs", "-lpthread", "-o", "matte-nodes.dll") == ""
+    assert (tmp_path / "matte-nodes.dll").stat().st_size > 10000

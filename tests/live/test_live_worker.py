@@ -127,6 +127,64 @@ def test_feather_goes_outward() -> None:
     assert areas[1].sum() > areas[0].sum() * 1.1
 
 
+def test_smoothing_takes_flicker_and_leaves_no_ghost() -> None:
+    from matte_nodes.live.worker import smoothed
+
+    before = np.array([[0.50, 0.90, 1.0, 0.30, 0.0]], np.float32)
+    alpha = np.array([[0.54, 0.10, 0.0, 0.00, 1.0]], np.float32)
+    found = smoothed(alpha, before, 0.9)[0]
+    assert abs(found[0] - 0.50) < 0.02  # flicker: mostly the past
+    assert found[1] == alpha[0, 1]  # moved away: nothing of the room behind stays
+    assert (found[2:] == alpha[0, 2:]).all()
+    side, worker = ready({**SCREEN, "smoothing": 0.95})
+    for number, shift in ((1, 0), (2, 20)):
+        side.put_plate(number, plate(shift))
+        worker.once()
+    found_matte = side.matte()
+    assert found_matte is not None
+    assert (found_matte[2][12:, 18:38, 3] == 0).all()  # where the person was
+
+
+def test_a_shows_colour_config_does_not_reach_the_camera(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "show.ocio"
+    config.write_text(
+        "ocio_profile_version: 2\nroles: {default: lin, scene_linear: lin}\ncolorspaces:\n"
+        "  - !<ColorSpace> {name: lin}\n"
+        "displays: {d: [!<View> {name: v, colorspace: lin}]}\n"
+    )
+    monkeypatch.setenv("OCIO", str(config))
+    side, worker = ready(SCREEN)
+    side.put_plate(1, plate())
+    worker.once()
+    assert side.state == protocol.READY, side.text
+    assert side.matte() is not None
+
+
+def test_a_first_matte_that_takes_minutes_is_loading_and_errors_stay_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    side, worker = ready(SCREEN)
+    states: list[int] = []
+    matte = worker._matte
+
+    def watched(pixels: Any) -> Any:
+        states.append(side.state)
+        if len(states) in (4, 5):
+            raise ValueError("the card is gone")
+        return matte(pixels)
+
+    monkeypatch.setattr(worker, "_matte", watched)
+    for number in range(1, 7):
+        side.put_plate(number, plate() if number < 3 else plate()[:40])
+        worker.once()
+        assert side.state == (protocol.ERROR if number in (4, 5) else protocol.READY)
+    # Cold at the first plate and at another size; after an error it stays an error.
+    loading, ready_, error = protocol.LOADING, protocol.READY, protocol.ERROR
+    assert states == [loading, ready_, loading, ready_, error, error]
+
+
 def test_rest_does_not_freeze_the_plate_number() -> None:
     side, worker = ready({**SCREEN, "skip": True})
     side.put_plate(1, plate())

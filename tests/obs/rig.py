@@ -148,18 +148,33 @@ class Obs:
         place = config / "plugins/matte-nodes"
         if place.exists():
             shutil.rmtree(place)
+        # The daemon must not see what a host has for a Python of its own.
+        (self.home / "hostile").mkdir(exist_ok=True)
+        (self.home / "hostile/numpy.py").write_text("raise ImportError('the host's own')")
         if self._plugin is not None:
             shutil.copytree(self._plugin, place)
+            self._declare(place / "data/install.json")
+
+    def _declare(self, path: Path) -> None:
+        """What the daemon needs here besides what `matte install obs` wrote."""
+        if not path.exists():
+            return
+        declared = json.loads(path.read_text())
+        # OBS's home is a made one; the weights are where this process has them.
+        declared["environment"] |= {
+            "MATTE_HOME": str(weights_folder().parent), "PYTHONPATH": str(MODELS),
+            **{k: os.environ[k] for k in ("LD_LIBRARY_PATH",) if k in os.environ},
+        }  # fmt: skip
+        path.write_text(json.dumps(declared))
 
     def _start(self, display: str) -> subprocess.Popen[Any]:
         kept = {k: os.environ[k] for k in ("LD_LIBRARY_PATH",) if k in os.environ}
-        # Its home is a made one; the weights are where this process has them.
-        kept["MATTE_HOME"] = str(weights_folder().parent)
         environment = {
             "PATH": "/usr/bin:/bin", "HOME": str(self.home), "DISPLAY": display,
             "XDG_CONFIG_HOME": str(self.home / ".config"),
             "XDG_RUNTIME_DIR": str(self.home / "run"), "LIBGL_ALWAYS_SOFTWARE": "1",
-            "LANG": "C.UTF-8", "QT_QPA_PLATFORM": "xcb", "PYTHONPATH": str(MODELS), **kept,
+            "LANG": "C.UTF-8", "QT_QPA_PLATFORM": "xcb", "OCIO": "/nonexistent.ocio",
+            "PYTHONPATH": str(self.home / "hostile"), **kept,
         }  # fmt: skip
         with self._log.open("wb") as log:
             return subprocess.Popen(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -10,7 +11,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from matte_nodes.live import protocol
 
 from . import pictures, rig
 from .rig import Obs, until
@@ -111,12 +115,24 @@ def test_another_size_and_source(playing: Obs, tmp_path: Path) -> None:
     until("back", lambda: shown(playing))
 
 
+def pictures_in_memory(obs: Obs) -> int:
+    """Bytes that are not 0 in the slots of the memory that the one daemon was handed."""
+    (pid,) = obs.daemons()
+    # It has no name: what a crash leaves is nothing.
+    assert os.readlink(f"/proc/{pid}/fd/3") == "/memfd:matte (deleted)"
+    with open(f"/proc/{pid}/fd/3", "rb") as memory:
+        memory.seek(protocol.HEADER)
+        return int(np.count_nonzero(np.frombuffer(memory.read(), np.uint8)))
+
+
 def test_scene_switch_forgets_the_picture(playing: Obs) -> None:
+    assert pictures_in_memory(playing) > 0
     playing.client.create_scene("other")
     try:
         before = playing.log().count("not shown")
         playing.client.set_current_program_scene("other")
         until("forgotten", lambda: playing.log().count("not shown") > before)
+        until("the memory is zeroed", lambda: pictures_in_memory(playing) == 0)
         playing.client.set_current_program_scene("Scene")
         assert pictures.room_pixels(playing.shot()) == 0
         until("back", lambda: shown(playing))
@@ -150,6 +166,19 @@ def test_without_a_declaration_nothing_is_shown(plugin: Path, tmp_path: Path) ->
         assert "matte install obs" in obs.log()
 
 
+def test_a_daemon_that_cannot_be_started_is_said(plugin: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "plugin"
+    shutil.copytree(plugin, wrong)
+    declared = json.loads((wrong / "data/install.json").read_text())
+    declared["python"] = str(tmp_path / "gone/python")
+    (wrong / "data/install.json").write_text(json.dumps(declared))
+    with rig.running(tmp_path / "home", wrong) as obs:
+        obs.stage(pictures.person(tmp_path / "p.png"))
+        obs.filter()
+        until("it says so", lambda: f"Its Python is {tmp_path}/gone/python" in obs.log())
+        assert hidden(obs)
+
+
 def test_matte_camera_shows_nothing_when_the_plugin_is_gone(plugin: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     with rig.running(home, plugin) as obs:
@@ -160,6 +189,13 @@ def test_matte_camera_shows_nothing_when_the_plugin_is_gone(plugin: Path, tmp_pa
             "Scene", "camera", rig.CAMERA, {**rig.KNOWN, "camera": "plate"}, True
         )
         until("the person is shown", lambda: shown(obs))
+        # Only we hold the camera now: it must still be there when OBS starts again.
+        obs.client.remove_scene_item("Scene", item)
+        until("still shown", lambda: shown(obs))
+    with rig.running(home, plugin) as obs:
+        until("shown after a restart", lambda: shown(obs))
+        obs.client.set_input_name("plate", "webcam")
+        until("shown under its new name", lambda: shown(obs))
     with rig.running(home, None) as obs:
         assert "matte_nodes_camera" in obs.log()
         assert hidden(obs)

@@ -9,7 +9,8 @@ struct camera {
 	obs_source_t *source;
 	pthread_mutex_t lock; /* child and wanted: the UI, OBS's walks and the graphics thread */
 	obs_source_t *child;  /* a reference of ours */
-	char *wanted;
+	char *wanted, *held;  /* names: as the settings say, and of the child when it was found */
+	pthread_mutex_t looking;
 	volatile bool child_changed;
 	uint32_t width, height;
 };
@@ -58,10 +59,29 @@ static void put_child(struct camera *c, obs_source_t *child)
 	}
 }
 
+/* The user has given our child another name: it stays our child. Called with the lock. */
+static void follow_name(struct camera *c)
+{
+	if (!c->child || obs_source_removed(c->child) || !c->wanted || !c->held)
+		return;
+	const char *is = obs_source_get_name(c->child);
+	if (strcmp(c->held, c->wanted) || !is || !strcmp(is, c->held))
+		return;
+	bfree(c->wanted);
+	bfree(c->held);
+	c->wanted = bstrdup(is);
+	c->held = bstrdup(is);
+	obs_data_t *settings = obs_source_get_settings(c->source);
+	obs_data_set_string(settings, "camera", is);
+	obs_data_release(settings);
+}
+
 /* The wrapped source may be made after us: asked for at every tick until it is there. */
 static void look(struct camera *c)
 {
+	pthread_mutex_lock(&c->looking);
 	pthread_mutex_lock(&c->lock);
+	follow_name(c);
 	char *wanted = bstrdup(c->wanted ? c->wanted : "");
 	obs_source_t *has = c->child;
 	bool same = has && !obs_source_removed(has) && !strcmp(obs_source_get_name(has), wanted);
@@ -75,8 +95,21 @@ static void look(struct camera *c)
 		}
 		if (found || has)
 			put_child(c, found);
+		pthread_mutex_lock(&c->lock);
+		bfree(c->held);
+		c->held = found ? bstrdup(wanted) : NULL;
+		pthread_mutex_unlock(&c->lock);
 	}
 	bfree(wanted);
+	pthread_mutex_unlock(&c->looking);
+}
+
+/* All sources are there, and those that nobody holds are about to be let go: a camera that is in
+ * no scene would be lost at every start. */
+static void loaded(void *data, obs_data_t *settings)
+{
+	(void)settings;
+	look(data);
 }
 
 static void update(void *data, obs_data_t *settings)
@@ -94,6 +127,7 @@ static void *create(obs_data_t *settings, obs_source_t *source)
 	struct camera *c = bzalloc(sizeof *c);
 	c->source = source;
 	pthread_mutex_init(&c->lock, NULL);
+	pthread_mutex_init(&c->looking, NULL);
 	c->engine = engine_create(source, draw, c);
 	update(c, settings);
 	return c;
@@ -105,7 +139,9 @@ static void destroy(void *data)
 	put_child(c, NULL);
 	engine_destroy(c->engine);
 	pthread_mutex_destroy(&c->lock);
+	pthread_mutex_destroy(&c->looking);
 	bfree(c->wanted);
+	bfree(c->held);
 	bfree(c);
 }
 
@@ -185,4 +221,5 @@ struct obs_source_info camera_info = {
 	.video_tick = tick,
 	.video_render = render,
 	.enum_active_sources = walk,
+	.load = loaded,
 };

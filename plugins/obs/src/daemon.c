@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The daemon's life: start, watch, give up on the hung, start again with back-off. */
 #include "engine.h"
-#include <util/platform.h>
+#include <stdio.h>
 #include <string.h>
+#include <util/platform.h>
 
 #define SECOND 1000000000ull
 #define HUNG (5 * SECOND)
 #define HUNG_LOADING (180 * SECOND)
+
+static void trouble(struct engine *e, const char *what, const char *more)
+{
+	snprintf(e->trouble, sizeof e->trouble, "%s %s", obs_module_text(what), more);
+	blog(LOG_ERROR, "[matte] %s", e->trouble);
+}
 
 static void start(struct engine *e, uint64_t now)
 {
@@ -17,7 +24,7 @@ static void start(struct engine *e, uint64_t now)
 	size_t count = 0;
 	if (!e->memory.base) {
 		if (!mx_memory_create(&e->memory, MX_SIZE)) {
-			blog(LOG_ERROR, "[matte] no shared memory");
+			trouble(e, "Trouble.Memory", "");
 			e->retry_at = now + 10 * SECOND;
 			return;
 		}
@@ -41,13 +48,14 @@ static void start(struct engine *e, uint64_t now)
 	bool done = *python && mx_child_start(&e->child, python, &e->memory, set);
 	obs_data_release(environment);
 	if (!done)
-		blog(LOG_ERROR, "[matte] the daemon cannot be started with \"%s\"", python);
+		trouble(e, "Trouble.Start", python);
 	else
 		blog(LOG_INFO, "[matte] daemon %lld started", (long long)e->child.process);
 	uint64_t wait = SECOND / 2 << (e->failures < 5 ? e->failures : 5);
 	e->failures++;
 	e->retry_at = now + wait;
-	e->started = e->beat_at = now;
+	e->beat_at = now;
+	e->started = done ? now : 0;
 	e->heartbeat = 0;
 	e->last_state = MX_NONE;
 }
@@ -56,7 +64,7 @@ void daemon_tick(struct engine *e, uint64_t now)
 {
 	if (!mx_child_alive(&e->child)) {
 		if (e->started) {
-			blog(LOG_WARNING, "[matte] the daemon is gone");
+			trouble(e, "Trouble.Gone", e->status.text);
 			e->started = 0;
 			memset(&e->status, 0, sizeof e->status);
 		}
@@ -69,6 +77,8 @@ void daemon_tick(struct engine *e, uint64_t now)
 		static const char *words[] = {"none", "loading", "ready", "error"};
 		e->last_state = e->status.state;
 		e->beat_at = now; /* nothing beats while a model loads */
+		if (e->last_state == MX_READY)
+			e->trouble[0] = 0;
 		blog(LOG_INFO, "[matte] daemon: %s %s", words[e->last_state], e->status.text);
 	}
 	if (e->status.state == MX_READY && now - e->started > 10 * SECOND)
@@ -79,7 +89,9 @@ void daemon_tick(struct engine *e, uint64_t now)
 	}
 	uint64_t patience = e->status.state == MX_READY ? HUNG : HUNG_LOADING;
 	if (now - e->beat_at > patience) {
-		blog(LOG_WARNING, "[matte] the daemon hangs: ended");
+		trouble(e, "Trouble.Hung", "");
+		e->started = 0;
+		memset(&e->status, 0, sizeof e->status);
 		mx_child_release(&e->child, true);
 		/* A hung one may still write until it is dead: the next gets memory of its own. */
 		mx_memory_free(&e->memory);

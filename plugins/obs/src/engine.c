@@ -94,7 +94,9 @@ void engine_forget(struct engine *e, const char *why)
 		mx_set_active(e->memory.base, e->active, e->generation);
 		e->seen = mx_matte_number(e->memory.base);
 	}
-	blog(LOG_INFO, "[matte] forgets its picture: %s", why);
+	blog(LOG_INFO, "[matte] forgets its picture: %s (%u mattes, %.1f plates old)", why, e->mattes,
+	     e->mattes ? (double)e->mattes_age / e->mattes : 0.0);
+	e->mattes = e->mattes_age = 0;
 }
 
 static void take_settings(struct engine *e)
@@ -132,6 +134,16 @@ static void say(struct engine *e)
 	int used = snprintf(text, sizeof text, "%s", obs_module_text(state));
 	if (e->status.text[0] && used < (int)sizeof text)
 		used += snprintf(text + used, sizeof text - used, " %s", e->status.text);
+	if (e->trouble[0] && used < (int)sizeof text)
+		used += snprintf(text + used, sizeof text - used, "\n%s", e->trouble);
+	if (!e->settings.json[0] && used < (int)sizeof text)
+		used += snprintf(text + used, sizeof text - used, "\n%s",
+				 obs_module_text("Trouble.Settings"));
+	const long capture_at = e->capture_at, seconds = (long)(os_gettime_ns() / (1000 * MS));
+	if (capture_at && used < (int)sizeof text)
+		used += snprintf(text + used, sizeof text - used, "\n%s %ld s",
+				 obs_module_text("Report.Countdown"),
+				 capture_at > seconds ? capture_at - seconds : 0);
 	if (e->status.state == MX_READY && used < (int)sizeof text)
 		used += snprintf(text + used, sizeof text - used, "\n%s %.1f ms\n%s %.0f ms",
 				 obs_module_text("Report.Step"), e->status.tenths_ms / 10.0,
@@ -184,6 +196,10 @@ void engine_tick(struct engine *e)
 				mx_put_background(e->memory.base, &e->clean_is, e->clean);
 		}
 	}
+	if (!e->active && e->capture_at) { /* not later, when somebody is in the picture */
+		e->capture_at = 0;
+		blog(LOG_WARNING, "[matte] the empty room is not captured: the camera is not shown");
+	}
 	e->due = true;
 	daemon_tick(e, now);
 	say(e);
@@ -193,6 +209,8 @@ void engine_tick(struct engine *e)
 static bool fresh(struct engine *e, uint64_t now)
 {
 	if (e->settings.blank || !e->matte_is.number || !e->matte || !e->matte_at)
+		return false;
+	if (!e->settings.json[0]) /* the daemon could not be told what is wanted */
 		return false;
 	if (e->settings.sync ? e->shown < 0 : e->newest < 0)
 		return false;

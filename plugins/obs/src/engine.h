@@ -39,6 +39,7 @@ struct engine {
 	struct settings settings;
 	struct mx_memory memory;
 	struct mx_child child;
+	char trouble[256]; /* why the last daemon is gone; "" once one is ready */
 	uint64_t started, retry_at, beat_at;
 	uint32_t failures, heartbeat, last_state;
 	bool active;
@@ -60,6 +61,7 @@ struct engine {
 	struct mx_picture matte_is;
 	uint64_t matte_at, interval;
 	float delay_ms;
+	uint32_t mattes, mattes_age; /* since it last forgot: how many, and their plates' ages together */
 	bool hiding;
 
 	gs_effect_t *effect;

@@ -7,6 +7,10 @@
 #include <graphics/vec4.h>
 #include <string.h>
 #include <util/platform.h>
+#include <util/profiler.h>
+
+/* OBS writes into its log, when it ends, what these took a frame. */
+static const char staging[] = "matte: staging", upload[] = "matte: upload";
 
 struct gpu_state {
 	bool framebuffer, linear;
@@ -200,11 +204,13 @@ int gpu_take_plate(struct engine *e, uint64_t now, bool stage)
 		if (!e->surface[which])
 			e->surface[which] = gs_stagesurface_create(e->small_width, e->small_height,
 								   GS_RGBA);
+		profile_start(staging);
 		gs_stage_texture(e->surface[which], gs_texrender_get_texture(plate->small));
 		e->surface_holds[which] = (struct mx_picture){plate->number, 0, e->small_width,
 							      e->small_height, e->generation};
 		e->staged_at = now;
 		hand_over(e, which ^ 1);
+		profile_end(staging);
 	}
 	return slot;
 }
@@ -231,10 +237,12 @@ void gpu_take_matte(struct engine *e, uint64_t now)
 		gs_texture_destroy(e->matte);
 		e->matte = NULL;
 	}
+	profile_start(upload);
 	if (!e->matte)
 		e->matte = gs_texture_create(is.width, is.height, GS_RGBA, 1, &pixels, GS_DYNAMIC);
 	else
 		gs_texture_set_image(e->matte, pixels, is.width * 4, false);
+	profile_end(upload);
 	if (!e->matte)
 		return;
 	if (e->matte_at) {
@@ -244,6 +252,8 @@ void gpu_take_matte(struct engine *e, uint64_t now)
 	e->matte_at = now;
 	e->matte_is = is;
 	e->shown = slot;
+	e->mattes++;
+	e->mattes_age += e->number - is.plate;
 	if (slot >= 0) {
 		float delay = (float)(now - e->ring[slot].time) / 1e6f;
 		e->delay_ms = e->delay_ms ? 0.9f * e->delay_ms + 0.1f * delay : delay;

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct mx_memory {
 	uint8_t *base;
@@ -25,8 +26,15 @@ struct mx_variable {
 	const char *name, *value;
 };
 
+/* What a host sets for its own Python, libraries and colours would break ours, or change it. */
+static inline bool mx_of_the_host(const char *name)
+{
+	return !strncmp(name, "PYTHON", 6) || !strncmp(name, "LD_", 3) ||
+	       !strncmp(name, "DYLD_", 5) || !strncmp(name, "OCIO=", 5);
+}
+
 /* Starts `python -P -m matte_nodes.live` with the memory and a pipe as its standard input.
- * `set` ends with a NULL name: variables on top of those of OBS. */
+ * `set` ends with a NULL name: variables on top of those of OBS, which keeps its own. */
 bool mx_child_start(struct mx_child *child, const char *python, const struct mx_memory *memory,
 		    const struct mx_variable *set);
 bool mx_child_alive(struct mx_child *child);

@@ -83,7 +83,7 @@ static char **environment(const struct mx_variable *set)
 	char **copy = calloc(count + more + 1, sizeof *copy);
 	size_t used = 0;
 	for (size_t i = 0; copy && i < count; i++) {
-		bool replaced = false;
+		bool replaced = mx_of_the_host(environ[i]);
 		for (size_t k = 0; k < more; k++) {
 			size_t length = strlen(set[k].name);
 			replaced |= !strncmp(environ[i], set[k].name, length) && environ[i][length] == '=';

@@ -40,15 +40,50 @@ static wchar_t *wide(const char *text)
 	return out;
 }
 
-static void set_variables(const struct mx_variable *set)
+static bool replaced(const char *entry, const struct mx_variable *set)
 {
 	for (; set && set->name; set++) {
+		size_t length = strlen(set->name);
+		if (!_strnicmp(entry, set->name, length) && entry[length] == '=')
+			return true;
+	}
+	return mx_of_the_host(entry);
+}
+
+static wchar_t *add(wchar_t *end, const wchar_t *text)
+{
+	size_t length = wcslen(text);
+	memcpy(end, text, length * sizeof *text);
+	return end + length;
+}
+
+/* NAME=value, each with a NUL after it, and one more at the end. */
+static wchar_t *environment(const struct mx_variable *set)
+{
+	wchar_t *ours = GetEnvironmentStringsW(), *found = ours;
+	size_t room = 2;
+	for (; found && *found; found += wcslen(found) + 1)
+		room += wcslen(found) + 1;
+	for (const struct mx_variable *more = set; more && more->name; more++)
+		room += strlen(more->name) + strlen(more->value) + 2;
+	wchar_t *block = ours ? calloc(room, sizeof *block) : NULL, *end = block;
+	for (found = ours; block && *found; found += wcslen(found) + 1) {
+		char entry[128] = ""; /* long enough for every name that is looked for */
+		for (size_t i = 0; i + 1 < sizeof entry && found[i]; i++)
+			entry[i] = found[i] < 128 ? (char)found[i] : '?';
+		if (!replaced(entry, set))
+			end = add(end, found) + 1;
+	}
+	for (; block && set && set->name; set++) {
 		wchar_t *name = wide(set->name), *value = wide(set->value);
 		if (name && value)
-			SetEnvironmentVariableW(name, value);
+			end = add(add(add(end, name), L"="), value) + 1;
 		free(name);
 		free(value);
 	}
+	if (ours)
+		FreeEnvironmentStringsW(ours);
+	return block;
 }
 
 bool mx_child_start(struct mx_child *child, const char *python, const struct mx_memory *memory,
@@ -83,18 +118,20 @@ bool mx_child_start(struct mx_child *child, const char *python, const struct mx_
 	PROCESS_INFORMATION started;
 	memset(&started, 0, sizeof started);
 	BOOL done = FALSE;
-	if (program && command && job && list &&
+	wchar_t *variables = environment(set);
+	if (program && command && job && list && variables &&
 	    InitializeProcThreadAttributeList(list, 1, 0, &bytes)) {
-		set_variables(set);
 		done = UpdateProcThreadAttribute(list, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, handed,
 						 sizeof handed, NULL, NULL) &&
 		       CreateProcessW(program, command, NULL, NULL, TRUE,
 				      CREATE_NO_WINDOW | CREATE_SUSPENDED |
+					      CREATE_UNICODE_ENVIRONMENT |
 					      EXTENDED_STARTUPINFO_PRESENT,
-				      NULL, NULL, &start.StartupInfo, &started);
+				      variables, NULL, &start.StartupInfo, &started);
 		DeleteProcThreadAttributeList(list);
 	}
 	free(list);
+	free(variables);
 	free(program);
 	free(command);
 	CloseHandle(theirs);

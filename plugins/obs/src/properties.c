@@ -26,6 +26,18 @@ static bool model_changed(obs_properties_t *list, obs_property_t *property, obs_
 	return true;
 }
 
+static void add_names(obs_property_t *to, obs_data_t *from, const char *key)
+{
+	obs_data_array_t *items = obs_data_get_array(from, key);
+	for (size_t i = 0; i < obs_data_array_count(items); i++) {
+		obs_data_t *item = obs_data_array_item(items, i);
+		const char *text = obs_data_get_string(item, "name");
+		obs_property_list_add_string(to, text, text);
+		obs_data_release(item);
+	}
+	obs_data_array_release(items);
+}
+
 static void add_knob(void *who, const char *model, obs_data_t *knob, const char *key)
 {
 	obs_properties_t *list = who;
@@ -44,14 +56,7 @@ static void add_knob(void *who, const char *model, obs_data_t *knob, const char 
 	} else if (!strcmp(kind, "choice")) {
 		made = obs_properties_add_list(list, key, label, OBS_COMBO_TYPE_LIST,
 					       OBS_COMBO_FORMAT_STRING);
-		obs_data_array_t *choices = obs_data_get_array(knob, "choices");
-		for (size_t i = 0; i < obs_data_array_count(choices); i++) {
-			obs_data_t *choice = obs_data_array_item(choices, i);
-			const char *text = obs_data_get_string(choice, "name");
-			obs_property_list_add_string(made, text, text);
-			obs_data_release(choice);
-		}
-		obs_data_array_release(choices);
+		add_names(made, knob, "choices");
 	} else {
 		made = obs_properties_add_text(list, key, label, OBS_TEXT_DEFAULT);
 	}
@@ -88,7 +93,6 @@ static obs_property_t *choice(obs_properties_t *list, const char *key, const cha
 
 static void add_models(obs_properties_t *list)
 {
-	static const char *devices[] = {"auto", "cpu", "cuda", "mps"};
 	obs_property_t *made = obs_properties_add_list(list, "model", obs_module_text("Model"),
 						       OBS_COMBO_TYPE_LIST, OBS_COMBO_FORMAT_STRING);
 	obs_data_array_t *models = obs_data_get_array(declarations(), "models");
@@ -102,8 +106,7 @@ static void add_models(obs_properties_t *list)
 	obs_property_set_modified_callback(made, model_changed);
 	made = obs_properties_add_list(list, "device", obs_module_text("Device"),
 				       OBS_COMBO_TYPE_LIST, OBS_COMBO_FORMAT_STRING);
-	for (int i = 0; i < 4; i++)
-		obs_property_list_add_string(made, devices[i], devices[i]);
+	add_names(made, declarations(), "devices");
 }
 
 obs_properties_t *engine_properties(struct engine *e, obs_properties_t *list)
