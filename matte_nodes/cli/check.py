@@ -80,7 +80,7 @@ def as_facts(results: Sequence[Result]) -> list[dict[str, Any]]:
     return [
         {
             "check": result.check.name, "severity": result.check.severity,
-            "passed": not result.findings,
+            "passed": not result.findings, "unchecked": result.unchecked,
             "findings": [
                 {"frames": list(f.frames), "message": f.message, "remedy": f.remedy}
                 for f in result.findings
@@ -93,10 +93,13 @@ def as_facts(results: Sequence[Result]) -> list[dict[str, Any]]:
 def say(results: Sequence[Result]) -> None:
     """Results for people: a line a check, a line a finding."""
     for result in results:
-        mark = "ok  " if not result.findings else "FAIL" if result.failed else "warn"
-        click.echo(f"{mark} {result.check.name:16} {result.check.help}")
+        click.echo(
+            f"{result.mark:4} {result.check.name:16} {result.unchecked or result.check.help}"
+        )
         for finding in result.findings:
             click.echo(f"     {finding.sentence}")
-    failed = sum(result.failed for result in results)
-    warned = sum(bool(result.findings) and not result.failed for result in results)
-    click.echo(f"{len(results)} checks: {failed} failed, {warned} warned")
+    marks = [result.mark for result in results]
+    click.echo(
+        f"{len(results)} checks: {marks.count('FAIL')} failed, {marks.count('warn')} warned, "
+        f"{marks.count('-')} not checked"
+    )

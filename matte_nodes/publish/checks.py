@@ -15,7 +15,7 @@ CHECKS: tuple[Check, ...] = (
     Check("complete", on_files.complete),
     Check("readable", on_files.readable),
     Check("size", on_files.size),
-    Check("data-window", on_files.data_window),
+    Check("data-window", on_files.data_window, needs="plate"),
     Check("pixel-aspect", on_files.pixel_aspect),
     Check("colorspace", on_files.colorspace),
     Check("channels", on_files.channels),
@@ -30,14 +30,16 @@ CHECKS: tuple[Check, ...] = (
     Check("model", on_origin.model),
     Check("licence", on_origin.licence),
     Check("licence-unclear", on_origin.licence_unclear, "warning"),
-    Check("trimap", on_pixels.trimap),
+    Check("trimap", on_pixels.trimap, needs="trimap"),
     Check("flicker", on_pixels.flicker, "warning"),
-    Check("timecode", on_files.timecode),
-    Check("rate", on_files.rate),
-    Check("sha256", on_origin.sha256),
+    Check("timecode", on_files.timecode, needs="plate"),
+    Check("rate", on_files.rate, needs="plate"),
+    Check("sha256", on_origin.sha256, needs="manifest"),
 )
 
 
 def run(delivery: Delivery) -> list[Result]:
     """All checks, in order."""
-    return [Result(check, tuple(check.find(delivery))) for check in CHECKS]
+    return [
+        Result(check, tuple(check.find(delivery)), check.unchecked(delivery)) for check in CHECKS
+    ]

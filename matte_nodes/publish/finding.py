@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..farm.plan import spelled
 from .delivery import Delivery
+from .integrate import MANIFEST
 
 if TYPE_CHECKING:
     from .picture import Picture
 
 Severity = Literal["error", "warning"]
+Needed = Literal["plate", "trimap", "manifest"]
+
+_LACKS: dict[Needed, str] = {
+    "plate": "not checked: no plate was given (--plate)",
+    "trimap": "not checked: no trimap was given (--trimap)",
+    "manifest": "not checked: this is no published version",
+}
 
 
 @dataclass(frozen=True)
@@ -34,16 +42,27 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One check: its name, the function (whose docstring is what it is for), how much it counts."""
+    """One check: its name, the function (whose docstring is what it is for), how much it counts,
+    and what there must be to check against."""
 
     name: str
     find: Callable[[Delivery], Iterator[Finding]]
     severity: Severity = "error"
+    needs: Needed | None = None
 
     @property
     def help(self) -> str:
         """What must be so."""
         return self.find.__doc__ or ""
+
+    def unchecked(self, delivery: Delivery) -> str:
+        """Why nothing can be said of this delivery, "" when it can: no finding is no proof then."""
+        has = {
+            "plate": delivery.plate is not None,
+            "trimap": delivery.trimap is not None,
+            "manifest": (delivery.folder / MANIFEST).is_file(),
+        }
+        return "" if self.needs is None or has[self.needs] else _LACKS[self.needs]
 
 
 @dataclass(frozen=True)
@@ -52,11 +71,19 @@ class Result:
 
     check: Check
     findings: tuple[Finding, ...]
+    unchecked: str = ""
 
     @property
     def failed(self) -> bool:
         """Whether this stops a publish."""
         return bool(self.findings) and self.check.severity == "error"
+
+    @property
+    def mark(self) -> str:
+        """FAIL, warn, ok, or a dash for what was not checked."""
+        if self.findings:
+            return "FAIL" if self.failed else "warn"
+        return "-" if self.unchecked else "ok"
 
 
 def where(delivery: Delivery, test: Callable[[Any], bool]) -> tuple[int, ...]:

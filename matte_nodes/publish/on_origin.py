@@ -56,8 +56,8 @@ def licence_unclear(delivery: Delivery) -> Iterator[Finding]:
         ):  # fmt: skip
             yield Finding(
                 frames,
-                f"whether {picture.says('matte/model')} may be used commercially is unclear "
-                f"({picture.says('matte/licence')})",
+                f"nobody stated whether {picture.says('matte/model')} may be used commercially "
+                f"(licence: {picture.says('matte/licence')})",
                 "Ask whoever clears rights.",
             )
 

@@ -133,8 +133,8 @@ def _checks(delivery: Delivery) -> list[dict[str, Any]]:
     order = sorted(run(delivery), key=lambda r: (not r.failed, not r.findings))
     return [
         {
-            "name": result.check.name, "help": result.check.help,
-            "mark": "ok" if not result.findings else "FAIL" if result.failed else "warn",
+            "name": result.check.name, "help": result.unchecked or result.check.help,
+            "mark": result.mark,
             "findings": [
                 {"text": finding.sentence, "frames": list(finding.frames)}
                 for finding in result.findings

@@ -21,11 +21,12 @@ KEY = "matte"
 
 @dataclass(frozen=True)
 class Step:
-    """One plug-in's turn: its name, whether it went well, what it said."""
+    """One plug-in's turn: its name, whether it went well, what it said, why it checked nothing."""
 
     plugin: str
     succeeded: bool
     said: tuple[str, ...]
+    unchecked: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,12 @@ class Outcome:
     def facts(self) -> dict[str, Any]:
         """For machines."""
         steps = [
-            {"plugin": step.plugin, "succeeded": step.succeeded, "said": list(step.said)}
+            {
+                "plugin": step.plugin, "succeeded": step.succeeded, "said": list(step.said),
+                "unchecked": step.unchecked,
+            }
             for step in self.steps
-        ]
+        ]  # fmt: skip
         return {
             "succeeded": self.succeeded, "report": self.report, "published": self.published,
             "plugins": steps,
@@ -55,8 +59,9 @@ class Outcome:
     def lines(self) -> Iterator[str]:
         """For people."""
         for step in self.steps:
-            mark = "FAIL" if not step.succeeded else "warn" if step.said else "ok  "
-            yield f"{mark} {step.plugin}"
+            fine = "warn" if step.said else "-" if step.unchecked else "ok"
+            why = f" ({step.unchecked})" if step.unchecked else ""
+            yield f"{fine if step.succeeded else 'FAIL':4} {step.plugin}{why}"
             yield from (f"     {line}" for line in step.said)
         if self.report:
             yield f"report: {self.report}"
@@ -93,15 +98,15 @@ def outcome(context: Any) -> Outcome:
     """What a pyblish context says after a publish."""
     steps = []
     for result in context.data.get("results", ()):
-        said = [
-            record.getMessage()
-            for record in result["records"]
-            if isinstance(record, logging.LogRecord) and record.levelno >= logging.WARNING
-        ]
+        records = [r for r in result["records"] if isinstance(r, logging.LogRecord)]
+        said = [r.getMessage() for r in records if r.levelno >= logging.WARNING]
+        unchecked = next(
+            (r.getMessage() for r in records if r.getMessage().startswith("not checked:")), ""
+        )
         if result["error"] is not None:
             said.append(str(result["error"]))
         label = getattr(result["plugin"], "label", None) or result["plugin"].__name__
-        steps.append(Step(str(label), bool(result["success"]), tuple(said)))
+        steps.append(Step(str(label), bool(result["success"]), tuple(said), unchecked))
     instances = [instance.data for instance in context]
     return Outcome(
         tuple(steps),

@@ -13,6 +13,7 @@ from .delivery import Delivery
 def facts(delivery: Delivery) -> dict[str, Any]:
     """All of it as JSON takes it."""
     _, picture, _ = delivery.readable[0]
+    results = run(delivery)
     origin = {
         name.removeprefix("matte/"): str(value)
         for name, value in sorted(picture.attributes.items())
@@ -25,6 +26,7 @@ def facts(delivery: Delivery) -> dict[str, Any]:
         "origin": origin,
         "checks": {
             result.check.name: [finding.sentence for finding in result.findings]
-            for result in run(delivery)
+            for result in results
         },
+        "unchecked": {r.check.name: r.unchecked for r in results if r.unchecked},
     }

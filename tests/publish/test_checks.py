@@ -32,6 +32,17 @@ def test_a_good_delivery_passes_without_its_plate(made: Made) -> None:
     assert [r for r in run(Delivery(str(made.folder))) if r.findings] == []
 
 
+def test_what_cannot_be_checked_is_not_called_right(made: Made) -> None:
+    def unchecked(**options: str) -> list[str]:
+        results = run(Delivery(str(made.folder), **options))
+        assert all(r.unchecked.startswith("not checked: ") for r in results if r.mark == "-")
+        return [r.check.name for r in results if r.mark == "-"]
+
+    assert unchecked() == ["data-window", "trimap", "timecode", "rate", "sha256"]
+    assert unchecked(plate=made.plate) == ["trimap", "sha256"]
+    assert unchecked(plate=made.plate, trimap=made.trimap) == ["sha256"]
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_is_caught_by_its_check_alone(fault: str, made: Made, tmp_path: Path) -> None:
     said = found(broken(made, fault, tmp_path))

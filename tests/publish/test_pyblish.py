@@ -43,6 +43,8 @@ def test_a_good_delivery_is_published(made: Made, tmp_path: Path) -> None:
         made, root=str(tmp_path / "root"), name="hero", report=str(tmp_path / "review.html")
     )
     assert trouble == {}
+    skipped = {step.plugin for step in outcome(context).steps if step.unchecked}
+    assert skipped == {"Matte: sha256"}
     version = tmp_path / "root" / "hero" / "v001"
     assert outcome(context).published == str(version)
     names = sorted(path.name for path in version.iterdir())
@@ -63,6 +65,19 @@ def test_fault_stops_the_publish_at_its_validator(fault: str, made: Made, tmp_pa
     done = (tmp_path / "root" / "hero" / "v001").is_dir()
     assert done == (check in WARNINGS)
     assert bool(outcome(context).report) == done
+
+
+def test_no_version_is_made_when_the_report_failed(made: Made, tmp_path: Path) -> None:
+    """pyblish stops at validators alone; a version without its report would be a wrong one."""
+    trouble, context = published(
+        made, root=str(tmp_path / "root"), name="hero", report=str(tmp_path / "r.html"),
+        behind=str(tmp_path / "nothing.png"),
+    )  # fmt: skip
+    assert list(trouble) == ["Extract review report", "Integrate version"]
+    assert "nothing.png" in trouble["Extract review report"]
+    assert "Extract review report" in trouble["Integrate version"]
+    assert outcome(context).published == ""
+    assert not (tmp_path / "root").exists()
 
 
 def test_plug_ins_work_in_a_pyblish_of_the_studio(made: Made) -> None:

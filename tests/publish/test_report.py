@@ -112,6 +112,7 @@ def test_numbers_over_time_name_the_popping_frame(report: Path) -> None:
     marks = {check["name"]: check["mark"] for check in found["checks"]}
     assert marks["complete"] == "FAIL"
     assert marks["flicker"] == "warn"
+    assert marks["trimap"] == "-"
 
 
 @needs_browser
@@ -213,6 +214,20 @@ def test_keys_and_findings(page: Page) -> None:
     page.until("document.getElementById('play').textContent === 'Play' &&"
                "document.getElementById('screen').dataset.frame === '1024'")  # fmt: skip
     assert page.run("document.querySelector('h1').textContent") == "A </script> & title"
+
+
+@needs_browser
+def test_a_tall_picture_leaves_the_slider_in_the_window(tmp_path: Path) -> None:
+    plate, mattes = clip(tmp_path, 640, 360, 3, distinct=3)
+    report = write_report(Delivery(str(mattes), plate=plate), tmp_path / "r.html", title="tall")
+    with browser(tmp_path / "chromium") as page:
+        page.open(report)
+        box = "document.getElementById({!r}).getBoundingClientRect()"
+        assert page.run(box.format("views") + ".bottom") <= 860
+        assert page.run(box.format("screen") + ".height") > 400, "and is still worth looking at"
+        wide, high = (page.run(box.format("screen") + "." + n) for n in ("width", "height"))
+        assert abs(wide / high - 360 / 640) < 0.01
+        assert page.errors == []
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,10 @@
   const screen = by("screen"), slider = by("slider"), pen = screen.getContext("2d");
   screen.width = width;
   screen.height = height;
-  screen.style.aspectRatio = `${width * facts.pixelAspect} / ${height}`;
+  const shape = (width * facts.pixelAspect) / height;
+  screen.style.aspectRatio = shape;
+  // A tall picture must leave the slider in the window.
+  by("stage").style.maxWidth = `max(${240 * shape}px, calc((100vh - 235px) * ${shape}))`;
   slider.max = frames.length - 1;
 
   // 8-bit sRGB to linear, and linear in 4096 steps back: within half a code of the exact curve
@@ -248,7 +251,7 @@
     return text;
   }
   const SVG = "http://www.w3.org/2000/svg";
-  function shape(kind, attributes) {
+  function drawing(kind, attributes) {
     const found = document.createElementNS(SVG, kind);
     for (const [name, value] of Object.entries(attributes)) found.setAttribute(name, value);
     return found;
@@ -260,12 +263,12 @@
     caption.append(title, number);
     const lines = plot.values.map((values) => values.filter((v) => v !== null));
     const top = Math.max(1e-9, ...lines.flat());
-    const svg = shape("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", tabindex: "0" });
+    const svg = drawing("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", tabindex: "0" });
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", `${plot.name} over time; a click goes to the frame`);
-    for (const i of plot.bad) svg.append(shape("rect", { class: "bad", x: place(i) - 4, y: 0, width: 8, height: HIGH }));
-    plot.values.forEach((values, v) => svg.append(shape("path", { class: "ab"[v], d: path(values, top) })));
-    svg.append(shape("line", { class: "now", y1: 0, y2: HIGH, x1: 0, x2: 0 }));
+    for (const i of plot.bad) svg.append(drawing("rect", { class: "bad", x: place(i) - 4, y: 0, width: 8, height: HIGH }));
+    plot.values.forEach((values, v) => svg.append(drawing("path", { class: "ab"[v], d: path(values, top) })));
+    svg.append(drawing("line", { class: "now", y1: 0, y2: HIGH, x1: 0, x2: 0 }));
     svg.onclick = (event) => {
       const box = svg.getBoundingClientRect();
       const near = Math.round(((event.clientX - box.left) / box.width) * (frames.length - 1));
@@ -287,7 +290,8 @@
     for (const { plot, number } of shown) {
       const text = (value) => (value === null ? "-" : value.toFixed(plot.digits));
       const most = Math.max(...plot.values.flat().map((value) => value ?? 0));
-      const said = plot.values.map((values) => text(values[i])).join(" | ");
+      const named = plot.values.length > 1 ? ["A ", "B "] : [""];
+      const said = plot.values.map((values, v) => named[v] + text(values[i])).join(", ");
       number.textContent = `${said} ${plot.unit}, at most ${text(most)}`;
     }
   }

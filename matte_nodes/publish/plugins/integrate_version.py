@@ -24,6 +24,14 @@ class IntegrateVersion(pyblish.api.InstancePlugin):  # type: ignore[misc]
         data, delivery = instance.data, instance.data["delivery"]
         if not data.get("root"):
             return
+        # pyblish goes on to integrators when an extractor has failed.
+        failed = [
+            getattr(result["plugin"], "label", None) or result["plugin"].__name__
+            for result in instance.context.data.get("results", ())
+            if not result["success"] and result["instance"] in (None, instance)
+        ]
+        if failed:
+            raise RuntimeError(f"Nothing was published, as this failed: {', '.join(failed)}.")
         files = [path for number, path in delivery.files.items() if number in delivery.expected]
         if "review_report" in data:
             files.append(Path(data["review_report"]))

@@ -18,7 +18,10 @@ class _Base(pyblish.api.InstancePlugin):  # type: ignore[misc]
 
     def process(self, instance: Any) -> None:
         """Fail with the findings, frames and what to do."""
-        findings = [finding.sentence for finding in self.check.find(instance.data["delivery"])]
+        delivery = instance.data["delivery"]
+        if unchecked := self.check.unchecked(delivery):
+            self.log.info(unchecked)
+        findings = [finding.sentence for finding in self.check.find(delivery)]
         if findings and self.check.severity == "error":
             raise RuntimeError("\n".join(findings))
         for sentence in findings:
