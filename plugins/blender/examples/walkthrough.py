@@ -62,7 +62,7 @@ def build(path, model):
     source, count = plate(tree, path)
     node = matte(tree, model)
     behind = tree.nodes.new("CompositorNodeRGB")
-    behind.outputs[0].default_value, behind.location = NAVY, (-200, 400)
+    behind.outputs[0].default_value, behind.location = NAVY, (-200, 320)
     over, viewer = (tree.nodes.new("CompositorNode" + kind) for kind in ("AlphaOver", "Viewer"))
     over.location, output.location, viewer.location = (50, 200), (300, 200), (300, 0)
     # In 3.4 both are called Image: the first picture is what lies behind.
