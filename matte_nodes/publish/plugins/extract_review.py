@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyblish.api
+
 from matte_nodes.publish.report import write_report
 
 
