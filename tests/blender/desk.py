@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from matte_nodes.render import Render
 from tests.blender import rig
 from tests.blender.conftest import needs
 from tests.made import plate_sequence, read_named
+from tests.service.serving import own_python
 
+MODELS = Path(__file__).parent / "models"
 SCREEN = 0.25
 """What `comp.matte` sets the green screen's level to."""
 HEAD = """
@@ -47,8 +50,11 @@ class Quiet:
 class Desk:
     """A folder with a file shot.blend in it, and Blenders that open it."""
 
-    def __init__(self, folder: Path, addon: Path, service_home: Path) -> None:
+    def __init__(
+        self, folder: Path, addon: Path, service_home: Path, python: str = sys.executable
+    ) -> None:
         self.folder, self.addon, self.service_home = folder, addon, service_home
+        self.python = python
         self.blend = folder / "shot" / "shot.blend"
         self.blend.parent.mkdir()
 
@@ -59,7 +65,7 @@ class Desk:
         return self.ran(version, script, with_addon=with_addon, **given).good()
 
     def ran(
-        self, version: str, script: str, *, with_addon: bool = True, python: str = sys.executable,
+        self, version: str, script: str, *, with_addon: bool = True, python: str = "",
         seconds: float = rig.SECONDS, environment: dict[str, str] | None = None, **given: Any,
     ) -> rig.Ran:  # fmt: skip
         """The same, however it ended."""
@@ -67,7 +73,7 @@ class Desk:
         told = {"addon": str(self.addon) if with_addon else "", "blend": str(self.blend), **given}
         return rig.run(
             version, HEAD + script, json.dumps(told, default=str), home=self.folder / "home",
-            seconds=seconds, MATTE_HOME=str(self.service_home), MATTE_PYTHON=python,
+            seconds=seconds, MATTE_HOME=str(self.service_home), MATTE_PYTHON=python or self.python,
             PYTHONPATH=str(rig.INSIDE), **(environment or {}),
         )  # fmt: skip
 
@@ -116,6 +122,20 @@ def rgb(path: Path) -> NDArray[np.float32]:
     """(H, W, 3): what Blender rendered."""
     planes = read_named(path)
     return np.stack([planes[c] for c in "RGB"], -1)
+
+
+@pytest.fixture(scope="session")
+def other_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home with a Python (home/python) that knows models of third parties, `clean` and `slow`."""
+    folder = tmp_path_factory.mktemp("other")
+    with own_python(folder, MODELS) as script:
+        yield Path(script)
+
+
+@pytest.fixture
+def third_desk(tmp_path: Path, addon: Path, other_python: Path) -> Desk:
+    """A desk with third parties' models."""
+    return Desk(tmp_path, addon, other_python.parent, str(other_python))
 
 
 @pytest.fixture

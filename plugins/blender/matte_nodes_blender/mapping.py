@@ -38,12 +38,16 @@ class ImageFrames(NamedTuple):
 
 
 class ClipFrames(NamedTuple):
-    """The numbers on a movie clip: start frame, offset, the number in its path (1 for movies)."""
+    """The numbers on a movie clip: start frame, offset, the number in its path (1 for movies).
+
+    length: as Blender counts, a sequence from its offset on, a movie from its beginning.
+    """
 
     length: int
     start: int
     offset: int
     first: int = 1
+    movie: bool = False
 
     def number(self, frame: int) -> int:
         """The file's number, or the movie's frame counted from 1; there is nothing outside."""
@@ -51,8 +55,8 @@ class ClipFrames(NamedTuple):
 
     def moving(self) -> tuple[int, int] | None:
         """First and last scene frame that the clip has."""
-        first = self.start - self.offset
-        return first, first + max(self.length, 1) - 1
+        length = self.length - self.offset if self.movie else self.length
+        return self.start, self.start + max(length, 1) - 1
 
 
 class Sequence(NamedTuple):

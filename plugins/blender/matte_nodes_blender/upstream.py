@@ -53,6 +53,7 @@ def _render(scene: Any, wanted: Mapping[str, Found], folder: str, first: int, la
         sockets = _exposed(tree, wanted, made)
         _strip(tree, made)
         _prune(tree, sockets)
+        _camera(copy, tree)
         output = tree.nodes.new("CompositorNodeOutputFile")
         compat.file_output(output, folder, list(sockets))
         for place, socket in enumerate(sockets.values()):
@@ -68,12 +69,18 @@ def _render(scene: Any, wanted: Mapping[str, Found], folder: str, first: int, la
         ) from error
     finally:
         if copy is not None:
+            compat.root_tree(copy).nodes.clear()  # a Render Layers node holds its own scene
             bpy.data.scenes.remove(copy)
         for tree in made:
             bpy.data.node_groups.remove(tree)
         for path in glob.glob(os.path.join(glob.escape(folder), "main*")):
             os.unlink(path)
         busy[0] = False
+
+
+def _camera(scene: Any, tree: Any) -> None:
+    if scene.camera is None and any(n.bl_idname == "CompositorNodeRLayers" for n in tree.nodes):
+        raise Trouble("The scene is rendered upstream of the Matte node, but it has no camera.")
 
 
 def _settings(render: Any, folder: str) -> None:

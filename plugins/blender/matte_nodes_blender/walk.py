@@ -172,7 +172,7 @@ def _clip(node: Any, output: Any) -> Media | None:
     path = _absolute(clip.filepath, clip.library)
     named = sequence(path)
     first = 1 if movie or named is None else named.number
-    frames = ClipFrames(clip.frame_duration, clip.frame_start, clip.frame_offset, first)
+    frames = ClipFrames(clip.frame_duration, clip.frame_start, clip.frame_offset, first, movie)
     doubt = "" if output.name == "Image" else f"its {output.name} is taken"
     if clip.use_proxy:
         doubt = "the clip has proxies"
