@@ -90,9 +90,19 @@ def bundle(
     for note in asked.notes:
         click.echo(note)
     click.echo(f"{len(asked.frames)} frames in {len(asked.plan.chunks)} chunks: {template}")
-    click.echo(f"here: openjd run {template} --step Validate --run-dependencies "
-               f"-p file://{(folder / 'job_parameters.json').absolute()}")  # fmt: skip
-    click.echo(f"farm: deadline bundle submit {folder}")
+    values = f"file://{(folder / 'job_parameters.json').absolute()}"
+    here = [
+        "openjd",
+        "run",
+        str(template),
+        "--step",
+        "Validate",
+        "--run-dependencies",
+        "-p",
+        values,
+    ]
+    click.echo(f"here: {shlex.join(here)}")
+    click.echo(f"farm: {shlex.join(['deadline', 'bundle', 'submit', str(folder)])}")
 
 
 @_cutting
@@ -112,7 +122,10 @@ def commands(
     asked = _asked(source, output, model, size, options)
     for note in asked.notes:
         click.echo(f"# {note}")
-    given = [flag if value is True else f"{flag}={value}" for flag, value in flags.values()]
+    # A farm runs the lines in a folder of its own choice.
+    source, output = os.path.abspath(source), os.path.abspath(output)
+    given = [flag if value is True else f"{flag}={value}"
+             for flag, value in request.placed(flags).values()]  # fmt: skip
     begin = ["matte", "farm", "chunk", source, f"--output={output}", *given]
     begin += request.own_flags(asked, overlap)
     chained = any(step.after for step in asked.plan.steps)

@@ -85,7 +85,7 @@ def job(
     plate, target = input_parameter("Plate", source), output_parameter("Output", output)
     files, words = [plate, target], []
     for option, (flag, value) in flags.items():
-        if option in FILE_OPTIONS and value and not str(value).startswith("ocio://"):
+        if is_file(option, value):
             file = input_parameter(FILE_OPTIONS[option], str(value))
             files.append(file)
             words.append(f"{flag}={file.argument}")
@@ -111,6 +111,19 @@ def job(
         plan=asked.plan, files=_distinct(files), chunk=chunk, validate=validate, enter=enter,
         assets=asked.assets, output_folder=str(Path(os.path.abspath(output)).parent), **needs,
     )  # fmt: skip
+
+
+def is_file(option: str, value: Any) -> bool:
+    """Whether a flag's value is the path of something that a worker opens."""
+    return option in FILE_OPTIONS and bool(value) and not str(value).startswith("ocio://")
+
+
+def placed(flags: Mapping[str, tuple[str, Any]]) -> dict[str, tuple[str, Any]]:
+    """The flags with absolute paths, for commands that run in another folder."""
+    return {
+        option: (flag, os.path.abspath(value) if is_file(option, value) else value)
+        for option, (flag, value) in flags.items()
+    }
 
 
 def own_flags(asked: Asked, overlap: int) -> list[str]:

@@ -168,6 +168,31 @@ def test_commands_are_one_a_chunk(tmp_path: Path) -> None:
     assert "--overlap=1" in lines[-1]
 
 
+def test_commands_run_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plate_sequence(tmp_path / "in it's", 4)
+    monkeypatch.chdir(tmp_path)
+    text = invoke(
+        "farm", "commands", "in it's/plate.####.exr", "-o", "out/m.####.exr", "--model",
+        "closed-form", "--trimap", "in it's/trimap.####.png",
+    )  # fmt: skip
+    lines = [shlex.split(line) for line in text.splitlines() if not line.startswith("#")]
+    assert lines[0][3] == str(tmp_path / "in it's" / "plate.####.exr")
+    for line in lines:
+        assert f"--output={tmp_path / 'out' / 'm.####.exr'}" in line
+    assert f"--trimap={tmp_path}/in it's/trimap.####.png" in lines[0]
+
+
+def test_what_to_type_next_can_be_pasted(tmp_path: Path) -> None:
+    plate = plate_sequence(tmp_path / "in", 2)
+    folder = tmp_path / "my job's"
+    said = invoke("farm", "bundle", plate, "-o", tmp_path / "o" / "m.####.exr", "--bundle", folder,
+                  "--model", "green-screen")  # fmt: skip
+    here, farm = (shlex.split(line.partition(": ")[2]) for line in said.splitlines()[-2:])
+    assert here[2] == str(folder / "template.json")
+    assert here[-1] == f"file://{folder / 'job_parameters.json'}"
+    assert farm == ["deadline", "bundle", "submit", str(folder)]
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
