@@ -92,11 +92,14 @@ def check_picture(pixels: NDArray[Any], where: str) -> None:
             f"{where} has pixels of type {pixels.dtype}; give float32 (or uint8, uint16, float16)."
         )
     if pixels.dtype.kind == "f":
-        bad = int(pixels.size - np.count_nonzero(np.isfinite(pixels)))
-        if bad:
+        finite = np.isfinite(pixels)
+        if not finite.all():
+            bad = np.argwhere(~finite.all(axis=2))
+            y, x = bad[0]
             raise BadPlateError(
-                f"{where} has {bad} values that are NaN or infinite. Clean the plate first "
-                "(in Nuke: Expression with isnan, or a Median on them)."
+                f"{where} has {len(bad)} pixels that are NaN or infinite, the first at {x},{y} from "
+                "the top left. Clean the plate first (in Nuke: Expression with isnan, or a Median "
+                "on them)."
             )
 
 
@@ -193,6 +196,13 @@ def finish(
     return Matte(alpha, foreground, color.output, dict(prediction.extras))
 
 
+def no_foreground(card: ModelCard) -> MissingInputError:
+    """What to say when a model's own foreground is asked for and it has none."""
+    return MissingInputError(
+        f"Model {card.name!r} predicts no foreground of its own: use foreground='solved'."
+    )
+
+
 def _finished_alpha(
     alpha: Float, inputs: Inputs, card: ModelCard, knobs: Mapping[str, KnobValue]
 ) -> Float:
@@ -230,9 +240,7 @@ def _foreground(
     mode, own = knobs["foreground"], prediction.foreground
     if mode == "native":
         if own is None:
-            raise MissingInputError(
-                f"Model {card.name!r} predicts no foreground of its own: use foreground='solved'."
-            )
+            raise no_foreground(card)
         return _native(own, alpha, seen.working, color)
     start = None
     if mode == "auto" and own is not None:

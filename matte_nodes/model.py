@@ -122,12 +122,14 @@ class Weights:
 class Checkpoint:
     """Weights that a user brings, because their publisher's place or terms keep us from fetching.
 
-    publisher: where they are published, "" when nowhere. licence, commercial: their terms.
+    publisher: where they are published, "" when nowhere. licence, commercial: their terms. files:
+    what the published files are called there.
     """
 
     publisher: str
     licence: str
     commercial: Literal["yes", "no", "unclear"]
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ class MatteNode:
     of the card's `load`, so that nodes can share loaded models. Every other keyword is a knob of
     the model or of the node. The model is loaded when it is first needed.
 
-    Raises UnknownModelError, UnknownKnobError, KnobValueError, DeviceError, ColorError.
+    Raises UnknownModelError, UnknownKnobError, KnobValueError, MissingInputError (a native
+    foreground of a model that has none), DeviceError, ColorError.
     """
 
     def __init__(
@@ -66,6 +67,8 @@ class MatteNode:
         self._loader = loader
         self.card = model if isinstance(model, ModelCard) else models.card(model)
         self.knobs: Mapping[str, KnobValue] = checked(self.card, knobs)
+        if self.knobs["foreground"] == "native" and not self.card.predicts_foreground:
+            raise frames.no_foreground(self.card)
         self.device = runtime.resolve_device(device)
         if not isinstance(threads, int) or threads < 0:
             raise UsageError(f"threads is a whole number, 0 or more, not {threads!r}.")

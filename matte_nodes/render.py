@@ -17,7 +17,7 @@ from .manifest import KEY, Manifest
 from .matte import Matte
 from .media.image import Image, Window
 from .media.pattern import Pattern
-from .media.writers import OutputFrame, check_not_input, is_movie_output, open_writer
+from .media.writers import OutputFrame, check_name, check_not_input, is_movie_output, open_writer
 from .temporal.claims import output_claimed
 from .temporal.look import Look
 
@@ -62,6 +62,7 @@ class Render:
         refine_width: float = 0.0,
         segmentation_model: str | None = None,
     ) -> None:
+        check_name(output, layout)
         self.output, self.layout, self._again = output, layout, again
         self._look = Look()
         self.is_movie = is_movie_output(output)

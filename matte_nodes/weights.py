@@ -100,11 +100,21 @@ def checkpoint(
         raise WeightsError(f"{path}: there is no such checkpoint.")
     if untrained:
         return None
+    raise WeightsError(f"Model {card.name!r} has no weights here. {how_to_bring(card)}")
+
+
+def how_to_bring(card: ModelCard) -> str:
+    """Which file to import, where it is published, on which terms; "" for a card without any."""
     terms = card.checkpoint
-    where = f"published at {terms.publisher}" if terms.publisher else "published nowhere"
-    raise WeightsError(
-        f"Model {card.name!r} has no weights here. They are {where} ({terms.licence}; commercial "
-        f"use: {terms.commercial}). Bring that file with `matte models import FILE`."
+    if terms is None:
+        return ""
+    told = f"({terms.licence}; commercial use: {terms.commercial})"
+    if not terms.publisher:
+        return f"They are published nowhere {told}. Bring your own with `matte models import FILE`."
+    named = f": {', '.join(terms.files)}" if terms.files else ""
+    return (
+        f"They are published at {terms.publisher}{named} {told}. Bring that file with "
+        "`matte models import FILE`."
     )
 
 
@@ -147,7 +157,9 @@ def pull(
     if verify(weights) == "ok":
         return target
     if any(source.kind == "package" for source in weights.sources):
-        raise WeightsError(f"{target} is shipped with matte-nodes and is {verify(weights)}: install it again.")
+        raise WeightsError(
+            f"{target} is shipped with matte-nodes and is {verify(weights)}: install it again."
+        )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Another pull of the same file: wait for it, then find it done.

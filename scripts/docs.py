@@ -114,7 +114,9 @@ def weights_part(card: ModelCard) -> str:
         text += f"\n```sh\nmatte models pull {card.name}\n```\n"
     if card.checkpoint:
         publisher = card.checkpoint.publisher
-        where = f"Published at {linked(publisher)}." if publisher else "Published nowhere."
+        where = f"Published at {linked(publisher)}" if publisher else "Published nowhere"
+        named = ", ".join(f"`{file}`" for file in card.checkpoint.files)
+        where += f": {named}." if named else "."
         text += f"{where}\n\n```sh\nmatte models import FILE     # says what it found in it\n```\n"
     return text + "\nMore on [weights](../weights.md).\n"
 

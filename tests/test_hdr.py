@@ -82,9 +82,8 @@ def test_rvm_on_a_made_frame_exposed_by_four() -> None:
 
 
 def test_native_foreground_is_refused_where_there_is_none() -> None:
-    made = scene(20, 30)
     with pytest.raises(MissingInputError, match="predicts no foreground"):
-        MatteNode("green-screen", foreground="native")(made.plate)
+        MatteNode("green-screen", foreground="native")
 
 
 @needs_weights("rvm")

@@ -66,15 +66,19 @@ def pull(
     names: tuple[str, ...], folder: Path | None, source: str | None, commercial_only: bool
 ) -> None:
     """Fetch the weights of models, check them, and say their terms."""
-    for name in names:
-        card = models.card(name)
+    for card in [models.card(name) for name in names]:
+        name = card.name
         if not _allowed(card, commercial_only):
             raise WeightsError(
                 f"{name}: commercial use is {card.commercial!r} "
-                f"({'; '.join(w.licence for w in card.weights)}); --commercial-only refuses it."
+                f"({card.licence}); --commercial-only refuses it."
+            )
+        if not card.weights and card.checkpoint:
+            raise WeightsError(
+                f"{name}: these weights cannot be pulled. {weights.how_to_bring(card)}"
             )
         if not card.weights:
-            click.echo(f"{name} has no weights to pull.")
+            click.echo(f"{name} needs no weights.")
         for item in card.weights:
             path = weights.pull(
                 item, folder=folder, only=source, say=lambda text: click.echo(text, err=True)
@@ -96,6 +100,16 @@ def verify(names: tuple[str, ...]) -> None:
                 bad.append(item.file)
     if bad:
         raise WeightsError(f"Not right: {', '.join(bad)}. Pull again: `matte models pull NAME`.")
+
+
+@group.command("remove")
+@click.argument("name")
+def remove(name: str) -> None:
+    """Take away a model that `matte finetune` made here, its weights too."""
+    from ..models import finetuned
+
+    finetuned.remove(name)
+    click.echo(f"{name} is gone.")
 
 
 group.add_command(show_card)

@@ -158,5 +158,6 @@ def weights_lines(card: ModelCard) -> list[str]:
         terms = card.checkpoint
         lines.append(f"{terms.licence}; commercial use: {terms.commercial}")
         lines += [f"published at {terms.publisher}"] * bool(terms.publisher)
+        lines += [f"files: {', '.join(terms.files)}"] * bool(terms.files)
         lines.append(f"bring {'them' if terms.publisher else 'your own'}: matte models import FILE")
     return lines or ["needs none"]

@@ -19,6 +19,7 @@ __all__ = [
     "Layout",
     "OutputFrame",
     "Writer",
+    "check_name",
     "check_not_input",
     "is_movie_output",
     "open_writer",
@@ -57,6 +58,26 @@ def is_movie_output(spec: str | os.PathLike[str]) -> bool:
     return Path(os.fspath(spec)).suffix.lower() in LAYOUTS["movie"].extensions
 
 
+def check_name(spec: str | os.PathLike[str], layout: str = "auto") -> str:
+    """The layout that a name would be written in; OutputError for a name that cannot be written.
+
+    Nothing is touched on disk.
+    """
+    name = os.fspath(spec)
+    path = Path(name)
+    try:
+        is_folder = path.is_dir() or name.endswith(("/", os.sep))
+        if "\0" in name:
+            raise ValueError("the name holds a NUL")
+        name.encode()  # writers take names as UTF-8
+    except (OSError, ValueError) as error:  # a name too long, or no text
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{name!r}: cannot be written ({reason})") from error
+    if is_folder:
+        raise OutputError(f"{name}: is a folder; name the files, as in {path / 'matte.####.exr'}")
+    return choose_layout(layout, path.suffix.lower(), name)
+
+
 def open_writer(
     spec: str | os.PathLike[str],
     *,
@@ -78,17 +99,7 @@ def open_writer(
     """
     name = os.fspath(spec)
     path = Path(name)
-    extension = path.suffix.lower()
-    try:
-        is_folder = path.is_dir() or name.endswith(("/", os.sep))
-        if "\0" in name:
-            raise ValueError("the name holds a NUL")
-        name.encode()  # writers take names as UTF-8
-    except (OSError, ValueError) as error:  # a name too long, or no text
-        raise OutputError(f"{name!r}: cannot be written ({error})") from error
-    if is_folder:
-        raise OutputError(f"{name}: is a folder; name the files, as in {path / 'matte.####.exr'}")
-    chosen = choose_layout(layout, extension, name)
+    chosen = check_name(spec, layout)
     if chosen == "movie":
         from matte_nodes.media.movie_writer import MovieWriter
 

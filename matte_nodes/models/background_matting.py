@@ -155,9 +155,10 @@ CARD = ModelCard(
         ),
     ),
     checkpoint=Checkpoint(
-        "https://github.com/senguptaumd/Background-Matting (netG_epoch_*)",
+        "https://github.com/senguptaumd/Background-Matting",
         "CC BY-NC-SA 4.0: non-commercial only",
         "no",
+        ("netG_epoch_*.pth of real-fixed-cam", "of real-hand-held", "of syn-comp-adobe"),
     ),
     training_data="Adobe Composition-1k (non-commercial) and the authors' own clips",
     papers=("Sengupta, Jayaram, Curless, Seitz, Kemelmacher-Shlizerman: Background Matting: The "

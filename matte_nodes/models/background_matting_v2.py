@@ -78,9 +78,10 @@ CARD = ModelCard(
         ),
     ),
     checkpoint=Checkpoint(
-        "https://github.com/PeterL1n/BackgroundMattingV2 (pytorch_mobilenetv2.pth and others)",
+        "https://github.com/PeterL1n/BackgroundMattingV2/releases",
         "MIT; its author says commercial use is fine",
         "yes",
+        ("pytorch_mobilenetv2.pth", "pytorch_resnet50.pth", "pytorch_resnet101.pth"),
     ),
     training_data="VideoMatte240K, PhotoMatte13K (private), Distinctions-646, Adobe set",
     papers=("Lin et al.: Real-Time High-Resolution Background Matting, CVPR 2021",),

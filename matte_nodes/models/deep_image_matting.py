@@ -65,6 +65,7 @@ CARD = ModelCard(
         "model zoo)",
         "trained on the Adobe Composition-1k set: non-commercial research only",
         "no",
+        ("stage1_skip_sad_52.9.pth", "stage1_sad_54.4.pth"),
     ),
     training_data="Adobe Composition-1k (431 foregrounds; non-commercial research terms)",
     papers=("Xu, Price, Cohen, Huang: Deep Image Matting, CVPR 2017",),

@@ -123,6 +123,7 @@ CARD = ModelCard(
     checkpoint=Checkpoint(
         "https://github.com/JizhiziLi/GFM", "MIT (repository; data agreements also titled MIT)",
         "unclear",
+        ("GFM(d)-TT", "GFM(r)-TT", "GFM(r)-FT", "GFM(r)-BT", "GFM(r2b)-TT", "GFM(d)-RIM"),
     ),
     training_data="AM-2k (2,000 animals) over BG-20k; research agreements",
     papers=("Li, Zhang, Maybank, Tao: Bridging Composite and Real: Towards End-to-end Deep Image "

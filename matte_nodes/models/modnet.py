@@ -58,9 +58,10 @@ CARD = ModelCard(
         ),
     ),
     checkpoint=Checkpoint(
-        "https://github.com/ZHKKKe/MODNet (modnet_photographic_portrait_matting.ckpt)",
+        "https://github.com/ZHKKKe/MODNet",
         "Apache-2.0, stated by the authors for code, models and demos",
         "yes",
+        ("modnet_photographic_portrait_matting.ckpt", "modnet_webcam_portrait_matting.ckpt"),
     ),
     training_data="PPM-100-like portraits and a private set; the authors do not list terms",
     papers=("Ke, Sun, Li, Yan, Lau: MODNet: Real-Time Trimap-Free Portrait Matting via Objective "

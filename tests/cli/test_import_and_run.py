@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from matte_nodes import checkpoints
+from matte_nodes import checkpoints, models
 from tests.cli.test_run import fails, matte, whole
 from tests.made import plate_sequence, read_named, scenes, write_image
 
@@ -68,6 +68,12 @@ def test_without_weights_it_says_which_file_to_import(
     assert result.returncode == 4
     assert "matte models import FILE" in result.stderr
     assert "commercial use" in result.stderr
+    terms = models.card(model).checkpoint
+    assert terms is not None
+    assert terms.licence in result.stderr
+    assert terms.publisher in result.stderr
+    assert all(file in result.stderr for file in terms.files)
+    assert bool(terms.files) == bool(terms.publisher)
     assert not (tmp_path / "out").exists()
 
 

@@ -160,13 +160,28 @@ def test_frames_that_would_share_one_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("", "file"), ("m" * 260 + ".####.exr", "longer"), ("d" * 300 + "/m.####.exr", "")],
+    [
+        ("", "is a folder"),
+        ("m" * 260 + ".####.exr", "name too long"),
+        ("d" * 300 + "/m.####.exr", "name too long"),
+    ],
 )
 def test_outputs_without_a_usable_name(tmp_path: Path, name: str, says: str) -> None:
     plate = plate_sequence(tmp_path / "in", 1)
     fails(
         6, plate, "-o", f"{tmp_path}/{name}" if name else "", "--model", "green-screen", says=says
     )
+
+
+@pytest.mark.parametrize("name", ["m.####.jpg", "m.mp4", "m.####.avi"])
+def test_a_kind_that_is_not_written_is_said_before_anything_is_loaded(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MATTE_HOME", str(tmp_path / "empty"))
+    plate = plate_sequence(tmp_path / "in", 2)
+    line = fails(6, plate, "-o", tmp_path / "out" / name, "--model", "gfm", says="is not written")
+    assert ".mov" in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_long_name_leaves_room_for_its_manifest(tmp_path: Path) -> None:
@@ -211,7 +226,7 @@ def test_nan_pixels_are_counted(tmp_path: Path) -> None:
     broken[5, 6, 0], broken[7, 8] = np.nan, np.inf
     write_image(tmp_path / "in" / "plate.1002.exr", broken)
     line = fails(3, plate, "-o", tmp_path / "out" / "m.####.exr", "--model", "green-screen",
-                 says="4 values that are NaN or infinite")  # fmt: skip
+                 says="2 pixels that are NaN or infinite, the first at 6,5")  # fmt: skip
     assert "1002" in line
     assert whole(tmp_path / "out") == ["m.1001.exr"]
 

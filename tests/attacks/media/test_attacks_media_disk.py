@@ -136,9 +136,9 @@ from fractions import Fraction
 from matte_nodes.media.writers import open_writer
 from tests.media.samples import matte_frame
 out = open_writer(sys.argv[1], colorspace="bt709", provenance={}, rate=Fraction(24))
-frame = matte_frame(1, 200, 300)
+out.write(matte_frame(1, 200, 300))
 print("ready", flush=True)
-for n in range(1, 100000):
+for n in range(2, 100000):
     out.write(matte_frame(n, 200, 300))
 """
 
