@@ -191,6 +191,49 @@ def test_an_ocio_project_names_its_spaces_and_config(desk: Desk, tmp_path: Path)
     desk.press_and_fail("OCIO config")
 
 
+ROLES = {
+    "default (sRGB - Texture)": "sRGB - Texture",
+    "scene_linear (ACES - ACEScg)": "ACES - ACEScg",
+    "compositing_log (ARRI LogC3 (EI800))": "ARRI LogC3 (EI800)",
+    "ARRI LogC3 (EI800)": "ARRI LogC3 (EI800)",
+    "Linear Rec.709 (sRGB)": "Linear Rec.709 (sRGB)",
+}
+
+
+@pytest.mark.parametrize("said", ROLES)
+def test_a_role_stands_for_its_space(desk: Desk, tmp_path: Path, said: str) -> None:
+    desk.open()
+    (tmp_path / "config.ocio").write_text("ocio_profile_version: 2\n")
+    root = desk.nuke.root()
+    root["colorManagement"]._value, root["OCIO_config"]._value = "OCIO", "custom"
+    root["customOCIOConfigPath"]._value = str(tmp_path / "config.ocio")
+    root["workingSpaceLUT"]._value = desk.plate["colorspace"]._value = said
+    request = make_plan(desk).request("/run")
+    assert request["connect"]["colorspace"] == ROLES[said]
+    assert request["output_colorspace"] == ROLES[said]
+
+
+@pytest.mark.parametrize("place", ["studio/config.ocio", "studio.ocio"])
+def test_a_config_of_nukes_own_is_found(desk: Desk, tmp_path: Path, place: str) -> None:
+    from matte_nuke.colour import Colour
+
+    desk.open()
+    path = tmp_path / "plugins" / "OCIOConfigs" / "configs" / place
+    path.parent.mkdir(parents=True)
+    path.write_text("ocio_profile_version: 2\n")
+    root = desk.nuke.root()
+    root["colorManagement"]._value, root["OCIO_config"]._value = "OCIO", "studio"
+    assert Colour(desk.node, root, str(tmp_path)).config == str(path)
+
+
+def test_a_built_in_config_needs_no_file(desk: Desk) -> None:
+    desk.open()
+    root = desk.nuke.root()
+    root["colorManagement"]._value, root["OCIO_config"]._value = "OCIO", "custom"
+    root["customOCIOConfigPath"]._value = "ocio://studio-config-latest"
+    assert make_plan(desk).request("/run")["node"]["ocio"] == "ocio://studio-config-latest"
+
+
 def test_a_working_space_on_the_node_wins(desk: Desk) -> None:
     desk.open()
     desk.set(working_space="ACEScg")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from .trouble import Trouble
@@ -12,6 +13,9 @@ NUKE_LINEAR = "lin_rec709"
 BUILT_IN = "ocio://default"
 # Nuke's own names without OCIO that mean one thing only; the others are rendered.
 NUKE_SPACES = {"linear": NUKE_LINEAR, "sRGB": "srgb_tx"}
+# A role with the space it stands for: "default (sRGB)", "scene_linear (ACES - ACEScg)". Spaces
+# whose own names end so ("ARRI LogC3 (EI800)") do not begin with one word in small letters.
+_ROLE = re.compile(r"[a-z][a-z0-9_]* \((.+)\)")
 
 
 class Colour:
@@ -25,7 +29,7 @@ class Colour:
         self.is_ocio = _text(root, "colorManagement") == "OCIO"
         named = _text(node, "working_space")
         if self.is_ocio:
-            self.working = named or _text(root, "workingSpaceLUT")
+            self.working = named or _space(_text(root, "workingSpaceLUT"))
             self.config = _text(node, "ocio_config") or _config(root, nuke_folder)
         else:
             self.working = named or NUKE_LINEAR
@@ -40,9 +44,7 @@ class Colour:
         """The space of a Read's file, or None where that is not certain."""
         if read["raw"].value():
             return self.working
-        name = str(read["colorspace"].value())
-        if name.startswith("default") and name.endswith(")") and "(" in name:
-            name = name[name.index("(") + 1 : -1]  # "default (sRGB)"
+        name = _space(str(read["colorspace"].value()))
         if not name or name == "default":
             return None
         return name if self.is_ocio else NUKE_SPACES.get(name)
@@ -53,17 +55,26 @@ def _text(node: Any, name: str) -> str:
     return "" if knob is None else str(knob.value() or "").strip()
 
 
+def _space(name: str) -> str:
+    role = _ROLE.fullmatch(name)
+    return role.group(1) if role else name
+
+
 def _config(root: Any, nuke_folder: str) -> str:
     if os.environ.get("OCIO"):
         return os.environ["OCIO"]
     name = _text(root, "OCIO_config")
     if name == "custom":
-        path = _text(root, "customOCIOConfigPath")
+        places = [_text(root, "customOCIOConfigPath")]
     else:
-        path = os.path.join(nuke_folder, "plugins", "OCIOConfigs", "configs", name, "config.ocio")
-    if not os.path.isfile(path):
-        raise Trouble(
-            f"The OCIO config {name!r} of this project was not found ({path or 'no path'}). Name "
-            "its file on the node: Inputs, OCIO config."
-        )
-    return path
+        folder = os.path.join(nuke_folder, "plugins", "OCIOConfigs", "configs")
+        # Nuke 13 has a folder for each config, later ones single files.
+        places = [os.path.join(folder, name, "config.ocio"), os.path.join(folder, name + ".ocio")]
+    for path in places:
+        if path.startswith("ocio://") or os.path.isfile(path):
+            return path
+    raise Trouble(
+        f"The OCIO config {name!r} of this project was not found (looked for: "
+        f"{', '.join(filter(None, places)) or 'no path'}). Name its file on the node: Inputs, "
+        "OCIO config."
+    )
