@@ -30,6 +30,11 @@ class ImageFrames(NamedTuple):
             place = min(max(place, 0), self.length)
         return place + self.offset
 
+    def shift(self) -> list[int]:
+        """Names which number is shown when; a longer sequence is still the same one."""
+        how = [self.start, self.offset]
+        return [*how, self.length] if self.cyclic else how
+
     def moving(self) -> tuple[int, int] | None:
         """First and last scene frame between which the picture changes; None when without end."""
         if self.cyclic:
@@ -52,6 +57,10 @@ class ClipFrames(NamedTuple):
     def number(self, frame: int) -> int:
         """The file's number, or the movie's frame counted from 1; there is nothing outside."""
         return self.first + frame - self.start + self.offset
+
+    def shift(self) -> list[int]:
+        """Names which number is shown when; a longer clip is still the same one."""
+        return [self.start, self.offset, self.first]
 
     def moving(self) -> tuple[int, int] | None:
         """First and last scene frame that the clip has."""
