@@ -6,8 +6,12 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.conftest import needs_weights
+from tests.farm.engine import command
+from tests.made import read_named
 from tests.nuke.desk import Desk
 
 pytest.importorskip("openjd.model", reason="openjd is not here")
@@ -30,6 +34,24 @@ def test_the_bundle_is_written_and_its_output_is_shown(desk: Desk, gui: bool) ->
     shown = desk.result(1002)
     assert shown.parent == bundle.parent / "out"
     assert desk.text("has_result") is True
+
+
+@needs_weights("rvm")
+def test_the_farm_gives_the_pixels_of_the_button(desk: Desk) -> None:
+    """The plate's file begins before the range on the node, and the model has a memory."""
+    desk.open(size=(144, 256))
+    desk.set(model="rvm", first=1003)
+    desk.press()
+    here = read_named(desk.result(1004))["A"]
+    desk.press("export_farm_job")
+    bundle = Path(str(desk.text("state")).replace("farm job: ", ""))
+    command(
+        "openjd", "run", bundle / "template.json", "--step", "Validate", "--run-dependencies",
+        "-p", f"file://{bundle / 'job_parameters.json'}", home=desk.folder / "worker",
+    )  # fmt: skip
+    there = desk.result(1004)
+    assert there.parent == bundle.parent / "out"
+    assert np.array_equal(read_named(there)["A"], here)
 
 
 def test_each_job_has_a_folder_of_its_own(desk: Desk) -> None:
@@ -79,7 +101,8 @@ def test_every_flag_of_the_command_exists(desk: Desk) -> None:
             "output_colorspace": "x", "node": {"device": "cpu", "ocio": "c"},
             "knobs": {knob.name: knob.default for knob in all_knobs(models.card(card.name))},
             "connect": dict.fromkeys(
-                ("colorspace", "trimap", "background", "background_colorspace", "segmentation"), "h"
+                ("colorspace", "trimap", "background", "background_colorspace", "segmentation",
+                 "start"), "h",
             ),
         }  # fmt: skip
         words = farm.command("python", request, "b")

@@ -28,6 +28,9 @@ def command(python: str, request: Mapping[str, Any], bundle: str) -> list[str]:
     for name in ("colorspace", "trimap", "background", "background_colorspace", "segmentation"):
         if name in connect:
             words += ["--" + name.replace("_", "-"), str(connect[name])]
+    if "start" in connect:
+        # The shot begins where the node says, though the plate's file may begin earlier.
+        words += ["--cuts", str(connect["start"])]
     for name, value in sorted(request["knobs"].items()):
         text = str(value).lower() if isinstance(value, bool) else str(value)
         words += ["--" + name.replace("_", "-"), text]
