@@ -43,8 +43,11 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture(params=rig.QUICK)
+VERSIONS = [pytest.param(v, marks=() if v in rig.QUICK else pytest.mark.slow) for v in rig.ALL]
+
+
+@pytest.fixture(params=VERSIONS)
 def version(request: pytest.FixtureRequest) -> str:
-    """Each Blender of a usual test run."""
+    """Each Blender of a usual test run; the long-term ones only by make soak."""
     needs(request.param)
     return str(request.param)

@@ -20,6 +20,10 @@ from tests.blender import rig
 PLUGIN = Path(__file__).parents[2] / "plugins" / "blender"
 SOURCES = sorted(PLUGIN.rglob("*.py"))
 NAMED = pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PLUGIN)))
+PLAIN = {
+    "declarations", "environment", "folders", "handover", "job", "knobs", "mapping", "plan",
+    "setup", "state", "trouble",
+}  # fmt: skip
 BLENDERS = {"bpy", "addon_utils", "bl_pkg", "nodeitems_utils"}
 
 
@@ -38,6 +42,23 @@ def imports(path: Path) -> set[str]:
 def test_it_imports_the_standard_library_blender_and_itself(path: Path) -> None:
     """No torch, numpy, cv2, onnxruntime, OpenImageIO: Debian's Blender has none of them."""
     assert imports(path) <= {*sys.stdlib_module_names, *BLENDERS}
+
+
+def test_logic_is_plain_python() -> None:
+    """What decides anything can be tested without Blender: nothing in it leads to bpy."""
+    for name in PLAIN:
+        path = PLUGIN / build.ADDON / f"{name}.py"
+        assert not imports(path) & BLENDERS, name
+        assert neighbours(path) <= PLAIN, name
+
+
+def neighbours(path: Path) -> set[str]:
+    """Modules of the add-on that a file imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            found |= {node.module} if node.module else {alias.name for alias in node.names}
+    return found
 
 
 @NAMED
