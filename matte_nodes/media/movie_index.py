@@ -67,9 +67,10 @@ def build_index(container: Any, stream: Any, name: str) -> MovieIndex:
         raise MediaError(
             f"{name}: the movie is damaged or not whole after {packets} frames ({error})"
         ) from error
-    if stream.frames and packets < stream.frames:
+    slots = _slots(shown) if container.format.name == "avi" else packets
+    if stream.frames and slots < stream.frames:
         raise MediaError(
-            f"{name}: the movie is not whole: {packets} of its {stream.frames} frames are there"
+            f"{name}: the movie is not whole: {slots} of its {stream.frames} frames are there"
         )
     if not shown or not keys:
         raise MediaError(f"{name}: the movie holds no frames")
@@ -80,6 +81,16 @@ def build_index(container: Any, stream: Any, name: str) -> MovieIndex:
             f"{float(said):.2f} seconds"
         )
     return MovieIndex(tuple(sorted(shown)), tuple(sorted(keys)))
+
+
+def _slots(shown: set[int]) -> int:
+    """How many frames an AVI counts: a repeated one is an empty chunk, which no packet comes for.
+
+    Repeats of the last frame are not seen: as many are allowed for as are anywhere between two.
+    """
+    times = sorted(shown)
+    gap = max((b - a for a, b in zip(times, times[1:], strict=False)), default=1)
+    return times[-1] + gap if times else 0
 
 
 def _said_duration(container: Any, stream: Any) -> Fraction | None:

@@ -206,6 +206,23 @@ def test_truncated(tmp_path: Path, name: str) -> None:
         open_clip(path)
 
 
+def test_repeated_frames_of_an_avi(tmp_path: Path) -> None:
+    """Capture programs write an empty chunk for a frame that came late: not a damaged file."""
+    times = [0, 1, 2, 5, 6, 10]
+    path = write_movie(
+        tmp_path / "p.avi",
+        [n.reformat(format="yuvj420p") for n in map(numbered, range(1, 7))],
+        "mjpeg", pix_fmt="yuvj420p", times=times, time_base=Fraction(1, 24),
+    )  # fmt: skip
+    clip: Any = open_clip(path)
+    assert [clip.read(n).time for n in clip.frames] == pytest.approx([t / 24 for t in times])
+    whole = path.read_bytes()
+    last = whole.rindex(b"00dc", 0, whole.rindex(b"idx1"))
+    path.write_bytes(whole[:last])
+    with pytest.raises(MediaError, match="9 of its 11 frames"):
+        open_clip(path)
+
+
 def test_frames_hidden_by_an_edit_list_are_not_counted(tmp_path: Path) -> None:
     """Times below zero become an edit list in MP4: players start at time zero."""
     path = write_movie(
