@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from matte_nodes import install
@@ -41,6 +42,21 @@ class Desk:
         self.node.setInput(0, self.plate)
         self.set(model="green-screen", model_green_screen__screen_level=0.25)
         return self.node
+
+    def person(self, frames: int = 5) -> None:
+        """Put a real person into the plate: video models see nobody in the made scenes."""
+        import cv2
+
+        from tests.made import write_image
+
+        picture = cv2.imread(str(PLUGIN.parents[1] / "docs" / "pictures" / "rvm.jpg"))
+        assert picture is not None
+        for index in range(frames):
+            top = 28 if index < frames // 2 else 404  # he moves and opens his mouth
+            part = picture[top : top + 344, 2 + 4 * index : 400 + 4 * index, ::-1]
+            small = cv2.resize(part, (176, 144), interpolation=cv2.INTER_AREA)
+            linear = ((small / np.float32(255)) ** np.float32(2.2)).astype(np.float16)
+            write_image(self.folder / "plates" / f"plate.{1001 + index}.exr", linear)
 
     def read(self, name: str, frames: int = 5, suffix: str = "exr", **more: Any) -> Any:
         """A Read of one of the sequences that were made."""

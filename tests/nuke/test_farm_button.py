@@ -39,10 +39,12 @@ def test_the_bundle_is_written_and_its_output_is_shown(desk: Desk, gui: bool) ->
 @needs_weights("rvm")
 def test_the_farm_gives_the_pixels_of_the_button(desk: Desk) -> None:
     """The plate's file begins before the range on the node, and the model has a memory."""
-    desk.open(size=(144, 256))
+    desk.open(size=(144, 176))
+    desk.person()
     desk.set(model="rvm", first=1003)
     desk.press()
     here = read_named(desk.result(1004))["A"]
+    assert 0.2 < here.mean() < 0.8
     desk.press("export_farm_job")
     bundle = Path(str(desk.text("state")).replace("farm job: ", ""))
     command(

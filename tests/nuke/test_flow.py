@@ -63,11 +63,13 @@ def test_matte_range_with_a_window(desk: Desk) -> None:
 
 @needs_weights("rvm")
 def test_a_recurrent_model_over_a_rendered_plate(desk: Desk) -> None:
-    desk.open(gui=True, size=(144, 256))
+    desk.open(gui=True, size=(144, 176))
+    desk.person()
     desk.set(model="rvm", always_render=True)
     desk.press()
     assert desk.text("state") == "done: 5 of 5 frames (5 matted now)"
     whole = pixels(desk, 1004)["A"]
+    assert 0.2 < whole.mean() < 0.8
     desk.nuke.set_frame(1004)
     desk.press("matte_frame")
     assert desk.text("state") == "done: 1 of 1 frames (0 matted now)", "it was there already"
@@ -77,11 +79,13 @@ def test_a_recurrent_model_over_a_rendered_plate(desk: Desk) -> None:
 
 @pytest.mark.skipif(not has_weights("rvm"), reason="weights of rvm are not here")
 def test_a_frame_of_a_recurrent_model_has_the_shot_before_it(desk: Desk) -> None:
-    desk.open(size=(144, 256))
+    desk.open(size=(144, 176))
+    desk.person()
     desk.set(model="rvm", always_render=True)
     desk.nuke.set_frame(1004)
     desk.press("matte_frame")
     single = pixels(desk, 1004)["A"]
+    assert 0.2 < single.mean() < 0.8
     assert ("execute", "MatteNode1.write_plate", 1001, 1005) in desk.nuke.CALLS
     desk.press()
     assert np.array_equal(pixels(desk, 1004)["A"], single)
