@@ -168,7 +168,10 @@ def test_cancelled_frames_stay_and_are_shown_as_they_come(third_desk: Desk) -> N
     assert went["linked"].startswith(str(desk.blend.parent)), "shown while it goes on"
     there = numbers(went["linked"])
     assert 2 <= len(there) < 8
-    assert went["after"][:2] == ["partial", f"baked {len(there)} of 8 frames"]
+    assert went["after"][0] == "partial"
+    # The frame that was being written when the job was stopped comes a moment later.
+    late = [f"baked {count} of 8 frames" for count in (len(there) - 1, len(there))]
+    assert went["after"][1] in late
     assert went["note"].startswith("cancelled")
     assert "baked already" in went["again"]
 

@@ -36,7 +36,7 @@ def end(bake, error):
     bake.cancel()
     tree = bake.tree
     if tree is not None:
-        tree.matte_nodes.message = str(error) or type(error).__name__
+        baking.complain(tree, bpy.context.scene, str(error) or type(error).__name__)
 
 
 class OnBake(OnMatte):

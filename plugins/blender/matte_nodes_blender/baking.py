@@ -43,6 +43,26 @@ def looked_at(tree: Any, scene: Any) -> Now:
     return Now(plan.settings, plan.first, plan.last, plan.still, stamps)
 
 
+def complain(tree: Any, scene: Any, text: str) -> None:
+    """Let the panel show what went wrong, for as long as what was asked for stays the same."""
+    tree.matte_nodes.message = text
+    tree.matte_nodes.message_about = about(tree, looked_at(tree, scene))
+
+
+def complaint(tree: Any, now: Now) -> str:
+    """What went wrong with what is asked for now; "" when nothing did, or all is changed since."""
+    kept = tree.matte_nodes
+    return str(kept.message) if kept.message_about == about(tree, now) else ""
+
+
+def about(tree: Any, now: Now) -> str:
+    """Names what a bake is asked to do and where."""
+    kept = tree.matte_nodes
+    device = kept.device or addon.preference("device")
+    facts = [now.settings, now.first, now.last, now.trouble, device, settings.base_of(kept)]
+    return folders.settings_hash({"facts": facts})
+
+
 def own_name(tree: Any) -> None:
     """Give the node a name of its own for its bakes: a copied node would share its original's."""
     kept = tree.matte_nodes
@@ -194,10 +214,10 @@ class Bake:
             try:
                 self._show(tree, whole=not alone)
             except Trouble as error:
-                kept.message = str(error)
+                complain(tree, bpy.context.scene, str(error))
             kept.note = " ".join(job.notes)
         elif job.state == ERROR:
-            kept.message = job.message or "The bake failed."
+            complain(tree, bpy.context.scene, job.message or "The bake failed.")
         elif job.state == CANCELLED:
             kept.note = f"cancelled: {self.done} of {self.total} frames are there"
         if not bpy.app.background:

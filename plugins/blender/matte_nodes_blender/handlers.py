@@ -28,6 +28,20 @@ def changed(*_: Any) -> None:
 
 
 @persistent
+def updated(*_: Any) -> None:
+    """Something changed: perhaps a Matte node was appended, with models of its own."""
+    there = {tree.name_full for tree in group.mattes()}
+    if there == _there:
+        return
+    _there.clear()
+    _there.update(there)
+    if bpy.app.background:
+        settings.make_faces()
+    elif not bpy.app.timers.is_registered(settings.make_faces):
+        bpy.app.timers.register(settings.make_faces, first_interval=0.0)
+
+
+@persistent
 def rendering(scene: Any, *_: Any) -> None:
     """A render begins: say which mattes are not right; Blender itself says nothing."""
     if upstream.busy[0]:
@@ -60,12 +74,16 @@ def used(scene: Any) -> list[Any]:
     return [tree for tree in group.mattes() if any(walk.places(tree, walk.Way(root)))]
 
 
+_there: set[str] = set()
+
+
 def _say(text: str) -> None:
     bpy.ops.matte_nodes.say(text=text)
 
 
 _HANDLERS = {
     "load_post": opened, "undo_post": changed, "redo_post": changed, "render_init": rendering,
+    "depsgraph_update_post": updated,
 }  # fmt: skip
 
 

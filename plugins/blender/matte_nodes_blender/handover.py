@@ -146,7 +146,14 @@ def identity(source: Source) -> list[Any]:
         return ["graph", source.print_]
     found = sequence(media.path) if media.kind == "sequence" else None
     name = os.path.basename(media.path) if found is None else found.head + "#" + found.tail
-    return [media.kind, name, media.space, media.frames and media.frames.shift(), bool(media.doubt), source.print_]
+    return [
+        media.kind,
+        name,
+        media.space,
+        media.frames and media.frames.shift(),
+        bool(media.doubt),
+        source.print_,
+    ]
 
 
 def moving(sources: Iterable[Source], first: int, last: int) -> tuple[int, int]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import addon, environment, settings
+import bpy
+
+from . import addon, baking, environment, settings
 from .declarations import Declarations
 from .trouble import Trouble
 
@@ -40,7 +42,8 @@ def for_new_node(tree: Any) -> None:
         try:
             said[0] = ask()
         except Trouble as error:
-            said[0] = tree.matte_nodes.message = str(error)
+            said[0] = str(error)
+            baking.complain(tree, bpy.context.scene, str(error))
             return
     tree.matte_nodes.declarations = settings.known().text()
 

@@ -56,7 +56,7 @@ class OnMatte:
 def fail(operator, tree, error):
     """Tell the artist: in the panel, in the status bar, and (without a window) as an exception."""
     if tree is not None and tree.library is None:
-        tree.matte_nodes.message = str(error)
+        baking.complain(tree, bpy.context.scene, str(error))
     status.forget()
     redraw()
     operator.report({"ERROR"}, str(error))
@@ -171,6 +171,7 @@ class MATTE_OT_make_unique(OnMatte, bpy.types.Operator):
             raise Trouble("Select the copy of the Matte node that is to be made unique.")
         node.node_tree = tree.copy()
         node.node_tree.matte_nodes.bake_name = ""
+        node.node_tree.matte_nodes.message = tree.matte_nodes.message = ""
         baking.own_name(node.node_tree)
         return {"FINISHED"}
 

@@ -119,6 +119,7 @@ class MatteSettings(bpy.types.PropertyGroup):
     frame_end: bpy.props.IntProperty(name="Last", default=250, min=0)
     record: bpy.props.StringProperty(options={"HIDDEN"})
     message: bpy.props.StringProperty(options={"HIDDEN"})
+    message_about: bpy.props.StringProperty(options={"HIDDEN"})
     note: bpy.props.StringProperty(options={"HIDDEN"})
 
 

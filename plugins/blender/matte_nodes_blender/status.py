@@ -36,4 +36,4 @@ def _state(tree: Any, scene: Any) -> State:
     record = Record.read(kept.record)
     there = folders.frames_there(folder) if folder else set()
     now = baking.looked_at(tree, scene)
-    return state(record, now, there, linked=bool(folder), error=kept.message)
+    return state(record, now, there, linked=bool(folder), error=baking.complaint(tree, now))
