@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .region import RegionSource
 
 FRAME_KEYS = ("sad", "mad", "mse", "grad", "conn", "fg_mse")
-KEYS = (*FRAME_KEYS, "dtssd", "seconds")
+KEYS = (*FRAME_KEYS, "dtssd_before", "dtssd", "seconds")
 REGIONS = ("whole", "unknown")
 
 

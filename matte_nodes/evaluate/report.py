@@ -15,6 +15,7 @@ UNITS = {
     "grad": "sum/1000",
     "conn": "sum/1000",
     "fg_mse": "0..1 squared, true alpha > 0",
+    "dtssd_before": "x100, without --steady",
     "dtssd": "x100",
     "seconds": "s/frame",
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..hints import clean_trimap
 from .dataset import Item, Role, read_colour, read_matte
-from .frames import SequenceScores
+from .frames import REGIONS, SequenceScores
 
 if TYPE_CHECKING:
     from ..node import MatteNode
@@ -26,40 +26,66 @@ def evaluate_items(
     A trimap counts for the unknown region even when the model takes none (the node then forces
     its known parts: every model is judged on the same terms). seconds: wall time of one frame,
     reading, step and foreground, the model's loading left out. Foregrounds are compared in the
-    plate's own encoding. Raises what reading and matting raise.
+    plate's own encoding. Of a node with `steady` the scores also have dtssd_before: that of the
+    same mattes without it. Raises what reading and matting raise.
     """
+    from ..temporal.cache import Cache
+
     _ = node.model
+    plain = _unsteadied(node) if node.knobs["steady"] else None
     for item in items:
-        scores = SequenceScores()
+        scores, before = SequenceScores(), SequenceScores()
         spent = 0.0
         hints: dict[str, Any] = {
             role: _source(item, role) for role in HINT_ROLES if item.paths(role)
         }
-        shot = node.connect(
-            _source(item, "plate"),
-            **hints,
-            colorspace=colorspace,
-            encoded=True,
-            missing="skip",
-        )
+        # Shared, so that no frame is stepped twice.
+        asked: dict[str, Any] = {
+            **hints, "colorspace": colorspace, "encoded": True, "missing": "skip",
+            "cache": Cache(),
+        }  # fmt: skip
+        shot = node.connect(_source(item, "plate"), **asked)
+        unsteady = plain and plain.connect(_source(item, "plate"), **asked)
         for number, frame in zip(shot.frames, item.frames, strict=True):
             began = time.perf_counter()
             matte = shot.at(number)
             spent += time.perf_counter() - began
             true_fg = frame.files.get("foreground")
-            trimap = frame.files.get("trimap")
             try:
+                true = read_matte(frame.files["alpha"])
+                drawn = frame.files.get("trimap")
+                trimap = None if drawn is None else clean_trimap(read_matte(drawn))
+                if unsteady:
+                    before.add(unsteady.at(number).alpha, true, trimap)
                 scores.add(
                     matte.alpha,
-                    read_matte(frame.files["alpha"]),
-                    None if trimap is None else clean_trimap(read_matte(trimap)),
+                    true,
+                    trimap,
                     None if true_fg is None else matte.foreground,
                     None if true_fg is None else read_colour(true_fg),
                 )
             except InputError as error:
                 raise InputError(f"{frame.files['alpha']}: {error}") from error
         shot.close()
-        yield item.name, scores.result(spent / len(item.frames))
+        result = scores.result(spent / len(item.frames))
+        if unsteady:
+            unsteady.close()
+            without = before.result()
+            for region in REGIONS:
+                result[region]["dtssd_before"] = without[region]["dtssd"]
+        yield item.name, result
+
+
+def _unsteadied(node: MatteNode) -> MatteNode:
+    """The same node with its loaded model, but for `steady`."""
+    from ..node import MatteNode
+
+    knobs: dict[str, Any] = {**node.knobs, "steady": 0.0}
+    return MatteNode(
+        node.card, device=str(node.device), threads=node.threads, ocio=node.config.path,
+        weights=node.weights, untrained=node.untrained, half=node.half,
+        loader=lambda card, context: node.model, **knobs,
+    )  # fmt: skip
 
 
 def _source(item: Item, role: Role) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..media.clip import paste
 from ..media.image import Image
-from ..temporal.steady import carry, grey_codes
+from ..temporal.steady import carry, small_codes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,7 +103,7 @@ class Measurer:
             return None
         seen = self._seen(picture, plate if fits else None)
         placed = _shown(picture, alpha)
-        grey = grey_codes(seen)
+        grey = small_codes(seen)
         self._before = number, placed, grey
         if before is None or before[0] != number - 1 or before[1].shape != placed.shape:
             return None

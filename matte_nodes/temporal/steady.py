@@ -56,27 +56,29 @@ class Steadier:
 
     def steadied(self, loaded: Loaded, look: Look, steps: Steps) -> Prediction:
         """The model's answer for a frame, its alpha steadied by the neighbours'."""
-        own, grey = self._answer(loaded, look, steps)
+        own, here = self._answer(loaded, look, steps)
         others = []
         for place in self.places(loaded.index, look):
             if place != loaded.index:
                 kept = self._recent.get(self._shot.keys.step(place, look).key)
                 others.append(kept or self._answer(steps.load(place, look), look, steps))
         carried = [(other.alpha, seen) for other, seen in others]
-        return replace(own, alpha=steadied_alpha(own.alpha, grey, carried, self.strength))
+        return replace(own, alpha=steadied_alpha(own.alpha, here, carried, self.strength))
 
     def _answer(self, loaded: Loaded, look: Look, steps: Steps) -> tuple[Prediction, Codes]:
         found = self._recent.get(loaded.link.key)
         if found is None:
-            found = steps.prediction(loaded, look), grey_codes(loaded.seen.inputs.plate)
+            found = steps.prediction(loaded, look), small_codes(loaded.seen.inputs.plate)
             self._recent.put(loaded.link.key, found, 1)
         return found
 
 
 def steadied_alpha(
-    alpha: Float, grey: Codes, others: list[tuple[Float, Codes]], strength: float
+    alpha: Float, here: Codes, others: list[tuple[Float, Codes]], strength: float
 ) -> Float:
-    """Alpha (H, W) 0..1 averaged with its neighbours' along the motion; others: (alpha, grey).
+    """Alpha (H, W) 0..1 averaged with its neighbours' along the motion.
+
+    here: this frame as `small_codes` makes it. others: (alpha, small codes) of the neighbours.
 
     A pixel that is the same in all of them does not flicker and stays: solid stays solid.
     """
@@ -84,43 +86,45 @@ def steadied_alpha(
     changes = np.zeros(alpha.shape, np.bool_)
     for other, seen in others:
         changes |= other != alpha
-        carried, likeness = carry(other, seen, grey)
+        carried, likeness = carry(other, seen, here)
         total += strength * likeness * carried
         weights += strength * likeness
     steady: Float = np.where(changes, np.clip(total / weights, 0, 1), alpha)
     return steady
 
 
-def carry(alpha: Float, seen: Codes, grey: Codes) -> tuple[Float, Float]:
+def carry(alpha: Float, seen: Codes, here: Codes) -> tuple[Float, Float]:
     """Another frame's alpha (H, W) moved to where this frame's picture is, and how well it fits.
 
-    seen, grey: the other frame and this one, as `grey_codes` makes them. Fit is 0..1 a pixel.
+    seen, here: the other frame and this one, as `small_codes` makes them. Fit is 0..1 a pixel, in
+    colour: a grey coat before a green screen of the same brightness moves unseen by the flow.
     """
     import cv2
 
     height, width = alpha.shape
-    if min(grey.shape) < 16:  # too small to find motion in: as if nothing moved
-        flow = np.zeros((*grey.shape, 2), np.float32)
+    if min(here.shape[:2]) < 16:  # too small to find motion in: as if nothing moved
+        flow = np.zeros((*here.shape[:2], 2), np.float32)
     else:
         finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        flow = np.asarray(finder.calc(grey, seen, None), np.float32)
+        grey, other = (cv2.cvtColor(codes, cv2.COLOR_RGB2GRAY) for codes in (here, seen))
+        flow = np.asarray(finder.calc(grey, other, None), np.float32)
     moved = _moved(seen, flow)
-    miss = cv2.GaussianBlur(np.abs(moved.astype(np.float32) - grey), (0, 0), 1.0)
+    apart = np.abs(moved.astype(np.float32) - here).mean(axis=2)
+    miss = cv2.GaussianBlur(apart, (0, 0), 1.0)
     fit = np.exp2(-((miss / _HALF) ** 2)).astype(np.float32)
-    scale = np.array([width / grey.shape[1], height / grey.shape[0]], np.float32)
+    scale = np.array([width / here.shape[1], height / here.shape[0]], np.float32)
     full = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR) * scale
     fit = cv2.resize(fit, (width, height), interpolation=cv2.INTER_LINEAR)
     return _moved(alpha, full), np.asarray(fit, np.float32)
 
 
-def grey_codes(seen: Float) -> Codes:
-    """What motion is found on: the network copy (H, W, 3) as small 8-bit grey."""
+def small_codes(seen: Float) -> Codes:
+    """What motion is found on: the network copy (H, W, 3), small, in 8 bits."""
     import cv2
 
     scale = min(1.0, _FLOW_SIDE / max(seen.shape[:2]))
     size = (max(1, round(seen.shape[1] * scale)), max(1, round(seen.shape[0] * scale)))
-    grey = cv2.cvtColor(np.ascontiguousarray(seen), cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(np.ascontiguousarray(seen), size, interpolation=cv2.INTER_AREA)
     codes: Codes = np.clip(np.rint(np.asarray(small) * 255), 0, 255).astype(np.uint8)
     return codes
 
@@ -129,7 +133,7 @@ def flow_numerics() -> str:
     """What the flow's last bits depend on: OpenCV cuts the picture by its number of threads."""
     import cv2
 
-    return f"flow threads={cv2.getNumThreads()}"
+    return f"flow in colour, threads={cv2.getNumThreads()}"
 
 
 def _moved(picture: NDArray[Any], flow: Float) -> NDArray[Any]:

@@ -21,7 +21,8 @@ from matte_nodes.evaluate import (
     sad,
 )
 
-KEYS = ["sad", "mad", "mse", "grad", "conn", "fg_mse", "dtssd", "seconds"]
+SCORES = ["sad", "mad", "mse", "grad", "conn", "fg_mse", "dtssd", "seconds"]
+KEYS = [*SCORES[:6], "dtssd_before", *SCORES[6:]]  # before: only of a node with `steady`
 GREY = np.full((4, 5), 0.5, np.float32)
 
 
@@ -31,7 +32,7 @@ def brighter(by: float) -> np.ndarray:
 
 def test_a_frame_has_the_six_keys_in_both_regions():
     scores = evaluate_frame(GREY, GREY)
-    assert list(scores["whole"]) == list(scores["unknown"]) == KEYS[:6]
+    assert list(scores["whole"]) == list(scores["unknown"]) == SCORES[:6]
     assert scores["whole"]["fg_mse"] is None
     assert scores["region_source"] == "true alpha, grown 10 px"
 
@@ -46,7 +47,7 @@ def test_foreground_needs_both():
 def test_a_sequence_is_the_mean_of_its_frames_and_pairs():
     frames = [(brighter(0), GREY), (brighter(0.1), GREY), (brighter(0.3), GREY)]
     scores = evaluate_sequence(frames, seconds=0.5)
-    assert list(scores["whole"]) == list(scores["unknown"]) == KEYS
+    assert list(scores["whole"]) == list(scores["unknown"]) == SCORES
     assert scores["frames"] == 3
     assert scores["whole"]["mad"] == pytest.approx(0.4 / 3, rel=1e-5)
     assert scores["whole"]["dtssd"] == pytest.approx((10 + 20) / 2, rel=1e-5)
@@ -97,7 +98,7 @@ def test_table_leaves_out_empty_columns_and_dashes_missing_values():
     still = evaluate_sequence([(brighter(0.1), GREY)])
     moving = evaluate_sequence([(GREY, GREY), (brighter(0.2), GREY)])
     rows = format_table(report({"still": still, "moving": moving}))
-    assert rows[0] == ["item", "region", *KEYS[:5], "dtssd"]
+    assert rows[0] == ["item", "region", *SCORES[:5], "dtssd"]
     assert [row[:2] for row in rows[1:]] == [
         [name, region] for name in ("still", "moving", "mean") for region in ("whole", "unknown")
     ]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,8 +12,12 @@ import pytest
 
 from matte_nodes import Inputs, MatteNode, ModelCard, Prediction
 from matte_nodes.errors import UsageError
+from matte_nodes.evaluate.dataset import find_items
 from matte_nodes.evaluate.metrics import dtssd, mad
-from matte_nodes.temporal.steady import carry, grey_codes, steadied_alpha
+from matte_nodes.evaluate.report import format_table, report
+from matte_nodes.evaluate.run import evaluate_items
+from matte_nodes.temporal.steady import carry, small_codes, steadied_alpha
+from tests.made import write_image
 from tests.temporal.rig import same, straight
 
 SIZE = (144, 192)
@@ -72,13 +77,36 @@ def test_steadying_halves_the_flicker_and_costs_no_accuracy() -> None:
     assert after[1] < before[1]
 
 
+def test_7_eval_prints_the_flicker_before_and_after(tmp_path: Path) -> None:
+    for number, (plate, alpha) in enumerate(zip(PLATES, ALPHAS, strict=True), start=1):
+        for role, pixels in (("plate", plate.astype(np.float16)), ("alpha", alpha)):
+            folder = tmp_path / role / "disc"
+            folder.mkdir(parents=True, exist_ok=True)
+            write_image(folder / f"f.{number:04d}.exr", pixels)
+    found = {}
+    for steady in (0.0, 1.0):
+        steps = []
+        node = MatteNode(CARD, steady=steady)
+        step = node.model.step
+        node.model.step = lambda *a, step=step, steps=steps: steps.append(0) or step(*a)  # type: ignore[method-assign,func-returns-value]
+        ((name, found[steady]),) = evaluate_items(node, find_items(tmp_path))
+        assert name == "disc"
+        assert len(steps) == COUNT  # nothing is stepped twice for it
+    before, after = found[1.0]["whole"]["dtssd_before"], found[1.0]["whole"]["dtssd"]
+    assert before == pytest.approx(found[0.0]["whole"]["dtssd"])
+    assert after < before / 2
+    header, row, *_ = format_table(report({"disc": found[1.0]}))
+    assert float(row[header.index("dtssd_before")]) == pytest.approx(before, rel=1e-3)
+    assert "dtssd_before" not in format_table(report({"disc": found[0.0]}))[0]
+
+
 def test_zero_is_the_same_bits() -> None:
     plain = straight(MatteNode(CARD), PLATES)
     zero = straight(MatteNode(CARD, steady=0.0), PLATES)
     assert all(same(plain[number], zero[number]) for number in plain)
     alpha = ALPHAS[3]
-    other = [(ALPHAS[4], grey_codes(SEEN[4]))]
-    assert np.array_equal(steadied_alpha(alpha, grey_codes(SEEN[3]), other, 0.0), alpha)
+    other = [(ALPHAS[4], small_codes(SEEN[4]))]
+    assert np.array_equal(steadied_alpha(alpha, small_codes(SEEN[3]), other, 0.0), alpha)
 
 
 def test_what_is_solid_everywhere_stays_solid() -> None:
@@ -91,11 +119,26 @@ def test_what_is_solid_everywhere_stays_solid() -> None:
 
 
 def test_motion_is_followed() -> None:
-    carried, fit = carry(ALPHAS[4], grey_codes(SEEN[4]), grey_codes(SEEN[3]))
+    carried, fit = carry(ALPHAS[4], small_codes(SEEN[4]), small_codes(SEEN[3]))
     edge = (ALPHAS[3] > 0) & (ALPHAS[3] < 1)
     still = np.abs(ALPHAS[4] - ALPHAS[3])[edge].mean()
     assert np.abs(carried - ALPHAS[3])[edge].mean() < 0.25 * still
     assert 0 <= fit.min() <= fit.max() <= 1
+
+
+def test_motion_that_only_colour_shows_is_not_mixed() -> None:
+    """A grey coat before a green screen of the same brightness: the flow is blind there."""
+    pair = []
+    for left in (20, 26):
+        plate = np.empty((60, 80, 3), np.float32)
+        plate[:] = (0.16, 0.745, 0.235)
+        plate[15:, left : left + 30] = (0.52, 0.52, 0.52)
+        alpha = np.zeros((60, 80), np.float32)
+        alpha[15:, left : left + 30] = 1
+        pair.append((alpha, small_codes(plate)))
+    (before, seen), (alpha, here) = pair
+    steady = steadied_alpha(alpha, here, [(before, seen)], 1.0)
+    assert np.abs(steady - alpha).max() < 0.05
 
 
 def test_another_take_is_not_mixed_in() -> None:
@@ -121,8 +164,8 @@ def test_any_order_and_one_step_a_frame(mode: str) -> None:
 
 
 def test_small_plates_are_taken_as_not_moving() -> None:
-    grey = np.zeros((3, 5), np.uint8)
-    carried, fit = carry(np.ones((3, 5), np.float32), grey, grey)
+    small = np.zeros((3, 5, 3), np.uint8)
+    carried, fit = carry(np.ones((3, 5), np.float32), small, small)
     assert (carried == 1).all()
     assert (fit == 1).all()
 
