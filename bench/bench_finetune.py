@@ -88,6 +88,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--size", type=int, default=540)
     parser.add_argument("--every", type=int, default=6)
+    parser.add_argument("--crop", type=int, default=224)
+    parser.add_argument("--rate", type=float, default=0.0)
+    parser.add_argument("--half", action="store_true")
     parser.add_argument("--only", choices=("trimap", "shot"))
     asked = parser.parse_args()
     data = Path(os.environ.get("MATTE_TEST_DATA", BESIDE))
@@ -106,6 +109,7 @@ def compare(
     """Errors of all ways, printed one by one as they are known."""
     from matte_nodes.train.finetune import Asked, finetune
 
+    chosen = {name: getattr(asked, name) for name in ("steps", "crop", "rate", "half")}
     width = held_width(alphas)
     trimaps = {key: trimap_from_matte(alphas[key], width) for key in KEYS}
     others = [f for f in list(plates)[3 :: asked.every] if f not in KEYS]
@@ -135,7 +139,7 @@ def compare(
         before = tell(f"{PARENT}, held trimaps", by(PARENT, hinted=True))
         began = time.perf_counter()
         connect = {"trimap": trimaps, "hint_keys": "nearest"}
-        finetune(Asked(clip, keys, "fur-trimap", PARENT, connect=connect, steps=asked.steps), note)
+        finetune(Asked(clip, keys, "fur-trimap", PARENT, connect=connect, **chosen), note)
         minutes = (time.perf_counter() - began) / 60
         after = tell(
             "fine-tuned, held trimaps", by("fur-trimap", hinted=True), f"{minutes:.1f} min"
@@ -143,7 +147,7 @@ def compare(
         print(f"fine-tuned over its parent: {after / before:.3f}")
     if asked.only != "trimap":
         began = time.perf_counter()
-        finetune(Asked(clip, keys, "fur-shot", steps=asked.steps), note)
+        finetune(Asked(clip, keys, "fur-shot", **chosen), note)
         minutes = (time.perf_counter() - began) / 60
         tell("shot network, plate alone", by("fur-shot", hinted=False), f"{minutes:.1f} min")
     if asked.folder:

@@ -89,6 +89,7 @@ def maker(recipe: Recipe, material: Material, part: Literal["train", "heldout"])
         recipe.data.own,
         None if material.backgrounds is None else Pictures(material.backgrounds, recipe.data.share),
         tuple(recipe.data.zooms),
+        recipe.data.coarse,
     )
 
 

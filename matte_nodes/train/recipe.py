@@ -32,7 +32,8 @@ class Data:
     share: the part of textures that are photographs, if there are any. own: the part of
     foregrounds that are the user's, if there are any. plain: a model that finds subjects (u2netp):
     photographs that it finds one in are no backgrounds. zooms: crops of the user's foregrounds, in
-    sides, before they are resized. Held-out samples are made of other
+    sides, before they are resized. coarse: closed form is solved for task "trimap"; without it no
+    stage may be given it (without = 1). Held-out samples are made of other
     photographs and by another seed.
     """
 
@@ -48,6 +49,7 @@ class Data:
     own: float = 0.5
     plain: str = ""
     zooms: tuple[float, ...] = (1.0, 1.5, 2.0)
+    coarse: bool = True
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class Maker:
     for the part `own` of all samples. narrow, wide: the range of a trimap's radius. calm: the part
     of samples that are painted calmly (see Pictures). backs: what backgrounds are painted from, if
     not from the textures. zooms: sizes of crops of those layers, in sides.
+    coarse: closed form is solved for the trimap task; without it its plane holds the trimap.
     """
 
     task: Task
@@ -57,6 +58,7 @@ class Maker:
     own: float = 0.5
     backs: Pictures | None = None
     zooms: tuple[float, ...] = (1.0, 1.5, 2.0)
+    coarse: bool = True
 
     def composite(self, rng: Rng) -> Composite:
         """A foreground over another background, by the route."""
@@ -85,7 +87,7 @@ class Maker:
             if hints.usable(trimap):
                 break
         plate = codes(made.plate).astype(np.float32) / 255
-        coarse = closed_form(plate, trimap)
+        coarse = closed_form(plate, trimap) if self.coarse else trimap
         return codes(np.dstack((cues.planes(plate, trimap), coarse, made.alpha)))
 
     def _plate(self, rng: Rng) -> np.ndarray:

