@@ -20,7 +20,7 @@ FOR_TRIMAP = (
     "adamatting",
     "deep-image-matting-small",
 )
-FOR_BACKGROUND = ("background-matting-v2", "background-matting")
+FOR_BACKGROUND = ("background-matting-v2", "background-matting", "background-matting-small")
 FOR_PEOPLE = ("rvm", "modnet", "selfie")
 REFINERS = ("closed-form-refined", "closed-form", "deep-image-matting-small")
 COARSE = frozenset({"selfie", "u2netp"})
@@ -65,10 +65,7 @@ def choose(hints: Collection[str], *, live: bool = False) -> Choice:
         refines = name in COARSE and not live
         able = (refiner for refiner in REFINERS if _can_run(refiner, {"trimap"}))
         refine = next(able, None) if refines else None
-        why = "people are expected when no trimap is given"
-        if "background" in hints:
-            why += " (no clean-plate model has its weights here)"
-        return Choice(name, refine, why)
+        return Choice(name, refine, "people are expected when no hint is given")
     raise WeightsError(
         "No model can run here yet. For people: `matte models pull rvm` (licence unclear) or "
         "`matte models pull selfie` (Apache-2.0). Or give a trimap."

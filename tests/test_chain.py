@@ -33,6 +33,18 @@ def test_refine_solves_the_band_of_the_first_model() -> None:
     assert np.array_equal(alpha, by_hand.at(1).alpha)
 
 
+def test_what_the_given_trimap_knows_stays_known_through_a_chain() -> None:
+    made = scene(96, 128)
+    drawn = np.full((96, 128), 0.5, np.float32)
+    drawn[40:56, :], drawn[:8] = 1, 0  # a bar that crosses the subject's edges
+    built = build("green-screen", refine="closed-form", refine_width=6.0, connect={"trimap": drawn})
+    alpha = built.shot.at(1).alpha
+    assert (alpha[40:56] == 1).all()
+    assert (alpha[:8] == 0).all()
+    free = MatteNode("green-screen")(made.plate).alpha
+    assert (free[40:56] == 0).any()
+
+
 def test_knobs_go_to_the_model_that_has_them() -> None:
     built = build(
         "green-screen", refine="closed-form",
@@ -121,6 +133,5 @@ def test_auto_takes_an_imported_clean_plate_model(
     # The older one needs a segmentation too: it is not taken without.
     (tmp_path / "weights" / "background-matting-v2.safetensors").unlink()
     (tmp_path / "weights" / "background-matting.safetensors").write_bytes(b"")
-    with pytest.raises(WeightsError):
-        auto.choose({"background"})
+    assert auto.choose({"background"}).model == "background-matting-small"
     assert auto.choose({"background", "segmentation"}).model == "background-matting"

@@ -167,6 +167,54 @@ def closed_form() -> None:
     })  # fmt: skip
 
 
+def shipped_trimap() -> None:
+    """The shipped trimap models beside closed form, on the made scene and on the portrait."""
+    scene = make_scene(960, 540)
+    drawn = hints.trimap_from_matte(scene.alpha, 6)
+    coarse = MatteNode("selfie", device="cpu").connect(portrait())
+    band = coarse.trimap(width=14).read(1).pixels[..., 0]
+    names = ("closed-form", "deep-image-matting-small", "closed-form-refined")
+    nodes = {name: MatteNode(name, device="cpu") for name in names}
+    made, head = np.s_[20:270, 470:770], np.s_[0:250, 110:410]
+    rows = []
+    for plate, trimap, crop, true in (
+        (scene.plate, drawn, made, scene.alpha),
+        (linear(portrait()), band, head, None),
+    ):
+        row = {"plate": screen(plate)[crop], "trimap": grey(trimap)[crop]}
+        for name, node in nodes.items():
+            matte = node(plate, trimap=trimap, colorspace="lin_rec709")
+            row[name] = grey(matte.alpha)[crop]
+        row["true alpha" if true is not None else "over magenta"] = (
+            grey(true)[crop] if true is not None else over(matte)[crop]
+        )
+        rows.append(row)
+    save("shipped-trimap", *rows)
+
+
+def shipped_plate() -> None:
+    """The shipped clean-plate model: the portrait before a cup of coffee, an imperfect plate."""
+    matte = subject()
+    place = cv2.resize(linear(fetched(SKIMAGE, "skimage/data/coffee.png")), (512, 512))
+    rng = np.random.default_rng(0)
+    grain = [rng.normal(0, 0.004, place.shape).astype(np.float32) for _ in range(2)]
+    plate = matte.over(place).astype(np.float32) + grain[0]
+    moved = cv2.warpAffine(place, np.float32([[1, 0, 0.8], [0, 1, -0.5]]), (512, 512),
+                           borderMode=cv2.BORDER_REFLECT)  # fmt: skip
+    clean = moved * np.float32(1.05) + grain[1]
+    found = MatteNode("background-matting-small", device="cpu")(
+        plate, background=clean, colorspace="lin_rec709"
+    )
+    difference = np.abs(screen(plate) - screen(clean)).max(2) * 3
+    save("background-matting-small", {
+        "plate (a composite)": screen(plate),
+        "clean plate: brighter, moved": screen(clean),
+        "difference x 3": grey(difference),
+        "background-matting-small: alpha": grey(found.alpha),
+        "foreground over magenta": over(found),
+    })  # fmt: skip
+
+
 def green_screen() -> None:
     """The portrait over a made, softly lit green screen, keyed again."""
     matte = subject()
@@ -241,6 +289,8 @@ PICTURES: dict[str, Callable[[], None]] = {
     "u2netp": lambda: alone("u2netp", fetched(SKIMAGE, "skimage/data/coffee.png"), 1),
     "closed-form": closed_form,
     "green-screen": green_screen,
+    "shipped-trimap": shipped_trimap,
+    "background-matting-small": shipped_plate,
     "chain-selfie": lambda: chain("chain-selfie", "selfie", portrait(), 1, 14, HEAD),
     "chain-rvm": lambda: chain("chain-rvm", "rvm", carphone(), 40, 3, WHOLE),
     "foreground": foreground,

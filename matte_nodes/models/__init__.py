@@ -32,6 +32,7 @@ _OWN = (
     "u2netp",
     "deep_image_matting_small",
     "closed_form_refined",
+    "background_matting_small",
 )
 
 

@@ -41,7 +41,7 @@ CARD = ModelCard(
     tile_overlap=192,
     tile_side=1600,
     training_data="1,536 procedural foregrounds over procedural and free pictures, each with an "
-    "imperfect clean plate: gain, gamma, noise, a shift, a shadow (docs/train.md lists them)",
+    "imperfect clean plate: gain, gamma, noise, a shift, a shadow (docs/train.md)",
     papers=("Sengupta, Jayaram, Curless, Seitz, Kemelmacher-Shlizerman: Background Matting: The "
             "World is Your Green Screen, CVPR 2020",),
     limits="A clean plate from the same place (align_background helps a hand-held camera); where "

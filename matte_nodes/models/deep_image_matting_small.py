@@ -10,9 +10,9 @@ from .cue_network import CueNetwork, matted
 from .shipped import TRIMAP
 
 TRAINING_DATA = (
-    "2,048 procedural foregrounds with exact alpha (hair, fur, foliage, mesh, glass, smoke, "
-    "holes) over procedural textures and 47 free pictures: scikit-image's and scikit-learn's samples, "
-    "wallpapers of Debian packages under CC0, CC-BY and CC-BY-SA (docs/train.md lists them)"
+    "3,968 procedural foregrounds with exact alpha (hair, fur, foliage, mesh, glass, smoke, holes, "
+    "plain shaded things) over procedural textures and free pictures: samples of scikit-image and "
+    "scikit-learn, wallpapers of Debian packages under CC0, CC-BY and CC-BY-SA (docs/train.md)"
 )
 PAPERS = (
     "Xu, Price, Cohen, Huang: Deep Image Matting, CVPR 2017",

@@ -17,5 +17,13 @@ def _shipped(file: str, sha256: str, size: int) -> Weights:
     return Weights(file, sha256, size, (place,), LICENCE, "yes", "this repository, docs/train.md")
 
 
-TRIMAP = _shipped("deep-image-matting-small.safetensors", "cdb148172c5dd954b62b25ed3dd88c79e5aaa68b67c77987587985b131cb96b6", 3585498)
-PLATE = _shipped("background-matting-small.safetensors", "SHA_P", 0)
+TRIMAP = _shipped(
+    "deep-image-matting-small.safetensors",
+    "cdb148172c5dd954b62b25ed3dd88c79e5aaa68b67c77987587985b131cb96b6",
+    3585498,
+)
+PLATE = _shipped(
+    "background-matting-small.safetensors",
+    "1985a20f38e778ba822c419b1edd9810379e4cd36b044e9abd9a39402d74891b",
+    3583144,
+)
