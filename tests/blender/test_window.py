@@ -145,6 +145,45 @@ def test_a_blender_that_was_killed_in_mid_bake(desk: Desk, tmp_path: Path, addon
     assert {name: after[name] for name in done} == done, "they were not done twice"
 
 
+def test_the_artist_works_on_during_a_bake(desk: Desk) -> None:
+    """Undo by a real Ctrl-Z, another frame, a new node, a new file: the bake comes to its end."""
+    desk.window.do("""
+        window = bpy.context.window_manager.windows[0]
+        area = max(window.screen.areas, key=lambda a: a.width * a.height)
+        tree = area.spaces.active.node_tree
+        bpy.ops.ed.undo_push(message="before")
+        tree.nodes["plate"].label = "renamed"
+        bpy.ops.ed.undo_push(message="rename")
+    """)
+    assert desk.press() == ""
+    until("some frames are there", lambda: len(desk.frames()) >= 2)
+    desk.window.hand("mousemove", window.WIDTH // 3, window.HEIGHT // 2, "key", "ctrl+z")
+
+    def label() -> str:
+        found = desk.window.do("out['label'] = bpy.context.scene.node_tree.nodes['plate'].label")
+        return str(found["label"])
+
+    until("the renaming was undone", lambda: label() == "plate")
+    desk.window.do("""
+        bpy.context.scene.frame_set(3)
+        bpy.context.scene.node_tree.nodes.new("CompositorNodeBlur")
+    """)
+    assert len(desk.frames()) < FRAMES, "it was still at work"
+    until("all frames are there", lambda: len(desk.frames()) == FRAMES)
+    state = """
+        (tree,) = (t for t in bpy.data.node_groups if t.matte_nodes.is_matte)
+        status = sys.modules["matte_nodes_blender.status"]
+        out["text"] = status.of(tree, bpy.context.scene, fresh=True).text
+    """
+    until("the panel says so", lambda: desk.window.do(state)["text"] == f"baked ({FRAMES} frames)")
+    desk.set(seconds=0.2)
+    assert desk.press() == ""
+    desk.window.do("bpy.ops.wm.read_homefile(app_template='')")
+    until("the service brings it to its end", lambda: desk.jobs()[-1] == "done")
+    assert desk.window.do("out['nodes'] = len(bpy.data.node_groups)") == {"nodes": 0}
+    assert "Traceback" not in desk.window.log(), desk.window.log()[-3000:]
+
+
 def other_version(folder: Path) -> Path:
     """A Python whose matte-nodes says that it is of another release."""
     (folder / "newer").mkdir()
