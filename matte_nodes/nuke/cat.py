@@ -25,6 +25,7 @@ from ..model import HINTS, LoadContext, ModelCard, Still
 from ..models.torch_network import TorchNetwork
 from ..runtime import Device
 from . import cat_files
+from .cat_cues import FromCues, half_traced
 from .cat_network import Core, FromPlate, FromTrimap
 
 # torch says itself that this part of it has no types.
@@ -38,7 +39,10 @@ OPERATORS = "torch21_operators.txt"
 
 @dataclass(frozen=True)
 class Plan:
-    """How one network is wrapped: the hint it needs, its size, what it wants of the picture."""
+    """How one network is wrapped: the hint it needs, its size, what it wants of the picture.
+
+    cues: it sees the planes of `models.cues`, which are made inside.
+    """
 
     pick: Callable[[Any], Tensor]
     hint: str = ""
@@ -47,6 +51,7 @@ class Plan:
     offset: float = 0.0
     size: tuple[int, int] = (0, 0)
     reference_size: int = 0
+    cues: bool = False
 
     def core_inputs(self) -> tuple[int, int, int, int]:
         """The shape that the network is traced at."""
@@ -54,6 +59,8 @@ class Plan:
 
     def wrap(self, core: nn.Module) -> nn.Module:
         """The network as it goes into the file."""
+        if self.cues:
+            return FromCues(core, self.multiple)
         if self.hint:
             return FromTrimap(core, self.multiple)
         return FromPlate(
@@ -68,6 +75,7 @@ class Plan:
 
 
 PLANS: dict[str, Plan] = {
+    "deep-image-matting-small": Plan(lambda answer: answer, "trimap", 32, cues=True),
     "deep-image-matting": Plan(lambda answer: answer.alpha, "trimap", 32),
     "adamatting": Plan(lambda answer: answer.alpha, "trimap", 16),
     "mmnet": Plan(lambda answer: answer.alpha, size=(256, 256)),
@@ -126,9 +134,8 @@ def export_cat(
     )  # fmt: skip
     loaded: Any = card.load(context)
     network: TorchNetwork = loaded._network
-    core = Core(network.network, plan.pick).eval()
     with torch.no_grad(), _quick_and_quiet():
-        traced = _jit.trace(core, torch.rand(plan.core_inputs()), check_trace=False)
+        core, traced = _cores(network.network, plan)
         scripted: Any = _jit.script(plan.wrap(traced).eval())
         eager = plan.wrap(core).eval()
         differences = {f"{w} x {h}": _difference(eager, scripted, plan, (h, w)) for h, w in SIZES}
@@ -152,6 +159,14 @@ def export_cat(
     cat_files.write(folder, card, hint=plan.hint, knobs=plan.knobs)
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     return report
+
+
+def _cores(network: nn.Module, plan: Plan) -> tuple[nn.Module, nn.Module]:
+    """The network as it is, and as it goes into the file."""
+    if plan.cues:
+        return network, half_traced(network)
+    core = Core(network, plan.pick).eval()
+    return core, _jit.trace(core, torch.rand(plan.core_inputs()), check_trace=False)
 
 
 def example(plan: Plan, size: tuple[int, int]) -> Tensor:

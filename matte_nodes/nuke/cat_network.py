@@ -47,6 +47,17 @@ def resized(picture: Tensor, height: int, width: int) -> Tensor:
     return up
 
 
+def grown(picture: Tensor, multiple: int) -> Tensor:
+    """Sides that are multiples, by repeating the edges at the bottom and right.
+
+    By index_select, as padding by replication has no half precision.
+    """
+    height, width = picture.shape[2], picture.shape[3]
+    rows = torch.arange(height + -height % multiple, device=picture.device).clamp(max=height - 1)
+    columns = torch.arange(width + -width % multiple, device=picture.device).clamp(max=width - 1)
+    return picture.index_select(2, rows).index_select(3, columns)
+
+
 class FromTrimap(nn.Module):
     """(1, 4, H, W), RGB and trimap, to (1, 1, H, W); the trimap's 0 and 1 are forced.
 
@@ -72,12 +83,7 @@ class FromTrimap(nn.Module):
         green = (rgb[:, 1:2] - 0.456) / 0.224
         blue = (rgb[:, 2:3] - 0.406) / 0.225
         whole = torch.cat([red, green, blue, code], 1)
-        down, right = -height % self.multiple, -width % self.multiple
-        # Edges are repeated: index_select, as padding by replication has no half precision.
-        rows = torch.arange(height + down, device=x.device).clamp(max=height - 1)
-        columns = torch.arange(width + right, device=x.device).clamp(max=width - 1)
-        whole = whole.index_select(2, rows).index_select(3, columns)
-        alpha = self.core(whole)[:, :, :height, :width].clamp(0.0, 1.0)
+        alpha = self.core(grown(whole, self.multiple))[:, :, :height, :width].clamp(0.0, 1.0)
         alpha = torch.where(black, torch.zeros_like(alpha), alpha)
         return torch.where(white, torch.ones_like(alpha), alpha).contiguous()
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`matte export nuke-cat`: numbers, operators, knobs, the files round it, and what is refused.
 
-Weights are random (seeded) where none are published here; selfie runs with its real ones.
+Weights are random (seeded) where none are published here; the shipped trimap network and selfie run
+with their real ones.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ import numpy as np
 import pytest
 import torch
 
-from matte_nodes import models
+from matte_nodes import models, weights
 from matte_nodes.errors import ModelError
 from matte_nodes.fit import fitted_step
 from matte_nodes.model import Inputs, LoadContext
 from matte_nodes.nuke import cat
 from matte_nodes.runtime import Device
 from tests.conftest import has_weights, needs_weights
+from tests.made import scenes
 from tests.nuke.nk import Script, expression
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -38,7 +40,8 @@ ALLOWED = {
     "disparityR.x", "disparityR.y", "mask.a", "rotopaint_mask.a", "mask_planartrack.a",
     "mask_splinewarp.a",
 }  # fmt: skip
-NAMES = [*SMALL, pytest.param("selfie", marks=needs_weights("selfie"))]
+SHIPPED = "deep-image-matting-small"
+NAMES = [*SMALL, SHIPPED, pytest.param("selfie", marks=needs_weights("selfie"))]
 _made: dict[str, tuple[Path, dict[str, Any]]] = {}
 
 
@@ -124,12 +127,63 @@ def test_it_answers_what_the_library_answers(
     prediction, _ = fitted_step(model, card, Inputs(plate, trimap), {}, values)
     scripted = torch.jit.load(str(folder / f"{name}.pt"))
     scripted.linear = False
-    both = np.dstack((plate, trimap)).transpose(2, 0, 1)[None]
-    answer = scripted(torch.from_numpy(np.ascontiguousarray(both)))[0, 0].numpy()
+    answer = scripted(picture_of(plate, trimap))[0, 0].numpy()
     unknown = trimap == 0.5
     np.testing.assert_allclose(answer[unknown], prediction.alpha[unknown], atol=1e-4)
     assert (answer[trimap == 0] == 0).all()
     assert (answer[trimap == 1] == 1).all()
+
+
+def test_the_shipped_network_sees_the_librarys_planes() -> None:
+    """Made by torch alone, they are nearly those that OpenCV made in the training."""
+    from matte_nodes.models import cues
+    from matte_nodes.nuke.cat_cues import FromCues
+
+    class Seeing(torch.nn.Module):
+        def forward(self, planes: torch.Tensor) -> torch.Tensor:
+            self.planes = planes
+            return planes[:, :1]
+
+    seeing = Seeing()
+    wrapped = FromCues(seeing, 1)
+    wrapped.linear = False
+    scene = scenes(1, 151, 210)[0]
+    plate = scene.plate.clip(0, 1).astype(np.float32)
+    wrapped(picture_of(plate, scene.trimap))
+    found = seeing.planes[0].numpy().transpose(1, 2, 0)
+    wanted = cues.planes(plate, scene.trimap)
+    unknown = scene.trimap == 0.5
+    difference = np.abs(found - wanted)[unknown]
+    assert difference.shape[1] == cues.PLANES
+    assert difference.mean(0).max() < 0.002
+    assert np.abs(wanted[unknown] - wanted[unknown].mean(0)).mean(0)[3:15].max() > 0.05, "no proof"
+
+
+def test_the_shipped_network_answers_what_the_library_answers(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder, _ = made(SHIPPED, tmp_path_factory)
+    card = models.card(SHIPPED)
+    model = card.load(
+        LoadContext(weights=weights.require(card), device=Device("cpu"), knobs={}, threads=1)
+    )
+    scene = scenes(1, 151, 210)[0]
+    plate = scene.plate.clip(0, 1).astype(np.float32)
+    prediction, _ = fitted_step(model, card, Inputs(plate, scene.trimap), {}, {})
+    scripted = torch.jit.load(str(folder / f"{SHIPPED}.pt"))
+    scripted.linear = False
+    answer = scripted(picture_of(plate, scene.trimap))[0, 0].numpy()
+    unknown = scene.trimap == 0.5
+    difference = np.abs(answer - prediction.alpha)[unknown]
+    assert difference.mean() < 0.005
+    assert np.quantile(difference, 0.99) < 0.05
+    assert (answer[~unknown] == scene.trimap[~unknown]).all()
+
+
+def picture_of(plate: Any, trimap: Any) -> torch.Tensor:
+    """(1, 4, H, W) as Inference hands it over."""
+    both = np.dstack((plate, trimap)).transpose(2, 0, 1)[None]
+    return torch.from_numpy(np.ascontiguousarray(both, np.float32))
 
 
 def test_linear_pictures_are_encoded() -> None:
@@ -210,7 +264,9 @@ def test_a_scripted_interpolate_would_be_caught() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*SMALL, "gfm", *(["selfie"] if has_weights("selfie") else [])])
+@pytest.mark.parametrize(
+    "name", [*SMALL, SHIPPED, "gfm", *(["selfie"] if has_weights("selfie") else [])]
+)
 def test_a_real_load_in_torch_2_1(name: str, tmp_path: Path) -> None:
     """In an environment of its own, made by scripts/torch21.sh (about 900 MB from PyPI)."""
     python = os.environ.get("MATTE_TORCH21")
@@ -224,7 +280,7 @@ def test_a_real_load_in_torch_2_1(name: str, tmp_path: Path) -> None:
             pytest.skip("torch 2.1 could not be had")
         python = str(place / "python")
     report = cat.export_cat(
-        models.card(name), tmp_path, untrained=name != "selfie", knobs=SMALL.get(name),
+        models.card(name), tmp_path, untrained=name not in (SHIPPED, "selfie"), knobs=SMALL.get(name),
         torch_python=python,
     )  # fmt: skip
     there = report["loaded in torch 2.1"]
