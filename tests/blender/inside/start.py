@@ -18,6 +18,7 @@ def main() -> None:
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path.insert(0, here)
     sys.argv = sys.argv[sys.argv.index("--") + 1 :]
+    import bpy
     import inside
 
     try:
@@ -25,6 +26,12 @@ def main() -> None:
     finally:
         if inside.over():
             inside.tidy()
+    if getattr(bpy.app, "module", False) and bpy.app.version < (4, 3, 0):
+        # bpy 4.2 as a module crashes at its end when any property ever had a Python callback, even
+        # after its class was taken out. The script itself has ended well by now.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 main()
