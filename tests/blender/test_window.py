@@ -27,10 +27,12 @@ MATTE_TAB = (1044, 283)
 class Desk:
     """A window with a saved file: a plate of so many frames, a Matte node with a slow model."""
 
-    def __init__(self, window: Window, folder: Path, python: str, home: Path) -> None:
+    def __init__(
+        self, window: Window, folder: Path, python: str, home: Path, frames: int = FRAMES
+    ) -> None:
         self.window, self.folder = window, folder
         self.client = Client(python, str(home))
-        plate_sequence(folder / "plates", FRAMES)
+        plate_sequence(folder / "plates", frames)
         first = sorted((folder / "plates").glob("plate.*.exr"))[0]
         window.do(f"""
             import runpy
@@ -224,7 +226,7 @@ def test_bad_environments_are_said_in_the_panel(tmp_path: Path, addon: Path) -> 
         str(not_python(tmp_path)): "is not a Python that works",
     }
     with Window(home, addon, MATTE_HOME=str(service)) as found:
-        desk = Desk(found, tmp_path, sys.executable, service)
+        desk = Desk(found, tmp_path, sys.executable, service, frames=2)
         found.hand("mousemove", *MATTE_TAB, "click", 1)
         for python, said in cases.items():
             desk.choose(python)
@@ -232,14 +234,14 @@ def test_bad_environments_are_said_in_the_panel(tmp_path: Path, addon: Path) -> 
             assert said in desk.message()
             desk.press("bake")
             until("the bake says that it cannot", desk.message)
-            found.picture(tmp_path / "panel.png")  # draws it
+            found.draw()
         desk.choose(str(other_version(tmp_path)))
         try:
             assert desk.press("check_environment") == ""
             warned = found.do("out['text'] = sys.modules['matte_nodes_blender.learn'].warning[0]")
             assert "has matte-nodes 99.0.0, the add-on is of" in warned["text"]
             assert "matte install blender" in warned["text"]
-            found.picture(tmp_path / "panel.png")
+            found.draw()
         finally:
             desk.client.shutdown()
             until("the service has ended", lambda: desk.client.hello() is None)

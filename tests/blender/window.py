@@ -101,9 +101,14 @@ class Window:
             env={**os.environ, "DISPLAY": self._display},
         )  # fmt: skip
 
+    def draw(self) -> None:
+        """Draw the window now."""
+        self.do("bpy.ops.wm.redraw_timer(type='DRAW_WIN_SWAP', iterations=1)")
+
     def picture(self, path: Path) -> Path:
         """A screenshot by Blender itself (PNG)."""
-        self.do("bpy.ops.wm.redraw_timer(type='DRAW_WIN_SWAP', iterations=2)")
+        self.draw()
+        self.draw()  # what the first one asked for
         self.do(f"bpy.ops.screen.screenshot(filepath={str(path)!r})")
         return path
 
