@@ -33,11 +33,19 @@ class Remembering:
         return Prediction(kept, foreground, {"motion": np.abs(kept - luma)}), {"luma": kept}
 
 
+def _against(inputs: Inputs) -> Any:
+    """The luma, less half of the clean plate's where there is one."""
+    luma = inputs.plate.mean(axis=2)
+    if inputs.background is None:
+        return luma
+    return np.abs(luma - inputs.background.mean(axis=2) * np.float32(0.5))
+
+
 class Banking:
     """Alpha is the mean luma of all frames so far, each of which is kept."""
 
     def step(self, inputs: Inputs, memory: Any, knobs: Any) -> tuple[Prediction, dict[str, Any]]:
-        kept = {**memory, f"frame {len(memory)}": inputs.plate.mean(axis=2)}
+        kept = {**memory, f"frame {len(memory)}": _against(inputs)}
         mean = np.mean(list(kept.values()), axis=0, dtype=np.float32)
         return Prediction(mean * np.float32(knobs["hold"])), kept
 
@@ -46,7 +54,7 @@ class Looking:
     """Alpha is the mean luma of the frame and its neighbours."""
 
     def step(self, inputs: Inputs, memory: Any, knobs: Any) -> tuple[Prediction, dict[str, Any]]:
-        lumas = [picture.mean(axis=2) for picture in (inputs.plate, *inputs.neighbours)]
+        lumas = [_against(inputs), *(picture.mean(axis=2) for picture in inputs.neighbours)]
         return Prediction(np.mean(lumas, axis=0, dtype=np.float32) * np.float32(knobs["hold"])), {}
 
 
@@ -65,9 +73,9 @@ RECURRENT = _card(
     "remembering", Remembering, memory=Recurrent(), takes=frozenset({"trimap"}),
     predicts_foreground=True, extras=("motion",),
 )  # fmt: skip
-WINDOW = _card("looking", Looking, memory=Window((-2, -1, 1)))
+WINDOW = _card("looking", Looking, memory=Window((-2, -1, 1)), takes=frozenset({"background"}))
 STILL = _card("plain", Plain)
-BANK = _card("banking", Banking, memory=Bank())
+BANK = _card("banking", Banking, memory=Bank(), takes=frozenset({"background"}))
 CARDS = {card.name: card for card in (RECURRENT, BANK, WINDOW, STILL)}
 
 

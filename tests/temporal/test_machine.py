@@ -26,6 +26,8 @@ KEYS = (1, 4)
 FRAMES = st.integers(1, COUNT)
 SEEDS = st.integers(0, 4)
 OFFSETS = (-2, -1, 1)
+HINTS = {"trimap": ("t", "png"), "background": ("b", "exr"), "segmentation": ("s", "png")}
+WARM_START, WARM_UP = 4, 2
 
 
 class ShotMachine(RuleBasedStateMachine):
@@ -43,21 +45,29 @@ class ShotMachine(RuleBasedStateMachine):
 
     @initialize(
         name=st.sampled_from(sorted(CARDS)),
-        hinted=st.booleans(),
+        hinted=st.sets(st.sampled_from(sorted(HINTS))),
         memory=st.sampled_from([0, 1 << 24]),
     )
-    def begin(self, name: str, hinted: bool, memory: int) -> None:
-        self.card, self.hinted, self.memory = CARDS[name], hinted, memory
+    def begin(self, name: str, hinted: set[str], memory: int) -> None:
+        self.card, self.memory = CARDS[name], memory
         self.remembers = name in ("remembering", "banking")
         self.knobs: dict[str, Any] = {}
         self.cuts: tuple[int, ...] = ()
         self.plate = dict.fromkeys(range(1, COUNT + 1), 0)
-        self.trimap = dict.fromkeys(KEYS, 0) if hinted else {}
+        self.hints = {hint: dict.fromkeys(KEYS, 0) for hint in sorted(hinted)}
         for frame, seed in self.plate.items():
             write_plate(self.folder / f"p.{frame}.exr", seed)
-        for frame, seed in self.trimap.items():
-            write_trimap(self.folder / f"t.{frame}.png", seed)
+        for hint in self.hints:
+            for frame in KEYS:
+                self.draw(hint, frame, 0)
         self.restart()
+
+    def draw(self, hint: str, frame: int, seed: int) -> None:
+        """Write one key of a hint."""
+        letter, kind = HINTS[hint]
+        write = write_plate if hint == "background" else write_trimap
+        write(self.folder / f"{letter}.{frame}.{kind}", seed)
+        self.hints[hint][frame] = seed
 
     # what may happen
 
@@ -72,11 +82,10 @@ class ShotMachine(RuleBasedStateMachine):
         self.plate[frame] = seed
         write_plate(self.folder / f"p.{frame}.exr", seed)
 
-    @rule(frame=st.sampled_from(KEYS), seed=SEEDS)
-    def edit_trimap(self, frame: int, seed: int) -> None:
-        if self.hinted:
-            self.trimap[frame] = seed
-            write_trimap(self.folder / f"t.{frame}.png", seed)
+    @rule(hint=st.sampled_from(sorted(HINTS)), frame=st.sampled_from(KEYS), seed=SEEDS)
+    def edit_hint(self, hint: str, frame: int, seed: int) -> None:
+        if hint in self.hints:
+            self.draw(hint, frame, seed)
 
     @rule(
         knob=st.sampled_from(
@@ -142,6 +151,15 @@ class ShotMachine(RuleBasedStateMachine):
         first, last = min(ends), max(ends)
         self.ask(range(first, last + 1), lambda: list(self.shot.render(first, last)))
 
+    @rule(frame=st.integers(WARM_START, COUNT))
+    def warm(self, frame: int) -> None:
+        """A warm start on the same cache: its own straight render, never mixed with the exact one."""
+        asked = {"warm_up": WARM_UP, "start": WARM_START}
+        shot = self.connect(self.cache, **asked)
+        expected = dict(self.connect(None, **asked).render(WARM_START, frame))[frame]
+        assert same(shot.at(frame), expected)
+        assert shot.steps <= COUNT - (WARM_START - WARM_UP) + 1
+
     def ask(self, frames: Any, answer: Any) -> None:
         """Ask for frames: the right pixels, for the predicted number of steps or fewer."""
         expected = self.expected()
@@ -154,19 +172,18 @@ class ShotMachine(RuleBasedStateMachine):
             assert same(matte, expected[frame]), frame
         assert self.shot.steps - before <= allowed
 
-    def connect(self, cache: Any) -> Any:
-        hints = {"trimap": str(self.folder / "t.#.png"), "hint_keys": "hold"}
+    def connect(self, cache: Any, **asked: Any) -> Any:
+        hints = {h: str(self.folder / f"{HINTS[h][0]}.#.{HINTS[h][1]}") for h in self.hints}
         node = MatteNode(self.card, **self.knobs)
         return node.connect(
-            str(self.folder / "p.#.exr"), cache=cache, cuts=self.cuts,
-            **(hints if self.hinted else {}),  # type: ignore[arg-type]
+            str(self.folder / "p.#.exr"), cache=cache, cuts=self.cuts, hint_keys="hold",
+            **hints, **asked,
         )  # fmt: skip
 
     def expected(self) -> Any:
         """A straight render that knows of no cache; made once for the same inputs."""
         inputs = (
-            tuple(self.plate.items()), tuple(self.trimap.items()), tuple(self.knobs.items()),
-            self.cuts,
+            tuple(self.plate.items()), str(self.hints), tuple(self.knobs.items()), self.cuts,
         )  # fmt: skip
         if inputs not in self.straight:
             self.straight[inputs] = dict(self.connect(None).render())
@@ -207,14 +224,17 @@ class ShotMachine(RuleBasedStateMachine):
         start = max([1, *(cut for cut in self.cuts if cut <= frame)])
         takes = [n for n in range(start, COUNT + 1) if not self.between(start, n)]
         settings_ = (self.knobs.get("hold", 0.5), self.knobs.get("exposure", 0.0))
+        # A hint that the model does not take only finishes the frame.
+        seen = [keys for hint, keys in self.hints.items() if hint in self.card.takes]
+        held = {n: max(k for k in KEYS if k <= n) for n in range(1, COUNT + 1)}
+        drawn = {n: tuple(keys[held[n]] for keys in seen) for n in held}
         if self.remembers:
-            keys = {n: max(k for k in KEYS if k <= n) for n in range(start, frame + 1)}
             return settings_, start, tuple(
-                (self.plate[n], self.trimap.get(keys[n])) for n in range(start, frame + 1)
+                (self.plate[n], drawn[n]) for n in range(start, frame + 1)
             )  # fmt: skip
         around = OFFSETS if self.card.name == "looking" else ()
         near = [min(max(frame + offset, takes[0]), takes[-1]) for offset in around]
-        return settings_, self.plate[frame], tuple(self.plate[n] for n in near)
+        return settings_, self.plate[frame], drawn[frame], tuple(self.plate[n] for n in near)
 
 
 def machine(examples: int, steps: int) -> None:
