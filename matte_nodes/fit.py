@@ -10,13 +10,50 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import DeviceError
+from .errors import DeviceError, MatteError, ModelError
 from .model import Inputs, KnobValue, Memory, Model, ModelCard, Prediction
 
 if TYPE_CHECKING:
     from .model import Float
 
 SMALLEST_TILE = 256
+
+
+def any_step(
+    model: Model,
+    card: ModelCard,
+    inputs: Inputs,
+    memory: Memory,
+    knobs: Mapping[str, KnobValue],
+    side: int,
+) -> tuple[Prediction, Memory]:
+    """One step: whole, or by tiles of `side` pixels (0: whole while memory suffices).
+
+    Raises DeviceError when memory does not suffice, ModelError when the model fails.
+    """
+    height, width = _size(inputs)
+    try:
+        if not side:
+            try:
+                return fitted_step(model, card, inputs, memory, knobs)
+            except Exception as error:
+                if not (out_of_memory(error) and card.tileable and int(knobs["tile"]) >= 0):
+                    raise
+            side = max(SMALLEST_TILE, max(height, width) // 2)
+        return tiled_step(model, card, inputs, knobs, side), {}
+    except MatteError:
+        raise
+    except Exception as error:
+        if out_of_memory(error):
+            raise DeviceError(
+                f"{card.name} runs out of memory at {width} x {height}. Close other programs, use "
+                "a machine with more memory, or give a smaller plate."
+            ) from error
+        said = next(iter(str(error).splitlines()), "")
+        raise ModelError(
+            f"Model {card.name!r} failed at {width} x {height} ({type(error).__name__}: {said}). "
+            "Report it to its author."
+        ) from error
 
 
 def fitted_step(
@@ -100,16 +137,16 @@ def tiled_step(
     knobs: Mapping[str, KnobValue],
     side: int,
 ) -> Prediction:
-    """A still's alpha by tiles; smaller ones when memory runs out.
+    """A still's prediction by tiles; smaller ones when memory runs out.
 
-    Where a trimap knows the answer no tile is computed; each tile sees known pixels of both
-    kinds, growing until it does. Raises DeviceError when even small tiles do not fit into memory.
+    Where a trimap knows the answer no tile is computed (unless the model has more to say than
+    alpha); each tile sees known pixels of both kinds, growing until it does. Raises DeviceError when even small tiles do not fit into memory.
     """
     while True:
         try:
             return _tiled(model, card, inputs, knobs, side)
         except Exception as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             if side <= SMALLEST_TILE:
                 raise DeviceError(
@@ -123,29 +160,69 @@ def _tiled(
     model: Model, card: ModelCard, inputs: Inputs, knobs: Mapping[str, KnobValue], side: int
 ) -> Prediction:
     size, overlap = _size(inputs), min(card.tile_overlap, side // 2)
-    total = np.zeros(size, np.float32)
     weight = np.zeros(size, np.float32)
-    trimap = inputs.trimap
+    joined = _Joined(size)
+    trimap, says_more = inputs.trimap, card.predicts_foreground or card.extras
     for tile in tiles(size, side, overlap):
         unknown = trimap is None or ((trimap[tile.window] > 0) & (trimap[tile.window] < 1)).any()
-        if not unknown:
+        if not unknown and not says_more:
             continue
         seen = tile if trimap is None else _with_both_sides(tile, trimap, overlap or side // 4)
         window = seen.window
         part = _each(inputs, partial(_cut, window=window))
         prediction, _ = fitted_step(model, card, part, {}, knobs)
-        inner = prediction.alpha[
+        inner = np.s_[
             tile.top - seen.top : tile.bottom - seen.top,
             tile.left - seen.left : tile.right - seen.left,
         ]
         ramp = _ramp(tile, size, overlap)
-        total[tile.window] += inner * ramp
-        weight[tile.window] += ramp
-    alpha = np.divide(total, weight, out=total, where=weight > 0)
+        joined.blend("alpha", prediction.alpha[inner], tile, ramp)
+        if prediction.foreground is not None:
+            joined.blend("foreground", prediction.foreground[inner], tile, ramp)
+        for name, extra in prediction.extras.items():
+            joined.keep(name, extra[inner], tile, ramp > weight[tile.window])
+        weight[tile.window] = np.maximum(weight[tile.window], ramp)
+    alpha = joined.blended("alpha")
     if trimap is not None:
         known = (trimap == 0) | (trimap == 1)
         alpha[known] = trimap[known]
-    return Prediction(alpha)
+    foreground = joined.blended("foreground") if "foreground" in joined.sums else None
+    return Prediction(alpha, foreground, joined.kept)
+
+
+class _Joined:
+    """Pictures put together from tiles, by name."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._size = size
+        self._weight: dict[str, Float] = {}
+        self.sums: dict[str, Float] = {}
+        self.kept: dict[str, Float] = {}
+        self._start("alpha", ())
+
+    def _start(self, name: str, channels: tuple[int, ...]) -> None:
+        self.sums[name] = np.zeros((*self._size, *channels), np.float32)
+        self._weight[name] = np.zeros(self._size, np.float32)
+
+    def blend(self, name: str, part: Float, tile: Tile, ramp: Float) -> None:
+        """Add a tile's part, weighted: tiles run into each other."""
+        if name not in self.sums:
+            self._start(name, part.shape[2:])
+        weights = ramp if part.ndim == 2 else ramp[..., None]
+        self.sums[name][tile.window] += part * weights
+        self._weight[name][tile.window] += ramp
+
+    def blended(self, name: str) -> Float:
+        """The weighted mean; 0 where no tile was."""
+        total, weight = self.sums[name], self._weight[name]
+        weight = weight if total.ndim == 2 else weight[..., None]
+        return np.divide(total, weight, out=total, where=weight > 0)
+
+    def keep(self, name: str, part: Float, tile: Tile, better: Any) -> None:
+        """Take a tile's part where that tile knows best: classes must not be mixed."""
+        if name not in self.kept:
+            self.kept[name] = np.zeros((*self._size, *part.shape[2:]), np.float32)
+        self.kept[name][tile.window][better] = part[better]
 
 
 def _with_both_sides(tile: Tile, trimap: Float, step: int) -> Tile:
@@ -220,9 +297,13 @@ def _each_output(prediction: Prediction, change: Callable[[Float], Float]) -> Pr
     )
 
 
-def _out_of_memory(error: Exception) -> bool:
+_SIGNS = (
+    "out of memory", "failed to allocate", "bad_alloc", "can't allocate memory",
+    "cannot allocate memory",
+)  # fmt: skip
+
+
+def out_of_memory(error: BaseException) -> bool:
     """Whether an exception of any runtime says that memory ran out."""
     text = str(error).lower()
-    return isinstance(error, MemoryError) or any(
-        sign in text for sign in ("out of memory", "failed to allocate", "bad_alloc")
-    )
+    return isinstance(error, MemoryError) or any(sign in text for sign in _SIGNS)

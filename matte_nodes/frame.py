@@ -97,9 +97,9 @@ def check_picture(pixels: NDArray[Any], where: str) -> None:
             bad = np.argwhere(~finite.all(axis=2))
             y, x = bad[0]
             raise BadPlateError(
-                f"{where} has {len(bad)} pixels that are NaN or infinite, the first at {x},{y} from "
-                "the top left. Clean the plate first (in Nuke: Expression with isnan, or a Median "
-                "on them)."
+                f"{where} has {len(bad)} pixel{'s' * (len(bad) > 1)} with NaN or infinite values, "
+                f"the first at {x},{y} from the top left. Clean the plate first (in Nuke: "
+                "Expression with isnan, or a Median on them)."
             )
 
 

@@ -216,16 +216,14 @@ class MatteNode:
     def step(
         self, inputs: Inputs, memory: Memory, neighbours: tuple[Float, ...] = ()
     ) -> tuple[Prediction, Memory]:
-        """One call of the model, with only the hints it declares, its answer checked."""
+        """One call of the model, with only the hints it declares, its answer checked.
+
+        Raises ModelError when it fails, DeviceError when memory does not suffice.
+        """
         asked = replace(frames.offered(inputs, self.card), neighbours=neighbours)
-        side = self.tile_side(asked)
-        if side:
-            prediction = fit.tiled_step(self.model, self.card, asked, self.knobs, side)
-            following: Memory = {}
-        else:
-            prediction, following = fit.fitted_step(
-                self.model, self.card, asked, memory, self.knobs
-            )
+        prediction, following = fit.any_step(
+            self.model, self.card, asked, memory, self.knobs, self.tile_side(asked)
+        )
         size = inputs.plate.shape[:2]
         return frames.checked_prediction(prediction, self.card, (size[0], size[1])), following
 

@@ -23,7 +23,7 @@ class MatteClip:
     """One output of a shot as a clip (`matte_nodes.media.clip.Clip`), made when it is read."""
 
     def __init__(
-        self, shot: Shot, what: str, channels: tuple[str, ...], make: Callable[[Matte], Float]
+        self, shot: Shot, what: str, channels: tuple[str, ...], make: Callable[[Matte, int], Float]
     ) -> None:
         self._shot, self._make, self._channels, self._what = shot, make, channels, what
         clip = shot.clip
@@ -38,7 +38,7 @@ class MatteClip:
 
     def read(self, frame: int) -> Image:
         """This output of one frame, float32, over the plate's canvas."""
-        pixels = self._make(self._shot.at(frame))
+        pixels = self._make(self._shot.at(frame), frame)
         return Image(
             pixels=pixels if pixels.ndim == 3 else pixels[..., None],
             channels=self._channels,
@@ -62,18 +62,25 @@ class MatteClip:
 
 def alpha_clip(shot: Shot) -> MatteClip:
     """The shot's alphas."""
-    return MatteClip(shot, "alpha", ("Y",), lambda matte: matte.alpha)
+    return MatteClip(shot, "alpha", ("Y",), lambda matte, _: matte.alpha)
 
 
 def foreground_clip(shot: Shot) -> MatteClip:
     """The shot's straight foregrounds."""
-    return MatteClip(shot, "foreground", ("R", "G", "B"), lambda matte: matte.foreground)
+    return MatteClip(shot, "foreground", ("R", "G", "B"), lambda matte, _: matte.foreground)
 
 
 def trimap_clip(shot: Shot, width: float) -> MatteClip:
-    """Trimaps of the shot's mattes, with `width` pixels of unknown round each edge."""
+    """Trimaps of the shot's mattes, with `width` pixels of unknown round each edge.
 
-    def make(matte: Matte) -> Float:
-        return trimap_from_matte(matte.alpha, width).astype(np.float32, copy=False)
+    Where the shot was given a trimap, what that knows stays known.
+    """
+    drawn = shot.hints.get("trimap")
 
-    return MatteClip(shot, f"trimap {width:g}", ("Y",), make)
+    def make(matte: Matte, frame: int) -> Float:
+        found = trimap_from_matte(matte.alpha, width).astype(np.float32, copy=False)
+        given = None if drawn is None else drawn.pixels(frame)
+        return found if given is None else np.where(given == 0.5, found, given)
+
+    what = f"trimap {width:g}" + (" with what is known" if drawn else "")
+    return MatteClip(shot, what, ("Y",), make)

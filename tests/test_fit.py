@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matte_nodes import Inputs, MatteNode, ModelCard, Prediction, fit
-from matte_nodes.errors import DeviceError
+from matte_nodes.errors import DeviceError, ModelError
 from matte_nodes.testing.scene import scene
 
 
@@ -30,6 +30,19 @@ class Sizes:
         if inputs.plate.shape[0] * inputs.plate.shape[1] > self.fail_over:
             raise MemoryError
         return Prediction(np.ascontiguousarray(inputs.plate[..., 0])), {}
+
+
+class Fails(Sizes):
+    """A model whose step raises."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def step(
+        self, inputs: Inputs, memory: Mapping[str, Any], knobs: Mapping[str, Any]
+    ) -> tuple[Prediction, dict[str, Any]]:
+        raise self.error
 
 
 def card(model: Sizes, **more: Any) -> ModelCard:
@@ -84,6 +97,37 @@ def test_tile_equals_whole_for_closed_form() -> None:
     assert not np.array_equal(whole, tiled)  # it was really cut
 
 
+def test_tile_equals_whole_for_a_network_and_its_extras() -> None:
+    """Stated error: mean 0.005 over the band; classes of extras are never mixed."""
+    made = scene(360, 480)
+    small = {"untrained": True, "width": 0.0625}
+    whole = MatteNode("adamatting", tile=-1, **small)(made.plate, trimap=made.trimap)
+    tiled = MatteNode("adamatting", tile=256, **small)(made.plate, trimap=made.trimap)
+    band = (made.trimap > 0) & (made.trimap < 1)
+    assert np.abs(whole.alpha - tiled.alpha)[band].mean() < 0.005
+    adapted, expected = tiled.extras["adapted_trimap"], whole.extras["adapted_trimap"]
+    assert set(np.unique(adapted)) <= {0, 0.5, 1}
+    assert (adapted == expected).mean() > 0.99
+
+
+def test_a_foreground_and_extras_are_joined_from_tiles() -> None:
+    class Copies(Sizes):
+        def step(
+            self, inputs: Inputs, memory: Mapping[str, Any], knobs: Mapping[str, Any]
+        ) -> tuple[Prediction, dict[str, Any]]:
+            alpha = super().step(inputs, memory, knobs)[0].alpha
+            return Prediction(alpha, inputs.plate, {"plane": alpha, "colour": inputs.plate}), {}
+
+    plate = np.random.default_rng(2).random((300, 420, 3), np.float32)
+    declared = {"predicts_foreground": True, "extras": ("plane", "colour"), "tile_overlap": 32}
+    node = MatteNode(card(Copies(), tileable=True, tile_side=128, **declared))
+    prediction, _ = node.step(Inputs(plate), {})
+    assert prediction.foreground is not None
+    assert np.allclose(prediction.foreground, plate, atol=1e-6)
+    assert np.array_equal(prediction.extras["plane"], plate[..., 0])
+    assert np.array_equal(prediction.extras["colour"], plate)
+
+
 def test_only_the_unknown_band_is_computed() -> None:
     model = Sizes()
     trimap = np.zeros((400, 400), np.float32)
@@ -101,6 +145,37 @@ def test_out_of_memory_makes_smaller_tiles() -> None:
     assert np.allclose(alpha, 0.5)
     assert max(model.seen) == (512, 512)
     assert model.seen[-1] == (256, 256)
+
+
+def test_out_of_memory_on_the_whole_plate_makes_tiles() -> None:
+    model = Sizes(fail_over=300 * 300)
+    node = MatteNode(card(model, tileable=True))
+    alpha = node(np.full((500, 400, 3), 0.5, np.float32), colorspace="sRGB").alpha
+    assert np.allclose(alpha, 0.5)
+    assert model.seen[0] == (500, 400)
+    assert model.seen[-1] == (256, 256)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    ],
+)
+def test_memory_that_runs_out_where_tiles_do_not_help(error: Exception) -> None:
+    node = MatteNode(card(Fails(error)))
+    with pytest.raises(DeviceError, match="runs out of memory at 40 x 30"):
+        node(np.zeros((30, 40, 3), np.float32))
+
+
+def test_a_model_that_fails_is_an_error_of_ours() -> None:
+    node = MatteNode(card(Fails(IndexError("list index out of range\nand more"))))
+    with pytest.raises(
+        ModelError, match=r"'sizes' failed at 40 x 30 \(IndexError: list .* range\)"
+    ):
+        node(np.zeros((30, 40, 3), np.float32))
 
 
 def test_no_memory_at_all_is_an_error_that_says_so() -> None:

@@ -141,7 +141,7 @@ class ModelCompliance:
         made = scene(20, 24)
         broken = made.plate.copy()
         broken[3, 4, 1] = np.nan
-        with pytest.raises(BadPlateError, match="1 value"):
+        with pytest.raises(BadPlateError, match="1 pixel "):
             node(broken, **self.hints(made))
         with pytest.raises(BadPlateError):
             node(made.plate[..., 0], **self.hints(made))

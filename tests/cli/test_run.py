@@ -226,7 +226,7 @@ def test_nan_pixels_are_counted(tmp_path: Path) -> None:
     broken[5, 6, 0], broken[7, 8] = np.nan, np.inf
     write_image(tmp_path / "in" / "plate.1002.exr", broken)
     line = fails(3, plate, "-o", tmp_path / "out" / "m.####.exr", "--model", "green-screen",
-                 says="2 pixels that are NaN or infinite, the first at 6,5")  # fmt: skip
+                 says="2 pixels with NaN or infinite values, the first at 6,5")  # fmt: skip
     assert "1002" in line
     assert whole(tmp_path / "out") == ["m.1001.exr"]
 
