@@ -26,7 +26,7 @@ def main() -> None:
     finally:
         if inside.over():
             inside.tidy()
-    if getattr(bpy.app, "module", False) and bpy.app.version < (4, 3, 0):
+    if not bpy.app.binary_path and bpy.app.version < (4, 3, 0):
         # bpy 4.2 as a module crashes at its end when any property ever had a Python callback, even
         # after its class was taken out. The script itself has ended well by now.
         sys.stdout.flush()
