@@ -38,11 +38,17 @@ def compare(
 ) -> None:
     """Matte one frame of INPUT by several models; write plate, alpha, over grey, over checker."""
     from .. import sheet
+    from ..media.whole import prepare_folder
     from ..media.writers import check_not_input
     from ..node import MatteNode
 
     if output.suffix.lower() != ".png":
         raise OutputError(f"{output}: a contact sheet is a PNG; name it {output.stem}.png.")
+    if output.is_dir():
+        raise OutputError(
+            f"{output}: is a folder; name a file in it, as in {output / 'sheet.png'}."
+        )
+    prepare_folder(output.parent)
     knobs = shared.given_knobs(options)
     node_options = shared.taken(options, shared.NODE)
     rows = []

@@ -94,6 +94,10 @@ class JsonLines(Quiet):
         sys.stdout.flush()
 
 
+def _frames(count: int) -> str:
+    return f"{count} frame{'s' * (count != 1)}"
+
+
 class Bar(Quiet):
     """A progress bar on stderr, with frames a second and time left."""
 
@@ -111,6 +115,7 @@ class Bar(Quiet):
     def start(self, total: int, **facts: Any) -> None:
         """Show what will be done and the empty bar."""
         super().start(total, **facts)
+        self._before = int(facts.get("done_before", 0))
         for note in facts.get("notes", ()):
             self._console.print(note, markup=False, highlight=False)
         self._console.print(
@@ -131,7 +136,10 @@ class Bar(Quiet):
     def done(self, output: str) -> None:
         """Say where the result is."""
         self._progress.stop()
-        self._console.print(f"{self.count} frames: {output}", markup=False, highlight=False)
+        said = _frames(self.count)
+        if self._before:
+            said += f", {_frames(self._before)} done before (--again does them anew)"
+        self._console.print(f"{said}: {output}", markup=False, highlight=False)
 
     def __exit__(
         self,

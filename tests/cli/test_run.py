@@ -352,6 +352,17 @@ def test_compare_runs_what_can_run(tmp_path: Path) -> None:
     assert (tmp_path / "s.png").is_file()
 
 
+@pytest.mark.parametrize(("name", "says"), [("d.png", "is a folder"), ("f/s.png", "f: cannot")])
+def test_compare_says_first_where_it_cannot_write(tmp_path: Path, name: str, says: str) -> None:
+    plate = plate_sequence(tmp_path / "in", 1)
+    (tmp_path / "d.png").mkdir()
+    (tmp_path / "f").write_bytes(b"a file where the folder should be")
+    # a model that cannot run: the output is looked at before
+    result = matte("compare", plate, "-o", tmp_path / name, "--model", "gfm")
+    assert result.returncode == 6
+    assert says in result.stderr
+
+
 def test_eval_names_the_file_of_another_size(tmp_path: Path) -> None:
     plate = np.uint8(np.clip(scenes(1)[0].plate, 0, 1) * 255)
     for folder, pixels in (("plate", plate), ("alpha", plate[:-2, :, 0])):
@@ -420,6 +431,7 @@ def test_second_run_does_nothing(tmp_path: Path) -> None:
     again = matte(*command)
     assert again.returncode == 0
     assert frames_done(again) == []
+    assert "0 frames, 4 frames done before (--again" in matte(*command[:-1]).stderr
     assert frames_done(matte(*command, "--again")) == [1001, 1002, 1003, 1004]
 
 
