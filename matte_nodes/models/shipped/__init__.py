@@ -19,7 +19,7 @@ def _shipped(file: str, sha256: str, size: int) -> Weights:
 
 TRIMAP = _shipped(
     "deep-image-matting-small.safetensors",
-    "cdb148172c5dd954b62b25ed3dd88c79e5aaa68b67c77987587985b131cb96b6",
+    "234fd5b21425f17a2c27beff05564fd7bc7eb4c2190397c038bd966e73abddea",
     3585498,
 )
 PLATE = _shipped(
