@@ -32,6 +32,11 @@ def alpha_l1(pred: Tensor, true: Tensor, where: Tensor | None = None) -> Tensor:
     return mean_where((pred - true).abs(), where)
 
 
+def alpha_l2(pred: Tensor, true: Tensor, where: Tensor | None = None) -> Tensor:
+    """(a - a*)^2: where nothing tells the sides apart, a grey costs less than a wrong side."""
+    return mean_where((pred - true).square(), where)
+
+
 def compositional(
     pred: Tensor, plate: Tensor, front: Tensor, back: Tensor, where: Tensor | None = None
 ) -> Tensor:

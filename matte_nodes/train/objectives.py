@@ -130,6 +130,7 @@ def transition(alpha: Tensor, reach: int = 12) -> Tensor:
 ALPHA_LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "alpha": losses.alpha_prediction,
     "l1": losses.alpha_l1,
+    "l2": losses.alpha_l2,
     "laplacian": losses.laplacian_pyramid,
     "gradient": losses.gradient,
 }

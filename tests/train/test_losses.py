@@ -16,7 +16,14 @@ BACK = torch.rand((2, 3, 32, 32), generator=torch.Generator().manual_seed(2))
 
 
 @pytest.mark.parametrize(
-    "loss", [losses.alpha_prediction, losses.alpha_l1, losses.laplacian_pyramid, losses.gradient]
+    "loss",
+    [
+        losses.alpha_prediction,
+        losses.alpha_l1,
+        losses.alpha_l2,
+        losses.laplacian_pyramid,
+        losses.gradient,
+    ],
 )
 def test_alpha_losses_are_least_for_the_truth_and_their_gradients_are_finite(loss: object) -> None:
     pred = (TRUE + 0.1).requires_grad_(True)
@@ -29,7 +36,7 @@ def test_alpha_losses_are_least_for_the_truth_and_their_gradients_are_finite(los
 
 
 @pytest.mark.parametrize(
-    "loss", [losses.alpha_prediction, losses.alpha_l1, losses.laplacian_pyramid]
+    "loss", [losses.alpha_prediction, losses.alpha_l1, losses.alpha_l2, losses.laplacian_pyramid]
 )
 def test_only_what_counts_counts(loss: object) -> None:
     where = torch.zeros_like(TRUE)
