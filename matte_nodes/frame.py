@@ -60,8 +60,8 @@ def check(given: Given, card: ModelCard) -> None:
     for name in sorted(card.needs):
         if getattr(given, name) is None:
             raise MissingInputError(
-                f"Model {card.name!r} needs a {name}, and there is none for {given.where}. "
-                f"Give one ({name}=... or --{name})."
+                f"{given.where} has no {name}, and model {card.name!r} needs one: give it "
+                f"({name}=... or --{name})."
             )
     for name in ("trimap", "background", "segmentation"):
         hint = getattr(given, name)
@@ -199,7 +199,8 @@ def finish(
 def no_foreground(card: ModelCard) -> MissingInputError:
     """What to say when a model's own foreground is asked for and it has none."""
     return MissingInputError(
-        f"Model {card.name!r} predicts no foreground of its own: use foreground='solved'."
+        f"Model {card.name!r} predicts no foreground of its own: use foreground='solved' "
+        "(--foreground solved)."
     )
 
 

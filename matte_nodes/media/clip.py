@@ -85,6 +85,8 @@ def open_clip(
     Raises MediaError when nothing readable is there.
     """
     name = os.fspath(spec)
+    if not name:  # Path would take it for the current folder
+        raise MediaError("no clip is named: give a pattern (plate.####.exr), a movie or a folder")
     path = Path(name)
     try:
         name.encode()  # readers take names as UTF-8

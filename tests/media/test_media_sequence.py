@@ -285,6 +285,15 @@ def test_folder_with_one_unnumbered_still(tmp_path: Path) -> None:
     assert list(open_clip(tmp_path).frames) == [1]
 
 
+def test_no_name_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty variable in a script: `matte run "$PLATE"`."""
+    write_sequence(tmp_path, [1, 2])
+    monkeypatch.chdir(tmp_path)
+    assert list(open_clip(".").frames) == [1, 2]
+    with pytest.raises(MediaError, match="no clip is named"):
+        open_clip("")
+
+
 def test_empty_folder_and_nothing_at_all(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="no pictures and no movies"):
         open_clip(tmp_path)
