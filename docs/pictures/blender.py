@@ -22,6 +22,7 @@ from make import grey, linear, portrait, save, screen  # noqa: E402
 
 from matte_nodes import paths  # noqa: E402
 from matte_nodes.blender import build  # noqa: E402
+from matte_nodes.service.client import Client  # noqa: E402
 from tests.blender import rig  # noqa: E402
 from tests.blender.window import WIDTH, Window  # noqa: E402
 from tests.made import read_named  # noqa: E402
@@ -51,9 +52,12 @@ def main() -> None:
         addon = build.unpack(work / build.ADDON)
         plate = plates(work / "plates")
         (work / "home").mkdir()
+        service = Client(home=str(work / "matte"))
+        (work / "matte").mkdir()
+        (work / "matte" / "weights").symlink_to(paths.weights_folder())
         with Window(
             work / "home", addon, MATTE_PYTHON=sys.executable,
-            MATTE_HOME=str(paths.weights_folder().parent),
+            MATTE_HOME=str(service.home),
         ) as window:  # fmt: skip
             window.do(
                 f"""
@@ -111,6 +115,7 @@ def main() -> None:
             """,
                 seconds=60,
             )
+        service.shutdown()
         picture = cv2.imread(str(shot))
         assert picture is not None
         cv2.imwrite(str(HERE / "blender-node.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 82])

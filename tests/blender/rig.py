@@ -18,8 +18,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from matte_nodes import paths
-
 ROOT = Path(__file__).parents[2]
 INSIDE = Path(__file__).parent / "inside"
 EXAMPLE = ROOT / "plugins/blender/examples/walkthrough.py"
@@ -76,11 +74,12 @@ def command(version: str, script: Path, *arguments: str) -> list[str]:
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """A made home, nothing of this process's Python, the software renderer."""
-    dropped = ("PYTHONPATH", "PYTHONHOME", "XDG_CONFIG_HOME", "MATTE_PYTHON", "OCIO", "DISPLAY")
+    dropped = ("PYTHONPATH", "PYTHONHOME", "MATTE_PYTHON", "MATTE_HOME", "OCIO", "DISPLAY",
+               "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR")  # fmt: skip
     kept = {key: value for key, value in os.environ.items() if key not in dropped}
     return {
         **kept, "HOME": str(home), "LIBGL_ALWAYS_SOFTWARE": "1", "PYTHONDONTWRITEBYTECODE": "1",
-        "MATTE_SERVICE": "on", "MATTE_HOME": str(paths.weights_folder().parent), **more,
+        "MATTE_SERVICE": "on", **more,
     }  # fmt: skip
 
 
