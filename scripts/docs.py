@@ -21,6 +21,7 @@ import click
 from matte_nodes import models
 
 models._others = dict  # type: ignore[assignment]
+models.finetuned.names = list  # type: ignore[assignment]
 
 import matte_nodes  # noqa: E402
 from matte_nodes import cli, errors  # noqa: E402

@@ -48,7 +48,7 @@ class CueNetwork:
         try:
             self.device = torch.device(context.device.torch)
             self.network = network.eval().to(self.device, self.dtype)
-            self.network = self.network.to(memory_format=torch.channels_last)
+            self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         except (RuntimeError, AssertionError) as error:
             raise DeviceError(f"torch cannot use {context.device}: {error}") from error
 

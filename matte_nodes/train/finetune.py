@@ -153,7 +153,7 @@ def validation(network: nn.Module, system: System | None, key: Key) -> dict[str,
 
 def fitting_crop(crop: int, keys: Sequence[Key]) -> int:
     """The crop's side, at most the plate's shorter one, a multiple of 32."""
-    least = min(min(key.alpha.shape) for key in keys)
+    least = min(int(min(key.alpha.shape)) for key in keys)
     if least < LEAST_SIDE:
         raise InputError(f"A shot of {least} pixels is too small to learn from.")
     return max(LEAST_SIDE, min(crop, least) // 32 * 32)
@@ -214,7 +214,7 @@ def remembering(network: nn.Module, keys: Sequence[Key]) -> nn.Module:
     from ..models.networks.shot_matting import ShotMatting
 
     old: Any = network
-    made = ShotMatting(len(keys), tuple(old.mattes.shape[-2:]), old.width)  # type: ignore[arg-type]
+    made = ShotMatting(len(keys), tuple(old.mattes.shape[-2:]), old.width)
     made.net.load_state_dict(old.net.state_dict())
     with torch.no_grad():
         made.remember(

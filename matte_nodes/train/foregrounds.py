@@ -93,7 +93,7 @@ def foliage(rng: Rng, side: int, paint: Pictures) -> Layer:
     reach = side * rng.uniform(0.25, 0.6)
     for _ in range(int(rng.integers(3, 14))):
         stems.append(
-            curve(root, rng.uniform(0, 6.3), reach * rng.uniform(0.4, 1), rng.normal(), 0, 0)
+            curve(root, rng.uniform(0, 6.3), reach * rng.uniform(0.4, 1), rng.normal(), 0, 0)  # type: ignore[arg-type]
         )
     layer = draw(rng, side, stems, colour(rng, 0.1), thick=(0.8, 3.5), spread=0.1)
     scale = 3

@@ -32,7 +32,7 @@ def trimap(rng: Rng, alpha: Float, *, narrow: float = 1.0, wide: float = 45.0) -
         # A hand-drawn border wanders.
         limit = limit * (0.3 + 1.4 * noise(rng, len(alpha), coarsest=0.2, octaves=3))
     unknown = away <= limit
-    if rng.random() < 0.3:
+    if rng.random() < 0.3 and unknown.any():
         unknown |= _stroke(rng, unknown)
     found = (alpha > 0.5).astype(np.float32)
     found[unknown] = 0.5

@@ -99,7 +99,8 @@ def fidelity(scores: Tensor, true: Tensor) -> Tensor:
     small = functional.interpolate(true, size=scores.shape[-2:], mode="area").clamp(0, 1)
     cross = -(small * scores[:, 1:] + (1 - small) * scores[:, :1])
     own = torch.special.entr(small) + torch.special.entr(1 - small)
-    return (cross - own).mean()
+    over: Tensor = cross - own
+    return over.mean()
 
 
 def task_weighted(trimap: Tensor, alpha: Tensor, log_sigmas: Tensor) -> Tensor:

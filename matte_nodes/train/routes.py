@@ -96,7 +96,8 @@ def denoised(picture: Float, strength: float = 5.0) -> Float:
 
     codes = np.round(picture.clip(0, 1) * 255).astype(np.uint8)
     clean = cv2.fastNlMeansDenoisingColored(codes, None, strength, strength, 5, 11)
-    return clean.astype(np.float32) / 255
+    found: Float = clean.astype(np.float32) / np.float32(255)
+    return found
 
 
 def defocused(picture: Float, radius: float) -> Float:
@@ -129,7 +130,8 @@ def harmonised(picture: Float, like: Float, where: Float, amount: float = 1.0) -
     gain = (spread / np.maximum(own_spread, 1.0)).clip(0.3, 2.0)
     moved = ((lab - own_mean) * gain + mean).astype(np.float32)
     back = cv2.cvtColor(moved, cv2.COLOR_LAB2RGB).clip(0, 1)
-    return (picture * np.float32(1 - amount) + back * np.float32(amount)).clip(0, 1)
+    found: Float = (picture * np.float32(1 - amount) + back * np.float32(amount)).clip(0, 1)
+    return found
 
 
 def through_camera(rng: Rng, plate: Float) -> Float:

@@ -86,7 +86,7 @@ class Maker:
             trimap = hints.trimap(rng, made.alpha, narrow=self.narrow, wide=self.wide)
             if hints.usable(trimap):
                 break
-        plate = codes(made.plate).astype(np.float32) / 255
+        plate = codes(made.plate).astype(np.float32) / np.float32(255)
         coarse = closed_form(plate, trimap) if self.coarse else trimap
         return codes(np.dstack((cues.planes(plate, trimap), coarse, made.alpha)))
 
@@ -100,10 +100,9 @@ class Maker:
         route = Route(linear=self.route.linear, camera=self.route.camera)
         seen = compose(rng, front, now, route).plate
         grain = rng.uniform(0, self.route.noise_sigma)
-        seen = seen + rng.normal(0, grain, seen.shape)
-        clean = clean + rng.normal(0, grain, clean.shape)
+        noisy = [p + rng.normal(0, grain, p.shape) for p in (seen, clean)]
         rough = hints.soft_segmentation(rng, made.alpha)
-        return codes(np.dstack((seen, clean, rough, made.alpha)))
+        return codes(np.dstack((*noisy, rough, made.alpha)))
 
     def _layers(self, rng: Rng) -> np.ndarray:
         for _ in range(ATTEMPTS):
@@ -142,7 +141,8 @@ def cut(
     if rng.random() < 0.5:
         crop = np.ascontiguousarray(crop[:, ::-1])
     cover = np.maximum(crop[..., 3:], np.float32(1e-3))
-    return Layer((crop[..., :3] / cover).clip(0, 1), crop[..., 3].copy())
+    colour: Float = (crop[..., :3] / cover).clip(0, 1)
+    return Layer(colour, np.asarray(crop[..., 3].copy(), np.float32))
 
 
 def closed_form(plate: Float, trimap: Float) -> Float:
@@ -159,7 +159,8 @@ def closed_form(plate: Float, trimap: Float) -> Float:
     solved = estimate_alpha_cf(
         plate.astype(np.float64).clip(0, 1), trimap.astype(np.float64), cg_kwargs={"rtol": 1e-5}
     )
-    return solved.astype(np.float32)
+    found: Float = solved.astype(np.float32)
+    return found
 
 
 def codes(values: Float) -> np.ndarray:

@@ -183,15 +183,16 @@ class SelfSupervised:
         import torch
         from torch.func import functional_call
 
-        student, judge = both.network, both.critic
+        student: Any = both.network
+        judge: Any = both.critic
         plate, clean = _plate(batch), _clean(batch)
-        answered = self.system.answer(student, batch)  # type: ignore[arg-type]
+        answered = self.system.answer(student, batch)
         with torch.no_grad():
             teaches = self.system.answer(self.taught, batch)
         front, front_taught = (_front(a, plate, clean) for a in (answered, teaches))
         fake = answered.alpha * front + (1 - answered.alpha) * batch["behind"]
-        fixed = {name: p.detach() for name, p in judge.named_parameters()}  # type: ignore[union-attr]
-        judged = functional_call(judge, fixed, (fake * 2 - 1,))  # type: ignore[arg-type]
+        fixed = {name: p.detach() for name, p in judge.named_parameters()}
+        judged = functional_call(judge, fixed, (fake * 2 - 1,))
         found = {
             "fool": losses.least_squares_generator(judged),
             "teacher": losses.teacher(
@@ -199,7 +200,7 @@ class SelfSupervised:
             ),
             "critic": losses.least_squares_discriminator(
                 judge(plate * 2 - 1),
-                judge(fake.detach() * 2 - 1),  # type: ignore[operator]
+                judge(fake.detach() * 2 - 1),
             ),
         }
         found["total"] = found["fool"] + self.hold * found["teacher"] + found["critic"]

@@ -100,7 +100,7 @@ def outline(rng: Rng, side: int, *, rough: float = 0.25) -> Float:
     radius = np.ones_like(angle)
     for order in range(2, 9):
         radius += rough * rng.normal() / order * np.cos(order * angle + rng.uniform(0, 6.3))
-    radius = radius.clip(0.25, None) * side * rng.uniform(0.18, 0.45)
+    radius = radius.clip(0.25, None) * side * rng.uniform(0.18, 0.45)  # type: ignore[assignment]
     centre = rng.uniform(0.1, 0.9, 2) * side
     squeeze = rng.uniform(0.6, 1.6)
     points = np.stack((np.cos(angle) * radius * squeeze, np.sin(angle) * radius / squeeze), 1)
@@ -117,7 +117,8 @@ def fill(side: int, contour: Float) -> Float:
     points = np.round(contour * (scale << SHIFT)).astype(np.int32)
     cv2.fillPoly(canvas, [points], 255, cv2.LINE_8, SHIFT)
     small = cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA)
-    return small.astype(np.float32) / 255
+    found: Float = small.astype(np.float32) / np.float32(255)
+    return found
 
 
 def hair(rng: Rng, side: int, contour: Float, ink: Float) -> Layer:

@@ -46,7 +46,8 @@ def colour(rng: Rng, grey: float = 0.35) -> Float:
     """One display-encoded colour, (3,) float32; with probability `grey` a nearly neutral one."""
     if rng.random() < grey:
         level = rng.random() ** rng.uniform(0.6, 1.6)
-        return (level + rng.normal(0, 0.025, 3)).clip(0, 1).astype(np.float32)
+        grey_one: Float = (level + rng.normal(0, 0.025, 3)).clip(0, 1).astype(np.float32)
+        return grey_one
     found: Float = rng.random(3).astype(np.float32)
     return found
 

@@ -6,15 +6,19 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from matte_nodes.train import stacks
+from matte_nodes.hints import trimap_from_matte
+from matte_nodes.models import cues
+from matte_nodes.train import objectives, stacks
 from matte_nodes.train.data import Material, make_samples
 from matte_nodes.train.recipe import Recipe
 from matte_nodes.train.run import build, heldout_batches, stage_plan
-from matte_nodes.train.trainer import Plan, Progress, Schedule, TrainingError, train
+from matte_nodes.train.trainer import Batch, Plan, Progress, Schedule, TrainingError, train
 
+from . import shots
 from .made import tiny
 
 
@@ -101,15 +105,36 @@ def test_patience_ends_a_training_and_the_best_weights_are_answered() -> None:
     assert torch.equal(outcome.network.weight, kept[1])  # type: ignore[arg-type]
 
 
+def two_composites(task: str) -> Batch:
+    """Two composites that no generator makes: what they look like does not change with it."""
+    planes, alphas = [], []
+    for frame, part in ((1, np.s_[:, :64]), (6, np.s_[:, 32:])):
+        plate = np.ascontiguousarray(shots.plate(frame)[part]) / np.float32(255)
+        alpha = np.ascontiguousarray(shots.alpha(frame)[part])
+        none = np.full(alpha.shape, -1, np.float32)
+        if task == "trimap":
+            seen = cues.planes(plate, trimap_from_matte(alpha, 8.0))
+            # The colours that the cues carry over are wrong on purpose: they are to be overruled.
+            seen[..., 3:15] = seen[::-1, :, 3:15]
+        else:
+            seen = np.dstack((plate, shots.background(frame + 3)[part] ** 1.3))
+        planes.append(np.dstack((seen, none)))
+        alphas.append(alpha)
+    first, second = (torch.from_numpy(np.stack(x).astype(np.float32)) for x in (planes, alphas))
+    return {"planes": first.permute(0, 3, 1, 2).contiguous(), "alpha": second[:, None]}
+
+
 @pytest.mark.parametrize("task", ["trimap", "plate"])
-def test_overfit_on_two_composites(task: str, tmp_path: Path) -> None:
-    network, plan = _plan(tiny(task, steps=400), tmp_path)
-    same = plan.batch(0)
-    start = float(plan.objective(network, same)["alpha"].detach())
-    plan = dataclasses.replace(plan, batch=lambda step: same, validate=None)
-    outcome = train(network, plan)
-    end = float(plan.objective(outcome.network, same)["alpha"].detach())
-    assert end < 0.02, (start, end)
+def test_overfit_on_two_composites(task: str) -> None:
+    recipe, same = tiny(task), two_composites(task)
+    objective = objectives.AlphaObjective(recipe.stages[0].losses)
+    network = build(recipe)
+    start = float(objective(network, same)["alpha"].detach())
+    schedule = Schedule(140, 1e-2, average=0.9, every=140, decay=0.0)
+    outcome = train(network, Plan(lambda step: same, objective, schedule))
+    # As it was trained: statistics of batches, which an average of so few steps lags behind.
+    end = float(objective(outcome.network.train(), same)["alpha"].detach())
+    assert end < 0.03, (start, end)
     assert end < 0.35 * start
 
 

@@ -85,7 +85,7 @@ class TrimapCues(nn.Module):
 
         planes: (N, 19, H, W), 0..1. coarse: (N, 1, H, W), 0..1; below 0 in a picture without one.
         """
-        plate, near_front, near_back, front, back = planes[:, :15].split(3, 1)
+        plate, near_front, near_back, front, back = torch.split(planes[:, :15], 3, 1)
         trimap, rest = planes[:, 15:16], planes[:, 16:19]
         is_front, is_back = (trimap > 0.75).to(planes), (trimap < 0.25).to(planes)
         unknown = 1 - is_front - is_back
@@ -100,7 +100,8 @@ class TrimapCues(nn.Module):
             (plate * 2 - 1, is_front, is_back, offers, there, rest, apart,
              plate - near_front, plate - near_back, plate - front, plate - back), 1,
         )  # fmt: skip
-        return self.net(features, offers) * unknown + is_front
+        answer: Tensor = self.net(features, offers)
+        return answer * unknown + is_front
 
 
 class PlateCues(nn.Module):
@@ -125,7 +126,8 @@ class PlateCues(nn.Module):
             (plate * 2 - 1, key, calm, difference * 4, clean * 2 - 1,
              (rough >= 0).to(planes), rough.clamp_min(0), around * 4), 1,
         )  # fmt: skip
-        return self.net(features, torch.cat((key, calm), 1))
+        answer: Tensor = self.net(features, torch.cat((key, calm), 1))
+        return answer
 
 
 def projected(plate: Tensor, front: Tensor, back: Tensor) -> Tensor:
