@@ -64,9 +64,12 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(autouse=True)
 def plainly() -> Iterator[None]:
-    """Nothing is compiled for the one time that it runs."""
+    """Nothing is compiled for the one time that it runs; small pictures on one core each."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with torch.jit.optimized_execution(False), torch.no_grad():
         yield
+    torch.set_num_threads(threads)
 
 
 def test_numbers_are_torchs_at_odd_sizes(exported: Any) -> None:
