@@ -26,11 +26,13 @@ def report(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
     results: name -> what `evaluate_sequence` or `SequenceScores.result` answers. Each item keeps
     its `whole` and `unknown`; `mean` has the same, every item counting once, over the items that
-    have the value, None where none has.
+    have the value, None where none has. `dtssd_before` is there only where it was measured.
     """
     items = [{"name": name, **result} for name, result in results.items()]
+    asked = any("dtssd_before" in item[region] for item in items for region in REGIONS)
+    keys = [key for key in KEYS if asked or key != "dtssd_before"]
     mean = {
-        region: {key: _mean([item[region].get(key) for item in items]) for key in KEYS}
+        region: {key: _mean([item[region].get(key) for item in items]) for key in keys}
         for region in REGIONS
     }
     return {"items": items, "mean": mean, "units": dict(UNITS)}

@@ -37,9 +37,14 @@ class ClosedForm:
         trimap = inputs.trimap
         assert trimap is not None  # declared in `needs`; the node has seen to it
         unknown = (trimap > 0) & (trimap < 1)
-        if not unknown.any() or not (trimap == 0).any() or not (trimap == 1).any():
-            # Without known pixels on both sides the system has no answer: keep what is known.
+        if not unknown.any():
             return Prediction(trimap.astype(np.float32)), {}
+        known = trimap[~unknown]
+        if not known.size or known.min() == known.max():
+            # The smoothest alpha that keeps one known side is that side everywhere. Where nothing
+            # is known every constant is as good: it stays 0.5.
+            side = known[0] if known.size else np.float32(0.5)
+            return Prediction(np.full(trimap.shape, side, np.float32)), {}
         alpha = self._window(_light(inputs, str(knobs["light"])), trimap, unknown)
         return Prediction(alpha), {}
 

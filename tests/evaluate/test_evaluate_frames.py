@@ -22,7 +22,7 @@ from matte_nodes.evaluate import (
 )
 
 SCORES = ["sad", "mad", "mse", "grad", "conn", "fg_mse", "dtssd", "seconds"]
-KEYS = [*SCORES[:6], "dtssd_before", *SCORES[6:]]  # before: only of a node with `steady`
+UNITS = [*SCORES[:6], "dtssd_before", *SCORES[6:]]  # before: only of a node with `steady`
 GREY = np.full((4, 5), 0.5, np.float32)
 
 
@@ -86,12 +86,12 @@ def test_report_means_what_is_there_and_is_json():
     document = report({"still": still, "moving": moving})
     assert json.loads(json.dumps(document)) == document
     assert [item["name"] for item in document["items"]] == ["still", "moving"]
-    assert list(document["mean"]["whole"]) == list(document["mean"]["unknown"]) == KEYS
+    assert list(document["mean"]["whole"]) == list(document["mean"]["unknown"]) == SCORES
     assert document["mean"]["whole"]["mad"] == pytest.approx(0.1, rel=1e-5)
     assert document["mean"]["whole"]["dtssd"] == pytest.approx(20, rel=1e-5)
     assert document["mean"]["whole"]["seconds"] == 2
     assert document["mean"]["whole"]["fg_mse"] is None
-    assert set(document["units"]) == set(KEYS)
+    assert set(document["units"]) == set(UNITS)
 
 
 def test_table_leaves_out_empty_columns_and_dashes_missing_values():
