@@ -148,7 +148,7 @@ states, linked = [], None
 while not bake.ended:
     bake.step(0.05)
     states.append(comp.state(node)[1])
-    if len(bake.job.frames) == 2 and linked is None:
+    if bake.computed >= 2 and linked is None:
         linked = comp.module("group").linked_folder(group)
         try:
             comp.bake(node)

@@ -110,8 +110,7 @@ def test_what_is_in_doubt_is_rendered(tmp_path: Path) -> None:
     assert how("trimap", "sequence", "a.0001.exr") == "render"
     assert how("segmentation", "still", "a.0001.exr") == "render"
     assert how("plate", "sequence", "a.0001.exr", "its Alpha is taken") == "render"
-    assert how("plate", "movie", "m.mkv") == "file"
-    assert how("plate", "movie", "m.mkv", frames=mapping.ImageFrames(2, 2, 0)) == "render"
+    assert how("plate", "movie", "m.mkv") == "render"
     assert how("plate", "still", "a.0001.cin") == "render"
     graph = handover.Source(None, "abc")
     assert handover.handed("plate", graph, 1, 2).how == "render"

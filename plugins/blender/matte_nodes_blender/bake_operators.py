@@ -18,11 +18,8 @@ def pump():
     """Follow all bakes at work; Blender calls it while there are any."""
     drawn = False
     for bake in list(baking.running.values()):
-        try:
-            drawn = bake.step() or drawn
-        except Exception as error:  # a bake that fails must not stop the others
-            end(bake, error)
-            drawn = True
+        if bake.job is not None:  # until then the operator renders its inputs
+            drawn = step(bake) or drawn
         if bake.ended:
             status.forget()
     if drawn:
@@ -30,9 +27,18 @@ def pump():
     return SECONDS if baking.running else None
 
 
+def step(bake):
+    """Follow one bake; answers whether something is to be drawn anew."""
+    try:
+        return bake.step()
+    except Exception as error:  # a bake that fails must not stop the others
+        end(bake, error)
+        return True
+
+
 def end(bake, error):
     """Give a bake up."""
-    baking.running.pop(bake.name, None)
+    bake.leave()
     bake.cancel()
     tree = bake.tree
     if tree is not None:
@@ -56,7 +62,7 @@ class OnBake(OnMatte):
                 sys.stdout.flush()
         if tree.matte_nodes.message:
             raise Trouble(tree.matte_nodes.message)
-        computed = len(bake.job.frames)
+        computed = bake.computed
         tree.matte_nodes.note = f"{computed} frames matted now" if computed else "nothing to do"
         return {"FINISHED"}
 
@@ -99,6 +105,9 @@ class OnBake(OnMatte):
         if event.type == "ESC" and event.value == "PRESS":
             self.bake.cancel()
             return {"RUNNING_MODAL"}
+        if event.type == "TIMER" and self.bake.job is None:
+            step(self.bake)
+            redraw()
         if event.type == "TIMER" and self.bake.total:
             context.window_manager.progress_update(100 * self.bake.done / self.bake.total)
         return {"PASS_THROUGH"}
@@ -116,10 +125,10 @@ class OnBake(OnMatte):
         if message:
             self.report({"ERROR"}, message)
             return {"CANCELLED"}
-        if self.bake.job.state != "done":
+        if self.bake.state != "done":
             self.report({"WARNING"}, "The bake was cancelled; frames that are done stay.")
             return {"CANCELLED"}
-        self.report({"INFO"}, f"Baked: {len(self.bake.job.frames)} frames matted now.")
+        self.report({"INFO"}, f"Baked: {self.bake.computed} frames matted now.")
         return {"FINISHED"}
 
     def leave(self, context):

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import bpy
 
 from . import addon, compat, folders, group, settings, upstream, walk
+from .handover import Handed
 from .job import CANCELLED, DONE, ERROR, Job
 from .plan import Asked, Colour, Plan
 from .state import Now, Record
 from .trouble import Trouble
 
+RENDER_SECONDS = 0.5
 running: dict[str, Bake] = {}
 """Bakes at work, by the name that their node keeps its bakes under."""
 
@@ -91,7 +95,8 @@ def editable(tree: Any) -> None:
 class Bake:
     """One bake. Raises Trouble when it cannot begin; `step` until `ended`.
 
-    frame: this one alone. The node shows frames as they come.
+    First what is upstream is rendered, as far as that is needed, a few frames at a step; then the
+    job is handed in. frame: this one alone. The node shows frames as they come.
     """
 
     def __init__(self, tree: Any, scene: Any, frame: int | None = None) -> None:
@@ -105,47 +110,62 @@ class Bake:
                 "Save the file first, or choose a bake folder on the node: bakes are kept beside "
                 "the file."
             )
-        client = addon.client()
-        self.plan, home, found = planned(tree, scene, frame)
-        self.frame = frame
+        self._client = addon.client()
+        self.plan, home, _ = planned(tree, scene, frame)
+        self.frame, self._scene = frame, home.name
         self._record = Record.read(tree.matte_nodes.record)
         self.folder = self.plan.folder
         self._stamps = tuple(sorted(self.plan.stamps().items()))
+        handed = self.plan.handed()
         folders.make(self.folder)
         if self._record.settings == self.plan.settings:
             folders.seed(self.folder, group.linked_folder(tree))
         self._inputs = folders.new_inputs(self.folder)
-        try:
-            request = self._request(home, found)
-        except BaseException:
-            folders.remove(self._inputs)
-            raise
+        self.job: Job | None = None
+        self._linked = self._stopped = False
+        self._said = "starting"
+        self._rendering = self._prepared(handed)
         tree.matte_nodes.message = ""
-        self._linked = False
-        self.job = Job(client, request)
         running[self.name] = self
 
-    def _request(self, home: Any, found: dict[str, Any]) -> dict[str, Any]:
-        plan = self.plan
-        handed = plan.handed()
-        to_render = {name: found[name] for name, item in handed.items() if item.how == "render"}
-        still = {name for name in to_render if handed[name].still and not (
-            name == "plate" and not plan.still)}  # fmt: skip
-        spans = {name: (1, 1) if name in still else plan.shot for name in to_render}
-        patterns = upstream.render(home, to_render, self._inputs, spans)
-        paths = {}
+    def _prepared(self, handed: dict[str, Handed]) -> Iterator[None]:
+        """Render what has to be, then hand the job in; pauses for the artist every half second."""
+        plan, paths = self.plan, {}
+        spans: dict[tuple[int, int], list[str]] = {}
         for name, item in handed.items():
-            if item.how == "render":
-                path = patterns[name]
-                if name in still:
-                    path = path.replace("####", "0001")
-                paths[name] = path, plan.colour.working
-            elif item.how == "links":
+            if item.how == "links":
                 assert item.files is not None
                 paths[name] = folders.link_inputs(self._inputs, name, item.files), item.space
-            else:
+            elif item.how == "file":
                 paths[name] = item.path, item.space
-        return plan.request(paths, cut=handed["plate"].how == "file")
+            else:
+                alone = item.still and (name != "plate" or plan.still)
+                spans.setdefault((1, 1) if alone else plan.shot, []).append(name)
+                path = upstream.pattern(self._inputs, name)
+                paths[name] = path.replace("####", "0001") if alone else path, plan.colour.working
+        for (first, last), names in spans.items():
+            at, size = first, last - first + 1 if bpy.app.background else 1
+            while at <= last:
+                end, began = min(last, at + size - 1), time.monotonic()
+                self._said = f"rendering the inputs: {at} of {first}-{last}"
+                yield
+                self._render(names, at, end)
+                at = end + 1
+                size = size * 2 if time.monotonic() - began < RENDER_SECONDS else size
+        request = plan.request(paths, cut=handed["plate"].how == "file")
+        self.job = Job(self._client, request)
+
+    def _render(self, names: list[str], first: int, last: int) -> None:
+        # The tree is looked up again: an undo makes other objects of all that was found before.
+        tree, scene = self.tree, bpy.data.scenes.get(self._scene)
+        if tree is None or scene is None:
+            raise Trouble("The Matte node was removed.")
+        plan, home, found = planned(tree, scene, self.frame)
+        if plan.settings != self.plan.settings:
+            raise Trouble(
+                "The node or its inputs were changed while they were rendered: bake again."
+            )
+        upstream.render(home, {name: found[name] for name in names}, self._inputs, first, last)
 
     @property
     def ended(self) -> bool:
@@ -153,14 +173,29 @@ class Bake:
         return self.name not in running
 
     @property
+    def state(self) -> str:
+        """How it ended: done, error or cancelled; "" while it runs."""
+        return self.job.state if self.job else CANCELLED if self._stopped else ""
+
+    @property
+    def said(self) -> str:
+        """What it is doing."""
+        return self.job.said if self.job else self._said
+
+    @property
+    def computed(self) -> int:
+        """Frames that were matted by this bake."""
+        return len(self.job.frames) if self.job else 0
+
+    @property
     def done(self) -> int:
         """Frames that are right so far."""
-        return self.job.before + len(self.job.frames)
+        return self.job.before + len(self.job.frames) if self.job else 0
 
     @property
     def total(self) -> int:
         """Frames in all; 0 when that is not known yet."""
-        return self.job.before + self.job.total
+        return self.job.before + self.job.total if self.job else 0
 
     @property
     def tree(self) -> Any:
@@ -171,7 +206,19 @@ class Bake:
         return None
 
     def step(self, seconds: float = 0.0) -> bool:
-        """Take in what happened; answers whether something is to be drawn anew."""
+        """Take in what happened; answers whether something is to be drawn anew. Raises Trouble."""
+        if self.job is None:
+            try:
+                if not self._stopped:
+                    next(self._rendering)
+            except StopIteration:
+                return True
+            except BaseException:
+                self.leave()
+                raise
+            if self._stopped:
+                self._end(self.tree)
+            return True
         fresh = self.job.wait(seconds) if seconds else self.job.poll()
         tree = self.tree
         if fresh and tree is not None:
@@ -182,7 +229,14 @@ class Bake:
 
     def cancel(self) -> None:
         """Stop; frames that are done stay."""
-        self.job.cancel()
+        self._stopped = True
+        if self.job is not None:
+            self.job.cancel()
+
+    def leave(self) -> None:
+        """Follow it no more, and take its inputs away."""
+        running.pop(self.name, None)
+        folders.remove(self._inputs)
 
     def _show(self, tree: Any, *, whole: bool) -> None:
         plan = self.plan
@@ -203,22 +257,21 @@ class Bake:
         group.reload(tree)
 
     def _end(self, tree: Any) -> None:
-        del running[self.name]
-        folders.remove(self._inputs)
+        self.leave()
         if tree is None:
             return
         job, kept = self.job, tree.matte_nodes
         kept.message = ""
-        if job.state == DONE:
+        if job is not None and job.state == DONE:
             alone = self.frame is not None and not self.plan.still
             try:
                 self._show(tree, whole=not alone)
             except Trouble as error:
                 complain(tree, bpy.context.scene, str(error))
             kept.note = " ".join(job.notes)
-        elif job.state == ERROR:
+        elif job is not None and job.state == ERROR:
             complain(tree, bpy.context.scene, job.message or "The bake failed.")
-        elif job.state == CANCELLED:
+        else:
             kept.note = f"cancelled: {self.done} of {self.total} frames are there"
         if not bpy.app.background:
             bpy.ops.ed.undo_push(message="Bake matte")

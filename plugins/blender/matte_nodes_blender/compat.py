@@ -70,7 +70,10 @@ def set_apply_mask(node: Any) -> None:
 
 
 def file_output(node: Any, folder: str, names: list[str]) -> None:
-    """A File Output that writes 32-bit RGB EXRs, folder/name.0001.exr, one for each input."""
+    """A File Output that writes half RGB EXRs, folder/name.0001.exr, one for each input.
+
+    Half is what a bake is made of; a movie of 1000 frames is large enough so.
+    """
     kind = node.format
     if hasattr(node, "file_output_items"):
         node.directory, node.file_name = folder, ""
@@ -85,7 +88,7 @@ def file_output(node: Any, folder: str, names: list[str]) -> None:
         node.file_slots.clear()
         for name in names:
             node.file_slots.new(name + ".")
-    kind.color_depth, kind.color_mode, kind.exr_codec = "32", "RGB", "ZIP"
+    kind.color_depth, kind.color_mode, kind.exr_codec = "16", "RGB", "ZIP"
 
 
 def colour_config() -> str:

@@ -71,7 +71,7 @@ class MATTE_PT_matte(Panel, bpy.types.Panel):
         bake = baking.running.get(tree.matte_nodes.bake_name)
         if bake is not None:
             row = layout.row()
-            row.label(text=bake.job.said)
+            row.label(text=bake.said)
         layout.operator("matte_nodes.cancel", icon="CANCEL").group = tree.name
 
     def terms(self, layout, context, tree):

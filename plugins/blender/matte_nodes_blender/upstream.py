@@ -24,23 +24,19 @@ busy = [False]
 _SOCKET = "matte_input"
 
 
-def render(
-    scene: Any, wanted: Mapping[str, Found], folder: str, spans: Mapping[str, tuple[int, int]]
-) -> dict[str, str]:
-    """Write folder/name.0001.exr (32 bit, RGB, scene-linear, premultiplied) for each input.
+def pattern(folder: str, name: str) -> str:
+    """Where the frames of an input are written."""
+    return os.path.join(folder, f"{name}.{'#' * folders.DIGITS}.exr")
 
-    spans: first and last frame by input; inputs with the same span are rendered together. Answers
-    the patterns. Raises Trouble when Blender does not render or a frame is not there.
+
+def render(scene: Any, wanted: Mapping[str, Found], folder: str, first: int, last: int) -> None:
+    """Write these frames of the inputs (half, RGB, scene-linear, premultiplied) to `pattern`.
+
+    Raises Trouble when Blender does not render or a frame is not there.
     """
-    patterns = {}
-    for span in dict.fromkeys(spans.values()):
-        names = [name for name in wanted if spans[name] == span]
-        _render(scene, {name: wanted[name] for name in names}, folder, *span)
-        for name in names:
-            pattern = os.path.join(folder, f"{name}.####.exr")
-            _check(name, folder, *span)
-            patterns[name] = pattern
-    return patterns
+    _render(scene, wanted, folder, first, last)
+    for name in wanted:
+        _check(name, folder, first, last)
 
 
 def _render(scene: Any, wanted: Mapping[str, Found], folder: str, first: int, last: int) -> None:
