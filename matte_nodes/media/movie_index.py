@@ -7,6 +7,7 @@ import bisect
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import av
@@ -89,7 +90,7 @@ def _slots(shown: set[int]) -> int:
     Repeats of the last frame are not seen: as many are allowed for as are anywhere between two.
     """
     times = sorted(shown)
-    gap = max((b - a for a, b in zip(times, times[1:], strict=False)), default=1)
+    gap = max((b - a for a, b in pairwise(times)), default=1)
     return times[-1] + gap if times else 0
 
 
