@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -34,6 +35,11 @@ def processor_seconds(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def drawn(stats: Any) -> int:
+    """Frames that OBS has drawn: its total counts those that came too late, too."""
+    return int(stats.render_total_frames - stats.render_skipped_frames)
 
 
 def age(obs: rig.Obs) -> str:
@@ -60,7 +66,7 @@ def measure(obs: rig.Obs, what: str, base: float = 0.0, *, aged: bool = False,
         time.sleep(min(2.0, left))
     last, spent = obs.client.get_stats(), time.monotonic() - start
     used = [max(0.0, processor_seconds(p) - b) / spent for p, b in zip(pids, before, strict=True)]
-    rate = (last.render_total_frames - first.render_total_frames) / spent
+    rate = (drawn(last) - drawn(first)) / spent
     print(f"| {what} | {rate:.1f} | {rate / (base or rate):.2f} | {last.average_frame_render_time:.2f} "
           f"| {used[0]:.2f} | {sum(used[1:]):.2f} | {age(obs) if aged else '-'} |", flush=True)  # fmt: skip
     return rate
@@ -76,12 +82,14 @@ def returns(obs: rig.Obs, times: int = 5) -> list[float]:
     """Seconds from a respawned daemon to the person on screen, after so many kills."""
     found = []
     for _ in range(times):
-        rig.until("shown", lambda: pictures.person_pixels(obs.shot()) > 10000)
+        rig.until("shown", lambda: pictures.person_pixels(obs.shot()) > 10000, 180)
         old = obs.daemons()
         signalled(obs, signal.SIGKILL)
-        rig.until("another", lambda old=old: obs.daemons() and not set(obs.daemons()) & set(old))
+        rig.until(
+            "another", lambda old=old: obs.daemons() and not set(obs.daemons()) & set(old), 180
+        )
         began = time.monotonic()
-        rig.until("shown", lambda: pictures.person_pixels(obs.shot()) > 10000)
+        rig.until("shown", lambda: pictures.person_pixels(obs.shot()) > 10000, 180)
         found.append(time.monotonic() - began)
         time.sleep(1)
     return found
@@ -100,10 +108,6 @@ def cases(home: Path) -> None:
         obs.filter(hide_after=1000)
         rig.until("mattes", lambda: pictures.person_pixels(obs.shot()) > 10000)
         measure(obs, "a model that costs nothing, 320 wide", base, aged=True)
-        back = returns(obs)
-        measure(obs, "daemon killed every 2 s", base, often=lambda: signalled(obs, signal.SIGKILL))
-        signalled(obs, signal.SIGSTOP)
-        measure(obs, "daemon stopped", base, often=lambda: signalled(obs, signal.SIGSTOP))
         obs.set(**{"knob.obs-test.sleep_ms": 900})
         rig.until("mattes", lambda: pictures.person_pixels(obs.shot()) > 10000)
         measure(obs, "900 ms a matte", base, aged=True)
@@ -113,6 +117,12 @@ def cases(home: Path) -> None:
             rig.until("ready", lambda n=ready: obs.log().count("daemon: ready") > n, 120)
             time.sleep(2)
             measure(obs, f"`{model}`, 256 wide", base)
+        obs.set(model="obs-test", width=320, **{"knob.obs-test.sleep_ms": 0})
+        rig.until("mattes", lambda: pictures.person_pixels(obs.shot()) > 10000, 180)
+        back = returns(obs)
+        measure(obs, "daemon killed every 2 s", base, often=lambda: signalled(obs, signal.SIGKILL))
+        signalled(obs, signal.SIGSTOP)
+        measure(obs, "daemon stopped", base, often=lambda: signalled(obs, signal.SIGSTOP))
         print("seconds from a respawned daemon to the picture (at most 2): "
               + ", ".join(f"{seconds:.2f}" for seconds in back))  # fmt: skip
 

@@ -18,10 +18,15 @@ TIMES = 20
 
 def rate(obs: Obs, seconds: float = 5.0) -> float:
     """Frames a second that OBS really rendered."""
-    first, start = obs.client.get_stats().render_total_frames, time.monotonic()
+    first, start = drawn(obs), time.monotonic()
     time.sleep(seconds)
-    last = obs.client.get_stats().render_total_frames
-    return float(last - first) / (time.monotonic() - start)
+    return (drawn(obs) - first) / (time.monotonic() - start)
+
+
+def drawn(obs: Obs) -> int:
+    """Frames that OBS has drawn: its total counts those that came too late, too."""
+    stats = obs.client.get_stats()
+    return int(stats.render_total_frames - stats.render_skipped_frames)
 
 
 def hidden(obs: Obs) -> bool:
