@@ -134,9 +134,10 @@ def staging(home: Path, width: int) -> None:
         obs.filter(width=width)
         rig.until("mattes", lambda: pictures.person_pixels(obs.shot()) > 1000)
         time.sleep(SECONDS)
-    for what in ("staging", "upload"):
+    # Staging is the card's own copying, which software GL does on the spot.
+    for what in ("staging", "copy", "upload"):
         rows = re.findall(
-            rf"matte: {what}: min=([\d.]+) ms, median=([\d.]+) ms, max=([\d.]+) ms", obs.log()
+            rf"matte: {what}: min=([\d.]+)\sms, median=([\d.]+)\sms, max=([\d.]+)\sms", obs.log()
         )
         for _, median, most in rows:
             print(

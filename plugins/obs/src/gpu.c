@@ -10,7 +10,7 @@
 #include <util/profiler.h>
 
 /* OBS writes into its log, when it ends, what these took a frame. */
-static const char staging[] = "matte: staging", upload[] = "matte: upload";
+static const char staging[] = "matte: staging", copy[] = "matte: copy", upload[] = "matte: upload";
 
 struct gpu_state {
 	bool framebuffer, linear;
@@ -209,8 +209,10 @@ int gpu_take_plate(struct engine *e, uint64_t now, bool stage)
 		e->surface_holds[which] = (struct mx_picture){plate->number, 0, e->small_width,
 							      e->small_height, e->generation};
 		e->staged_at = now;
-		hand_over(e, which ^ 1);
 		profile_end(staging);
+		profile_start(copy);
+		hand_over(e, which ^ 1);
+		profile_end(copy);
 	}
 	return slot;
 }
