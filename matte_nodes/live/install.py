@@ -42,8 +42,9 @@ def folder(options: Options | None = None) -> Path:
     if sys.platform == "darwin":
         support = Path.home() / "Library/Application Support"
         return support / "obs-studio/plugins" / f"{NAME}.plugin"
-    config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(config) / "obs-studio/plugins" / NAME
+    from platformdirs import user_config_path
+
+    return user_config_path() / "obs-studio/plugins" / NAME
 
 
 def _places(root: Path) -> tuple[Path, Path]:

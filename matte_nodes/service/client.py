@@ -413,7 +413,7 @@ def folders(home: str | None = None) -> list[str]:
     The second place, with a short path, serves homes that are read-only or another user's, and
     sockets whose path would be too long (108 bytes on Linux, 104 on macOS).
     """
-    home = os.path.abspath(os.path.expanduser(home or _default_home()))
+    home = os.path.abspath(_expanded(home or _default_home()))
     user = str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     host = re.sub(r"[^A-Za-z0-9.-]", "_", socket.gethostname())
     short = hashlib.sha256(home.encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -463,6 +463,16 @@ def _is_mine(found: os.stat_result) -> bool:
     if not hasattr(os, "getuid"):
         return True
     return found.st_uid == os.geteuid() and not found.st_mode & 0o077
+
+
+def _expanded(path: str) -> str:
+    """`~` as the user's folder; an empty $HOME (some launchers set it so) is no folder."""
+    if os.name == "posix" and path.startswith("~/") and not os.environ.get("HOME"):
+        import pwd
+
+        with suppress(KeyError):
+            return os.path.join(pwd.getpwuid(os.getuid()).pw_dir, path[2:])
+    return os.path.expanduser(path)
 
 
 def _default_home() -> str:

@@ -104,6 +104,23 @@ def test_the_home_is_the_librarys(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         assert Path(client._default_home()).expanduser() == paths.weights_folder().parent
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no $HOME there")
+@pytest.mark.parametrize("home", ["", None])
+def test_an_empty_home_is_no_folder(monkeypatch: pytest.MonkeyPatch, home: str | None) -> None:
+    from matte_nodes import paths
+    from matte_nodes.live.install import folder
+
+    for name in ("MATTE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    own = Path.home()
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
+    assert client.folders()[0].startswith(f"{own}{os.sep}")
+    assert client.folders()[0].startswith(str(paths.weights_folder().parent))
+    assert folder().is_relative_to(own)
+
+
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
 def test_umask_is_read_and_left(mask: int) -> None:
     before = os.umask(mask)
