@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,12 +131,26 @@ def test_unreadable_path(service: Serving, tmp_path: Path) -> None:
     assert (last["event"], last["exit_code"]) == ("error", 3)
 
 
-def test_unreadable_path_as_somebody_else(tmp_path: Path) -> None:
+def test_unreadable_path_as_somebody_else() -> None:
     """As root: the check of what cannot be read, in a process that has given its rights away."""
     if os.geteuid() != 0:
         pytest.skip("test_unreadable_path covers it")
-    plate = plate_sequence(tmp_path / "in", 1)
-    (tmp_path / "in" / "plate.1001.exr").chmod(0o600)
+    # Not in pytest's folder, which is closed to others: the plate alone is what cannot be read.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        plate = plate_sequence(folder / "in", 1)
+        (folder / "in").chmod(0o755)
+        (folder / "in" / "plate.1001.exr").chmod(0o600)
+        said = said_as_somebody_else(str(plate), str(folder / "m.####.exr"))
+    assert "'event': 'error'" in said
+    assert "'exit_code': 3" in said
+    assert "plate.1001.exr" in said
+    assert "ermission" in said
+
+
+def said_as_somebody_else(source: str, output: str) -> str:
+    """The last event of a job in a process of a user without rights, and what it printed."""
     code = (
         "import os, sys, threading\n"
         "from pathlib import Path\n"
@@ -153,9 +168,7 @@ def test_unreadable_path_as_somebody_else(tmp_path: Path) -> None:
         "print(job.events(0)[-1])\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code, str(plate), str(tmp_path / "m.####.exr")],
+        [sys.executable, "-c", code, source, output],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert "'event': 'error'" in result.stdout, result.stderr
-    assert "'exit_code': 3" in result.stdout
-    assert "ermission" in result.stdout
+    return result.stdout + result.stderr
