@@ -30,7 +30,7 @@ def command() -> click.Command:
               "background-matting-small.")  # fmt: skip
 @shared.input_flags
 @click.option("--steps", type=click.IntRange(1), help="At most this many steps. Default: 800 for a "
-              "network that begins as nothing, else 300.")  # fmt: skip
+              "network that begins as nothing, else 400.")  # fmt: skip
 @click.option("--crop", type=click.IntRange(32), default=224, show_default=True,
               help="Side of the crops that are learnt from, in pixels.")  # fmt: skip
 @click.option("--rate", type=click.FloatRange(0, 1, min_open=True), help="Learning rate.")

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 LOSSES = {"alpha": 1.0, "laplacian": 0.4, "gradient": 0.5}
 LEAST_SIDE = 32
+# Measured on the ball of fur: at 5e-4 the trimap network had kept 0.82 of its error after 100
+# steps, at 2e-3 it keeps 0.15 after 300.
+RATE = 2e-3
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Asked:
     source: the shot, as a plate is connected. keys: its key mattes (a pattern, a folder, or
     {frame: picture}). frames: only these keys; none: all there are. model: what to begin with;
     "shot": nothing. connect: hints and how inputs are read, as `MatteNode.connect` takes them.
-    steps: 0 chooses (800 for a network that begins as nothing, 300 else). crop: pixels. half:
+    steps: 0 chooses (800 for a network that begins as nothing, 400 else). crop: pixels. half:
     bfloat16 products, quicker on newer processors. patience: checks without a better result on the
     held-out key before it stops. width: of a network that begins as nothing or untrained.
     """
@@ -171,8 +174,8 @@ def _train(
     asked: Asked, system: System | None, network: nn.Module, taught: Sequence[Key],
     held: Key | None, crop: int, say: Callable[[Progress], None],
 ) -> Outcome:  # fmt: skip
-    steps = asked.steps or (800 if system is None or asked.untrained else 300)
-    rate = asked.rate or (2e-3 if system is None or asked.untrained else 5e-4)
+    steps = asked.steps or (800 if system is None or asked.untrained else 400)
+    rate = asked.rate or RATE
     validate = None
     if held is not None:
         batch: Batch = validation(network, system, held)
@@ -201,7 +204,7 @@ def _with_all(
     if parent.system is None:
         network = remembering(network, keys)
     network.train().requires_grad_(True)
-    low = 0.5 * (asked.rate or (2e-3 if parent.system is None or asked.untrained else 5e-4))
+    low = 0.5 * (asked.rate or RATE)
     again = replace(asked, steps=more, rate=low, seed=asked.seed + 1, every=more)
     outcome = _train(again, parent.system, network, keys, None, crop, say)
     return outcome.network, more
