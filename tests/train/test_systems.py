@@ -52,7 +52,7 @@ def test_overfit_on_two_composites_by_the_recipe_s_losses(name: str) -> None:
     start = objectives.mean_error(network.eval(), [same], system)
     for stage in tried.stages:
         plan = stage_plan_of(tried, stage, network)
-        steps = 120 if stage is tried.stages[0] else 10 if stage.only else 80
+        steps = 95 if stage is tried.stages[0] else 10 if stage.only else 80
         rate = 1e-3 if name == "deep-image-matting" else 5e-3
         plan.schedule = Schedule(steps, rate, average=0.9, every=steps, decay=0.0)
         network = train(network, plan).network.train().requires_grad_(True)
