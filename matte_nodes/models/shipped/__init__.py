@@ -19,7 +19,7 @@ def _shipped(file: str, sha256: str, size: int) -> Weights:
 
 TRIMAP = _shipped(
     "deep-image-matting-small.safetensors",
-    "234fd5b21425f17a2c27beff05564fd7bc7eb4c2190397c038bd966e73abddea",
+    "67760ebf2a71b1d0dfda58cec413a925d4e8e2901d4ab7f751db1014cb570485",
     3585498,
 )
 PLATE = _shipped(
