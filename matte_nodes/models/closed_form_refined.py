@@ -17,6 +17,8 @@ from .shipped import TRIMAP
 if TYPE_CHECKING:
     from ..model import Float
 
+WHITE = 1.02
+"""Light up to here is white: OCIO's tables make 1.00002 of an 8-bit 255."""
 REACH = 24
 """Pixels round light above 1 in which the network, which sees that light clipped, is not asked."""
 
@@ -48,11 +50,11 @@ def clipped(scene: Float | None) -> Float | None:
     between 6.0 and 0.2 is white to a seventh of its width, and its alpha came out too high by 0.09.
     Closed form sees that light as it is.
     """
-    if scene is None or scene.size == 0 or not scene.max() > 1:
+    if scene is None or scene.size == 0 or not scene.max() > WHITE:
         return None
     import cv2
 
-    dim = (scene.max(axis=2) <= 1).astype(np.uint8)
+    dim = (scene.max(axis=2) <= WHITE).astype(np.uint8)
     distance = cv2.distanceTransform(dim, cv2.DIST_L2, 5)
     return np.asarray(np.clip(2 - distance / REACH, 0, 1), np.float32)
 

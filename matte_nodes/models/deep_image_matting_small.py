@@ -47,7 +47,7 @@ CARD = ModelCard(
     tile_side=1600,
     training_data=TRAINING_DATA,
     papers=PAPERS,
-    limits="Trained for an hour on made pictures: wide unknown bands over busy backgrounds, and "
+    limits="Trained for two hours on made pictures: wide unknown bands over busy backgrounds, and "
     "subjects whose unknown part has colours that the known part has not, come out grey or torn. "
     "`closed-form-refined` is slower and better. Each frame is solved alone.",
 )  # fmt: skip
