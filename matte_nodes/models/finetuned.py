@@ -23,6 +23,7 @@ from ..paths import models_folder, weights_folder
 SHOT = "shot"
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_cards: dict[str, tuple[Declaration, ModelCard]] = {}
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,17 @@ def declaration(name: str) -> Declaration | None:
 
 
 def card(name: str) -> ModelCard | None:
-    """The card of a fine-tuned model, or None; ModelError when it or its parent cannot be used."""
+    """The card of a fine-tuned model, or None; ModelError when it or its parent cannot be used.
+
+    The very same card as long as the declaration is the same: a service finds loaded models by it.
+    """
     found = declaration(name)
-    return None if found is None else card_of(found)
+    if found is None:
+        return None
+    kept = _cards.get(name)
+    if kept is None or kept[0] is not found:
+        kept = _cards[name] = (found, card_of(found))
+    return kept[1]
 
 
 def card_of(found: Declaration) -> ModelCard:

@@ -90,6 +90,7 @@ def test_a_process_that_runs_already_sees_a_new_and_a_replaced_model() -> None:
     with pytest.raises(UnknownModelError):
         models.card("disc")
     finetune(asked(steps=2))
+    assert models.card("disc") is models.card("disc")  # else a service would load it every time
     first = models.card("disc").weights[0].sha256
     finetune(asked(steps=3))
     second = models.card("disc").weights[0]
