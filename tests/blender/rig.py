@@ -25,7 +25,7 @@ MODULES = {"4.2": ".venv-bpy-4.2.23", "4.5": ".venv-bpy-4.5.15", "5.0": ".venv-b
 """The environments that scripts/bpy.sh makes."""
 QUICK = ("3.4", "5.0")
 ALL = ("3.4", "4.2", "4.5", "5.0")
-SECONDS = 120.0
+SECONDS = 240.0
 
 
 def program() -> str | None:
@@ -79,7 +79,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if key not in dropped}
     return {
         **kept, "HOME": str(home), "LIBGL_ALWAYS_SOFTWARE": "1", "PYTHONDONTWRITEBYTECODE": "1",
-        "MATTE_SERVICE": "on", **more,
+        "MATTE_SERVICE": "on", "PYTHONUNBUFFERED": "1", **more,
     }  # fmt: skip
 
 

@@ -47,9 +47,9 @@ for number in (2, 3):
     os.unlink(os.path.join(facts["fourth"]["folder"], f"matte.{number:04d}.exr"))
 facts["lost"] = comp.state(node)
 comp.finish(tree, node.outputs["Image"])
-print("RENDERS")
+print("RENDERS", flush=True)
 comp.render(1, given["out"])
-print("RENDERED")
+print("RENDERED", flush=True)
 facts["fifth"] = comp.bake(node)
 # Shown no more, and again.
 bpy.ops.matte_nodes.clear_bake(group="Matte")

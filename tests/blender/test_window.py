@@ -66,6 +66,10 @@ class Desk:
         """)
         return str(found.get("refused", ""))
 
+    def press_again(self) -> None:
+        """Start a bake as soon as the window knows that the one before has ended."""
+        until("a bake can be started again", lambda: self.press() == "")
+
     def choose(self, python: str) -> None:
         """Name a Python in the preferences; what was said before is forgotten."""
         self.window.do(f"""
@@ -122,7 +126,7 @@ def test_escape_stops_a_modal_bake(desk: Desk) -> None:
     assert 3 <= len(done) < FRAMES
     assert desk.window.alive()
     desk.set(seconds=0.25)
-    assert desk.press() == ""
+    desk.press_again()
     until("all frames are there", lambda: len(desk.frames()) == FRAMES)
     until("the job is done", lambda: desk.jobs()[-1] == "done")
     after = desk.frames()
@@ -179,7 +183,7 @@ def test_the_artist_works_on_during_a_bake(desk: Desk) -> None:
     """
     until("the panel says so", lambda: desk.window.do(state)["text"] == f"baked ({FRAMES} frames)")
     desk.set(seconds=0.2)
-    assert desk.press() == ""
+    desk.press_again()
     desk.window.do("bpy.ops.wm.read_homefile(app_template='')")
     until("the service brings it to its end", lambda: desk.jobs()[-1] == "done")
     assert desk.window.do("out['nodes'] = len(bpy.data.node_groups)") == {"nodes": 0}

@@ -57,7 +57,7 @@ def test_a_graph_is_baked_and_the_viewer_shows_it(desk: Desk) -> None:
     assert desk.window.do(LOOK)["scenes"] == 1, "nothing is left behind"
     assert "Traceback" not in desk.window.log()
     desk.set(seconds=0.3)
-    assert desk.press() == ""
+    desk.press_again()
     desk.window.hand("mousemove", window.WIDTH // 3, window.HEIGHT // 2)
     desk.window.hand("key", "Escape")
     until("Escape ends it, whatever it is at", lambda: desk.window.do(LOOK)["said"] == "")

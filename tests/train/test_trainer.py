@@ -130,7 +130,7 @@ def test_overfit_on_two_composites(task: str) -> None:
     objective = objectives.AlphaObjective(recipe.stages[0].losses)
     network = build(recipe)
     start = float(objective(network, same)["alpha"].detach())
-    schedule = Schedule(150, 2e-2, average=0.9, every=150, decay=0.0)
+    schedule = Schedule(300, 1e-2, average=0.9, every=300, decay=0.0)
     outcome = train(network, Plan(lambda step: same, objective, schedule))
     # As it was trained: statistics of batches, which an average of so few steps lags behind.
     end = float(objective(outcome.network.train(), same)["alpha"].detach())
