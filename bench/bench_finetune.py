@@ -10,7 +10,9 @@ frames between them, over the whole picture and over the truly soft part of it.
 - the automatic shot network (plate alone), made from the four keys.
 - nearest key held; closed form with the held trimaps.
 
-`python bench/bench_finetune.py [FOLDER] [--steps N] [--size H]` also writes a contact sheet.
+How wide the held trimaps are is taken from the true alphas, as an artist would look through the
+shot. `python bench/bench_finetune.py FOLDER` also writes a contact sheet; --size 540 is the clip's
+own size.
 """
 
 from __future__ import annotations
@@ -85,12 +87,12 @@ def main() -> None:
     """Make the models, print the errors."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("--steps", type=int, default=0)
-    parser.add_argument("--size", type=int, default=540)
-    parser.add_argument("--every", type=int, default=6)
-    parser.add_argument("--crop", type=int, default=224)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--size", type=int, default=270)
+    parser.add_argument("--every", type=int, default=10)
+    parser.add_argument("--crop", type=int, default=128)
     parser.add_argument("--rate", type=float, default=0.0)
-    parser.add_argument("--half", action="store_true")
+    parser.add_argument("--half", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--only", choices=("trimap", "shot"))
     asked = parser.parse_args()
     data = Path(os.environ.get("MATTE_TEST_DATA", BESIDE))

@@ -119,7 +119,8 @@ def _make_adamatting(width: float) -> nn.Module:
 def _make_deep_image_matting(width: float) -> nn.Module:
     """First weights as the paper has them: Xavier's in decoder and refinement; the encoder, which
     it takes from ImageNet, by He's until --start fills it (17 layers without normalisation die
-    under the usual ones)."""
+    under the usual ones). The last layer is ours: a tenth of Xavier's, so that alpha begins near
+    1/2, where its sigmoid still moves."""
     from torch import nn
 
     network = _make("deep_image_matting", "DeepImageMatting")(width)
@@ -130,6 +131,8 @@ def _make_deep_image_matting(width: float) -> nn.Module:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         else:
             nn.init.xavier_normal_(layer.weight)
+        if name == "deconv1":
+            layer.weight.data.mul_(0.1)
         assert layer.bias is not None
         nn.init.zeros_(layer.bias)
     return network
