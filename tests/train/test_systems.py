@@ -52,8 +52,11 @@ def test_overfit_on_two_composites_by_the_recipe_s_losses(name: str) -> None:
     start = objectives.mean_error(network.eval(), [same], system)
     for stage in tried.stages:
         plan = stage_plan_of(tried, stage, network)
-        steps = 95 if stage is tried.stages[0] else 10 if stage.only else 80
-        rate = 5e-4 if name == "deep-image-matting" else 5e-3
+        # Deep Image Matting has no normalisation: at 1e-3 two of four seeds stick at 0.13, at 3e-4
+        # all four end below 0.025.
+        slow = name == "deep-image-matting"
+        first, later, rate = (150, 120, 3e-4) if slow else (95, 80, 5e-3)
+        steps = first if stage is tried.stages[0] else 10 if stage.only else later
         plan.schedule = Schedule(steps, rate, average=0.9, every=steps, decay=0.0)
         network = train(network, plan).network.train().requires_grad_(True)
     # Batch normalisation in evaluation mode lags behind so short a training.
