@@ -19,7 +19,7 @@ from matte_nodes.media.layouts import LAYOUTS, OutputFrame
 from matte_nodes.media.metadata import put
 from matte_nodes.media.pattern import Pattern
 from matte_nodes.media.still import reason
-from matte_nodes.media.whole import no_room, prepare_folder, whole_file
+from matte_nodes.media.whole import no_room, prepare_folder, tidy_folder, whole_file
 
 _FORMATS = {".exr": "openexr", ".png": "png", ".tif": "tiff", ".tiff": "tiff"}
 
@@ -131,7 +131,8 @@ class SequenceWriter:
             raise OutputError(f"{final}: cannot be written ({said})")
 
     def close(self) -> None:
-        """Every file is in place already."""
+        """Every file is in place already; a writer that died at this job may have left its own."""
+        tidy_folder(self._path(0).parent)
 
     def abort(self) -> None:
         """Nothing half-written is there to remove; whole frames stay."""

@@ -47,6 +47,16 @@ def prepare_folder(folder: Path) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"{folder}: cannot write in this folder ({reason})") from error
+    _remove_left(folder, names)
+
+
+def tidy_folder(folder: Path) -> None:
+    """Remove what writers left that have died since `prepare_folder`."""
+    with suppress(OSError):
+        _remove_left(folder, os.listdir(folder))
+
+
+def _remove_left(folder: Path, names: list[str]) -> None:
     for name in names:
         match = _NAME.fullmatch(name)
         if match and not _is_alive(int(match.group(1))):
@@ -63,6 +73,10 @@ def _is_alive(process: int) -> bool:
         return False
     except OSError:
         return True
+    # A killed child stays in the table until its parent asks for it, and a host seldom does.
+    with suppress(OSError, IndexError):
+        status = Path(f"/proc/{process}/stat").read_text("ascii", "replace")
+        return status.rpartition(")")[2].split()[0] not in ("Z", "X")
     return True
 
 

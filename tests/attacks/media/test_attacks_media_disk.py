@@ -185,3 +185,36 @@ def test_living_writers_keep_their_temporaries(tmp_path: Path) -> None:
     first.close()
     second.close()
     assert {p.name for p in tmp_path.iterdir()} == {"a.mov", "b.mov"}
+
+
+def left_by(process: int, folder: Path) -> Path:
+    """What a writer of this machine with that number would leave."""
+    folder.mkdir(exist_ok=True)
+    own = whole.temporary(folder / "m.1001.exr").name.split("-")
+    path = folder / "-".join([*own[:2], str(process), own[3]])
+    path.write_bytes(b"half")
+    return path
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes have no /proc here")
+@pytest.mark.parametrize("moment", ["before", "during"])
+def test_what_a_killed_child_left_goes(tmp_path: Path, moment: str) -> None:
+    """Its parent has not asked for it yet, as a host seldom does: it still has its number."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        living = left_by(child.pid, tmp_path)
+        out = writer(tmp_path / "m.####.exr")
+        assert living.exists(), "a writer that lives has its file taken away"
+        child.kill()
+        deadline = time.monotonic() + 60
+        while whole._is_alive(child.pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.kill(child.pid, 0)  # it does have its number
+        if moment == "before":
+            out = writer(tmp_path / "m.####.exr")
+            assert not living.exists()
+        out.write(matte_frame(1, 8, 8))
+        out.close()
+    finally:
+        child.communicate()
+    assert [path.name for path in tmp_path.iterdir()] == ["m.0001.exr"]
