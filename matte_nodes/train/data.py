@@ -90,6 +90,7 @@ def maker(recipe: Recipe, material: Material, part: Literal["train", "heldout"])
         None if material.backgrounds is None else Pictures(material.backgrounds, recipe.data.share),
         tuple(recipe.data.zooms),
         recipe.data.coarse,
+        recipe.data.whole,
     )
 
 

@@ -170,6 +170,42 @@ def mesh(rng: Rng, side: int, paint: Pictures) -> Layer:
     return Layer(paint(rng, side), fill(side, edge.astype(np.float32))).over(net)
 
 
+def basket(rng: Rng, side: int, paint: Pictures) -> Layer:
+    """Things behind a wire mesh, the background between the wires: baskets, cages, lace over cloth."""
+    net = mesh(rng, side, paint)
+    things = [Layer(_plain(rng, side), np.zeros((side, side), np.float32))]
+    for _ in range(int(rng.integers(1, 5))):
+        slim = np.array([rng.uniform(0.05, 0.4), rng.uniform(0.3, 0.9)])
+        part = (outline(rng, side, rough=0.1) - 0.5 * side) * slim[:: rng.choice([1, -1])]
+        place = _on_edge(rng, net.alpha)
+        ink = paint(rng, side) if rng.random() < 0.4 else _plain(rng, side)
+        things.append(Layer(ink, fill(side, (part + place).astype(np.float32))).over(things[-1]))
+    return net.over(things[-1])
+
+
+def carried(rng: Rng, side: int, paint: Pictures) -> Layer:
+    """A body that holds flags, signs, sticks: flat things of colours that the body has not got."""
+    layer = (hairy, furry, shaded, shaded)[int(rng.integers(4))](rng, side, paint)
+    for _ in range(int(rng.integers(1, 3))):
+        foot, turn = _on_edge(rng, layer.alpha), rng.uniform(0, 2 * np.pi)
+        along = np.array([np.cos(turn), np.sin(turn)]) * side * rng.uniform(0.2, 0.55)
+        tip = foot + along
+        stick = np.linspace(foot, tip, 12).astype(np.float32)
+        rod = draw(rng, side, [stick], colour(rng), thick=(2.0, 9.0), spread=0.1, strength=(1, 1))
+        aside = np.array([-along[1], along[0]]) * rng.uniform(0.3, 1.2) * rng.choice([-1, 1])
+        low, sag = foot + along * rng.uniform(0.0, 0.6), rng.normal(0, 0.15) * along
+        bow = np.sin(np.linspace(0, np.pi, 30))[:, None] * rng.normal(0, 0.08) * along
+        top = np.linspace(tip, tip + aside + sag, 30) + bow
+        base = np.linspace(low + aside + sag, low, 30) + bow
+        cloth = fill(side, np.concatenate((top, base)).astype(np.float32))
+        folds = 0.8 + 0.4 * noise(rng, side, coarsest=rng.uniform(0.1, 0.5), octaves=2)[..., None]
+        ink = paint(rng, side) if rng.random() < 0.6 else _plain(rng, side)
+        flag = Layer((ink * folds).clip(0, 1).astype(np.float32), cloth)
+        held = rod.over(flag)
+        layer = held.over(layer) if rng.random() < 0.4 else layer.over(held)
+    return layer
+
+
 def holed(rng: Rng, side: int, paint: Pictures) -> Layer:
     """A body with round and ragged holes in it."""
     layer = solid(rng, side, paint)
@@ -212,6 +248,8 @@ FOREGROUNDS: Mapping[str, Maker] = {
     "smoke": smoke,
     "glass": glass,
     "mesh": mesh,
+    "basket": basket,
+    "carried": carried,
     "holes": holed,
     "feather": feather,
 }

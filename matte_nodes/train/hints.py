@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .strands import fill, outline
 from .textures import Rng, noise
 
 if TYPE_CHECKING:
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def trimap(rng: Rng, alpha: Float, *, narrow: float = 1.0, wide: float = 45.0) -> Float:
+def trimap(
+    rng: Rng, alpha: Float, *, narrow: float = 1.0, wide: float = 45.0, whole: float = 0.0
+) -> Float:
     """A trimap by random dilation: (H, W) float32 with 0, 0.5 and 1.
 
     Pixels of soft alpha are unknown, grown by a radius drawn log-uniformly from narrow..wide
     pixels (for each side on its own in half of all cases), sometimes with generous brush strokes.
+    whole: how often a whole part of the picture is unknown as well, solid things in it included.
     """
     soft = (alpha > 0.004) & (alpha < 0.996)
     soft |= _edges(alpha > 0.5)
@@ -34,6 +38,8 @@ def trimap(rng: Rng, alpha: Float, *, narrow: float = 1.0, wide: float = 45.0) -
     unknown = away <= limit
     if rng.random() < 0.3 and unknown.any():
         unknown |= _stroke(rng, unknown)
+    if whole and rng.random() < whole and unknown.any():
+        unknown |= _part(rng, unknown)
     found = (alpha > 0.5).astype(np.float32)
     found[unknown] = 0.5
     return found
@@ -128,6 +134,15 @@ def _stroke(rng: Rng, unknown: np.ndarray) -> np.ndarray:
         first, last = ((int(columns[i]), int(rows[i])) for i in ends)
         cv2.line(canvas, first, last, 1, int(rng.integers(4, 30)))
     return canvas > 0
+
+
+def _part(rng: Rng, unknown: np.ndarray) -> np.ndarray:
+    side = len(unknown)
+    rows, columns = np.nonzero(unknown)
+    index = int(rng.integers(len(rows)))
+    shape = (outline(rng, side) - 0.5 * side) * rng.uniform(0.4, 1.2)
+    place = np.array([columns[index], rows[index]]) - shape.mean(0)
+    return fill(side, (shape + place).astype(np.float32)) > 0.5
 
 
 def _edges(inside: np.ndarray) -> np.ndarray:

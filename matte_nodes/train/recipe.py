@@ -27,7 +27,7 @@ FOLDER = Path(__file__).parent / "recipes"
 @dataclass(frozen=True)
 class Data:
     """Samples: how many, of which side in pixels, by which seed, with which trimaps
-    (radius of the band from narrow to wide pixels), which part of them calm (see `Pictures`).
+    (radius of the band from narrow to wide pixels; whole parts unknown how often), which part of them calm (see `Pictures`).
 
     share: the part of textures that are photographs, if there are any. own: the part of
     foregrounds that are the user's, if there are any. plain: a model that finds subjects (u2netp):
@@ -50,6 +50,7 @@ class Data:
     plain: str = ""
     zooms: tuple[float, ...] = (1.0, 1.5, 2.0)
     coarse: bool = True
+    whole: float = 0.0
 
 
 @dataclass(frozen=True)

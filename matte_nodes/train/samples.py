@@ -39,7 +39,8 @@ ATTEMPTS = 40
 class Maker:
     """Makes samples: which task, which side in pixels, which shares of foregrounds, which route.
 
-    pictures: the textures. layers: foregrounds of the user's, (H, W, 4) uint8 straight RGBA, used
+    whole: how often a whole part is unknown
+    (see hints.trimap). pictures: the textures. layers: foregrounds of the user's, (H, W, 4) uint8 straight RGBA, used
     for the part `own` of all samples. narrow, wide: the range of a trimap's radius. calm: the part
     of samples that are painted calmly (see Pictures). backs: what backgrounds are painted from, if
     not from the textures. zooms: sizes of crops of those layers, in sides.
@@ -59,6 +60,7 @@ class Maker:
     backs: Pictures | None = None
     zooms: tuple[float, ...] = (1.0, 1.5, 2.0)
     coarse: bool = True
+    whole: float = 0.0
 
     def composite(self, rng: Rng) -> Composite:
         """A foreground over another background, by the route."""
@@ -83,7 +85,9 @@ class Maker:
     def _trimap(self, rng: Rng) -> np.ndarray:
         for _ in range(ATTEMPTS):
             made = self.composite(rng)
-            trimap = hints.trimap(rng, made.alpha, narrow=self.narrow, wide=self.wide)
+            trimap = hints.trimap(
+                rng, made.alpha, narrow=self.narrow, wide=self.wide, whole=self.whole
+            )
             if hints.usable(trimap):
                 break
         plate = codes(made.plate).astype(np.float32) / np.float32(255)
@@ -107,7 +111,9 @@ class Maker:
     def _layers(self, rng: Rng) -> np.ndarray:
         for _ in range(ATTEMPTS):
             made = self.composite(rng)
-            trimap = hints.trimap(rng, made.alpha, narrow=self.narrow, wide=self.wide)
+            trimap = hints.trimap(
+                rng, made.alpha, narrow=self.narrow, wide=self.wide, whole=self.whole
+            )
             if hints.usable(trimap):
                 break
         _, clean = hints.imperfect_clean_plate(rng, made.background, made.alpha)
