@@ -122,8 +122,9 @@ def _devices() -> Iterator[Finding]:
                       "listed" if listed else "this onnxruntime has no CUDA",
                       "" if listed else "pip install 'matte-nodes[cuda]'")  # fmt: skip
     chosen = runtime.resolve_device("auto")
-    threads = runtime.default_threads()
-    yield Finding("device", "auto is", "ok", f"{chosen}, {threads} network thread(s) on the CPU")
+    threads, most = runtime.default_threads(), runtime.default_threads(still=True)
+    said = f"{chosen}; on the CPU a network has {threads} thread(s), one of stills {most}"
+    yield Finding("device", "auto is", "ok", said)
 
 
 def _colour() -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from .errors import InputError, UsageError
 from .hints import HintKeys
 from .knobs import checked
 from .matte import Matte
-from .model import Inputs, KnobValue, LoadContext, Memory, Model, ModelCard, Prediction
+from .model import Inputs, KnobValue, LoadContext, Memory, Model, ModelCard, Prediction, Still
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +41,7 @@ class MatteNode:
 
     model: a registered name (`matte models` lists them) or a ModelCard. device: auto, cpu, cuda,
     cuda:N, mps or tensorrt; what is asked for is what is used. threads: of the network on the CPU,
-    0 chooses. ocio: a config file or ocio:// name, default $OCIO. weights: a checkpoint file for a
+    0 chooses (`runtime.default_threads`). ocio: a config file or ocio:// name, default $OCIO. weights: a checkpoint file for a
     model that takes one, in place of the imported one. untrained: run it with random weights where
     there are none (for tests). half: half precision, for torch networks. loader: called in place
     of the card's `load`, so that nodes can share loaded models. Every other keyword is a knob of
@@ -72,7 +72,8 @@ class MatteNode:
         self.device = runtime.resolve_device(device)
         if not isinstance(threads, int) or threads < 0:
             raise UsageError(f"threads is a whole number, 0 or more, not {threads!r}.")
-        self.threads, self.half = threads, half
+        self.threads = threads or runtime.default_threads(still=isinstance(self.card.memory, Still))
+        self.half = half
         self.weights, self.untrained = weights, untrained
         self.config = ColorConfig(ocio)
 

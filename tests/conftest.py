@@ -11,6 +11,8 @@ import pytest
 
 from matte_nodes import models, weights
 
+# Two workers share two cores: a second thread of torch waits for the other's, a hundred times longer.
+os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MATTE_SERVICE"] = "off"  # a service that runs on this machine is none of our business
 TOY = Path(__file__).parent / "toy"
 sys.path.insert(0, str(TOY))  # the toy model is found by its entry point, as an installed one is

@@ -68,7 +68,7 @@ def node_flags(function: Function) -> Function:
         click.option("--weights",
                      help="A checkpoint file, for a model that takes one (else the imported one)."),
         click.option("--threads", type=click.IntRange(0), default=0,
-                     help="Threads of the network on the CPU; 0 leaves one core to reading and writing."),
+                     help="Threads of the network on the CPU; 0 is one less than there are cores, all with a model of stills."),
         click.option("--device", default="auto", show_default=True,
                      help="auto, cpu, cuda, cuda:N, mps or tensorrt: that, or an error."),
     ):  # fmt: skip

@@ -30,6 +30,7 @@ class CueNetwork:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
+        from .cue_pieces import folded
         from .networks.cue_matting import PlateCues, TrimapCues
 
         if context.half and context.device.kind == "cpu":
@@ -47,28 +48,37 @@ class CueNetwork:
         self.dtype = torch.float16 if context.half else torch.float32
         try:
             self.device = torch.device(context.device.torch)
-            self.network = network.eval().to(self.device, self.dtype)
+            self.network = folded(network.eval()).to(self.device, self.dtype)
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         except (RuntimeError, AssertionError) as error:
             raise DeviceError(f"torch cannot use {context.device}: {error}") from error
 
     def __call__(self, planes: Float, coarse: Float | None = None) -> Float:
         """Alpha (H, W) float32 of planes of any size."""
+        from .cue_pieces import in_pieces
+        from .networks.cue_matting import TrimapCues
+
         torch = self._torch
         height, width = planes.shape[:2]
-        padding = ((0, -height % MULTIPLE), (0, -width % MULTIPLE))
+        padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
         tensors = []
         for picture in (planes, coarse):
             if picture is None:
                 continue
             stack = picture if picture.ndim == 3 else picture[..., None]
-            padded = np.pad(stack, (*padding, (0, 0)), mode="edge")
-            moved = torch.from_numpy(np.ascontiguousarray(padded, np.float32)).permute(2, 0, 1)
-            tensors.append(moved[None].to(self.device, self.dtype))
+            moved = torch.from_numpy(np.ascontiguousarray(stack.transpose(2, 0, 1), np.float32))
+            tensor = moved[None].to(self.device, self.dtype)
+            if any(padding):
+                tensor = torch.nn.functional.pad(tensor, padding, mode="replicate")
+            tensors.append(tensor)
         with torch.inference_mode():
-            alpha = self.network(*tensors)[0, 0, :height, :width].float().cpu().numpy()
-        found: Float = np.ascontiguousarray(alpha.clip(0, 1), np.float32)
-        return found
+            if isinstance(self.network, TrimapCues) and self.device.type == "cpu":
+                found = in_pieces(self.network, *tensors)
+            else:
+                found = self.network(*tensors)
+            alpha = found[0, 0, :height, :width].float().cpu().numpy()
+        clipped: Float = np.ascontiguousarray(alpha.clip(0, 1), np.float32)
+        return clipped
 
 
 def matted(network: CueNetwork, plate: Float, trimap: Float, coarse: Float | None = None) -> Float:

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import errors
 from ..render import Render, Reporter
-from ..runtime import default_threads
+from ..runtime import cores, default_threads
 from .client import Client, ServiceError, ServiceGoneError
 from .endpoint import code_stamp
 
@@ -96,7 +96,9 @@ def _tell(event: dict[str, Any], report: Reporter, *, say: bool) -> None:
 def _request(arguments: Mapping[str, Any], first: int | None, last: int | None) -> dict[str, Any]:
     asked = dict(arguments)
     # This process may be bound to fewer cores than the service.
-    node = {**asked["node"], "threads": asked["node"].get("threads") or default_threads()}
+    bound = cores() != os.cpu_count()
+    threads = asked["node"].get("threads") or (default_threads() if bound else 0)
+    node = {**asked["node"], "threads": threads}
     return {**asked, "node": node, "frames": [first, last]}
 
 

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trimap network on a processor, piece by piece: no tensor larger than a cache at full size.
+
+What is at full size is worked in bands and tiles, and the last part only where the trimap leaves
+something to find. The answer is that of the whole network, to the last few bits.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .networks.cue_matting import REACH, SEEN, TrimapCues
+
+BAND = 64
+STRIP = 128
+
+
+def in_pieces(network: TrimapCues, planes: Tensor, coarse: Tensor | None = None) -> Tensor:
+    """As the network's forward, of one picture."""
+    net, height = network.net, planes.shape[2]
+    bands = []
+    for top in range(0, height, BAND):
+        band = (slice(None), slice(None), slice(top, top + BAND))
+        features, _ = network.seen(planes[band], None if coarse is None else coarse[band])
+        bands.append(net.halved(features))
+    deep = net.deep(torch.cat(bands, 2))
+    trimap = planes[:, 15:16]
+    alpha = (trimap > 0.75).to(planes)
+    unknown = ((trimap >= 0.25) & (trimap <= 0.75))[0, 0].numpy()
+    for top in range(0, height, STRIP):
+        bottom = min(height, top + STRIP)
+        found = np.flatnonzero(unknown[top:bottom].any(0))
+        if not len(found):
+            continue
+        # Some more halved pixels on each side, as far as there are any, are cut off again below.
+        rows = _widened(top, bottom, height)
+        columns = _widened(int(found[0]), int(found[-1]) + 1, planes.shape[3])
+        part = planes[:, :, rows, columns]
+        given = None if coarse is None else coarse[:, :, rows, columns]
+        features, offers = network.seen(part, given)
+        halves = deep[
+            :, :, rows.start // 2 : rows.stop // 2, columns.start // 2 : columns.stop // 2
+        ]
+        answer = network.kept(net.fine(halves, features[:, :SEEN], offers), part)
+        inside = slice(int(found[0]), int(found[-1]) + 1)
+        alpha[:, :, top:bottom, inside] = answer[
+            :, :, top - rows.start : bottom - rows.start,
+            inside.start - columns.start : inside.stop - columns.start,
+        ]  # fmt: skip
+    return alpha
+
+
+def _widened(first: int, last: int, length: int) -> slice:
+    return slice(max(0, first // 2 * 2 - 2 * REACH), min(length, -(-last // 2) * 2 + 2 * REACH))
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """The same network with each normalisation folded into the convolution before it, in place."""
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    for unit in list(network.modules()):
+        if not isinstance(unit, nn.Sequential) or len(unit) < 2:
+            continue
+        convolution, norm = unit[0], unit[1]
+        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            unit[0] = fuse_conv_bn_eval(convolution, norm)
+            unit[1] = nn.Identity()
+    return network
