@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,13 @@ from ..model import Inputs, Knob, KnobValue, LoadContext, Memory, ModelCard, Pre
 # Of the sRGB curve from mid grey (0.18 -> 0.461) to white: mixtures of a highlight and a mid grey
 # then lie nearly on a straight line, as they do in linear light.
 SLOPE_OVER_WHITE = np.float32((1 - 0.461) / (1 - 0.18))
+# Photographs take up to 50 steps; one picture in some thousands (large parts of one value) never
+# ends, and its tenth thousand of steps is no nearer than the first hundreds.
+MOST_STEPS = 500
+
+
+class SolverWarning(UserWarning):
+    """An alpha was not solved to the end."""
 
 
 class ClosedForm:
@@ -28,7 +37,7 @@ class ClosedForm:
             ) from error
         # Its preconditioner prints on stdout when it has to try again: JSON lines go there.
         sys.modules["pymatting.preconditioner.ichol"].__dict__["print"] = _say_nothing
-        self._solve = estimate_alpha_cf
+        self._estimate = estimate_alpha_cf
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -64,9 +73,41 @@ class ClosedForm:
         part = plate[window].astype(np.float64)
         # Only proportions count; it wants values in 0..1.
         part = (part - part.min()) / max(float(np.ptp(part)), 1e-9) if part.max() > 1 else part
-        solved = self._solve(part.clip(0, 1), inside.astype(np.float64))
+        solved = solve(self._estimate, part.clip(0, 1), inside.astype(np.float64))
         alpha[window] = np.clip(solved, 0, 1)
         return alpha
+
+
+def solve(
+    estimate: Callable[..., Any], plate: np.ndarray, trimap: np.ndarray, rtol: float = 1e-7
+) -> np.ndarray:
+    """Alpha by pymatting's `estimate_alpha_cf`; where it does not settle, the nearest it came to.
+
+    plate: (H, W, 3) float64, 0..1; trimap: (H, W) float64. It warns when it has not settled.
+    """
+    nearest: list[Any] = [np.inf, None]
+
+    def look(a: Any, x: np.ndarray, b: Any, norm_b: float, r: Any, norm_r: float) -> None:
+        if norm_r < nearest[0]:
+            nearest[:] = [norm_r, x.copy()]
+
+    try:
+        solved: np.ndarray = estimate(
+            plate, trimap, cg_kwargs={"rtol": rtol, "maxiter": MOST_STEPS, "callback": look}
+        )
+        return solved
+    except ValueError as error:
+        if "converge" not in str(error) or nearest[1] is None:
+            raise
+    warnings.warn(
+        "Closed form did not settle on a frame: its matte is the nearest it came to. A trimap with "
+        "a narrower unknown band, or a plate with some grain, helps.",
+        SolverWarning,
+        stacklevel=2,
+    )
+    alpha = trimap.copy()
+    alpha[(trimap > 0) & (trimap < 1)] = nearest[1]
+    return alpha
 
 
 def _light(inputs: Inputs, choice: str) -> np.ndarray:

@@ -154,18 +154,23 @@ def cut(
 def closed_form(plate: Float, trimap: Float) -> Float:
     """The closed-form alpha of a crop, solved a little less exactly than the model does."""
     import sys
+    import warnings
 
     from pymatting import estimate_alpha_cf
+
+    from ..models.closed_form import SolverWarning, solve
 
     # Its preconditioner prints on stdout when it has to try again, which is normal here.
     sys.modules["pymatting.preconditioner.ichol"].__dict__["print"] = lambda *text: None
     known = (trimap == 0).any() and (trimap == 1).any()
     if not known:
         return trimap
-    solved = estimate_alpha_cf(
-        plate.astype(np.float64).clip(0, 1), trimap.astype(np.float64), cg_kwargs={"rtol": 1e-5}
-    )
-    found: Float = solved.astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SolverWarning)
+        solved = solve(
+            estimate_alpha_cf, plate.astype(np.float64).clip(0, 1), trimap.astype(np.float64), 1e-5
+        )
+    found: Float = solved.clip(0, 1).astype(np.float32)
     return found
 
 
