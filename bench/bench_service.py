@@ -2,8 +2,9 @@
 """The first answer of a hot service, from the request to the whole EXR on disk, at 1080p.
 
 Against the bare model step (target: below 1.2x), and against the same work in this process with a
-loaded model: what the service itself adds. Each answer is of a plate never seen before. Ratios of
-one run. "again" is the same frame asked for once more.
+loaded model: what the service itself adds. "mapped" is the plate given, and the answer taken, as
+pixels in mapped files (`Client.pixels`). Each answer is of a plate never seen before. Ratios of one
+run. "again" is the same frame asked for once more.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ def plates(folder: Path, count: int) -> list[str]:
         output.open(str(path), spec)
         output.write_image(pixels)
         output.close()
+        np.save(path.with_suffix(".npy"), pixels.astype(np.float32))
         names.append(str(path))
     return names
 
@@ -78,7 +80,7 @@ def case(model: str, title: str, knobs: dict[str, Any], folder: Path, client: Cl
     node = MatteNode(model, **knobs)
     loaded = node.model
     seen = node.plate_color("scene_linear").to_network(scene(*SIZE).plate.astype(np.float16))
-    names = plates(folder / title.replace(" ", "_"), 2 * ROUNDS + 2)
+    names = plates(folder / title.replace(" ", "_"), 3 * ROUNDS + 3)
 
     def here(source: str) -> None:
         output = str(folder / "here" / Path(source).name)
@@ -88,22 +90,31 @@ def case(model: str, title: str, knobs: dict[str, Any], folder: Path, client: Cl
     def hot(source: str) -> None:
         client.frame({"source": source, "model": model, "knobs": knobs}, 1)
 
+    def mapped(source: str) -> None:
+        given = str(Path(source).with_suffix(".npy"))
+        numbers, _, _ = client.pixels({"source": given, "model": model, "knobs": knobs}, 1)
+        np.asarray(numbers).max()  # every page is really there
+
     here(names[-1])
     hot(names[-2])
-    step, inside, answer = [], [], []
+    mapped(names[-3])
+    step, inside, answer, by_map = [], [], [], []
     busy_here = busy_there = 0.0
-    for one, two in zip(names[:ROUNDS], names[ROUNDS:], strict=False):
+    for one, two, three in zip(
+        *(names[r * ROUNDS : (r + 1) * ROUNDS] for r in range(3)), strict=True
+    ):
         step.append(seconds(lambda: loaded.step(Inputs(seen), {}, node.knobs)))
         before, there = time.process_time(), client.status()["cpu_seconds"]
         inside.append(seconds(lambda one=one: here(one)))
         busy_here += time.process_time() - before
         answer.append(seconds(lambda two=two: hot(two)))
         busy_there += client.status()["cpu_seconds"] - there
+        by_map.append(seconds(lambda three=three: mapped(three)))
     again = min(seconds(lambda: hot(names[ROUNDS])) for _ in range(5))
-    bare, work, asked = (float(np.median(taken)) for taken in (step, inside, answer))
+    bare, work, asked, quick = (float(np.median(t)) for t in (step, inside, answer, by_map))
     print(
         f"{title:26} step {bare * 1e3:6.0f} ms | here {work / bare:6.2f} x | service "
-        f"{asked / bare:6.2f} x | service / here {asked / work:5.2f} x "
+        f"{asked / bare:6.2f} x | mapped {quick / bare:6.2f} x | service / here {asked / work:5.2f} x "
         f"({busy_there / busy_here:.2f} x of the processor's time) | again {again * 1e3:3.0f} ms"
     )
 

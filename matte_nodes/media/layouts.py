@@ -62,6 +62,12 @@ LAYOUTS: dict[str, Layout] = {
         (".exr", ".png", ".tif", ".tiff"),
         "none",
     ),
+    "array": Layout(
+        "straight foreground and alpha as plain float32 numbers (H, W, 4), for other programs to "
+        "map; no metadata",
+        (".npy",),
+        "straight",
+    ),
     "movie": Layout(
         "foreground and alpha in one movie: ProRes 4444 (.mov), FFV1 (.mkv); no sound",
         (".mov", ".mkv"),
@@ -73,6 +79,7 @@ _HALF_ONE = 0x3C00  # the bits of 1.0
 _HALF_MAX = np.float32(65504)
 
 _DEFAULTS = {".exr": "nuke", ".png": "alpha", ".tif": "alpha", ".tiff": "alpha"}
+_DEFAULTS[".npy"] = "array"
 _DEFAULTS |= {".mov": "movie", ".mkv": "movie"}
 
 
@@ -181,6 +188,14 @@ def alpha_codes(frame: OutputFrame) -> NDArray[np.uint16]:
     """The matte as full-range 16-bit codes (H, W, 1) over the display window."""
     shown = over_display(frame, frame.alpha[..., None])
     return np.rint(shown * np.float32(65535)).astype(np.uint16)
+
+
+def array(frame: OutputFrame) -> NDArray[np.float32]:
+    """Straight R, G, B and alpha as float32 (H, W, 4) over the display window."""
+    pixels = np.empty((*frame.alpha.shape, 4), np.float32)
+    pixels[..., :3] = frame.foreground
+    pixels[..., 3] = frame.alpha
+    return np.ascontiguousarray(over_display(frame, pixels), np.float32)
 
 
 def over_display(frame: OutputFrame, pixels: NDArray[Any]) -> NDArray[Any]:

@@ -12,8 +12,8 @@ import numpy as np
 import OpenImageIO as oiio
 from numpy.typing import NDArray
 
-from matte_nodes.errors import OutputError
-from matte_nodes.media import layouts
+from matte_nodes.errors import MediaError, OutputError
+from matte_nodes.media import array_file, layouts
 from matte_nodes.media.image import Window
 from matte_nodes.media.layouts import LAYOUTS, OutputFrame
 from matte_nodes.media.metadata import put
@@ -83,6 +83,10 @@ class SequenceWriter:
             self._only = frame.frame
         if not self._overwrite and path.exists():
             raise OutputError(f"{path}: frame {frame.frame} is already there; nothing written")
+        if array_file.is_array(path):
+            with whole_file(path) as temporary, temporary.open("wb") as file:
+                np.save(file, layouts.array(frame))
+            return path
         spec, pixels = self._contents(frame)
         with whole_file(path) as temporary:
             self._save(temporary, path, spec, pixels)
@@ -149,6 +153,11 @@ def _spec(names: tuple[str, ...], kind: str, data: Window, display: Window) -> A
 
 def is_whole(path: Path) -> bool:
     """Whether the end of a picture file is there, by its last row; see `_is_whole`."""
+    if array_file.is_array(path):
+        try:
+            return bool(array_file.opened(path).size)
+        except MediaError:
+            return False
     source = oiio.ImageInput.open(str(path))
     if source is None:
         oiio.geterror()

@@ -14,6 +14,7 @@ import OpenImageIO as oiio
 from numpy.typing import NDArray
 
 from matte_nodes.errors import MediaError
+from matte_nodes.media import array_file
 from matte_nodes.media.image import Image, Window
 from matte_nodes.media.metadata import carried
 
@@ -52,6 +53,8 @@ class Header:
 
 def read_header(path: Path, layer: str = "") -> Header:
     """The header of one file. Raises MediaError with the reader's reason."""
+    if array_file.is_array(path):
+        return _array_header(array_file.opened(path), path, layer)
     with _opened(path) as source:
         return _header(source, path, layer)[0]
 
@@ -63,6 +66,8 @@ def read_image(path: Path, layer: str = "") -> Image:
     full-range uint16, other types as float32. Raises MediaError when the file is damaged or ends
     early, or holds no picture of this kind.
     """
+    if array_file.is_array(path):
+        return _array_image(path, layer)
     with _opened(path) as source:
         header, spec = _header(source, path, layer)
         low, high = min(header.indices), max(header.indices) + 1
@@ -83,6 +88,31 @@ def read_image(path: Path, layer: str = "") -> Image:
         colorspace=header.colorspace,
         metadata=carried(spec),
         alpha_associated=association,
+    )
+
+
+def _array_header(pixels: NDArray[Any], path: Path, layer: str) -> Header:
+    if layer:
+        raise MediaError(f"{path}: the file has no layer {layer!r}; an array has none")
+    window = Window(0, 0, pixels.shape[1], pixels.shape[0])
+    names = {np.dtype(numpy): name for name, numpy in _NATIVE.items()}
+    return Header(
+        subimage=0, indices=tuple(range(pixels.shape[2])),
+        channels=array_file.CHANNELS[pixels.shape[2]], dtype=names[pixels.dtype.newbyteorder("=")],
+        data_window=window, display_window=window, pixel_aspect=1.0, colorspace="", rate=None,
+        orientation=1,
+    )  # fmt: skip
+
+
+def _array_image(path: Path, layer: str) -> Image:
+    mapped = array_file.opened(path)
+    header = _array_header(mapped, path, layer)
+    return Image(
+        pixels=np.array(mapped, _NATIVE[header.dtype], order="C"),
+        channels=header.channels,
+        data_window=header.data_window,
+        display_window=header.display_window,
+        alpha_associated=False if "A" in header.channels else None,
     )
 
 

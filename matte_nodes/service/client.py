@@ -8,9 +8,11 @@ goes on where it stopped. docs/service.md describes the protocol.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import hmac
 import json
+import mmap
 import os
 import re
 import secrets
@@ -183,6 +185,15 @@ class Client:
                 self.ensure()
         raise ServiceError(f"Frame {frame} was cancelled.")
 
+    def pixels(self, request: Mapping[str, Any], frame: int) -> tuple[memoryview[float], int, int]:
+        """Matte one frame ahead of all ranges; answers (numbers, width, height), mapped.
+
+        numbers: float32, row by row from the top, straight R, G, B and alpha of each pixel, in
+        the request's output space. No codec lies between: the file that the service wrote is this
+        process's memory. A plate can be given in the same way: see `write_pixels`.
+        """
+        return map_pixels(self.frame(dict(request, layout="array"), frame))
+
     def cancel(self, job: str) -> bool:
         """Stop a job at its next step; False when it had already ended."""
         return bool(self._ask({"op": "cancel", "job": self._now.get(job, job)})["cancelled"])
@@ -279,6 +290,44 @@ class Client:
             return clean_environment(self.home)
         home = {"MATTE_HOME": os.path.abspath(self.home)} if self.home else {}
         return {**self.environment, **home}
+
+
+def map_pixels(path: str) -> tuple[memoryview[float], int, int]:
+    """A float32 .npy picture of four channels as (numbers, width, height), mapped from its file."""
+    with open(path, "rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    start = 10 + struct.unpack("<H", data[8:10])[0]
+    facts = ast.literal_eval(data[10:start].decode("latin-1"))
+    if facts["descr"] != "<f4" or facts["fortran_order"]:
+        raise ServiceError(f"{path} does not hold rows of float32.")
+    height, width = facts["shape"][:2]
+    numbers: Any = memoryview(data)[start:].cast("f")
+    return numbers, width, height
+
+
+def write_pixels(path: str, pixels: Any, width: int, height: int, channels: int = 3) -> None:
+    """Write a plate or a hint for the service to map: a .npy file, whole or not there.
+
+    pixels: a buffer of float32, row by row from the top; channels: 1 (a matte), 3, or 4 with
+    straight alpha. An array has no colour space: name it in the request (connect.colorspace).
+    """
+    numbers = memoryview(pixels).cast("B")
+    if channels not in (1, 3, 4) or len(numbers) != 4 * width * height * channels:
+        raise ServiceError(
+            f"{len(numbers)} bytes are no picture of {width} x {height} x {channels} float32."
+        )
+    facts = "{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}, {}), }}"
+    head = facts.format(height, width, channels).encode("ascii")
+    head += b" " * (-(len(head) + 11) % 64) + b"\n"
+    scratch = os.path.join(os.path.dirname(path), f".matte-client-{os.getpid()}.tmp")
+    try:
+        with open(scratch, "wb") as file:
+            file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head)
+            file.write(numbers)
+        os.replace(scratch, path)
+    finally:
+        with suppress(OSError):
+            os.unlink(scratch)
 
 
 class _Link:

@@ -27,7 +27,8 @@ def kept_output(folder: Path, request: Request) -> str:
     prune(folder, MOST_BYTES)
     own.mkdir(parents=True, exist_ok=True)
     os.utime(own)
-    return str(own / "frame.####.exr")
+    kind = ".npy" if request.options.get("layout") == "array" else ".exr"
+    return str(own / f"frame.####{kind}")
 
 
 def frame_path(output: str, frame: int) -> str:

@@ -20,7 +20,7 @@ from matte_nodes.media.clip import open_clip
 from matte_nodes.media.writers import Writer, open_writer
 from tests.media.samples import matte_frame
 
-OUTPUTS = ["m.####.exr", "m.####.png", "m.####.tif", "m.mov", "m.mkv"]
+OUTPUTS = ["m.####.exr", "m.####.png", "m.####.tif", "m.####.npy", "m.mov", "m.mkv"]
 FULL = Path("/dev/full")
 
 
