@@ -123,6 +123,18 @@ def default_threads(*, still: bool = False) -> int:
     return cores() if still else max(1, cores() - 1)
 
 
+def use_threads(threads: int) -> None:
+    """Have torch use so many in the calling thread; 0 is `default_threads`.
+
+    Said at each step: several models are loaded at once, and torch asks the thread that calls.
+    """
+    import torch
+
+    wanted = threads or default_threads()
+    if torch.get_num_threads() != wanted:
+        torch.set_num_threads(wanted)
+
+
 def onnx_session(path: Path, device: Device, threads: int = 0) -> Any:
     """An onnxruntime session that really runs on `device`.
 

@@ -68,3 +68,23 @@ def test_a_file_that_is_no_network(tmp_path: Path) -> None:
 @pytest.mark.skipif(runtime.nvidia_devices() == 0, reason="no NVIDIA driver answers here")
 def test_cuda_is_really_used() -> None:
     assert runtime.resolve_device("auto").kind == "cuda"
+
+
+def test_a_model_of_stills_has_every_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A video network leaves one to reading and writing; --threads overrules both."""
+    monkeypatch.setattr(runtime, "cores", lambda: 6)
+    assert MatteNode("green-screen").threads == 6
+    assert MatteNode("rvm").threads == 5
+    assert MatteNode("rvm", threads=2).threads == 2
+    monkeypatch.setattr(runtime, "cores", lambda: 1)
+    assert MatteNode("rvm").threads == 1
+
+
+@pytest.mark.parametrize(("told", "most"), [("1", 1), ("3", 3), ("0", 8), ("", 8), ("2,3", 8)])
+def test_the_farms_number_of_threads(monkeypatch: pytest.MonkeyPatch, told: str, most: int) -> None:
+    """$OMP_NUM_THREADS bounds what a process takes; nonsense in it does not."""
+    monkeypatch.setattr(
+        runtime.os, "sched_getaffinity", lambda process: set(range(8)), raising=False
+    )
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert runtime.cores() == most

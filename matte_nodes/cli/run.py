@@ -36,7 +36,7 @@ def command() -> click.Command:
     "--layout",
     default="auto",
     show_default=True,
-    help="nuke, blender, alpha or movie; auto by the output's name.",
+    help="nuke, blender, alpha, array or movie; auto by the output's name.",
 )
 @click.option(
     "--cuts", help="First frames of new takes, as in 1012,1100, or auto: memory starts anew there."

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..errors import InputError, MediaError
+from ..media.array_file import is_array
+from ..media.still import read_image
 
 if TYPE_CHECKING:
     from ..model import Float
@@ -207,6 +209,9 @@ def _ambiguous(first: Path, second: Path) -> InputError:
 def _read(path: str | os.PathLike[str]) -> tuple[Float, list[str]]:
     import OpenImageIO
 
+    if is_array(Path(path)):
+        image = read_image(Path(path))
+        return image.floats(), list(image.channels)
     config = OpenImageIO.ImageSpec()
     config["oiio:UnassociatedAlpha"] = 1
     file = OpenImageIO.ImageInput.open(os.fspath(path), config)

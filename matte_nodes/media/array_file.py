@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures as .npy files: plain numbers, which any process can map into its memory.
 
-No codec, no colour space, no windows, no metadata: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4),
-straight alpha, uint8, uint16, float16 or float32, rows from the top, over the display window.
+(H, W), (H, W, 1), (H, W, 3) or (H, W, 4), straight alpha, uint8, uint16, float16 or float32, rows
+from the top, over the display window. Ours end with a JSON object of texts (`matte/...`) behind
+the numbers, where other readers do not look.
+
+Read, never mapped: a mapped file that is cut short by its writer ends the process that reads it.
 """
 
 from __future__ import annotations
 
+import ast
+import json
+import os
+import struct
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +26,10 @@ from matte_nodes.errors import MediaError
 SUFFIX = ".npy"
 CHANNELS = {1: ("Y",), 3: ("R", "G", "B"), 4: ("R", "G", "B", "A")}
 _TYPES = ("uint8", "uint16", "float16", "float32")
+_MAGIC = b"\x93NUMPY\x01\x00"
+_LONGEST_HEADER = 4096
+_LARGEST = 8 << 30
+_LONGEST_FACTS = 1 << 20
 
 
 def is_array(path: Path) -> bool:
@@ -25,21 +37,81 @@ def is_array(path: Path) -> bool:
     return path.suffix.lower() == SUFFIX
 
 
-def opened(path: Path) -> NDArray[Any]:
-    """The picture, (H, W, C), mapped and not yet read. Raises MediaError when it is none."""
+def shape_and_type(path: Path) -> tuple[tuple[int, int, int], np.dtype[Any]]:
+    """(H, W, C) and the type of a file that is whole. Raises MediaError when it is not."""
+    with _opened(path) as file:
+        return _header(file, path)[:2]
+
+
+def read(path: Path) -> NDArray[Any]:
+    """The picture, (H, W, C), in the processor's order of bytes. Raises MediaError."""
+    with _opened(path) as file:
+        shape, kind, order, start = _header(file, path)
+        try:
+            pixels = np.empty(shape, kind, order=order)
+        except MemoryError as error:
+            raise MediaError(f"{path}: {shape[1]} x {shape[0]} pixels are too many here") from error
+        file.seek(start)
+        numbers = pixels.reshape(-1, order="A").view(np.uint8).data
+        if file.readinto(numbers) != len(numbers):  # type: ignore[attr-defined]
+            raise MediaError(f"{path}: the file was cut short while it was read")
+    return np.ascontiguousarray(pixels, kind.newbyteorder("="))
+
+
+def facts(path: Path) -> dict[str, str]:
+    """The texts behind the numbers of a file of ours; {} in any other."""
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        with _opened(path) as file:
+            shape, kind, _, start = _header(file, path)
+            file.seek(start + int(np.prod(shape)) * kind.itemsize)
+            found = json.loads(file.read(_LONGEST_FACTS))
+    except (MediaError, ValueError, RecursionError):
+        return {}
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+
+def write(file: BinaryIO, pixels: NDArray[np.float32], texts: Mapping[str, str]) -> None:
+    """(H, W, C) float32 and texts into an open file. OSError when they do not fit."""
+    whole = np.ascontiguousarray(pixels, "<f4")
+    header = {"descr": "<f4", "fortran_order": False, "shape": whole.shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    file.write(whole.data.cast("B"))
+    file.write(json.dumps(dict(texts)).encode("ascii"))
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
     except FileNotFoundError as error:
         raise MediaError(f"{path}: there is no such file") from error
-    except (OSError, ValueError, EOFError, SyntaxError, MemoryError, OverflowError) as error:
-        raise MediaError(f"{path}: the file is damaged, not whole, or no array") from error
-    if not isinstance(found, np.ndarray):  # an archive of several, under this name
-        raise MediaError(f"{path}: the file holds several arrays; save one picture by numpy.save")
-    shape = found.shape if found.ndim == 3 else (*found.shape, 1)
-    if len(shape) != 3 or shape[2] not in CHANNELS or 0 in shape or found.dtype.name not in _TYPES:
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _header(file: BinaryIO, path: Path) -> tuple[tuple[int, int, int], np.dtype[Any], Any, int]:
+    """Shape (H, W, C), type, order and start of the numbers."""
+    start = file.read(10)
+    if len(start) < 10 or start[:8] != _MAGIC:
+        raise MediaError(f"{path}: the file is empty, damaged, or no array of numpy.save")
+    (length,) = struct.unpack("<H", start[8:])
+    if length > _LONGEST_HEADER:
+        raise MediaError(f"{path}: the file is damaged (its header has {length} bytes)")
+    try:
+        told = ast.literal_eval(file.read(length).decode("latin-1").strip())
+        kind, given = np.dtype(str(told["descr"])), tuple(told["shape"])
+        order = "F" if told["fortran_order"] else "C"
+    except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError) as error:
+        raise MediaError(f"{path}: the file is damaged (its header is no array's)") from error
+    numbers = all(type(n) is int and 0 < n < 1 << 20 for n in given)
+    shape = given if len(given) == 3 else (*given, 1)
+    if not numbers or len(shape) != 3 or shape[2] not in CHANNELS or kind.name not in _TYPES:
         raise MediaError(
-            f"{path}: {found.dtype} of shape {found.shape} is no picture; wanted is (H, W), "
-            f"(H, W, 3) or (H, W, 4) in {', '.join(_TYPES)}"
+            f"{path}: {kind} of shape {given!r:.60} is no picture; wanted is (H, W), (H, W, 3) or "
+            f"(H, W, 4) in {', '.join(_TYPES)}"
         )
-    picture: NDArray[Any] = found.reshape(shape)
-    return picture
+    size = shape[0] * shape[1] * shape[2] * kind.itemsize
+    if size > _LARGEST:
+        raise MediaError(f"{path}: {shape[1]} x {shape[0]} pixels are too many")
+    if os.fstat(file.fileno()).st_size < 10 + length + size:
+        raise MediaError(f"{path}: the file is not whole")
+    return (shape[0], shape[1], shape[2]), kind, order, 10 + length

@@ -24,7 +24,7 @@ Missing = Literal["error", "hold", "skip"]
 # What a folder is searched for; a file that is named outright is tried whatever it is called.
 STILLS = {
     ".exr", ".png", ".tif", ".tiff", ".dpx", ".cin", ".jpg", ".jpeg", ".tga", ".bmp", ".webp",
-    ".hdr", ".jp2", ".ppm", ".pgm", ".gif", ".npy",
+    ".hdr", ".jp2", ".ppm", ".pgm", ".gif",
 }  # fmt: skip
 MOVIES = {
     ".mov", ".mp4", ".m4v", ".mkv", ".mxf", ".avi", ".webm", ".mts", ".m2ts", ".ts", ".mpg",

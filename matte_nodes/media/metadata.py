@@ -16,6 +16,8 @@ from typing import Any
 
 import OpenImageIO as oiio
 
+from matte_nodes.media import array_file
+
 # Whole names that are left behind, in lower case.
 DENIED = {
     "acesimagecontainerflag", "adoptedneutral", "bitspersample", "chromaticities", "chunkcount",
@@ -72,6 +74,8 @@ def put(spec: Any, attributes: Mapping[str, Any]) -> None:
 
 def own_attribute(path: Path, name: str) -> str | None:
     """One of our own attributes (`matte/...`) of a file that we wrote; None when it has none."""
+    if array_file.is_array(path):
+        return array_file.facts(path).get(name)
     source = oiio.ImageInput.open(str(path))
     if source is None:
         oiio.geterror()

@@ -85,7 +85,9 @@ class SequenceWriter:
             raise OutputError(f"{path}: frame {frame.frame} is already there; nothing written")
         if array_file.is_array(path):
             with whole_file(path) as temporary, temporary.open("wb") as file:
-                np.save(file, layouts.array(frame))
+                array_file.write(
+                    file, layouts.array(frame), {**self._provenance, **frame.provenance}
+                )
             return path
         spec, pixels = self._contents(frame)
         with whole_file(path) as temporary:
@@ -155,9 +157,10 @@ def is_whole(path: Path) -> bool:
     """Whether the end of a picture file is there, by its last row; see `_is_whole`."""
     if array_file.is_array(path):
         try:
-            return bool(array_file.opened(path).size)
+            array_file.shape_and_type(path)
         except MediaError:
             return False
+        return bool(array_file.facts(path))
     source = oiio.ImageInput.open(str(path))
     if source is None:
         oiio.geterror()

@@ -54,7 +54,7 @@ class Header:
 def read_header(path: Path, layer: str = "") -> Header:
     """The header of one file. Raises MediaError with the reader's reason."""
     if array_file.is_array(path):
-        return _array_header(array_file.opened(path), path, layer)
+        return _array_header(path, layer)
     with _opened(path) as source:
         return _header(source, path, layer)[0]
 
@@ -91,27 +91,32 @@ def read_image(path: Path, layer: str = "") -> Image:
     )
 
 
-def _array_header(pixels: NDArray[Any], path: Path, layer: str) -> Header:
+def _array_header(path: Path, layer: str) -> Header:
     if layer:
         raise MediaError(f"{path}: the file has no layer {layer!r}; an array has none")
-    window = Window(0, 0, pixels.shape[1], pixels.shape[0])
+    (height, width, count), kind = array_file.shape_and_type(path)
+    window = Window(0, 0, width, height)
     names = {np.dtype(numpy): name for name, numpy in _NATIVE.items()}
     return Header(
-        subimage=0, indices=tuple(range(pixels.shape[2])),
-        channels=array_file.CHANNELS[pixels.shape[2]], dtype=names[pixels.dtype.newbyteorder("=")],
-        data_window=window, display_window=window, pixel_aspect=1.0, colorspace="", rate=None,
+        subimage=0, indices=tuple(range(count)), channels=array_file.CHANNELS[count],
+        dtype=names[kind.newbyteorder("=")], data_window=window, display_window=window,
+        pixel_aspect=1.0, colorspace=array_file.facts(path).get("matte/colorspace", ""), rate=None,
         orientation=1,
     )  # fmt: skip
 
 
 def _array_image(path: Path, layer: str) -> Image:
-    mapped = array_file.opened(path)
-    header = _array_header(mapped, path, layer)
+    header = _array_header(path, layer)
+    pixels = array_file.read(path)
+    window = header.data_window
+    if pixels.shape != (window.height, window.width, len(header.channels)):
+        raise MediaError(f"{path}: the file was replaced while it was read")
     return Image(
-        pixels=np.array(mapped, _NATIVE[header.dtype], order="C"),
+        pixels=pixels,
         channels=header.channels,
-        data_window=header.data_window,
-        display_window=header.display_window,
+        data_window=window,
+        display_window=window,
+        colorspace=header.colorspace,
         alpha_associated=False if "A" in header.channels else None,
     )
 

@@ -85,20 +85,26 @@ def solve(
 
     plate: (H, W, 3) float64, 0..1; trimap: (H, W) float64. It warns when it has not settled.
     """
-    nearest: list[Any] = [np.inf, None]
+    nearest: list[Any] = [np.inf, np.zeros(0), None]
 
     def look(a: Any, x: np.ndarray, b: Any, norm_b: float, r: Any, norm_r: float) -> None:
+        nearest[2] = norm_b
         if norm_r < nearest[0]:
-            nearest[:] = [norm_r, x.copy()]
+            nearest[:2] = [norm_r, x.copy()]
 
     try:
-        solved: np.ndarray = estimate(
-            plate, trimap, cg_kwargs={"rtol": rtol, "maxiter": MOST_STEPS, "callback": look}
-        )
+        # Where no unknown pixel lies at the foreground it divides 0 by 0: see below.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            solved: np.ndarray = estimate(
+                plate, trimap, cg_kwargs={"rtol": rtol, "maxiter": MOST_STEPS, "callback": look}
+            )
         return solved
     except ValueError as error:
-        if "converge" not in str(error) or nearest[1] is None:
+        found = nearest[2] == 0 or np.isfinite(nearest[0])
+        if "converge" not in str(error) or not found:
             raise
+    if nearest[2] == 0:
+        return np.where(trimap == 1, 1.0, 0.0)
     warnings.warn(
         "Closed form did not settle on a frame: its matte is the nearest it came to. A trimap with "
         "a narrower unknown band, or a plate with some grain, helps.",

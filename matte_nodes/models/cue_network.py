@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DeviceError, WeightsError
 from ..model import LoadContext
-from ..runtime import default_threads
+from ..runtime import use_threads
 from . import cues
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class CueNetwork:
 
         if context.half and context.device.kind == "cpu":
             raise DeviceError("Half precision is for cards: on the CPU it is slower, not faster.")
-        torch.set_num_threads(context.threads or default_threads())
+        self.threads = context.threads
         network = (TrimapCues if kind == "trimap" else PlateCues)()
         try:
             tensors = load_file(context.weights[file])
@@ -59,6 +59,7 @@ class CueNetwork:
         from .networks.cue_matting import TrimapCues
 
         torch = self._torch
+        use_threads(self.threads)
         height, width = planes.shape[:2]
         padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
         tensors = []
@@ -96,6 +97,6 @@ def matted(network: CueNetwork, plate: Float, trimap: Float, coarse: Float | Non
         max(0, columns[0] - MARGIN) : columns[-1] + 1 + MARGIN,
     ]
     inside = trimap[window]
-    planes = cues.planes(plate[window], inside)
+    planes = cues.planes(plate[window], inside, network.threads)
     alpha[window] = network(planes, None if coarse is None else coarse[window])
     return np.where(unknown, alpha, trimap).astype(np.float32)

@@ -29,7 +29,7 @@ _LOOKS = (
 _BLOCK = 4096
 
 
-def planes(plate: Float, trimap: Float) -> Float:
+def planes(plate: Float, trimap: Float, threads: int = 1) -> Float:
     """(H, W, PLANES) float32, 0..1: see COLOURS and PLANES for the order.
 
     plate: (H, W, 3) display-encoded 0..1. trimap: (H, W) with 0, 0.5 and 1.
@@ -42,7 +42,7 @@ def planes(plate: Float, trimap: Float) -> Float:
     plate = np.ascontiguousarray(plate.clip(0, 1), np.float32)
     front, back = trimap == 1, trimap == 0
     near_front, near_back = push_pull(plate, front), push_pull(plate, back)
-    best_front, best_back, error = _best_pairs(plate, trimap, near_front, near_back)
+    best_front, best_back, error = _best_pairs(plate, trimap, near_front, near_back, threads)
     # One plane after the other: that is how a network wants them.
     found = np.empty((PLANES, *trimap.shape), np.float32)
     for index, picture in enumerate((plate, near_front, near_back, best_front, best_back)):
@@ -103,7 +103,7 @@ def _closeness(known: np.ndarray) -> Float:
 
 
 def _best_pairs(
-    plate: Float, trimap: Float, near_front: Float, near_back: Float
+    plate: Float, trimap: Float, near_front: Float, near_back: Float, threads: int
 ) -> tuple[Float, Float, Float]:
     """Colours of both sides that explain each unknown pixel best, and the squared error left."""
     import cv2
@@ -120,7 +120,7 @@ def _best_pairs(
         return near_front, near_back, np.zeros(trimap.shape, np.float32)
     rows, columns = np.nonzero(unknown)
     candidates = [_candidates(small, known, rows, columns) for known in sides]
-    front, back, error = _choose(small[rows, columns], *candidates)
+    front, back, error = _choose(small[rows, columns], candidates[0], candidates[1], threads)
     answers = []
     weight = np.zeros(unknown.shape, np.float32)
     weight[rows, columns] = np.exp(-error / np.float32(0.003)) + np.float32(1e-3)
@@ -162,7 +162,7 @@ def _candidates(small: Float, known: np.ndarray, rows: np.ndarray, columns: np.n
     return found
 
 
-def _choose(pixels: Float, fronts: Float, backs: Float) -> tuple[Float, Float, Float]:
+def _choose(pixels: Float, fronts: Float, backs: Float, threads: int) -> tuple[Float, Float, Float]:
     """Of all pairs the one with the least error of its mixture; pairs far apart are preferred."""
     front, back = np.empty_like(pixels), np.empty_like(pixels)
     error = np.empty(len(pixels), np.float32)
@@ -187,6 +187,6 @@ def _choose(pixels: Float, fronts: Float, backs: Float) -> tuple[Float, Float, F
         error[part] = left.reshape(len(f), -1)[index, best]
 
     # numpy lets go of the interpreter: two threads take 0.6 of one's time.
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(threads or cores()) as pool:
         list(pool.map(choose, range(0, len(pixels), _BLOCK)))
     return front, back, np.maximum(error, 0)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import DeviceError, WeightsError
 from ..model import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
-from ..runtime import default_threads
+from ..runtime import use_threads
 
 if TYPE_CHECKING:
     from .networks.shot_matting import ShotMatting
@@ -28,7 +28,7 @@ class ShotNetwork:
 
         if context.half and context.device.kind == "cpu":
             raise DeviceError("Half precision is for cards: on the CPU it is slower, not faster.")
-        torch.set_num_threads(context.threads or default_threads())
+        self.threads = context.threads
         network = read(context.weights[FILE])
         self._torch = torch
         self._dtype = torch.float16 if context.half else torch.float32
@@ -43,6 +43,7 @@ class ShotNetwork:
     ) -> tuple[Prediction, Memory]:
         """Alpha of the whole picture; a segmentation, where there is one, is the first guess."""
         torch = self._torch
+        use_threads(self.threads)
         height, width = inputs.plate.shape[:2]
         plate = torch.from_numpy(np.ascontiguousarray(inputs.plate, np.float32))
         plate = plate.permute(2, 0, 1)[None].to(self._device, self._dtype)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DeviceError, WeightsError
 from ..model import Knob, LoadContext
-from ..runtime import default_threads
+from ..runtime import use_threads
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -44,7 +44,7 @@ class TorchNetwork:
         if context.half and context.device.kind == "cpu":
             # Measured: MODNet at 512 pixels takes 0.3 s in full precision and minutes in half.
             raise DeviceError("Half precision is for cards: on the CPU it is slower, not faster.")
-        torch.set_num_threads(context.threads or default_threads())
+        self.threads = context.threads
         if context.checkpoint is None:
             torch.manual_seed(0)
             network = make()
@@ -82,6 +82,7 @@ class TorchNetwork:
 
     def __call__(self, *tensors: Tensor, **options: Any) -> Any:
         """The network's own answer, without gradients."""
+        use_threads(self.threads)
         with self._torch.inference_mode():
             return self.network(*tensors, **options)
 

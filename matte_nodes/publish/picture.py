@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import MediaError
+from ..media import array_file
 from ..media.image import Window
+from ..media.still import read_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,6 +78,8 @@ def read_matte(path: Path) -> Picture:
     """Read a delivered file; MediaError when it is damaged or holds no matte."""
     import OpenImageIO as oiio
 
+    if array_file.is_array(path):
+        return _of_array(path)
     asked = oiio.ImageSpec()
     asked.attribute("oiio:UnassociatedAlpha", 1)
     source = oiio.ImageInput.open(str(path), asked)
@@ -109,6 +113,25 @@ def read_matte(path: Path) -> Picture:
         display_window=Window(spec.full_x, spec.full_y, spec.full_width, spec.full_height),
         pixel_aspect=float(spec.get_float_attribute("PixelAspectRatio", 1.0)),
         attributes=_attributes(spec),
+    )
+
+
+def _of_array(path: Path) -> Picture:
+    image = read_image(path)
+    if len(image.channels) == 3:
+        raise MediaError(f"{path}: holds no matte; an array with one has one channel or four")
+    pixels = image.floats()
+    return Picture(
+        path=path,
+        alpha=np.ascontiguousarray(pixels[..., -1]),
+        foreground=np.ascontiguousarray(pixels[..., :3]) if len(image.channels) == 4 else None,
+        premultiplied=None,
+        channels=image.channels,
+        dtype=str(image.pixels.dtype),
+        data_window=image.data_window,
+        display_window=image.display_window,
+        pixel_aspect=1.0,
+        attributes=array_file.facts(path),
     )
 
 

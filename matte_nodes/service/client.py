@@ -21,6 +21,7 @@ import struct
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from typing import Any, Dict  # noqa: UP035 (3.7 has no dict[...] outside annotations)
@@ -192,7 +193,11 @@ class Client:
         the request's output space. No codec lies between: the file that the service wrote is this
         process's memory. A plate can be given in the same way: see `write_pixels`.
         """
-        return map_pixels(self.frame(dict(request, layout="array"), frame))
+        asked = dict(request, layout="array")
+        try:
+            return map_pixels(self.frame(asked, frame))
+        except FileNotFoundError:  # so many others were asked for that it had to leave
+            return map_pixels(self.frame(asked, frame))
 
     def cancel(self, job: str) -> bool:
         """Stop a job at its next step; False when it had already ended."""
@@ -293,15 +298,23 @@ class Client:
 
 
 def map_pixels(path: str) -> tuple[memoryview[float], int, int]:
-    """A float32 .npy picture of four channels as (numbers, width, height), mapped from its file."""
+    """A matte of layout `array` as (numbers, width, height), mapped from its file.
+
+    Raises ServiceError when the file is none: rows of float32, four channels, whole.
+    """
     with open(path, "rb") as file:
-        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    start = 10 + struct.unpack("<H", data[8:10])[0]
-    facts = ast.literal_eval(data[10:start].decode("latin-1"))
-    if facts["descr"] != "<f4" or facts["fortran_order"]:
-        raise ServiceError(f"{path} does not hold rows of float32.")
-    height, width = facts["shape"][:2]
-    numbers: Any = memoryview(data)[start:].cast("f")
+        try:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            start = 10 + struct.unpack("<H", data[8:10])[0]
+            facts = ast.literal_eval(data[10:start].decode("latin-1"))
+            height, width, channels = facts["shape"]
+            end = start + 16 * height * width
+            right = facts["descr"] == "<f4" and not facts["fortran_order"] and channels == 4
+        except (ValueError, TypeError, KeyError, SyntaxError, struct.error) as error:
+            raise ServiceError(f"{path} is not a matte of layout array.") from error
+    if not right or len(data) < end:
+        raise ServiceError(f"{path} is not a whole matte of layout array.")
+    numbers: Any = memoryview(data)[start:end].cast("f")
     return numbers, width, height
 
 
@@ -319,7 +332,10 @@ def write_pixels(path: str, pixels: Any, width: int, height: int, channels: int 
     facts = "{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}, {}), }}"
     head = facts.format(height, width, channels).encode("ascii")
     head += b" " * (-(len(head) + 11) % 64) + b"\n"
-    scratch = os.path.join(os.path.dirname(path), f".matte-client-{os.getpid()}.tmp")
+    # The library's own form of name: its writers remove what those that died have left.
+    host = zlib.crc32(socket.gethostname().encode())
+    own = f".matte-{host:08x}-{os.getpid()}-{secrets.randbelow(10**12)}.tmp"
+    scratch = os.path.join(os.path.dirname(path), own)
     try:
         with open(scratch, "wb") as file:
             file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where single frames go that name no output: one folder a request, the oldest removed first."""
+"""Where single frames go that name no output: one folder a request, the oldest frames removed first."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from ..media.pattern import Pattern
 from .request import Request
 
 MOST_BYTES = 2 << 30
+YOUNG = 60.0
 
 
 def kept_output(folder: Path, request: Request) -> str:
@@ -38,17 +41,26 @@ def frame_path(output: str, frame: int) -> str:
 
 
 def prune(folder: Path, most: int) -> None:
-    """Remove the folders used longest ago until no more than `most` bytes are left."""
+    """Remove the pictures made longest ago until no more than `most` bytes are left.
+
+    None of the last minute: whoever asked for it may not have opened it yet. A folder goes with
+    its last picture.
+    """
     if not folder.is_dir():
         return
-    sizes = {
-        entry: sum(file.stat().st_size for file in os.scandir(entry) if file.is_file())
-        for entry in folder.iterdir()
-        if entry.is_dir()
-    }
-    total = sum(sizes.values())
-    for entry in sorted(sizes, key=lambda entry: entry.stat().st_mtime_ns):
-        if total <= most:
-            return
-        shutil.rmtree(entry, ignore_errors=True)
-        total -= sizes[entry]
+    found = []
+    for path in folder.glob("*/frame.*"):
+        with suppress(OSError):
+            facts = path.stat()
+            found.append((facts.st_mtime, facts.st_size, path))
+    total, young = sum(size for _, size, _ in found), time.time() - YOUNG
+    for made, size, path in sorted(found):
+        if total <= most or made > young:
+            break
+        with suppress(OSError):  # on Windows a file that is mapped stays
+            path.unlink()
+            total -= size
+    for own in folder.iterdir():
+        with suppress(OSError):
+            if own.stat().st_mtime < young and not any(own.glob("frame.*")):
+                shutil.rmtree(own, ignore_errors=True)

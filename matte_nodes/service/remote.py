@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import errors
 from ..render import Render, Reporter
-from ..runtime import cores, default_threads
+from ..runtime import cores
 from .client import Client, ServiceError, ServiceGoneError
 from .endpoint import code_stamp
 
@@ -34,14 +34,15 @@ def render(
 ) -> None:
     """Do `Render(**arguments).run(first, last, report)`: by the running service, else here.
 
-    A service that runs other code than this process, or sees other cards, is left alone: the
-    answer could be another. A job that is cut off by the service's end goes on here.
+    A service that runs other code than this process, or has other cards or cores, is left alone:
+    the answer could be another. A job that is cut off by the service's end goes on here.
     """
     client = Client()
     hello = None if _broken_ocio(arguments) else _greeting(client)
-    if hello is None or hello["code"] != code_stamp():
+    other = "" if hello is None else _difference(hello, arguments)
+    if hello is None or other:
         if hello is not None and say:
-            _say(f"the service (process {hello['pid']}) runs other code; this runs without it")
+            _say(f"the service (process {hello['pid']}) {other}; this runs without it")
         Render(**arguments).run(first, last, report)
         return
     if say:
@@ -52,6 +53,15 @@ def render(
         if say:
             _say("the service ended; this goes on without it")
         Render(**arguments).run(first, last, _Resumed(report))
+
+
+def _difference(hello: dict[str, Any], arguments: Mapping[str, Any]) -> str:
+    """What of the service would make another answer than this process gives, or ""."""
+    if hello["code"] != code_stamp():
+        return "runs other code"
+    if not arguments["node"].get("threads") and hello.get("cores") != cores():
+        return f"has {hello.get('cores')} core(s), this process {cores()}"
+    return ""
 
 
 def _greeting(client: Client) -> dict[str, Any] | None:
@@ -94,12 +104,7 @@ def _tell(event: dict[str, Any], report: Reporter, *, say: bool) -> None:
 
 
 def _request(arguments: Mapping[str, Any], first: int | None, last: int | None) -> dict[str, Any]:
-    asked = dict(arguments)
-    # This process may be bound to fewer cores than the service.
-    bound = cores() != os.cpu_count()
-    threads = asked["node"].get("threads") or (default_threads() if bound else 0)
-    node = {**asked["node"], "threads": threads}
-    return {**asked, "node": node, "frames": [first, last]}
+    return {**arguments, "frames": [first, last]}
 
 
 def _error(event: Mapping[str, Any]) -> errors.MatteError:

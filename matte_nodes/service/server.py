@@ -18,6 +18,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import MatteError
+from ..runtime import cores
 from .client import LAST_EVENTS, PROTOCOL, pack, proof
 from .endpoint import Endpoint, code_stamp
 from .jobs import Board, Job, UnknownJobError
@@ -130,7 +131,7 @@ class Server:
         outdated = await self._is_outdated()
         await _send(writer, {
             "hello": "matte-nodes", "protocol": PROTOCOL, "version": __version__,
-            "pid": os.getpid(), "code": self._code, "outdated": outdated,
+            "pid": os.getpid(), "code": self._code, "cores": cores(), "outdated": outdated,
             "proof": proof(self._endpoint.token, "service", nonce),
         })  # fmt: skip
         if hello.get("protocol") != PROTOCOL:

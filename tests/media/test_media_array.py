@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,15 @@ import numpy as np
 import pytest
 
 from matte_nodes.errors import MediaError, OutputError
+from matte_nodes.evaluate import read_matte
+from matte_nodes.media import array_file
 from matte_nodes.media.clip import open_clip
+from matte_nodes.media.metadata import own_attribute
 from matte_nodes.media.sequence_writer import is_whole
 from matte_nodes.media.writers import open_writer
+from matte_nodes.publish.picture import read_matte as delivered
 
-from .samples import matte_frame
+from .samples import matte_frame, write_sequence
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "float16", "float32", ">f4", "<f2"])
@@ -55,8 +60,54 @@ def test_what_is_no_picture(tmp_path: Path, wrong: Any) -> None:
 
 def test_objects_are_not_unpacked(tmp_path: Path) -> None:
     np.save(tmp_path / "p.npy", np.array([{"a": 1}], object), allow_pickle=True)
-    with pytest.raises(MediaError, match="no array"):
+    with pytest.raises(MediaError, match=r"no picture"):
         open_clip(tmp_path / "p.npy").read(1)
+
+
+HEADERS = {
+    "unclosed": "{'descr': '<f4', 'fortran_order': False, 'shape': (4, 4, 3",
+    "mixed": "{1: 2, 'a': 3}",
+    "unhashable": "{[1]: 2}",
+    "truths": "{'descr': '<f4', 'fortran_order': False, 'shape': (True, True, 3)}",
+    "deep": "-" * 3000 + "1",
+    "sums": "1" + "+1" * 1500,
+    "huge": "{'descr': '<f4', 'fortran_order': False, 'shape': (200000, 200000, 4)}",
+    "negative": "{'descr': '<f4', 'fortran_order': False, 'shape': (-4, -4, 3)}",
+    "code": "__import__('os').abort()",
+    "of objects": "{'descr': '|O', 'fortran_order': False, 'shape': (4, 4, 3)}",
+    "no text": "\xff\xfe",
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_a_hostile_header(tmp_path: Path, name: str) -> None:
+    head = HEADERS[name].encode("latin-1")
+    path = tmp_path / "p.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
+    with path.open("r+b") as file:
+        file.truncate(1 << 20)
+    assert not is_whole(path)
+    with pytest.raises(MediaError, match=r"p\.npy"):
+        open_clip(path).read(1)
+
+
+def test_a_header_without_end(tmp_path: Path) -> None:
+    path = tmp_path / "p.npy"
+    path.write_bytes(b"\x93NUMPY\x02\x00" + (600 << 20).to_bytes(4, "little") + bytes(1000))
+    with pytest.raises(MediaError, match=r"p\.npy"):
+        open_clip(path).read(1)
+
+
+def test_a_folder_of_that_name(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="Is a directory"):
+        array_file.read(tmp_path)
+
+
+def test_a_sidecar_beside_a_clip(tmp_path: Path) -> None:
+    """A camera or a depth map in a plate's folder is no second clip."""
+    write_sequence(tmp_path, [1, 2])
+    np.save(tmp_path / "camera.npy", np.zeros((4, 4), np.float32))
+    assert len(open_clip(tmp_path).frames) == 2
 
 
 @pytest.mark.parametrize("left", [0, 5, 60, 200])
@@ -92,6 +143,23 @@ def test_the_array_layout(tmp_path: Path) -> None:
     assert np.array_equal(inside[..., 3], frame.alpha)
     assert np.array_equal(inside[..., :3], frame.foreground)
     assert is_whole(path)
+    assert own_attribute(path, "matte/colorspace") == "ACEScg"
+    assert own_attribute(path, "matte/association") == "straight"
+    assert open_clip(path).read(1).colorspace == "ACEScg"
+    assert np.array_equal(read_matte(path), found[..., 3])
+    assert np.array_equal(delivered(path).alpha, found[..., 3])
+
+
+def test_a_disk_that_fills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: Any, pixels: Any, texts: Any) -> None:
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(array_file, "write", full)
+    writer = open_writer(tmp_path / "m.####.npy", colorspace="", provenance={}, rate=None)
+    with pytest.raises(OutputError, match="disk is full"):
+        writer.write(matte_frame(7, 12, 16))
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_layout_fits_no_other_file(tmp_path: Path) -> None:

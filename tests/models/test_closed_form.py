@@ -39,6 +39,17 @@ def _without_preconditioner(*arguments: Any, **named: Any) -> Any:
     return estimate_alpha_cf(*arguments, preconditioner=lambda a: None, **named)
 
 
+def test_an_unknown_island_in_the_background() -> None:
+    """No unknown pixel lies at the foreground: all of them are background, and no error."""
+    pytest.importorskip("pymatting")
+    (made,) = scenes(1)
+    trimap = np.zeros(made.trimap.shape, np.float32)
+    trimap[20:40, 20:40] = 1
+    trimap[50:60, 60:80] = 0.5
+    alpha = MatteNode("closed-form", device="cpu")(made.plate, trimap=trimap).alpha
+    assert np.array_equal(alpha, trimap == 1)
+
+
 def test_another_fault_of_the_solver_is_told() -> None:
     from matte_nodes.models.closed_form import solve
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -205,6 +206,20 @@ def test_a_service_of_other_code_is_left_alone(tmp_path: Path) -> None:
         assert result.returncode == 0
         assert "runs other code" in result.stderr
         assert not service.client.jobs()
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core: none to take away")
+def test_a_service_with_other_cores_is_left_alone(tmp_path: Path) -> None:
+    """The number of threads is part of a result's key."""
+    plate = plate_sequence(tmp_path / "in", 1)
+    with serving(tmp_path / "home", OMP_NUM_THREADS="2") as service:
+        asked = (plate, "-o", "m.####.exr", "--model", "toy")
+        result = run(service, *asked, cwd=tmp_path)
+        assert "has 2 core(s), this process 1" in result.stderr
+        assert not service.client.jobs()
+        result = run(service, *asked, "--threads", "1", cwd=tmp_path)
+        assert "core(s)" not in result.stderr
+        assert len(service.client.jobs()) == 1
 
 
 def test_waiting_is_said(service: Serving, tmp_path: Path) -> None:
