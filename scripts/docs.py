@@ -112,6 +112,7 @@ def weights_part(card: ModelCard) -> str:
     for item in card.weights:
         text += f"`{item.file}`, {item.size:,} bytes, sha256 `{item.sha256}`. Sources:\n\n"
         text += "".join(f"- {linked(models_card.source_text(source))}\n" for source in item.sources)
+    if card.weights and not _is_shipped(card):
         text += f"\n```sh\nmatte models pull {card.name}\n```\n"
     if card.checkpoint:
         publisher = card.checkpoint.publisher
@@ -132,12 +133,23 @@ def model_table(folder: str) -> str:
                 card.summary,
                 models_card.listed(card.needs) or "-",
                 type(card.memory).__name__.lower(),
-                "pull" if card.weights else "bring your own" if card.checkpoint else "needs none",
+                _weights(card),
                 card.commercial,
             )
             for card in models.cards()
         ],
     )
+
+
+def _weights(card: ModelCard) -> str:
+    """How a model's weights come to be here."""
+    if card.weights:
+        return "shipped" if _is_shipped(card) else "pull"
+    return "bring your own" if card.checkpoint else "needs none"
+
+
+def _is_shipped(card: ModelCard) -> bool:
+    return all(source.kind == "package" for item in card.weights for source in item.sources)
 
 
 def verbs() -> Iterator[tuple[click.Command, click.Context]]:

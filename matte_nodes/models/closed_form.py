@@ -105,9 +105,11 @@ def solve(
             raise
     if nearest[2] == 0:
         return np.where(trimap == 1, 1.0, 0.0)
+    # The numbers also keep Python from taking the next frame's word for the same and dropping it.
     warnings.warn(
-        "Closed form did not settle on a frame: its matte is the nearest it came to. A trimap with "
-        "a narrower unknown band, or a plate with some grain, helps.",
+        f"Closed form did not settle on a frame ({int(((trimap > 0) & (trimap < 1)).sum())} unknown "
+        f"pixels, {nearest[0] / nearest[2]:.2e} of the equation left): its matte is the nearest it "
+        "came to. A trimap with a narrower unknown band, or a plate with some grain, helps.",
         SolverWarning,
         stacklevel=2,
     )
