@@ -19,7 +19,7 @@ def _shipped(file: str, sha256: str, size: int) -> Weights:
 
 TRIMAP = _shipped(
     "deep-image-matting-small.safetensors",
-    "67760ebf2a71b1d0dfda58cec413a925d4e8e2901d4ab7f751db1014cb570485",
+    "675292371428016d9d4f341b15636e2f3ffc81b1c71f490e272e4cd1a0701a61",
     3585498,
 )
 PLATE = _shipped(
