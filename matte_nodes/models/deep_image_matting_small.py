@@ -10,8 +10,8 @@ from .cue_network import CueNetwork, matted
 from .shipped import TRIMAP
 
 TRAINING_DATA = (
-    "3,968 procedural foregrounds with exact alpha (hair, fur, foliage, mesh, glass, smoke, holes, "
-    "plain shaded things) over procedural textures and free pictures: samples of scikit-image and "
+    "5,248 procedural foregrounds with exact alpha (hair, fur, foliage, mesh, glass, smoke, holes, "
+    "plain shaded things, things carried and behind mesh) over procedural textures and free pictures: samples of scikit-image and "
     "scikit-learn, wallpapers of Debian packages under CC0, CC-BY and CC-BY-SA (docs/train.md)"
 )
 PAPERS = (
@@ -47,7 +47,7 @@ CARD = ModelCard(
     tile_side=1600,
     training_data=TRAINING_DATA,
     papers=PAPERS,
-    limits="Trained for two hours on made pictures: wide unknown bands over busy backgrounds, and "
+    limits="Trained for four hours on made pictures: wide unknown bands over busy backgrounds, and "
     "subjects whose unknown part has colours that the known part has not, come out grey or torn. "
     "`closed-form-refined` is slower and better. Each frame is solved alone.",
 )  # fmt: skip

@@ -19,7 +19,7 @@ def _shipped(file: str, sha256: str, size: int) -> Weights:
 
 TRIMAP = _shipped(
     "deep-image-matting-small.safetensors",
-    "675292371428016d9d4f341b15636e2f3ffc81b1c71f490e272e4cd1a0701a61",
+    "09f5f43023e5e0d869fcb2390352b1e79fa530d961052dbdf156b28438030281",
     3585498,
 )
 PLATE = _shipped(
