@@ -74,7 +74,7 @@ CARD = ModelCard(
     tile_side=1600,
     training_data=TRAINING_DATA,
     papers=(*closed_form.CARD.papers, *PAPERS),
-    limits="Closed form's time and a third more; each frame is solved alone. Near light above 1, "
+    limits="Closed form's time and a fifth more; each frame is solved alone. Near light above 1, "
     "which the network cannot see, it is closed form.",
     algorithm_version=2,
 )  # fmt: skip
