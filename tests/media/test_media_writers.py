@@ -267,7 +267,7 @@ def test_which_outputs_are_movies() -> None:
 
 
 def test_layouts_are_documented() -> None:
-    assert set(LAYOUTS) == {"nuke", "blender", "alpha", "movie"}
+    assert set(LAYOUTS) == {"nuke", "blender", "alpha", "array", "movie"}
     assert all(layout.help and layout.extensions for layout in LAYOUTS.values())
 
 
