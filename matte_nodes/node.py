@@ -41,8 +41,8 @@ class MatteNode:
 
     model: a registered name (`matte models` lists them) or a ModelCard. device: auto, cpu, cuda,
     cuda:N, mps or tensorrt; what is asked for is what is used. threads: of the network on the CPU,
-    0 chooses (`runtime.default_threads`). ocio: a config file or ocio:// name, default $OCIO. weights: a checkpoint file for a
-    model that takes one, in place of the imported one. untrained: run it with random weights where
+    0 chooses (`runtime.default_threads`). ocio: a config file or ocio:// name, default $OCIO.
+    weights: a checkpoint file for a model that takes one, in place of the imported one. untrained: run it with random weights where
     there are none (for tests). half: half precision, for torch networks. loader: called in place
     of the card's `load`, so that nodes can share loaded models. Every other keyword is a knob of
     the model or of the node. The model is loaded when it is first needed.

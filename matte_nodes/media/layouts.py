@@ -64,7 +64,7 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "array": Layout(
         "straight foreground and alpha as plain float32 numbers (H, W, 4), for other programs to "
-        "map; no metadata",
+        "map; of metadata our own texts alone, behind the numbers",
         (".npy",),
         "straight",
     ),
@@ -79,8 +79,7 @@ _HALF_ONE = 0x3C00  # the bits of 1.0
 _HALF_MAX = np.float32(65504)
 
 _DEFAULTS = {".exr": "nuke", ".png": "alpha", ".tif": "alpha", ".tiff": "alpha"}
-_DEFAULTS[".npy"] = "array"
-_DEFAULTS |= {".mov": "movie", ".mkv": "movie"}
+_DEFAULTS |= {".npy": "array", ".mov": "movie", ".mkv": "movie"}
 
 
 def choose_layout(layout: str, extension: str, spec: str) -> str:

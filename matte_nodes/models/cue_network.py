@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class CueNetwork:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        from .cue_pieces import folded
+        from .cue_pieces import folded, in_pieces
         from .networks.cue_matting import PlateCues, TrimapCues
 
         if context.half and context.device.kind == "cpu":
@@ -48,16 +49,15 @@ class CueNetwork:
         self.dtype = torch.float16 if context.half else torch.float32
         try:
             self.device = torch.device(context.device.torch)
-            self.network = folded(network.eval()).to(self.device, self.dtype)
-            self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.network: Any = folded(network.eval()).to(self.device, self.dtype)
+            self.network = self.network.to(memory_format=torch.channels_last)
         except (RuntimeError, AssertionError) as error:
             raise DeviceError(f"torch cannot use {context.device}: {error}") from error
+        pieces = kind == "trimap" and self.device.type == "cpu"
+        self._answer: Any = partial(in_pieces, self.network) if pieces else self.network
 
     def __call__(self, planes: Float, coarse: Float | None = None) -> Float:
         """Alpha (H, W) float32 of planes of any size."""
-        from .cue_pieces import in_pieces
-        from .networks.cue_matting import TrimapCues
-
         torch = self._torch
         use_threads(self.threads)
         height, width = planes.shape[:2]
@@ -73,11 +73,7 @@ class CueNetwork:
                 tensor = torch.nn.functional.pad(tensor, padding, mode="replicate")
             tensors.append(tensor)
         with torch.inference_mode():
-            if isinstance(self.network, TrimapCues) and self.device.type == "cpu":
-                found = in_pieces(self.network, *tensors)
-            else:
-                found = self.network(*tensors)
-            alpha = found[0, 0, :height, :width].float().cpu().numpy()
+            alpha = self._answer(*tensors)[0, 0, :height, :width].float().cpu().numpy()
         clipped: Float = np.ascontiguousarray(alpha.clip(0, 1), np.float32)
         return clipped
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The trimap network on a processor, piece by piece: no tensor larger than a cache at full size.
 
-What is at full size is worked in bands and tiles, and the last part only where the trimap leaves
+What is at full size is worked in bands and strips, and the last part only where the trimap leaves
 something to find. The answer is that of the whole network, to the last few bits.
 """
 

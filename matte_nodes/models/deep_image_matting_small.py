@@ -11,7 +11,8 @@ from .shipped import TRIMAP
 
 TRAINING_DATA = (
     "5,248 procedural foregrounds with exact alpha (hair, fur, foliage, mesh, glass, smoke, holes, "
-    "plain shaded things, things carried and behind mesh) over procedural textures and free pictures: samples of scikit-image and "
+    "plain shaded things, things carried and behind mesh) over procedural textures and "
+    "free pictures: samples of scikit-image and "
     "scikit-learn, wallpapers of Debian packages under CC0, CC-BY and CC-BY-SA (docs/train.md)"
 )
 PAPERS = (

@@ -319,7 +319,7 @@ def map_pixels(path: str) -> tuple[memoryview[float], int, int]:
 
 
 def write_pixels(path: str, pixels: Any, width: int, height: int, channels: int = 3) -> None:
-    """Write a plate or a hint for the service to map: a .npy file, whole or not there.
+    """Write a plate or a hint for the service to read: a .npy file, whole or not there.
 
     pixels: a buffer of float32, row by row from the top; channels: 1 (a matte), 3, or 4 with
     straight alpha. An array has no colour space: name it in the request (connect.colorspace).

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where single frames go that name no output: one folder a request, the oldest frames removed first."""
+"""Where single frames go that name no output: a folder a request, the oldest frames leave first."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ FOLDER = Path(__file__).parent / "recipes"
 @dataclass(frozen=True)
 class Data:
     """Samples: how many, of which side in pixels, by which seed, with which trimaps
-    (radius of the band from narrow to wide pixels; whole parts unknown how often), which part of them calm (see `Pictures`).
+    (radius of the band from narrow to wide pixels; whole parts unknown how often),
+    which part of them calm (see `Pictures`).
 
     share: the part of textures that are photographs, if there are any. own: the part of
     foregrounds that are the user's, if there are any. plain: a model that finds subjects (u2netp):

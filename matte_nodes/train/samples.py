@@ -39,9 +39,8 @@ ATTEMPTS = 40
 class Maker:
     """Makes samples: which task, which side in pixels, which shares of foregrounds, which route.
 
-    whole: how often a whole part is unknown
-    (see hints.trimap). pictures: the textures. layers: foregrounds of the user's, (H, W, 4) uint8 straight RGBA, used
-    for the part `own` of all samples. narrow, wide: the range of a trimap's radius. calm: the part
+    whole: how often a whole part is unknown (see hints.trimap). pictures: the textures. layers:
+    foregrounds of the user's, (H, W, 4) uint8 straight RGBA, used for the part `own` of all samples. narrow, wide: the range of a trimap's radius. calm: the part
     of samples that are painted calmly (see Pictures). backs: what backgrounds are painted from, if
     not from the textures. zooms: sizes of crops of those layers, in sides.
     coarse: closed form is solved for the trimap task; without it its plane holds the trimap.

@@ -49,9 +49,8 @@ def pool_indexed(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def unpool(x: Tensor, indices: Tensor, like: Tensor) -> Tensor:
     """Put each value back where its maximum stood; zero elsewhere. Size of `like`."""
-    if (
-        torch._C._get_tracing_state() is not None
-    ):  # sizes are tensors then, which the checks of F.max_unpool2d refuse
+    # While it is traced sizes are tensors, which the checks of F.max_unpool2d refuse.
+    if torch._C._get_tracing_state() is not None:
         traced: Tensor = torch._C._nn.max_unpool2d(x, indices, like.shape[-2:])
         return traced
     return F.max_unpool2d(x, indices, (2, 2), (2, 2), output_size=like.shape[-2:])
