@@ -49,8 +49,8 @@ class CueNetwork:
         self.dtype = torch.float16 if context.half else torch.float32
         try:
             self.device = torch.device(context.device.torch)
-            self.network: Any = folded(network.eval()).to(self.device, self.dtype)
-            self.network = self.network.to(memory_format=torch.channels_last)
+            placed: Any = folded(network.eval()).to(self.device, self.dtype)
+            self.network: Any = placed.to(memory_format=torch.channels_last)
         except (RuntimeError, AssertionError) as error:
             raise DeviceError(f"torch cannot use {context.device}: {error}") from error
         pieces = kind == "trimap" and self.device.type == "cpu"
