@@ -29,7 +29,7 @@ def parity(folder: Path, as_json: bool) -> None:
     A fixture is NAME.json with NAME.npz (or mmnet.npz alone). The network is recognised by its
     tensor names. Exit code 1 when an output is over tolerance or a file is not understood.
     """
-    from ..parity import run_parity
+    from matte_nodes.diagnostics.parity import run_parity
 
     rows = run_parity(folder)
     if as_json:
@@ -54,9 +54,9 @@ def parity(folder: Path, as_json: bool) -> None:
 @click.option("--cuts", default="", help="First frames of new takes, or auto.")
 def warm_up(source: str, model: str, starts: str | None, cuts: str) -> None:
     """How a cold start in the middle of CLIP differs from a full run, by frames of warm-up."""
-    from ..errors import UsageError
-    from ..node import MatteNode
-    from ..temporal.warm_up import enough, measure
+    from matte_nodes.diagnostics.warm_up import enough, measure
+    from matte_nodes.errors import UsageError
+    from matte_nodes.node.node import MatteNode
 
     node = MatteNode(model)
     frames = node.connect(source).frames
@@ -81,7 +81,7 @@ def warm_up(source: str, model: str, starts: str | None, cuts: str) -> None:
 @click.option("--output", type=click.Path(path_type=Path), help="Write the report to a file too.")
 def gpu(device: str, output: Path | None) -> None:
     """Run every model that is here on a card; print a report that can be sent to us."""
-    from ..bench_gpu import report
+    from matte_nodes.diagnostics.gpu_report import report
 
     text = report(device)
     click.echo(text)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from ..errors import MatteError
-from ..paths import cache_folder
+from matte_nodes.errors import MatteError
+from matte_nodes.paths import cache_folder
 
 
 def command() -> click.Command:
@@ -26,7 +26,7 @@ def group() -> None:
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
 def info(as_json: bool) -> None:
     """How much is kept, of what, and where."""
-    from ..temporal.store import KINDS, Store
+    from matte_nodes.temporal.store import KINDS, Store
 
     store = Store(cache_folder())
     facts: dict[str, dict[str, int]] = {kind: {"entries": 0, "bytes": 0} for kind in KINDS}
@@ -47,7 +47,7 @@ def info(as_json: bool) -> None:
 @group.command("clear")
 def clear() -> None:
     """Drop everything; it is computed again when it is needed."""
-    from ..temporal.store import Store
+    from matte_nodes.temporal.store import Store
 
     count, freed = Store(cache_folder()).clear()
     click.echo(f"{count} entries dropped, {readable(freed)} freed")
@@ -57,7 +57,7 @@ def clear() -> None:
 @click.option("--bytes", "limit", help="Keep at most so much, as in 5G. Default: the limit.")
 def gc(limit: str | None) -> None:
     """Drop what was not used for the longest time until the rest fits."""
-    from ..temporal.store import Store, parsed_bytes
+    from matte_nodes.temporal.store import Store, parsed_bytes
 
     store = Store(cache_folder())
     count, freed = store.collect(None if limit is None else parsed_bytes(limit, "--bytes"))
@@ -68,8 +68,8 @@ def gc(limit: str | None) -> None:
 @click.option("--drop", is_flag=True, help="Drop what is damaged.")
 def verify(drop: bool) -> None:
     """Read every entry and check its hash; exit code 1 when one is damaged and stays."""
-    from ..temporal.store import Store
-    from ..temporal.verify import damaged
+    from matte_nodes.temporal.store import Store
+    from matte_nodes.temporal.verify import damaged
 
     store = Store(cache_folder())
     count, bad = len(store.entries()), 0

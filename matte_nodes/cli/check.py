@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from . import options as shared
+from matte_nodes.cli import options as shared
 
 if TYPE_CHECKING:
-    from ..publish.delivery import Delivery
-    from ..publish.finding import Result
+    from matte_nodes.publish.delivery import Delivery
+    from matte_nodes.publish.finding import Result
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -55,7 +55,7 @@ def check(source: str, as_json: bool, strict: bool, **options: Any) -> None:
 
     Exit codes: 0 all passed, 1 a check failed, 3 nothing to check.
     """
-    from ..publish.checks import run
+    from matte_nodes.publish.checks import run
 
     results = run(delivery(source, options))
     if as_json:
@@ -68,7 +68,7 @@ def check(source: str, as_json: bool, strict: bool, **options: Any) -> None:
 
 def delivery(source: str, options: dict[str, Any]) -> Delivery:
     """The delivery of a verb's options."""
-    from ..publish.delivery import OPTIONS, Delivery
+    from matte_nodes.publish.delivery import OPTIONS, Delivery
 
     given = shared.taken(options, OPTIONS)
     given["frames"] = shared.frame_range(given["frames"])

@@ -20,7 +20,7 @@ def command() -> click.Command:
 @click.option("--json", "as_json", is_flag=True, help="The findings, as JSON.")
 def doctor(as_json: bool) -> None:
     """Look at Python, packages, devices, weights, folders and hosts; exit code 1 on a problem."""
-    from ..doctor import examine
+    from matte_nodes.diagnostics.doctor import examine
 
     findings = []
     for finding in examine():

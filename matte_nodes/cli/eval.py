@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from . import options as shared
+from matte_nodes.cli import options as shared
 
 
 def command() -> click.Command:
@@ -28,10 +28,10 @@ def evaluate(
 
     Stills are matched by name, sequences lie in subfolders. docs/metrics.md states the units.
     """
-    from ..evaluate.dataset import find_items
-    from ..evaluate.report import format_table, report
-    from ..evaluate.run import evaluate_items
-    from ..node import MatteNode
+    from matte_nodes.evaluate.dataset import find_items
+    from matte_nodes.evaluate.report import format_table, report
+    from matte_nodes.evaluate.run import evaluate_items
+    from matte_nodes.node.node import MatteNode
 
     knobs = shared.given_knobs(options)
     node = MatteNode(model, **options, **knobs)

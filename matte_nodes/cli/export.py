@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from .. import models
-from . import options as shared
+from matte_nodes import models
+from matte_nodes.cli import options as shared
 
 
 def command() -> click.Command:
@@ -38,8 +38,8 @@ def export_onnx(
     model: str, output: Path, weights: str | None, untrained: bool, **options: Any
 ) -> None:
     """Write MODEL as ONNX, compare it with torch; `matte run --model FILE.onnx` runs it."""
-    from ..errors import UsageError
-    from ..export import export_onnx as export
+    from matte_nodes.errors import UsageError
+    from matte_nodes.export.onnx import export_onnx as export
 
     if output.suffix.lower() != ".onnx":
         raise UsageError(f"The output is a .onnx file, not {output.name!r}.")
@@ -76,7 +76,7 @@ def export_nuke_cat(
     For models without memory. The .cat itself is made in NukeX: open create_cat.nk there and press
     the button of its node.
     """
-    from ..nuke.cat import export_cat
+    from matte_nodes.export.nuke_cat import export_cat
 
     report = export_cat(
         models.card(model), out, checkpoint=weights, untrained=untrained,

@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
-from . import run as one_machine
-from . import verb
+from matte_nodes.cli import run as one_machine
+from matte_nodes.cli import verb
 
 HERE_ONLY = ("as_json", "quiet", "no_service", "detect_cuts", "again", "cache")
 PLANNED = ("source", "output", "model", "refine", "frames", "cuts", "warm_up")
@@ -76,8 +76,8 @@ def bundle(
     The flags are those of `matte run`. Cuts and the model are settled now, so that all workers
     agree; the output is a pattern.
     """
-    from ..farm import bundle as bundles
-    from ..farm import request
+    from matte_nodes.farm import bundle as bundles
+    from matte_nodes.farm import request
 
     flags = _given(options)
     asked = _asked(source, output, model, size, options)
@@ -115,8 +115,8 @@ def commands(
     Lines of one take that begin with "# then" wait for the line before; all others may run at
     once, `matte farm validate` at last.
     """
-    from ..farm import request
-    from ..farm.plan import spelled
+    from matte_nodes.farm import request
+    from matte_nodes.farm.plan import spelled
 
     flags = _given(options)
     asked = _asked(source, output, model, size, options)
@@ -156,8 +156,8 @@ def chunk(
 
     Prints progress as Open Job Description has it. Exit codes are those of `matte run`.
     """
-    from ..farm import chunk as chunks
-    from ..farm.session import Lines
+    from matte_nodes.farm import chunk as chunks
+    from matte_nodes.farm.session import Lines
 
     _hand_over(states)
     options["cache"] = "states"
@@ -186,10 +186,10 @@ def validate(output: str, frames: str, cuts: str, overlap: int, seam_limit: floa
 
     Exit codes: 0 all is well, 1 something is wrong (each problem a line, with what to do).
     """
-    from ..connect import cut_frames
-    from ..farm.plan import parsed
-    from ..farm.session import progress
-    from ..farm.validate import validate as look
+    from matte_nodes.farm.plan import parsed
+    from matte_nodes.farm.session import progress
+    from matte_nodes.farm.validate import validate as look
+    from matte_nodes.shot.bind import cut_frames
 
     verdict = look(
         output, parsed(frames), cuts=cut_frames(cuts), overlap=overlap, limit=seam_limit,
@@ -210,7 +210,7 @@ def validate(output: str, frames: str, cuts: str, overlap: int, seam_limit: floa
 @click.option("--states", metavar="PATTERN", help="Hand states over beside this output.")
 def enter(names: tuple[str, ...], own_weights: bool, states: str | None) -> None:
     """A worker's session begins: check that the weights are here, load models once."""
-    from ..farm.session import enter as begin
+    from matte_nodes.farm.session import enter as begin
 
     _hand_over(states)
     begin(names, own_weights=own_weights)
@@ -219,7 +219,7 @@ def enter(names: tuple[str, ...], own_weights: bool, states: str | None) -> None
 @click.command("leave")
 def leave() -> None:
     """A worker's session ends: end the service that `matte farm enter` started."""
-    from ..farm.session import leave as end
+    from matte_nodes.farm.session import leave as end
 
     end()
 
@@ -230,8 +230,8 @@ def options_device(flags: Mapping[str, tuple[str, Any]]) -> str:
 
 
 def _asked(source: str, output: str, model: str, size: int | None, options: dict[str, Any]) -> Any:
-    from ..farm import request
-    from ..farm.paths import output_parameter
+    from matte_nodes.farm import request
+    from matte_nodes.farm.paths import output_parameter
 
     output_parameter("Output", output)
     options["cache"] = "states"
@@ -257,6 +257,6 @@ def _given(options: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
 def _hand_over(output: str | None) -> None:
     """States go where the next chunk finds them."""
     if output is not None:
-        from ..farm.parts import states_folder
+        from matte_nodes.farm.parts import states_folder
 
         os.environ["MATTE_CACHE"] = str(states_folder(os.path.abspath(output)))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import UsageError
-from . import options as shared
+from matte_nodes.cli import options as shared
+from matte_nodes.errors import UsageError
 
 if TYPE_CHECKING:
-    from ..train.trainer import Progress
+    from matte_nodes.train.trainer import Progress
 
 
 def command() -> click.Command:
@@ -51,7 +51,7 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
     """
     import torch
 
-    from ..train.finetune import default_name
+    from matte_nodes.train.finetune import default_name
 
     if threads := options.pop("threads"):
         torch.set_num_threads(threads)
@@ -62,7 +62,7 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
     training |= {"steps": training["steps"] or 0, "rate": training["rate"] or 0.0}
     training |= {"checkpoint": weights, "ocio": options.pop("ocio")}
     if keys is None:
-        from ..train.selfsupervised import Unlabelled, selfsupervise
+        from matte_nodes.train.selfsupervised import Unlabelled, selfsupervise
 
         if options["background"] is None:
             raise UsageError("Give key mattes (--keys), or a clean plate (--background).")
@@ -71,8 +71,8 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
         made = selfsupervise(asked, _say, click.echo)
         click.echo(f"{made.name}: registered. `matte run {source} --model {made.name}`")
         return
-    from ..train.finetune import Asked
-    from ..train.finetune import finetune as learn
+    from matte_nodes.train.finetune import Asked
+    from matte_nodes.train.finetune import finetune as learn
 
     model = model or usual_model(options)
     done = learn(Asked(source, keys, name, model, frames, options, **training), _say, click.echo)
@@ -87,8 +87,8 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
 
 def usual_model(given: dict[str, Any]) -> str:
     """What a fine-tuning begins with: the small model for the hint that was given, else nothing."""
-    from .. import models
-    from ..auto import is_ready
+    from matte_nodes import models
+    from matte_nodes.shot.choose_model import is_ready
 
     for hint, model in (("trimap", "deep-image-matting-small"),
                         ("background", "background-matting-small")):  # fmt: skip

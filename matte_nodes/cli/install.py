@@ -21,7 +21,7 @@ def command() -> click.Command:
               help="OBS: a plug-in that is already built. Blender: the program to install into.")  # fmt: skip
 def install(host: str, folder: Path | None, binary: Path | None) -> None:
     """Build or copy the adapter of HOST (nuke, blender, obs) into the user's plug-in folder; says what it did."""
-    from .. import install as installer
+    from matte_nodes.hosts import install as installer
 
     for line in installer.install(host, installer.Options(folder, binary)):
         click.echo(line)

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from .. import models, weights
-from ..errors import WeightsError
-from ..model import ModelCard
-from .models_card import show_card
-from .models_import import import_checkpoint
+from matte_nodes import models, weights
+from matte_nodes.card import ModelCard
+from matte_nodes.cli.models_card import show_card
+from matte_nodes.cli.models_import import import_checkpoint
+from matte_nodes.errors import WeightsError
 
 
 def command() -> click.Command:
@@ -106,7 +106,7 @@ def verify(names: tuple[str, ...]) -> None:
 @click.argument("name")
 def remove(name: str) -> None:
     """Take away a model that `matte finetune` made here, its weights too."""
-    from ..models import finetuned
+    from matte_nodes.models import finetuned
 
     finetuned.remove(name)
     click.echo(f"{name} is gone.")

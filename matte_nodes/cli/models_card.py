@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from .. import models, weights
-from ..model import Bank, Knob, MemoryKind, ModelCard, Recurrent, Source, Weights, Window
+from matte_nodes import models, weights
+from matte_nodes.card import Bank, Knob, MemoryKind, ModelCard, Recurrent, Source, Weights, Window
 
 WIDTH = 96
 

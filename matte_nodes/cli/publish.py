@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from . import options as shared
-from .check import delivery_flags
+from matte_nodes.cli import options as shared
+from matte_nodes.cli.check import delivery_flags
 
 
 def command() -> click.Command:
@@ -38,7 +38,7 @@ def publish(source: str, as_json: bool, **options: Any) -> None:
     Plug-ins of your studio on $PYBLISHPLUGINPATH take part. A failing check stops everything
     before the report. Exit codes: 0 published, 1 a plug-in failed.
     """
-    from ..publish.run import publish as run
+    from matte_nodes.publish.run import publish as run
 
     options["frames"] = shared.frame_range(options["frames"])
     asked = {name: value for name, value in options.items() if value is not None}

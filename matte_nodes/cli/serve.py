@@ -33,14 +33,14 @@ def serve(idle: float, memory: int, tcp: bool, status: bool, stop: bool) -> None
     if status or stop:
         _ask(stop=stop)
         return
-    from ..service.server import serve as be_service
+    from matte_nodes.service.server import serve as be_service
 
     be_service(idle=idle, memory=memory, tcp=tcp)
 
 
 def _ask(*, stop: bool) -> None:
-    from ..errors import MatteError
-    from ..service.client import Client, ServiceError
+    from matte_nodes.errors import MatteError
+    from matte_nodes.service.client import Client, ServiceError
 
     client = Client()
     try:

@@ -73,9 +73,9 @@ def run_recipe(
     """Make the samples that are missing, train, write weights.safetensors."""
     import torch
 
-    from ..train import recipe as recipes
-    from ..train.run import run
-    from ..train.trainer import Progress
+    from matte_nodes.train import recipe as recipes
+    from matte_nodes.train.run import run
+    from matte_nodes.train.trainer import Progress
 
     if threads:
         torch.set_num_threads(threads)
@@ -100,10 +100,10 @@ def run_recipe(
               help="Also write this many composites as a data set of PNG files.")  # fmt: skip
 def compose(recipe: str, folder: Path, pictures: int, **places: Path | None) -> None:
     """Write a recipe's composites: its samples, and on request a data set that `matte eval` reads."""
-    from ..train.data import make_samples
-    from ..train.export import write_pictures
-    from ..train.recipe import find
-    from ..train.salient import without_subjects
+    from matte_nodes.train.data import make_samples
+    from matte_nodes.train.export import write_pictures
+    from matte_nodes.train.recipe import find
+    from matte_nodes.train.salient import without_subjects
 
     found = find(recipe)
     material = without_subjects(_material(**places), found.data.plain, click.echo)
@@ -118,7 +118,7 @@ def compose(recipe: str, folder: Path, pictures: int, **places: Path | None) -> 
 @group.command("list")
 def list_recipes() -> None:
     """The recipes of the package."""
-    from ..train.recipe import find, names
+    from matte_nodes.train.recipe import find, names
 
     for name in names():
         recipe = find(name)
@@ -132,7 +132,7 @@ def _material(
     foregrounds: Path | None,
     backgrounds: Path | None,
 ) -> Any:
-    from ..train.data import Material, read_pictures
+    from matte_nodes.train.data import Material, read_pictures
 
     return Material(
         read_pictures(photographs),

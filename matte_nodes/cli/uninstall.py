@@ -21,7 +21,7 @@ def command() -> click.Command:
               help="Blender: the program to take it out of.")  # fmt: skip
 def uninstall(host: str, folder: Path | None, binary: Path | None) -> None:
     """Remove what `matte install HOST` put there; weights and settings stay."""
-    from .. import install as installer
+    from matte_nodes.hosts import install as installer
 
     for line in installer.uninstall(host, installer.Options(folder, binary)):
         click.echo(line)

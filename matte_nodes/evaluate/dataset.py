@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..errors import InputError, MediaError
-from ..media.array_file import is_array
-from ..media.still import read_image
+from matte_nodes.errors import InputError, MediaError
+from matte_nodes.media.array_file import is_array
+from matte_nodes.media.still import read_image
 
 if TYPE_CHECKING:
-    from ..model import Float
+    from matte_nodes.card import Float
 
 Role = Literal["plate", "alpha", "trimap", "background", "foreground"]
 ROLES: tuple[Role, ...] = ("plate", "alpha", "trimap", "background", "foreground")

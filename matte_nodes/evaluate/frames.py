@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import metrics
-from .connectivity import connectivity_error
-from .gradient import gradient_error
-from .region import unknown_region
+from matte_nodes.evaluate import metrics
+from matte_nodes.evaluate.connectivity import connectivity_error
+from matte_nodes.evaluate.gradient import gradient_error
+from matte_nodes.evaluate.region import unknown_region
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..model import Float
-    from .region import RegionSource
+    from matte_nodes.card import Float
+    from matte_nodes.evaluate.region import RegionSource
 
 FRAME_KEYS = ("sad", "mad", "mse", "grad", "conn", "fg_mse")
 KEYS = (*FRAME_KEYS, "dtssd_before", "dtssd", "seconds")

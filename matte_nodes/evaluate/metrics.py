@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError
-from .connectivity import connectivity_error
-from .gradient import gradient_error
+from matte_nodes.errors import InputError
+from matte_nodes.evaluate.connectivity import connectivity_error
+from matte_nodes.evaluate.gradient import gradient_error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..model import Float
+    from matte_nodes.card import Float
 
     Mask = NDArray[np.bool_]
 

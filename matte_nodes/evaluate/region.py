@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..errors import HintSizeError
+from matte_nodes.errors import HintSizeError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..model import Float
+    from matte_nodes.card import Float
 
 RegionSource = Literal["trimap", "true alpha, grown 10 px"]
 GROWN = 10

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .frames import KEYS, REGIONS
+from matte_nodes.evaluate.frames import KEYS, REGIONS
 
 UNITS = {
     "sad": "sum/1000",

@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
-from ..hints import clean_trimap
-from .dataset import Item, Role, read_colour, read_matte
-from .frames import REGIONS, SequenceScores
+from matte_nodes.errors import InputError
+from matte_nodes.evaluate.dataset import Item, Role, read_colour, read_matte
+from matte_nodes.evaluate.frames import REGIONS, SequenceScores
+from matte_nodes.node.hints import clean_trimap
 
 if TYPE_CHECKING:
-    from ..node import MatteNode
+    from matte_nodes.node.node import MatteNode
 
 HINT_ROLES: tuple[Role, ...] = ("trimap", "background")
 
@@ -29,7 +29,7 @@ def evaluate_items(
     plate's own encoding. Of a node with `steady` the scores also have dtssd_before: that of the
     same mattes without it. Raises what reading and matting raise.
     """
-    from ..temporal.cache import Cache
+    from matte_nodes.temporal.cache import Cache
 
     _ = node.model
     plain = _unsteadied(node) if node.knobs["steady"] else None
@@ -78,7 +78,7 @@ def evaluate_items(
 
 def _unsteadied(node: MatteNode) -> MatteNode:
     """The same node with its loaded model, but for `steady`."""
-    from ..node import MatteNode
+    from matte_nodes.node.node import MatteNode
 
     knobs: dict[str, Any] = {**node.knobs, "steady": 0.0}
     return MatteNode(

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
-from ..media.whole import prepare_folder, whole_file
-from .paths import FileParameter
-from .plan import Plan, Step, spelled
+from matte_nodes.errors import UsageError
+from matte_nodes.farm.paths import FileParameter
+from matte_nodes.farm.plan import Plan, Step, spelled
+from matte_nodes.whole_files import prepare_folder, whole_file
 
 ENVIRONMENT_SECONDS = 300
 FRAME_SECONDS = 60

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..connect import cut_frames
-from ..errors import UsageError
-from ..manifest import Manifest
-from ..media.clip import open_clip
-from .parts import Part, record, seam_pattern
+from matte_nodes.errors import UsageError
+from matte_nodes.farm.parts import Part, record, seam_pattern
+from matte_nodes.media.clip import open_clip
+from matte_nodes.render.resume_log import Manifest
+from matte_nodes.shot.bind import cut_frames
 
 Rendering = Callable[[Mapping[str, Any], int, int], None]
 

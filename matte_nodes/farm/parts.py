@@ -20,10 +20,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import OutputError
-from ..manifest import KEY, Manifest, manifest_path
-from ..media.pattern import Pattern
-from ..media.whole import prepare_folder, whole_file
+from matte_nodes.errors import OutputError
+from matte_nodes.media.pattern import Pattern
+from matte_nodes.render.resume_log import KEY, Manifest, manifest_path
+from matte_nodes.whole_files import prepare_folder, whole_file
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def merge(output: str, parts: Sequence[Part]) -> tuple[list[Part], int]:
 
     A part holds when the files on disk are the ones it made: others are of an earlier job.
     """
-    from ..media.metadata import own_attribute
+    from matte_nodes.media.metadata import own_attribute
 
     pattern = Pattern.parse(output)
     if pattern is None:

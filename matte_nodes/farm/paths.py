@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
-from ..media.pattern import Pattern
+from matte_nodes.errors import UsageError
+from matte_nodes.media.pattern import Pattern
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import UsageError
-from ..model import Bank, Recurrent
+from matte_nodes.card import Bank, Recurrent
+from matte_nodes.errors import UsageError
 
 if TYPE_CHECKING:
-    from ..model import ModelCard
+    from matte_nodes.card import ModelCard
 
 Handover = Literal["free", "warm", "exact"]
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..connect import cut_frames
-from ..model import HINTS, Window
-from ..render import Render
-from ..shot import Shot
-from .bundle import Job
-from .paths import FileParameter, input_parameter, literal, output_parameter
-from .plan import Plan, handover, plan, spelled
+from matte_nodes.card import HINTS, Window
+from matte_nodes.farm.bundle import Job
+from matte_nodes.farm.paths import FileParameter, input_parameter, literal, output_parameter
+from matte_nodes.farm.plan import Plan, handover, plan, spelled
+from matte_nodes.render.render import Render
+from matte_nodes.shot.bind import cut_frames
+from matte_nodes.shot.shot import Shot
 
 FILE_OPTIONS: dict[str, str] = {name: name.capitalize() for name in (*HINTS, "weights", "ocio")}
 
@@ -196,7 +196,7 @@ def _paths(clip: Any, numbers: Sequence[int]) -> list[Path]:
 
 def _smaller(paths: Sequence[Path], clip: Any) -> bool:
     """Whether these frames alone span a smaller canvas than the clip, which a network would see."""
-    from ..media.still import read_header
+    from matte_nodes.media.still import read_header
 
     canvas = clip.display_window
     for path in paths:

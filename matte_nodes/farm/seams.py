@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError
+from matte_nodes.errors import InputError
 
 if TYPE_CHECKING:
-    from ..model import Float
+    from matte_nodes.card import Float
 
 LIMIT = 2.0
 SQUARE = 8
@@ -58,7 +58,7 @@ class Seam:
 
 def compare(frame: int, before: int, shown: Path, expected: Path) -> Seam:
     """Two files of one frame: as the next chunk made it, and as the one before goes on."""
-    from ..publish.picture import read_matte
+    from matte_nodes.publish.picture import read_matte
 
     one, two = read_matte(shown).alpha, read_matte(expected).alpha
     if one.shape != two.shape:

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import models, weights
-from ..cli.progress import Quiet
-from ..errors import WeightsError
+from matte_nodes import models, weights
+from matte_nodes.errors import WeightsError
+from matte_nodes.render.progress import Quiet
 
 PID = "MATTE_FARM_SERVICE"
 """The process of the service that this session started; it ends it."""
@@ -22,9 +22,9 @@ def enter(names: Sequence[str], *, own_weights: bool = False) -> None:
     Raises WeightsError before any chunk is tried when a model's weights are not on this machine.
     With MATTE_SERVICE=off each chunk loads the model itself.
     """
-    from ..service import remote
-    from ..service.client import Client
-    from ..service.endpoint import code_stamp
+    from matte_nodes.service import remote
+    from matte_nodes.service.client import Client
+    from matte_nodes.service.endpoint import code_stamp
 
     for name in names:
         card = models.card(name)
@@ -55,7 +55,7 @@ def enter(names: Sequence[str], *, own_weights: bool = False) -> None:
 
 def leave() -> None:
     """End the service that `enter` started, unless other jobs are at work in it."""
-    from ..service.client import Client, ServiceError
+    from matte_nodes.service.client import Client, ServiceError
 
     own = os.environ.get(PID)
     try:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import MatteError, OutputError
-from ..manifest import KEY
-from ..media.metadata import own_attribute
-from ..media.pattern import Pattern
-from .parts import Part, clean, merge, recorded, seam_pattern
-from .plan import spelled
-from .seams import LIMIT, Seam, compare
+from matte_nodes.errors import MatteError, OutputError
+from matte_nodes.farm.parts import Part, clean, merge, recorded, seam_pattern
+from matte_nodes.farm.plan import spelled
+from matte_nodes.farm.seams import LIMIT, Seam, compare
+from matte_nodes.media.metadata import own_attribute
+from matte_nodes.media.pattern import Pattern
+from matte_nodes.render.resume_log import KEY
 
 Say = Callable[[float, str], None]
 
@@ -58,7 +58,7 @@ def validate(
 
 def _files(verdict: Verdict, pattern: Pattern, frames: Sequence[int], say: Say) -> None:
     """Every frame is there, whole, ours, and made in the same way as the first one."""
-    from ..media.sequence_writer import is_whole
+    from matte_nodes.media.sequence_writer import is_whole
 
     missing, broken, foreign = [], [], []
     made: dict[tuple[str | None, ...], list[int]] = {}

@@ -7,9 +7,9 @@ that cannot be read is `readable`'s, a NaN is `finite`'s, and no other check spe
 
 from __future__ import annotations
 
-from . import on_files, on_origin, on_pixels
-from .delivery import Delivery
-from .finding import Check, Result
+from matte_nodes.publish import on_files, on_origin, on_pixels
+from matte_nodes.publish.delivery import Delivery
+from matte_nodes.publish.finding import Check, Result
 
 CHECKS: tuple[Check, ...] = (
     Check("complete", on_files.complete),

@@ -11,17 +11,17 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..connect import BoundHint, as_clip, guessed
-from ..errors import MatteError, MediaError
-from ..media.clip import STILLS
-from ..media.pattern import Pattern, group, is_temporary, list_folder
-from ..pipeline import overlapped
-from .measures import Measured, Measurer
-from .picture import Picture, read_matte
+from matte_nodes.errors import MatteError, MediaError
+from matte_nodes.media.clip import STILLS
+from matte_nodes.media.pattern import Pattern, group, is_temporary, list_folder
+from matte_nodes.publish.measures import Measured, Measurer
+from matte_nodes.publish.picture import Picture, read_matte
+from matte_nodes.shot.bind import BoundHint, as_clip, guessed
+from matte_nodes.shot.overlap import overlapped
 
 if TYPE_CHECKING:
-    from ..media.clip import Clip
-    from ..media.image import Image
+    from matte_nodes.media.clip import Clip
+    from matte_nodes.media.image import Image
 
 Use = Literal["commercial", "non-commercial"]
 
@@ -89,7 +89,7 @@ class Delivery:
     @cached_property
     def color(self) -> Any:
         """Transforms of the plate (PlateColor), None without a plate or for one nobody can name."""
-        from ..color import PlateColor
+        from matte_nodes.color import PlateColor
 
         if self.plate is None:
             return None

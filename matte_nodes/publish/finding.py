@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..farm.plan import spelled
-from .delivery import Delivery
-from .integrate import MANIFEST
+from matte_nodes.farm.plan import spelled
+from matte_nodes.publish.delivery import Delivery
+from matte_nodes.publish.integrate import MANIFEST
 
 if TYPE_CHECKING:
-    from .picture import Picture
+    from matte_nodes.publish.picture import Picture
 
 Severity = Literal["error", "warning"]
 Needed = Literal["plate", "trimap", "manifest"]

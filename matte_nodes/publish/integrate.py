@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..errors import OutputError
-from ..media.whole import describe, temporary
+from matte_nodes.errors import OutputError
+from matte_nodes.whole_files import describe, temporary
 
 MANIFEST = "manifest.json"
 SCHEMA = 1

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..media.clip import paste
-from ..media.image import Image
-from ..temporal.steady import carry, small_codes
+from matte_nodes.media.clip import paste
+from matte_nodes.media.image import Image
+from matte_nodes.temporal.steady import carry, small_codes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..model import Float
-    from .delivery import Delivery
-    from .picture import Picture
+    from matte_nodes.card import Float
+    from matte_nodes.publish.delivery import Delivery
+    from matte_nodes.publish.picture import Picture
 
 TOLERANCE = 1e-3
 """Alpha may miss 0, 1 or a trimap by this: half floats step by 0.0005 below 1."""

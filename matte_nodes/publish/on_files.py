@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from .delivery import Delivery
-from .finding import Finding, as_plate, grouped, usual
+from matte_nodes.publish.delivery import Delivery
+from matte_nodes.publish.finding import Finding, as_plate, grouped, usual
 
 
 def complete(delivery: Delivery) -> Iterator[Finding]:
@@ -74,7 +74,7 @@ def colorspace(delivery: Delivery) -> Iterator[Finding]:
     if delivery.color is not None:
         config, wanted = delivery.color.config, delivery.color.output
     else:
-        from ..color.config import ColorConfig
+        from matte_nodes.color.config import ColorConfig
 
         config, wanted = (
             ColorConfig(),

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from .. import models
-from ..errors import MatteError
-from .delivery import Delivery
-from .finding import Finding, grouped
-from .integrate import damaged
-from .picture import Picture
+from matte_nodes import models
+from matte_nodes.errors import MatteError
+from matte_nodes.publish.delivery import Delivery
+from matte_nodes.publish.finding import Finding, grouped
+from matte_nodes.publish.integrate import damaged
+from matte_nodes.publish.picture import Picture
 
 MADE_BY = ("matte/model", "matte/weights", "matte/knobs", "matte/version")
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from .delivery import Delivery
-from .finding import Finding, grouped, where
-from .measures import TOLERANCE
-from .picture import Picture
+from matte_nodes.publish.delivery import Delivery
+from matte_nodes.publish.finding import Finding, grouped, where
+from matte_nodes.publish.measures import TOLERANCE
+from matte_nodes.publish.picture import Picture
 
 BLACK_SHARE = 0.25
 """Of the covered pixels, exactly black where the plate is not: sharp shadows of a subject make a

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import MediaError
-from ..media import array_file
-from ..media.image import Window
-from ..media.still import read_image
+from matte_nodes.errors import MediaError
+from matte_nodes.media import array_file
+from matte_nodes.media.image import Window
+from matte_nodes.media.still import read_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..model import Float
+    from matte_nodes.card import Float
 
 LOSSY = ("b44", "dwa")
 

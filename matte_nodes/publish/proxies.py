@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..color import PlateColor
-from ..connect import as_clip, guessed, rgb
-from ..errors import ColorError, MatteError, OutputError
-from ..media.clip import paste
-from .picture import Picture, read_matte
+from matte_nodes.color import PlateColor
+from matte_nodes.errors import ColorError, MatteError, OutputError
+from matte_nodes.media.clip import paste
+from matte_nodes.publish.picture import Picture, read_matte
+from matte_nodes.shot.bind import as_clip, guessed, rgb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..model import Float
-    from .delivery import Delivery
+    from matte_nodes.card import Float
+    from matte_nodes.publish.delivery import Delivery
 
     Codes = NDArray[np.uint8]
 
@@ -148,7 +148,7 @@ def _file(suffix: str, pixels: Codes, options: list[int]) -> bytes:
 
 
 def _shown(picture: Picture, pixels: Float) -> Float:
-    from ..media.image import Image
+    from matte_nodes.media.image import Image
 
     names = ("Y",) * pixels.shape[2]
     window = picture.display_window

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import MediaError
-from ..media.whole import prepare_folder, whole_file
-from .checks import run
-from .delivery import Delivery
-from .on_pixels import flicker_limit
-from .pages import page
-from .proxies import Proxies, jpeg, picture_behind
+from matte_nodes.errors import MediaError
+from matte_nodes.publish.checks import run
+from matte_nodes.publish.delivery import Delivery
+from matte_nodes.publish.on_pixels import flicker_limit
+from matte_nodes.publish.pages import page
+from matte_nodes.publish.proxies import Proxies, jpeg, picture_behind
+from matte_nodes.whole_files import prepare_folder, whole_file
 
 THREADS = 2
 """More would hold more frames in memory than they save time: most of it is decoding."""

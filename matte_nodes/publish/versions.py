@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..farm.plan import spelled
-from .checks import run
-from .delivery import Delivery
+from matte_nodes.farm.plan import spelled
+from matte_nodes.publish.checks import run
+from matte_nodes.publish.delivery import Delivery
 
 
 def facts(delivery: Delivery) -> dict[str, Any]:
