@@ -236,7 +236,7 @@ def _asked(source: str, output: str, model: str, size: int | None, options: dict
     output_parameter("Output", output)
     options["cache"] = "states"
     arguments, first, last = one_machine.asked(source, output, model, {**options, "again": False})
-    return request.look(arguments, first, last, size)
+    return request.plan_job(arguments, first, last, size)
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
