@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte eval`: a model's mattes against true ones."""
+"""`matte eval`: compares a model's mattes with true ones."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ def command() -> click.Command:
 def evaluate(
     folder: str, model: str, colorspace: str | None, as_json: bool, **options: Any
 ) -> None:
-    """Matte DIR/plate and compare with DIR/alpha (and foreground/; hints from trimap/, background/).
+    """Matte DIR/plate and compare with DIR/alpha (and foreground/; hints from trimap/,
+    background/).
 
-    Stills are matched by name, sequences lie in subfolders. docs/metrics.md states the units.
+    Stills match by name; sequences are subfolders. docs/metrics.md states the units.
     """
     from matte_nodes.evaluate.dataset import find_items
     from matte_nodes.evaluate.report import format_table, report

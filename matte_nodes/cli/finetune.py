@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte finetune SHOT`: a model for one shot, from key mattes or from a clean plate alone."""
+"""`matte finetune SHOT`: trains a model for one shot, from key mattes or a clean plate."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def command() -> click.Command:
 @click.option("--threads", type=click.IntRange(1), help="Threads. Default: all cores.")
 @click.option("--ocio", help="OCIO config: a file or an ocio:// name. Default: $OCIO.")
 def finetune(source: str, keys: str | None, name: str | None, **options: Any) -> None:
-    """Make a model for SHOT, and register it: `matte run SHOT --model NAME`.
+    """Train a model for SHOT and register it: `matte run SHOT --model NAME`.
 
-    With --keys it learns from the frames that have a matte: minutes for a short shot. Without, and
-    with --background, it learns from the shot itself, by a teacher and a discriminator.
+    With --keys it learns from the frames that have a matte: minutes for a short shot. With
+    --background and no keys, it learns from the shot itself, with a teacher and a discriminator.
     """
     import torch
 
@@ -86,7 +86,7 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
 
 
 def usual_model(given: dict[str, Any]) -> str:
-    """What a fine-tuning begins with: the small model for the hint that was given, else nothing."""
+    """Return the default parent: the small model for the given hint, else a new network."""
     from matte_nodes import models
     from matte_nodes.shot.choose_model import is_ready
 
