@@ -7,9 +7,11 @@ Nothing here imports more than the standard library, so that cards can be read b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from matte_nodes.errors import ModelError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +30,34 @@ Memory: TypeAlias = "Mapping[str, Float]"
 Hint = Literal["trimap", "background", "segmentation"]
 HINTS: tuple[Hint, ...] = ("trimap", "background", "segmentation")
 SCHEMA_VERSION = 1
+
+Terms = Literal["yes", "no", "unclear"]
+"""Whether the terms of a work allow commercial use."""
+
+
+def strictest(terms: Iterable[str]) -> Terms:
+    """Return the strictest of several terms; "yes" for none. Any word but "yes" or "no" is "unclear"."""
+    known = set(terms)
+    if "no" in known:
+        return "no"
+    return "yes" if known <= {"yes"} else "unclear"
+
+
+def checked_terms(value: object, where: object) -> Terms:
+    """Return terms from a declaration. Raises ModelError for any other word than the three.
+
+    A missing value is "unclear". A word that looks like "no" must never become "yes", so
+    unknown words are refused and not guessed.
+    """
+    if value is None:
+        return "unclear"
+    for known in ("yes", "no", "unclear"):
+        if value == known:
+            return known
+    raise ModelError(
+        f'{where}: "commercial" is {value!r:.60}. Write "yes", "no" or "unclear" '
+        "(lower case, in quotes)."
+    )
 
 
 @dataclass(frozen=True)
@@ -114,7 +144,7 @@ class Weights:
     size: int
     sources: tuple[Source, ...]
     licence: str
-    commercial: Literal["yes", "no", "unclear"]
+    commercial: Terms
     publisher: str = ""
 
 
@@ -128,7 +158,7 @@ class Checkpoint:
 
     publisher: str
     licence: str
-    commercial: Literal["yes", "no", "unclear"]
+    commercial: Terms
     files: tuple[str, ...] = ()
 
 
@@ -248,14 +278,12 @@ class ModelCard:
         return "; ".join(terms) or self.code_licence
 
     @property
-    def commercial(self) -> Literal["yes", "no", "unclear"]:
-        """The strictest answer of its weights; "yes" for a model without weights."""
-        answers = {weights.commercial for weights in self.weights}
+    def commercial(self) -> Terms:
+        """The strictest terms of its weights; "yes" for a model without weights."""
+        terms = [weights.commercial for weights in self.weights]
         if self.checkpoint:
-            answers.add(self.checkpoint.commercial)
-        if "no" in answers:
-            return "no"
-        return "unclear" if "unclear" in answers else "yes"
+            terms.append(self.checkpoint.commercial)
+        return strictest(terms)
 
     def as_dict(self) -> dict[str, Any]:
         """The card as plain JSON data, for hosts, docs and `matte models --json`."""

@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from matte_nodes.card import LoadContext, Model, ModelCard, Weights
+from matte_nodes.card import LoadContext, Model, ModelCard, Terms, Weights, checked_terms
 from matte_nodes.errors import ModelError, UsageError
-from matte_nodes.paths import models_folder, weights_folder
+from matte_nodes.paths import check_plain_name, models_folder, weights_folder
 
 SHOT = "shot"
 FORMAT = 1
@@ -41,7 +41,7 @@ class Declaration:
     sha256: str
     size: int
     licence: str
-    commercial: Literal["yes", "no", "unclear"]
+    commercial: Terms
     shot: str
     needs: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -185,5 +185,6 @@ def _read(path: Path, size: int, mtime: int) -> Declaration:
             f"{path} cannot be read ({error}): fine-tune again, or remove the file."
         ) from error
     if found.name != path.stem:
-        raise ModelError(f"{path} is of a model {found.name!r}: name the file as the model.")
-    return found
+        raise ModelError(f"{path} is of a model {found.name!r}. Give the file the model's name.")
+    check_plain_name(found.file, path)
+    return replace(found, commercial=checked_terms(found.commercial, path))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matte_nodes import models
+from matte_nodes.card import Terms, strictest
 from matte_nodes.errors import UnknownKnobError, UsageError
 from matte_nodes.node.knobs import NODE_KNOBS, all_knobs
 from matte_nodes.node.node import MatteNode
@@ -37,10 +38,9 @@ class Chain:
         return " -> ".join(node.card.name for node in self.nodes)
 
     @property
-    def commercial(self) -> str:
+    def commercial(self) -> Terms:
         """The strictest terms of all its models."""
-        answers = {node.card.commercial for node in self.nodes}
-        return "no" if "no" in answers else "unclear" if "unclear" in answers else "yes"
+        return strictest(node.card.commercial for node in self.nodes)
 
 
 @dataclass
