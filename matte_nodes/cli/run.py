@@ -11,6 +11,7 @@ import click
 
 from matte_nodes.cli import options as shared
 from matte_nodes.errors import UsageError
+from matte_nodes.node.knobs import NODE_KNOBS
 
 if TYPE_CHECKING:
     from matte_nodes.render.progress import Quiet
@@ -143,7 +144,7 @@ def print_cuts(
     """One line a cut: the first frame of each new take, as --cuts takes them."""
     from matte_nodes.node.node import MatteNode
 
-    seen = {name: knobs[name] for name in ("view", "exposure") if name in knobs}
+    seen = {k.name: knobs[k.name] for k in NODE_KNOBS if k.stage == "view" and k.name in knobs}
     reading = {name: options[name] for name in ("colorspace", "missing", "allow_grey")}
     # Cuts are found on what a network sees; which network does not matter.
     finder = MatteNode("green-screen", ocio=node["ocio"], **seen)

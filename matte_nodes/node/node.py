@@ -14,6 +14,7 @@ import numpy as np
 from matte_nodes import models, runtime
 from matte_nodes import weights as files
 from matte_nodes.card import (
+    Hint,
     Inputs,
     KnobValue,
     LoadContext,
@@ -21,6 +22,7 @@ from matte_nodes.card import (
     Model,
     ModelCard,
     Prediction,
+    Stage,
     Still,
 )
 from matte_nodes.color import ColorConfig, NetworkView, PlateColor, guess_space
@@ -29,7 +31,7 @@ from matte_nodes.node import frame as frames
 from matte_nodes.node import hints
 from matte_nodes.node import tiling as fit
 from matte_nodes.node.hints import HintKeys
-from matte_nodes.node.knobs import checked
+from matte_nodes.node.knobs import StageKnobs, checked
 from matte_nodes.node.matte import Matte
 
 if TYPE_CHECKING:
@@ -119,7 +121,7 @@ class MatteNode:
             _plane(segmentation),
         )
         frames.check(given, self.card)
-        given = self.aligned(given)
+        given = self.prepared(given)
         seen = frames.see(given, color)
         neighbours = self.still_neighbours(seen.inputs)
         prediction, _ = self.step(seen.inputs, {}, neighbours)
@@ -194,9 +196,10 @@ class MatteNode:
         self, colorspace: str, *, output: str | None = None, encoded_output: bool = False
     ) -> PlateColor:
         """The transforms of a plate in `colorspace`, with this node's view and config."""
+        knobs = self.knobs_of("view")
         view = NetworkView(
-            kind=str(self.knobs["view"]),  # type: ignore[arg-type]
-            exposure=float(self.knobs["exposure"]),
+            kind=str(knobs["view"]),  # type: ignore[arg-type]
+            exposure=float(knobs["exposure"]),
         )
         return PlateColor(
             colorspace,
@@ -216,7 +219,7 @@ class MatteNode:
             threads=self.threads,
             half=self.half,
             untrained=self.untrained,
-            knobs=self.knobs,
+            knobs=self.knobs_of("step"),
         )
         return self._loader(self.card, context) if self._loader else self.card.load(context)
 
@@ -234,7 +237,7 @@ class MatteNode:
         """
         asked = replace(frames.offered(inputs, self.card), neighbours=neighbours)
         prediction, following = fit.any_step(
-            self.model, self.card, asked, memory, self.knobs, self.tile_side(asked)
+            self.model, self.card, asked, memory, self.knobs_of("step"), self.tile_side(asked)
         )
         size = inputs.plate.shape[:2]
         return frames.checked_prediction(prediction, self.card, (size[0], size[1])), following
@@ -244,7 +247,7 @@ class MatteNode:
 
         By the plate's size alone, so that the same plate is always cut in the same way.
         """
-        card, asked = self.card, int(self.knobs["tile"])
+        card, asked = self.card, int(self.knobs_of("step")["tile"])
         if not card.tileable or asked < 0:
             return 0
         height, width = inputs.plate.shape[:2]
@@ -255,14 +258,19 @@ class MatteNode:
         """A prediction to a Matte, with this node's knobs."""
         return frames.finish(prediction, seen, color, self.card, self.knobs, self.device.torch)
 
-    def aligned(self, given: frames.Given) -> frames.Given:
-        """The frame with its clean plate laid over the plate, if that is asked for."""
-        if given.background is None or not self.knobs["align_background"]:
-            return given
-        from matte_nodes.node import align_background as align
+    def prepared(self, given: frames.Given) -> frames.Given:
+        """The frame with its inputs changed as the knobs ask: its clean plate laid over the plate."""
+        return frames.prepared(given, self.knobs_of("view"))
 
-        moved = align.aligned(given.background, given.plate, given.segmentation)
-        return replace(given, background=moved)
+    def knobs_of(self, stage: Stage) -> Mapping[str, KnobValue]:
+        """The knob values that a stage may read; reading a later stage's raises ModelError."""
+        return StageKnobs(self.card, self.knobs, stage)
+
+    def hints_of(self, stage: Stage) -> frozenset[Hint]:
+        """The hints that the result of a stage depends on."""
+        if stage == "finish":
+            return frames.HINTS_OF_FINISH
+        return frames.hints_of_step(self.card, self.knobs)
 
     def window_offsets(self) -> tuple[int, ...]:
         """The frame offsets of the neighbours that a step sees; empty for most models."""
@@ -271,7 +279,7 @@ class MatteNode:
         memory = self.card.memory
         if not isinstance(memory, Window):
             return ()
-        scale = int(self.knobs[memory.scale_knob]) if memory.scale_knob else 1
+        scale = int(self.knobs_of("step")[memory.scale_knob]) if memory.scale_knob else 1
         return tuple(offset * scale for offset in memory.offsets)
 
     def still_neighbours(self, inputs: Inputs) -> tuple[Float, ...]:

@@ -38,8 +38,9 @@ def inherited(shot: Shot, frames: Iterable[int]) -> list[Inherited]:
     wanted = list(frames)
     files = [("plate", path) for path in _files(shot.clip, wanted[:1])]
     for name, hint in shot.hints.items():
-        used = {hint.source_frame(frame) for frame in wanted} - {None}
-        files += [(name, path) for path in _files(hint.clip, sorted(used))]
+        sources = {hint.source_frame(frame) for frame in wanted}
+        used = sorted(source for source in sources if source is not None)
+        files += [(name, path) for path in _files(hint.clip, used)]
     terms = [_terms(name, path) for name, path in files]
     return list(dict.fromkeys(one for one in terms if one is not None))
 

@@ -308,7 +308,6 @@ def serve(*, idle: float, memory: int, tcp: bool) -> None:
 
 def _declarations() -> dict[str, Any]:
     """What hosts build their user interfaces from."""
-    from dataclasses import asdict
 
     from matte_nodes import models
     from matte_nodes.card import SCHEMA_VERSION
@@ -322,7 +321,7 @@ def _declarations() -> dict[str, Any]:
             problems.append(str(error))
     return {
         "schema_version": SCHEMA_VERSION, "version": __version__, "models": cards,
-        "knobs": [{**asdict(knob), "flag": knob.flag} for knob in NODE_KNOBS],
+        "knobs": [knob.as_dict() for knob in NODE_KNOBS],
         "problems": problems,
     }  # fmt: skip
 

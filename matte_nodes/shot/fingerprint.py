@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matte_nodes import __version__
-from matte_nodes.node.knobs import NODE_KNOBS
+from matte_nodes.node.knobs import active_neighbour_knobs
 from matte_nodes.runtime import Device, numerics_tag
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 ALGORITHM_VERSION = 1
 """Raised whenever the library itself (colour, foreground, finesse) changes a pixel."""
-
-SEEN_KNOBS = ("view", "exposure", "tile", "align_background")
-"""The node's knobs that change a step; its others only finish what the model answered."""
 
 # Instruction sets that libraries choose their code by: other code, other last bits.
 _FLAGS = (
@@ -44,11 +41,11 @@ def node_identity(node: MatteNode) -> dict[str, Any]:
 def step_settings(shot: Shot) -> dict[str, Any]:
     """What a step of the model depends on, pictures left out: no knob that only finishes."""
     node, color = shot.node, shot.color
-    finishing = {knob.name for knob in NODE_KNOBS} - set(SEEN_KNOBS)
     background = shot.background_color
     return {
         **_model_identity(node),
-        "knobs": {k: v for k, v in sorted(node.knobs.items()) if k not in finishing},
+        "knobs": dict(sorted(node.knobs_of("step").items())),
+        "grey plates": shot.allow_grey,
         "sees": [color.plate, color.working, color.config.cache_id],
         "background sees": background and [background.plate, background.config.cache_id],
         "canvas": str(shot.clip.canvas),
@@ -57,7 +54,7 @@ def step_settings(shot: Shot) -> dict[str, Any]:
 
 def finish_settings(shot: Shot) -> dict[str, Any]:
     """What finishing a frame depends on, pictures and the model's answer left out."""
-    if not shot.node.knobs["steady"]:
+    if not active_neighbour_knobs(shot.node.knobs):
         return shot.identity
     from matte_nodes.temporal.steady import flow_numerics
 

@@ -82,5 +82,5 @@ def trimap_clip(shot: Shot, width: float) -> MatteClip:
         given = None if drawn is None else drawn.pixels(frame)
         return found if given is None else np.where(given == 0.5, found, given)
 
-    what = f"trimap {width:g}" + (" with what is known" if drawn else "")
+    what = f"trimap {float(width)!r}" + (" with what is known" if drawn else "")
     return MatteClip(shot, what, ("Y",), make)

@@ -62,7 +62,7 @@ class Shot:
         self.steps = 0
         self.warm_up = warm_up
         self.cache = cache or Cache()
-        self._allow_grey = allow_grey
+        self.allow_grey = allow_grey
         self._position = {number: index for index, number in enumerate(clip.frames)}
         first = bind.warm_place(clip, warm_up, start)
         self.frames: Sequence[int] = clip.frames[first:]
@@ -258,7 +258,7 @@ class Shot:
             where=f"Frame {frame} of {self.clip.name}",
         )
         frames.check(given, self.node.card)
-        given = self.node.aligned(given)
+        given = self.node.prepared(given)
         seen = frames.see(given, self.color, self.background_color)
         around = tuple(self.network_plate(place) for place in self.neighbours(index, look))
         return replace(seen, inputs=replace(seen.inputs, neighbours=around)), image
@@ -311,7 +311,7 @@ class Shot:
     def _plate_pixels(self, frame: int, image: Image) -> Any:
         from matte_nodes.media.clip import paste
 
-        pixels = bind.rgb(image, self.clip, frame, allow_grey=self._allow_grey)
+        pixels = bind.rgb(image, self.clip, frame, allow_grey=self.allow_grey)
         return paste(replace(image, pixels=pixels, channels=("R", "G", "B")), self.clip.canvas)
 
     def _hint(self, name: str, frame: int) -> Any:

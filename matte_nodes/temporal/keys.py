@@ -21,6 +21,7 @@ from matte_nodes.temporal.inputs import FileHashes, Pictures
 from matte_nodes.temporal.stat_cache import Look
 
 if TYPE_CHECKING:
+    from matte_nodes.card import Stage
     from matte_nodes.shot.shot import Shot
 
 PLATE = "plate"
@@ -71,7 +72,7 @@ class ShotKeys:
         """The key of the finished matte of the frame at this place of the clip."""
         with self._lock:
             steps = [self.step(place, look).key for place in self._shot.steadied_by(index, look)]
-            inputs = [self._id(name, index, look)[0] for name in self._names]
+            inputs = [self._id(name, index, look)[0] for name in self._read_by("finish")]
             return digest(self.settings[1], steps, inputs)
 
     def forget(self, index: int, look: Look) -> None:
@@ -110,7 +111,7 @@ class ShotKeys:
         known, signs = self._links.get(index), self._signs(index, look)
         if known and known.lasting and known.before == before and known.signs == signs:
             return known
-        found = [self._id(name, index, look) for name in self._seen_by_model]
+        found = [self._id(name, index, look) for name in self._read_by("step")]
         if self._shot.has_window:
             around = self._shot.neighbours(index, look)
             found += [self._id(PLATE, place, look) for place in around]
@@ -119,10 +120,9 @@ class ShotKeys:
         self._links[index] = link
         return link
 
-    @property
-    def _seen_by_model(self) -> list[str]:
-        declared = self._shot.node.card.needs | self._shot.node.card.takes
-        return [name for name in self._names if name == PLATE or name in declared]
+    def _read_by(self, stage: Stage) -> list[str]:
+        read = self._shot.node.hints_of(stage)
+        return [name for name in self._names if name == PLATE or name in read]
 
     def _signs(self, index: int, look: Look) -> tuple[Hashable, ...]:
         signs = [self._sign(name, index, look) for name in self._names]

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from matte_nodes.card import Knob
 from matte_nodes.temporal.lru import Lru
 
 if TYPE_CHECKING:
@@ -26,12 +25,6 @@ if TYPE_CHECKING:
     from matte_nodes.temporal.steps import Loaded, Steps
 
     Codes = NDArray[np.uint8]
-
-STEADY_KNOB = Knob(
-    "steady", "float", 0.0, low=0.0, high=1.0,
-    help="Takes flicker out of the alpha of models without memory: how much of the two neighbouring "
-    "frames, carried along by the motion, is mixed in. 0 is off.",
-)  # fmt: skip
 
 # Sides of the picture that motion is found on: 11 ms a pair, and finer adds nothing an edge shows.
 _FLOW_SIDE = 512

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from matte_nodes.errors import OutputError
 from matte_nodes.hosts import install as installer
 from matte_nodes.hosts.nuke import gizmos
+from matte_nodes.node.knobs import NODE_KNOBS
 from matte_nodes.service import client
 
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ def declaration() -> dict[str, Any]:
             {key: card.as_dict()[key] for key in ("name", "needs", "takes", "memory")}
             for card in gizmos.cards()
         ],
+        # At another value than this, a frame also needs the frames beside it.
+        "neighbours": {knob.name: knob.default for knob in NODE_KNOBS if knob.neighbours},
     }
 
 
