@@ -13,7 +13,7 @@ from matte_nodes.evaluate.frames import REGIONS, SequenceScores
 from matte_nodes.node.hints import clean_trimap
 
 if TYPE_CHECKING:
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
 
 HINT_ROLES: tuple[Role, ...] = ("trimap", "background")
 
@@ -78,7 +78,7 @@ def evaluate_items(
 
 def _unsteadied(node: MatteNode) -> MatteNode:
     """Return the same node with its loaded model, without `steady`."""
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
 
     knobs: dict[str, Any] = {**node.knobs, "steady": 0.0}
     return MatteNode(

@@ -13,7 +13,6 @@ from matte_nodes.card import Knob, KnobValue, ModelCard
 from matte_nodes.errors import KnobValueError, UnknownKnobError
 from matte_nodes.node.finesse import FINESSE_KNOBS
 from matte_nodes.node.hints import HINT_KNOBS
-from matte_nodes.temporal.steady import STEADY_KNOB
 
 NODE_KNOBS: tuple[Knob, ...] = (
     Knob(
@@ -41,7 +40,11 @@ NODE_KNOBS: tuple[Knob, ...] = (
         help="Lay a hand-held clean plate over the plate before it is used (by features of the "
         "place); it is left alone when that cannot be trusted.",
     ),
-    STEADY_KNOB,
+    Knob(
+        "steady", "float", 0.0, low=0.0, high=1.0,
+        help="Takes flicker out of the alpha of models without memory: how much of the two "
+        "neighbouring frames, carried along by the motion, is mixed in. 0 is off.",
+    ),
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from matte_nodes.temporal.cuts import LiveCuts
 
 if TYPE_CHECKING:
     from matte_nodes.card import Float
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.node.node import FrameNode
 
 
 class Stream:
@@ -30,7 +30,7 @@ class Stream:
     a node with `steady`, which looks at frames to come.
     """
 
-    def __init__(self, node: MatteNode, color: PlateColor, cuts: str = "auto") -> None:
+    def __init__(self, node: FrameNode, color: PlateColor, cuts: str = "auto") -> None:
         if cuts not in ("auto", "off"):
             raise UsageError(f"Cuts of a stream are auto or off, not {cuts!r}.")
         if node.knobs["steady"]:

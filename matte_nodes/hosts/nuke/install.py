@@ -22,7 +22,7 @@ from matte_nodes.hosts.nuke import gizmos
 from matte_nodes.service import client
 
 if TYPE_CHECKING:
-    from matte_nodes.diagnostics.doctor import State
+    from matte_nodes.hosts.finding import State
     from matte_nodes.hosts.install import Options
 
 NAME = "matte_nodes"
