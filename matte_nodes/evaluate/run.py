@@ -14,7 +14,7 @@ from matte_nodes.node.hints import clean_trimap
 from matte_nodes.node.knobs import active_neighbour_knobs
 
 if TYPE_CHECKING:
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
 
 HINT_ROLES: tuple[Role, ...] = ("trimap", "background")
 
@@ -79,7 +79,7 @@ def evaluate_items(
 
 def _unsteadied(node: MatteNode) -> MatteNode:
     """Return the same node with its loaded model, without `steady`."""
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
 
     off = {knob.name: knob.default for knob in active_neighbour_knobs(node.knobs)}
     knobs: dict[str, Any] = {**node.knobs, **off}

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MatteNode: any matting model as a compositing node. The only caller of models."""
+"""FrameNode: a matting model with its knobs, one frame at a time. The only caller of models."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +30,6 @@ from matte_nodes.errors import InputError, UsageError
 from matte_nodes.node import frame as frames
 from matte_nodes.node import hints
 from matte_nodes.node import tiling as fit
-from matte_nodes.node.hints import HintKeys
 from matte_nodes.node.knobs import StageKnobs, checked
 from matte_nodes.node.matte import Matte
 
@@ -38,19 +37,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float
-    from matte_nodes.media.clip import Clip
-    from matte_nodes.shot.shot import Shot
-    from matte_nodes.shot.stream import Stream
-    from matte_nodes.temporal.cache import Cache
-
-    HintSource: TypeAlias = (
-        str | os.PathLike[str] | Clip | Shot | NDArray[Any] | Mapping[int, Any] | HintKeys[Any]
-    )
-    PlateSource: TypeAlias = str | os.PathLike[str] | Clip | Shot | NDArray[Any] | Sequence[Any]
 
 
-class MatteNode:
-    """A matting model as a node: plate and hints in, alpha and foreground out.
+class FrameNode:
+    """A matting model as a node for single frames: plate and hints in, alpha and foreground out.
+
+    `MatteNode` is this and clips: use that one.
 
     model: a registered name (`matte models` lists them) or a ModelCard. device: auto, cpu, cuda,
     cuda:N, mps or tensorrt; what is asked for is what is used. threads: of the network on the CPU,
@@ -126,71 +118,6 @@ class MatteNode:
         neighbours = self.still_neighbours(seen.inputs)
         prediction, _ = self.step(seen.inputs, {}, neighbours)
         return self.finish(prediction, seen, color)
-
-    def connect(
-        self,
-        plate: PlateSource,
-        *,
-        trimap: HintSource | None = None,
-        background: HintSource | None = None,
-        segmentation: HintSource | None = None,
-        hint_keys: str = "exact",
-        colorspace: str | None = None,
-        background_colorspace: str | None = None,
-        output_colorspace: str | None = None,
-        encoded: bool = False,
-        missing: str = "error",
-        allow_grey: bool = False,
-        cache: Cache | str | None = "memory",
-        cuts: Iterable[int] | str = (),
-        warm_up: int | None = None,
-        start: int | None = None,
-    ) -> Shot:
-        """Connect clips: a Shot gives the matte of any frame, in any order.
-
-        plate: a pattern (plate.####.exr), movie, folder, still, array, Clip or Shot. Hints: the
-        same, or {frame: picture} keys; a single picture serves every frame. hint_keys says what a
-        frame between sparse keys gets: `hold`, `nearest`, `only`, or `exact` (a missing frame is
-        an error). colorspace: of the plate; default is what the file says, else by its kind.
-        encoded: the foreground goes back to the plate's own encoding (for movies and 8-bit files)
-        instead of its linear counterpart. missing: what a frame without a file is: `error`, `hold`
-        (the frame before) or `skip`.
-
-        cache: `memory`, `states` (checkpoints on disk too), `disk` (mattes and predictions too,
-        shared between processes), `off` or None; or a `temporal.cache.Cache` that serves many
-        shots. cuts: first frames of new takes, where memory starts anew, or "auto" to find them.
-        warm_up, start: begin so many frames before frame `start` in place of the shot's first;
-        frames before `start` are then not to be had (docs/caching.md).
-
-        Raises MediaError, HintSizeError, MissingInputError, ColorError, UsageError.
-        """
-        from matte_nodes.shot.bind import connected
-
-        return connected(
-            self,
-            plate,
-            {"trimap": trimap, "background": background, "segmentation": segmentation},
-            hint_keys=hint_keys,
-            colorspace=colorspace,
-            background_colorspace=background_colorspace,
-            output_colorspace=output_colorspace,
-            encoded=encoded,
-            missing=missing,
-            allow_grey=allow_grey,
-            cache=cache,
-            cuts=cuts,
-            warm_up=warm_up,
-            start=start,
-        )
-
-    def stream(self, *, colorspace: str = "scene_linear", cuts: str = "auto") -> Stream:
-        """Live use: newest frame only, nothing grows; use it in a `with`.
-
-        The memory starts anew at `reset`, at a new size and (cuts="auto", else "off") at a cut.
-        """
-        from matte_nodes.shot.stream import Stream
-
-        return Stream(self, self.plate_color(colorspace), cuts)
 
     def plate_color(
         self, colorspace: str, *, output: str | None = None, encoded_output: bool = False

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from matte_nodes import __version__
-from matte_nodes.color import guess_space
 from matte_nodes.errors import OutputError, UsageError
 from matte_nodes.media.image import Image, Window
 from matte_nodes.media.pattern import Pattern
@@ -24,8 +23,8 @@ from matte_nodes.node.matte import Matte
 from matte_nodes.render.resume_log import KEY, Manifest
 from matte_nodes.render.terms import Inherited, combined, inherited
 from matte_nodes.shot.chain import build
-from matte_nodes.shot.fingerprint import digest
 from matte_nodes.temporal.claims import output_claimed
+from matte_nodes.temporal.digest import digest
 from matte_nodes.temporal.stat_cache import Look
 
 FINISHERS = 2
@@ -84,11 +83,6 @@ class Render:
         self.node, self.shot = self.chain.node, self.chain.shot
         for clip in (self.shot.clip, *(hint.clip for hint in self.shot.hints.values())):
             check_not_input(output, clip)
-        color = self.shot.color
-        if self.is_movie and output_colorspace is None and color.plate == color.working:
-            # A linear plate has no encoding to go back to: movies are BT.709 unless asked.
-            space = guess_space("bt709", is_movie=True, is_float=False, extension=".mov")
-            self.shot.color = self.node.plate_color(color.plate, output=space)
 
     def provenance(self, others: Sequence[Inherited] = ()) -> dict[str, str]:
         """Return the texts in every file: model, weights, knobs, spaces, licence, version.

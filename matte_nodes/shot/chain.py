@@ -14,8 +14,8 @@ from matte_nodes import models
 from matte_nodes.card import Terms, strictest
 from matte_nodes.errors import UnknownKnobError, UsageError
 from matte_nodes.node.knobs import NODE_KNOBS, all_knobs
-from matte_nodes.node.node import MatteNode
 from matte_nodes.shot import choose_model as auto
+from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.shot.shot import Shot
 
 

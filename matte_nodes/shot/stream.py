@@ -20,7 +20,7 @@ from matte_nodes.temporal.cuts import LiveCuts
 
 if TYPE_CHECKING:
     from matte_nodes.card import Float
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.node.node import FrameNode
 
 
 class Stream:
@@ -31,7 +31,7 @@ class Stream:
     a node with a knob that looks at frames to come (`steady`).
     """
 
-    def __init__(self, node: MatteNode, color: PlateColor, cuts: str = "auto") -> None:
+    def __init__(self, node: FrameNode, color: PlateColor, cuts: str = "auto") -> None:
         if cuts not in ("auto", "off"):
             raise UsageError(f"Cuts of a stream are auto or off, not {cuts!r}.")
         for knob in active_neighbour_knobs(node.knobs):

@@ -23,7 +23,7 @@ from matte_nodes.node.knobs import NODE_KNOBS
 from matte_nodes.service import client
 
 if TYPE_CHECKING:
-    from matte_nodes.diagnostics.doctor import State
+    from matte_nodes.hosts.finding import State
     from matte_nodes.hosts.install import Options
 
 NAME = "matte_nodes"

@@ -22,7 +22,7 @@ from matte_nodes.runtime import PROVIDERS
 
 if TYPE_CHECKING:
     from matte_nodes.card import Knob
-    from matte_nodes.diagnostics.doctor import State
+    from matte_nodes.hosts.finding import State
     from matte_nodes.hosts.install import Options
 
 NAME = "matte-nodes"
