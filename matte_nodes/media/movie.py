@@ -13,18 +13,19 @@ from matte_nodes.errors import MediaError, MissingFrameError
 from matte_nodes.media import movie_pixels
 from matte_nodes.media.image import Image, Window
 from matte_nodes.media.movie_decoder import Decoder
+from matte_nodes.media.protocol import ClipBase, FilePart
+from matte_nodes.media.stat_cache import StatCache
 from matte_nodes.media.timecode import Timecode
 
 # Where a movie says its pixel aspect when its container has no place that is kept (Matroska).
 PIXEL_ASPECT = "matte/pixel_aspect"
 
 
-class MovieClip:
+class MovieClip(ClipBase):
     """A movie's first picture stream; frame n is the n-th frame that is shown.
 
-    A frame is decoded from its own key frame, so order never changes a pixel (`Decoder`). Variable frame rates keep
-    their times in `Image.time`. threads: of the decoder. assumptions: what the file leaves open
-    and how it was taken. Raises MediaError when the file is not a movie, holds no frames or is not
+    A frame is decoded from its own key frame, so order never changes a pixel (`Decoder`). Variable
+    frame rates keep their times in `Image.time`. threads: of the decoder. Raises MediaError when the file is not a movie, holds no frames or is not
     whole; damage inside a frame that the decoder conceals, as players do, goes unseen.
     """
 
@@ -131,13 +132,17 @@ class MovieClip:
             data["smpte:TimeCode"] = self.timecode.plus(frame - 1).packed()
         return data
 
-    def stamp(self, frame: int) -> str:
+    def stamp(self, frame: int, look: StatCache | None = None) -> str:
         """Path, size in bytes and time of change of the movie, and the frame's number."""
         try:
             stat = self._path.stat()
         except OSError as error:
             raise MediaError(f"{self.name}: the movie is gone ({error.strerror})") from error
         return f"{self._path.absolute()}:{stat.st_size}:{stat.st_mtime_ns}:{frame}"
+
+    def file_part(self, frame: int) -> FilePart:
+        """The movie, and the frame's number."""
+        return FilePart(self._path, f"frame {frame}")
 
     def files(self) -> Mapping[int, Path]:
         """The movie's file, by its first frame."""
