@@ -95,6 +95,11 @@ def _image_tag(tag: str, extension: str) -> str:
             f'The .{extension} file is tagged "{tag}" (printing density), which has no one '
             f"scene-linear meaning. {_CHOICE}."
         )
+    if lowered.startswith(("icc profile", "cicp", "chromaticities", "gamma ", "pq", "hlg")):
+        raise ColorError(
+            f"The .{extension} file is tagged with {tag}, which is no space of the built-in "
+            f"configs. {_CHOICE}."
+        )
     # The word alone says nothing of primaries: the config's own linear is meant.
     if lowered == "linear":
         return "scene_linear"

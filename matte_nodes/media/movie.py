@@ -31,28 +31,36 @@ class MovieClip(ClipBase):
 
     is_movie = True
 
-    def __init__(self, name: str, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        path: Path | None = None,
+        rate: Fraction | None = None,
+        threads: int = 1,
+    ) -> None:
         self.name = name
         self.assumptions: tuple[str, ...] = ()
-        self._path = Path(name)
+        self._path = path or Path(name)
         self._lock = threading.RLock()
-        self._decoder = decoder = Decoder(name, threads)
+        self._decoder = decoder = Decoder(name, self._path, threads)
         try:
             first = decoder.first()
             decoder.index = decoder.index.starting_at(first.pts)
             decoder.open()
-            self._describe(first)
+            self._describe(first, rate)
         except MediaError as error:
             self.close()
             raise MediaError(f"{name}: {error}") from error
 
-    def _describe(self, first: Any) -> None:
+    def _describe(self, first: Any, rate: Fraction | None) -> None:
         stream = self._decoder.stream
         self.frames: Sequence[int] = range(1, len(self._decoder.index.pts) + 1)
-        rate = stream.average_rate or stream.guessed_rate
-        self.rate: Fraction | None = Fraction(rate) if rate else None
+        own = stream.average_rate or stream.guessed_rate
+        self.rate: Fraction | None = rate or (Fraction(own) if own else None)
         self._unit = Fraction(stream.time_base)
-        self.time_base = self._varying_time_base(stream)
+        # Where a rate is told, the frames are even in time.
+        self.time_base = None if rate else self._varying_time_base(stream)
         self.codec: str = stream.codec_context.name
         turned = movie_pixels.Turn.of(first).swaps
         width, height = (first.height, first.width) if turned else (first.width, first.height)

@@ -39,9 +39,9 @@ class Decoder:
     packets between key frames are decoded once, a key frame twice where frames before it need it.
     """
 
-    def __init__(self, name: str, threads: int) -> None:
+    def __init__(self, name: str, path: Path, threads: int) -> None:
         self._name, self._threads = name, threads
-        self._path = Path(name).absolute()
+        self._path = path.absolute()
         self._kept: OrderedDict[int, Any] = OrderedDict()
         self._shown: Iterator[tuple[int, Any]] = iter(())
         self._run: tuple[int, int] | None = None
@@ -52,7 +52,9 @@ class Decoder:
         self.container: Any = None
         self.stream: Any = None
         self.open()
-        self.index = build_index(self.container, self.stream, name, self._count_decoded)
+        self.index = build_index(
+            self.container, self.stream, name, self._path, self._count_decoded
+        )
 
     def open(self) -> None:
         """Open the file anew, at its beginning."""

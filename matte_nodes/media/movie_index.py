@@ -128,7 +128,7 @@ class MovieIndex:
 
 
 def build_index(
-    container: Any, stream: Any, name: str, count_decoded: Callable[[], int]
+    container: Any, stream: Any, name: str, path: Path, count_decoded: Callable[[], int]
 ) -> MovieIndex:
     """Read all packets of a stream (1 GB a second from the disk's cache, nothing is decoded).
 
@@ -155,37 +155,40 @@ def build_index(
     index = MovieIndex.of(packets)
     if not index.pts or not index.keys:
         raise MediaError(f"{name}: the movie holds no frames")
-    _check_whole(container, stream, name, list(index.pts), len(packets))
+    _check_whole((container, stream), name, path, list(index.pts), len(packets))
     if index.has_equal and stream.codec_context.name in _FIELD_CODECS:
         fields = count_decoded() < len(index.pts)
         index = MovieIndex.of(packets, fields=fields)
     return index
 
 
-def _check_whole(container: Any, stream: Any, name: str, shown: list[int], packets: int) -> None:
+def _check_whole(
+    source: tuple[Any, Any], name: str, path: Path, shown: list[int], packets: int
+) -> None:
     """Raise MediaError when the file ends before its own tables say.
 
     Durations are not asked: programs that cut without encoding leave the old ones.
     """
+    container, stream = source
     form = container.format.name
     slots = _slots(shown) if form == "avi" else packets
     if stream.frames and slots < stream.frames and form.startswith("mov"):
-        slots = _without_edits(name, stream.index)
+        slots = _without_edits(path, stream.index)
     if stream.frames and slots < stream.frames:
         raise MediaError(
             f"{name}: the movie is not whole: {slots} of its {stream.frames} frames are there"
         )
     if "matroska" in form:
-        end, size = _matroska_end(Path(name)), Path(name).stat().st_size
+        end, size = _matroska_end(path), path.stat().st_size
         if end is not None and end > size:
             raise MediaError(
                 f"{name}: the movie is not whole: {size} of its {end} bytes are there"
             )
 
 
-def _without_edits(name: str, index: int) -> int:
+def _without_edits(path: Path, index: int) -> int:
     """How many frames a QuickTime file holds, those outside its edit list too."""
-    with av.open(str(Path(name).absolute()), options={"ignore_editlist": "1"}) as container:
+    with av.open(str(path), options={"ignore_editlist": "1"}) as container:
         return sum(1 for packet in container.demux(container.streams[index]) if packet.size)
 
 
