@@ -100,6 +100,20 @@ def input_flags(function: Function) -> Function:
         click.option("--hint-keys", type=click.Choice(["exact", "hold", "nearest", "only"]),
                      default="exact", show_default=True,
                      help="What a frame between sparse hint frames gets."),
+        click.option("--hint-offset", metavar="N|first",
+                     help="What is added to the hints' numbers to get the plate's; first: the "
+                     "hint's first frame is the plate's first."),
+        click.option("--layer", default="", help="Layer, part or channel of the plate's file."),
+        *(
+            click.option(f"--{hint}-layer", default="",
+                         help=f"Layer, part or channel of the {hint}'s file.")
+            for hint in HINTS
+        ),
+        click.option("--view", default="", help="View of a stereo file (left, right)."),
+        click.option("--rate", help="Frames a second of the plate, as in 25, 23.976 or "
+                     "24000/1001. Default: what its files say."),
+        click.option("--strict", is_flag=True,
+                     help="Assume nothing: what the inputs leave open is an error."),
         click.option("--colorspace", help="Colour space of the plate. Default: what the file says, "
                      "else by its kind."),
         click.option("--background-colorspace", help="Colour space of the clean plate."),

@@ -112,7 +112,10 @@ def choose(
     views: the file's own list of views, its first being the one whose channels name no view.
     Raises MediaError that lists what there is when nothing or more than one thing fits.
     """
-    groups = _of_view(_groups(parts, views), view, views)
+    groups = _groups(parts, views)
+    if purpose == "mask" and not any(group.view for group in groups):
+        view = ""  # a mask without views serves every view of the plate
+    groups = _of_view(groups, view, views)
     if layer:
         return _named(groups, layer, purpose)
     if purpose == "mask":

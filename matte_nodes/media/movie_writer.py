@@ -24,6 +24,7 @@ from matte_nodes.errors import OutputError
 from matte_nodes.media.clip import Clip
 from matte_nodes.media.layouts import OutputFrame, over_display
 from matte_nodes.media.movie import PIXEL_ASPECT
+from matte_nodes.media.movie_rate import DEFAULT_RATE
 from matte_nodes.media.movie_tags import Tags, tags_of
 from matte_nodes.media.timecode import Timecode
 from matte_nodes.whole_files import describe, discard, prepare_folder, temporary
@@ -31,7 +32,6 @@ from matte_nodes.whole_files import describe, discard, prepare_folder, temporary
 _CONTAINERS = {".mov": "mov", ".mkv": "matroska"}
 _LIMITED, _FULL = 1, 2
 _LOWEST, _HIGHEST = 4, 1019  # what lies outside is timing (ITU-R BT.709)
-_DEFAULT_RATE = Fraction(24)
 
 
 class MovieWriter:
@@ -57,7 +57,7 @@ class MovieWriter:
             raise OutputError(f"{path}: is already there; nothing written")
         self._path = path
         self._is_prores = path.suffix.lower() == ".mov"
-        self._rate = rate or (like.rate if like else None) or _DEFAULT_RATE
+        self._rate = rate or (like.rate if like else None) or DEFAULT_RATE
         times = like.time_base if like else None
         self._keeps_times = times is not None
         self._time_base = times or 1 / self._rate

@@ -27,6 +27,8 @@ _TYPES: dict[str, type] = {
     "cwd": str, "umask": int, "device": str, "threads": int, "ocio": str, "half": bool,
     "weights": str, "untrained": bool, "hint_keys": str, "colorspace": str,
     "background_colorspace": str, "missing": str, "allow_grey": bool,
+    "layer": str, "view": str, "rate": str, "hint_offset": str, "strict": bool,
+    **{f"{hint}_layer": str for hint in HINTS},
     "cache": str, "cuts": str, "warm_up": int, "start": int,
     **dict.fromkeys(HINTS, object),
 }  # fmt: skip

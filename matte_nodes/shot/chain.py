@@ -19,6 +19,10 @@ from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.shot.shot import Shot
 
 
+MASK_LAYERS = ("trimap_layer", "segmentation_layer")
+"""What belongs to hints that are files, and not to those that a node of the chain makes."""
+
+
 @dataclass(frozen=True)
 class Chain:
     """The last node, its shot, all nodes in order, and what the user should be told."""
@@ -111,9 +115,11 @@ def build(
         hints = {
             k: v
             for k, v in early.items()
-            if k not in ("trimap", "segmentation", "warm_up", "start")
+            if k not in ("trimap", "segmentation", "warm_up", "start", *MASK_LAYERS)
         }
         mask_shot = masks.connect(source, **hints)
+        closing.pop("segmentation_layer", None)
+        early.pop("segmentation_layer", None)
         closing["segmentation"] = early["segmentation"] = mask_shot
     if refine is not None:
         if "trimap" not in models.card(refine).needs:
@@ -127,6 +133,7 @@ def build(
         canvas = coarse_shot.clip.canvas
         width = refine_width or auto_width(canvas.height, canvas.width)
         closing["trimap"] = coarse_shot.trimap(width)
+        closing.pop("trimap_layer", None)
         node = _plain(node) if takes_own else node
     final = MatteNode(last_name, **node, **dealt.of(last_name, last=True))
     nodes.append(final)

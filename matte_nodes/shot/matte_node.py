@@ -14,6 +14,7 @@ from matte_nodes.node.node import FrameNode
 from matte_nodes.shot import bind
 from matte_nodes.shot.shot import Shot
 from matte_nodes.shot.stream import Stream
+from matte_nodes.shot.taken import Taken, check_strict, space_text
 from matte_nodes.temporal.cache import Cache, as_cache
 
 if TYPE_CHECKING:
@@ -49,13 +50,21 @@ class MatteNode(FrameNode):
         trimap: HintSource | None = None,
         background: HintSource | None = None,
         segmentation: HintSource | None = None,
+        layer: str = "",
+        view: str = "",
+        trimap_layer: str = "",
+        background_layer: str = "",
+        segmentation_layer: str = "",
         hint_keys: str = "exact",
+        hint_offset: int | str | None = None,
         colorspace: str | None = None,
         background_colorspace: str | None = None,
         output_colorspace: str | None = None,
         encoded: bool = False,
         missing: str = "error",
+        rate: str | float | None = None,
         allow_grey: bool = False,
+        strict: bool = False,
         cache: Cache | str | None = "memory",
         cuts: Iterable[int] | str = (),
         warm_up: int | None = None,
@@ -66,10 +75,14 @@ class MatteNode(FrameNode):
         plate: a pattern (plate.####.exr), movie, folder, still, array, Clip or Shot. Hints: the
         same, or {frame: picture} keys; a single picture serves every frame. hint_keys says what a
         frame between sparse keys gets: `hold`, `nearest`, `only`, or `exact` (a missing frame is
-        an error). colorspace: of the plate; default is what the file says, else by its kind.
+        an error). hint_offset: what is added to the hints' numbers to get the plate's, or `first` to
+        lay first frame on first frame. layer, view: of the plate, where a file holds several (a
+        layer, part or channel by its name); trimap_layer and the like: of a hint. colorspace: of
+        the plate; default is what the file says, else by its kind.
         encoded: the foreground goes back to the plate's own encoding (for movies and 8-bit files)
         instead of its linear counterpart; a linear plate's becomes BT.709. missing: what a frame without a file is: `error`, `hold`
-        (the frame before) or `skip`.
+        (the frame before) or `skip`. rate: of the plate, frames a second, in place of what its
+        files say. strict: what would be assumed of an input is an error (`Shot.inputs` tells it).
 
         cache: `memory`, `states` (checkpoints on disk too), `disk` (mattes and predictions too,
         shared between processes), `off` or None; or a `temporal.cache.Cache` that serves many
@@ -77,17 +90,31 @@ class MatteNode(FrameNode):
         warm_up, start: begin so many frames before frame `start` in place of the shot's first;
         frames before `start` are then not to be had (docs/caching.md).
 
-        Raises MediaError, HintSizeError, MissingInputError, ColorError, UsageError.
+        Raises MediaError, HintSizeError, MissingInputError, InputError, ColorError, UsageError.
         """
-        clip = bind.as_clip(plate, "plate", missing)
+        reading = bind.Reading(layer, view, bind.told_rate(rate), missing)
+        clip = bind.as_clip(plate, "plate", reading)
         given = {"trimap": trimap, "background": background, "segmentation": segmentation}
         sources = {name: source for name, source in given.items() if source is not None}
         for name in sorted(self.card.needs - set(sources)):
             raise MissingInputError(
                 f"Model {self.card.name!r} needs a {name}: connect one ({name}=... or --{name})."
             )
+        layers = {
+            "trimap": trimap_layer,
+            "background": background_layer,
+            "segmentation": segmentation_layer,
+        }
         bound = {
-            name: bind.BoundHint(name, source, clip, hint_keys) for name, source in sources.items()
+            name: bind.BoundHint(
+                name,
+                source,
+                clip,
+                hint_keys,
+                offset=bind.told_offset(hint_offset),
+                reading=bind.Reading(layers[name], view if bind.is_file(source) else ""),
+            )
+            for name, source in sources.items()
         }
         color, background_color = self._colors(
             clip,
@@ -95,6 +122,9 @@ class MatteNode(FrameNode):
             (colorspace, background_colorspace, output_colorspace),
             encoded=encoded,
         )
+        inputs = _taken(clip, bound, color, background_color, (colorspace, background_colorspace))
+        if strict:
+            check_strict(inputs)
         return Shot(
             self,
             clip,
@@ -106,6 +136,7 @@ class MatteNode(FrameNode):
             cuts=cuts,
             warm_up=warm_up,
             start=start,
+            inputs=inputs,
         )
 
     def _colors(
@@ -136,3 +167,22 @@ class MatteNode(FrameNode):
         The memory starts anew at `reset`, at a new size and (cuts="auto", else "off") at a cut.
         """
         return Stream(self, self.plate_color(colorspace), cuts)
+
+
+def _taken(
+    clip: Clip,
+    bound: Mapping[str, bind.BoundHint],
+    color: PlateColor,
+    background_color: PlateColor | None,
+    told: tuple[str | None, str | None],
+) -> tuple[Taken, ...]:
+    """What was taken from each input. told: the spaces that the user named."""
+    space, unsaid = space_text(color.plate, told[0], clip.colorspace)
+    inputs = [Taken("plate", bind.base_name(clip.taken), space, clip.assumptions, unsaid)]
+    for name, hint in bound.items():
+        space, unsaid = "", ()
+        if name == "background" and background_color is not None:
+            same = told[1] or (told[0] if background_color.plate == color.plate else None)
+            space, unsaid = space_text(background_color.plate, same, hint.clip.colorspace)
+        inputs.append(Taken(name, hint.taken, space, hint.assumptions, unsaid))
+    return tuple(inputs)
