@@ -22,7 +22,18 @@ Purpose = Literal["picture", "mask"]
 _COLOUR = (("R", "G", "B"), ("r", "g", "b"), ("red", "green", "blue"), ("Red", "Green", "Blue"))
 _ALPHA = ("A", "a", "alpha", "Alpha")
 _GREY = ("Y", "y", "I", "L", "V", "v")
-_PICTURES = ("rgba", "rgb", "beauty", "combined", "c", "main", "default", "color", "colour", "image")
+_PICTURES = (
+    "rgba",
+    "rgb",
+    "beauty",
+    "combined",
+    "c",
+    "main",
+    "default",
+    "color",
+    "colour",
+    "image",
+)
 _VECTORS = {"x", "X", "u", "U"}
 _NO_MASKS = ("Z", "z", "ZBack", "depth", "Depth", "U", "X", "u", "x", "id", "ID")
 
@@ -243,7 +254,8 @@ def _mask(groups: list[_Group]) -> Choice:
     root = [group for group in groups if group.is_root and group.colour() is None]
     for group in root:
         if group.alpha() is not None or group.grey() is not None:
-            choice = _of_group(group, "mask", next(iter(group.own)))
+            only = len(groups) == 1 and len(group.own) == 1
+            choice = _of_group(group, "mask", "" if only else next(iter(group.own)))
             assert choice is not None
             return choice
     if len(masks) == 1 and (not coloured or all(not g.is_root for g in coloured)):

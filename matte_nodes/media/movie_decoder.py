@@ -12,7 +12,7 @@ from typing import Any
 import av
 
 from matte_nodes.errors import MediaError
-from matte_nodes.media.movie_index import MovieIndex, build_index
+from matte_nodes.media.movie_index import build_index
 
 # Decoded frames that are kept, so that a model that looks a few frames around decodes each once.
 _KEPT = 4
@@ -52,9 +52,7 @@ class Decoder:
         self.container: Any = None
         self.stream: Any = None
         self.open()
-        self.index = build_index(
-            self.container, self.stream, name, self._path, self._count_decoded
-        )
+        self.index = build_index(self.container, self.stream, name, self._path, self._count_decoded)
 
     def open(self) -> None:
         """Open the file anew, at its beginning."""
@@ -71,12 +69,11 @@ class Decoder:
         self._packets, self._place = self.container.demux(self.stream), 0
 
     def _new_context(self) -> Any:
-        context = self.stream.codec_context
+        context: Any = self.stream.codec_context
         decoder = _WITH_ALPHA.get(context.name)
         if decoder is not None and self.stream.metadata.get("alpha_mode") == "1":
             context = av.CodecContext.create(decoder, "r")
             context.width, context.height = self.stream.width, self.stream.height
-            context.time_base = self.stream.time_base
         context.thread_count = self._threads
         context.thread_type = "AUTO" if self._threads > 1 else "NONE"
         return context

@@ -70,9 +70,12 @@ class MovieIndex:
 
     def place_of(self, time: int, size: int, guess: int | None) -> int | None:
         """The place of a packet that was read; None when several may be it, or none."""
-        if guess is not None and guess < len(self.times):
-            if (self.times[guess], self.sizes[guess]) == (time, size):
-                return guess
+        if (
+            guess is not None
+            and guess < len(self.times)
+            and (self.times[guess], self.sizes[guess]) == (time, size)
+        ):
+            return guess
         places = self.of_time.get(time, [])
         return places[0] if len(places) == 1 and self.sizes[places[0]] == size else None
 
@@ -181,9 +184,7 @@ def _check_whole(
     if "matroska" in form:
         end, size = _matroska_end(path), path.stat().st_size
         if end is not None and end > size:
-            raise MediaError(
-                f"{name}: the movie is not whole: {size} of its {end} bytes are there"
-            )
+            raise MediaError(f"{name}: the movie is not whole: {size} of its {end} bytes are there")
 
 
 def _without_edits(path: Path, index: int) -> int:

@@ -61,6 +61,7 @@ class MovieWriter:
         times = like.time_base if like else None
         self._keeps_times = times is not None
         self._time_base = times or 1 / self._rate
+        self._field_order = like.field_order if like else 0
         self._tags = tags_of(colorspace)
         self._provenance = {
             **{k if k.startswith("matte/") else f"matte/{k}": v for k, v in provenance.items()},
@@ -123,6 +124,8 @@ class MovieWriter:
         stream.width, stream.height = display.width, display.height
         context = stream.codec_context
         context.time_base = self._time_base
+        if self._field_order:
+            context.field_order = self._field_order
         context.sample_aspect_ratio = Fraction(first.source.pixel_aspect).limit_denominator(1000)
         context.color_primaries = self._tags.primaries
         context.color_trc = self._tags.transfer

@@ -222,7 +222,10 @@ def _plane(hint: Any) -> Float | None:
         raise InputError(f"A segmentation holds numbers, 0 to 1; this one holds {array.dtype}.")
     if array.dtype.kind in "ui":
         return array.astype(np.float32) / np.float32(hints.white(array))
-    return array.astype(np.float32, copy=False)
+    values: Float = array.astype(np.float32, copy=False)
+    if values.size and not 0 <= float(values.min()) <= float(values.max()) <= 1:
+        values = np.clip(values, 0, 1)  # NaN stays, and is refused by name later
+    return values
 
 
 def _mask(hint: Any) -> NDArray[Any]:

@@ -83,7 +83,9 @@ def told_rate(rate: str | float | Fraction | None) -> Fraction | None:
     except (ValueError, ZeroDivisionError):
         exact = Fraction(0)
     if not 0 < exact <= 100_000:
-        raise UsageError(f"A rate is frames a second, as in 25, 23.976 or 24000/1001, not {rate!r}.")
+        raise UsageError(
+            f"A rate is frames a second, as in 25, 23.976 or 24000/1001, not {rate!r}."
+        )
     return exact if exact.denominator in (1, 1001) else spoken_rate(float(exact))
 
 
@@ -240,9 +242,7 @@ def base_name(taken: str) -> str:
     return f"{before}{of}{os.path.basename(name) or name}"
 
 
-def _hint_clip(
-    source: Any, name: str, keys: str, reading: Reading
-) -> tuple[Clip, list[int], str]:
+def _hint_clip(source: Any, name: str, keys: str, reading: Reading) -> tuple[Clip, list[int], str]:
     if isinstance(source, HintKeys):
         return _keyed_clip(dict(source.items()), name, reading), sorted(source), source.mode
     if isinstance(source, Mapping):

@@ -18,7 +18,6 @@ from matte_nodes.shot import choose_model as auto
 from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.shot.shot import Shot
 
-
 MASK_LAYERS = ("trimap_layer", "segmentation_layer")
 """What belongs to hints that are files, and not to those that a node of the chain makes."""
 

@@ -74,8 +74,12 @@ class Shot:
         self.cache = cache or Cache()
         self.allow_grey = allow_grey
         self._setup = Setup(
-            node, clip, color, background_color,
-            {name: hint.meaning.said for name, hint in hints.items()}, allow_grey=allow_grey,
+            node,
+            clip,
+            color,
+            background_color,
+            {name: hint.meaning.said for name, hint in hints.items()},
+            allow_grey=allow_grey,
         )
         self._position = {number: index for index, number in enumerate(clip.frames)}
         first = bind.warm_place(clip, warm_up, start)
