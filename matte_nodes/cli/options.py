@@ -110,8 +110,6 @@ def input_flags(function: Function) -> Function:
             for hint in HINTS
         ),
         click.option("--view", default="", help="View of a stereo file (left, right)."),
-        click.option("--rate", help="Frames a second of the plate, as in 25, 23.976 or "
-                     "24000/1001. Default: what its files say."),
         click.option("--strict", is_flag=True,
                      help="Assume nothing: what the inputs leave open is an error."),
         click.option("--colorspace", help="Colour space of the plate. Default: what the file says, "

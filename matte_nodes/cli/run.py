@@ -62,6 +62,11 @@ def command() -> click.Command:
     "cost no step; nothing.",
 )
 @click.option("--output-colorspace", help="Colour space of the foreground that is written.")
+@click.option(
+    "--rate",
+    help="Frames a second of the plate, as in 25, 23.976 or 24000/1001. Default: what its files "
+    "say.",
+)
 @shared.chain_flags
 @shared.input_flags
 @shared.node_flags

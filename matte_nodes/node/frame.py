@@ -152,7 +152,7 @@ def check_picture(pixels: NDArray[Any], where: str) -> None:
     if pixels.dtype.kind == "f":
         # Both answer NaN where there is one: half the time of isfinite.
         low, high = float(pixels.min()), float(pixels.max())
-        if not (-LARGEST <= low and high <= LARGEST):
+        if not (low >= -LARGEST and high <= LARGEST):
             _raise_values(pixels, where)
 
 

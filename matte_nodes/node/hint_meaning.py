@@ -8,6 +8,7 @@ choices; what is likely is taken and said.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
     from matte_nodes.card import Float
     from matte_nodes.media.image import Image
+
+class InputWarning(UserWarning):
+    """An input is unclear; the message says how it was taken."""
+
 
 Look = Literal["alpha", "grey", "labels", "empty", "colour"]
 
@@ -164,6 +169,19 @@ def check_trimaps(trimaps: Iterable[NDArray[Any]], name: str) -> tuple[str, ...]
             "the subject black, and its edge grey."
         )
     return (f"the {name} has no background (nothing is black); the whole frame may be subject",)
+
+
+def warn_of_trimap(trimap: Float) -> None:
+    """Warn of a clean trimap (H, W) without foreground or background: a still has one alone."""
+    missing = [what for what, value in (("foreground", 1), ("background", 0))
+               if not (trimap == value).any()]  # fmt: skip
+    if missing:
+        warnings.warn(
+            f"The trimap has no {' and no '.join(missing)}: paint what is surely the subject "
+            "white, and what is surely not black.",
+            InputWarning,
+            3,
+        )
 
 
 def _look(image: Image) -> Look:

@@ -30,6 +30,7 @@ from matte_nodes.errors import InputError, UsageError
 from matte_nodes.node import frame as frames
 from matte_nodes.node import hints
 from matte_nodes.node import tiling as fit
+from matte_nodes.node.hint_meaning import warn_of_trimap
 from matte_nodes.node.knobs import StageKnobs, checked
 from matte_nodes.node.matte import Matte
 
@@ -113,6 +114,8 @@ class FrameNode:
             _plane(segmentation),
         )
         frames.check(given, self.card)
+        if given.trimap is not None:
+            warn_of_trimap(given.trimap)
         given = self.prepared(given)
         seen = frames.see(given, color)
         neighbours = self.still_neighbours(seen.inputs)

@@ -139,7 +139,7 @@ class BoundHint:
         self._cached: tuple[tuple[int, Hashable], NDArray[Any]] | None = None
         self.meaning = self._meaning()
         self.assumptions = (*lined_up, *self.meaning.assumptions, *self.clip.assumptions)
-        if name == "trimap" and self._is_given:
+        if name == "trimap" and self._is_given and mode != "only":
             pictures = (plane_of(self.clip.read(n), self.meaning) for n in frames)
             self.assumptions += check_trimaps(pictures, self._title)
 

@@ -751,7 +751,7 @@ def test_npz_bombs(tmp_path: Path) -> None:
     import io
     import zipfile
 
-    from matte_nodes.checkpoints.read import tensors
+    from matte_nodes.checkpoints.read import read_tensors
 
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         header = io.BytesIO()
@@ -767,7 +767,7 @@ def test_npz_bombs(tmp_path: Path) -> None:
         archive.writestr("w.npy", header.getvalue() + bytes(16))
     for name in ("a.npz", "b.npz"):
         with pytest.raises(MatteError, match=name):
-            tensors(tmp_path / name)
+            read_tensors(tmp_path / name)
 
 
 # What is said
