@@ -13,8 +13,8 @@ import pytest
 from matte_nodes import Knob, MatteNode, ModelCard, Prediction
 from matte_nodes.errors import BadPlateError, ModelError
 from matte_nodes.node import knobs as node_knobs
-from matte_nodes.node.node import MatteNode as Node
 from matte_nodes.shot import chain, fingerprint
+from matte_nodes.shot.matte_node import MatteNode as Node
 from tests.temporal.rig import disk, same
 from tests.test_align import shaken, textured
 
