@@ -34,7 +34,7 @@ class Worker:
     def __init__(self, channel: Channel, sleep: Callable[[float], None] = time.sleep) -> None:
         self.channel, self._sleep = channel, sleep
         self._settings: FilterSettings | None = None
-        self._settings = -1
+        self._settings_number = -1
         self._stream: Stream | None = None
         self._loaded: tuple[Any, Model] | None = None
         self._generation = -1
@@ -92,12 +92,12 @@ class Worker:
 
     def _follow_settings(self) -> None:
         number = self.channel.settings_number
-        if number == self._settings:
+        if number == self._settings_number:
             return
         settings = self.channel.settings()
         if settings is None:
             return
-        self._settings = number
+        self._settings_number = number
         self._stream = None
         self._settings = read_settings(settings)
         self._open(self._settings)
