@@ -9,12 +9,13 @@ import gc
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, Model, ModelCard, Prediction
+from matte_nodes.node.knobs import LoadKnobs
 from matte_nodes.runtime import default_threads
 
 LEAST_BYTES = 1 << 20
@@ -55,33 +56,14 @@ class Turns:
                 self._taken = False
 
 
-class _ReadKnobs(Mapping[str, KnobValue]):
-    """A mapping of knobs that records which knobs are read. The loaded model depends on those only."""
-
-    def __init__(self, knobs: Mapping[str, KnobValue]) -> None:
-        self._knobs = knobs
-        self.read: dict[str, KnobValue] = {}
-
-    def __getitem__(self, name: str) -> KnobValue:
-        value = self._knobs[name]
-        self.read[name] = value
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._knobs)
-
-    def __len__(self) -> int:
-        return len(self._knobs)
-
-
 class _Entry:
-    def __init__(self, key: tuple[Any, ...], model: Model, read: dict[str, KnobValue], size: int):
-        self.key, self.model, self.read, self.bytes = key, model, read, size
+    def __init__(self, key: tuple[Any, ...], model: Model, knobs: LoadKnobs, size: int):
+        self.key, self.model, self.knobs, self.bytes = key, model, knobs, size
         self.turns = Turns()
         self.jobs = self.used = 0
 
     def fits(self, key: tuple[Any, ...], knobs: Mapping[str, KnobValue]) -> bool:
-        return self.key == key and all(knobs.get(name) == at for name, at in self.read.items())
+        return self.key == key and self.knobs.serve(knobs)
 
 
 class Pool:
@@ -132,10 +114,11 @@ class Pool:
 
         size = max(LEAST_BYTES, sum(path.stat().st_size for path in _files(context)))
         self._trim(size)
-        knobs = _ReadKnobs(context.knobs)
+        knobs = LoadKnobs(context.knobs)
         model = card.load(replace(context, knobs=knobs))
+        knobs.close()
         self.loads += 1
-        entry = _Entry(key, model, dict(knobs.read), size)
+        entry = _Entry(key, model, knobs, size)
         self._entries.append(entry)
         return entry
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from matte_nodes.hosts.obs.filter_settings import FilterSettings, read_settings
 from matte_nodes.hosts.obs.protocol import Channel, Picture
 from matte_nodes.hosts.obs.residual import packed
 from matte_nodes.hosts.obs.stillness import Drift, Stillness
+from matte_nodes.node.knobs import LoadKnobs
 
 if TYPE_CHECKING:
     from matte_nodes.card import Float, LoadContext, Model, ModelCard
@@ -28,6 +30,18 @@ BEAT = 0.25
 MOVEMENT = 0.25  # a change of alpha from which on it is not flicker
 
 
+class Loaded(NamedTuple):
+    """The loaded model, and what it was loaded for."""
+
+    engine: tuple[Any, ...]
+    """Model, device, threads."""
+
+    knobs: LoadKnobs
+    """The knobs that loading was given."""
+
+    model: Model
+
+
 class Worker:
     """Serves one filter until `stop` is set: loads the chosen model and mattes the newest plate."""
 
@@ -36,7 +50,7 @@ class Worker:
         self._settings: FilterSettings | None = None
         self._settings_number = -1
         self._stream: Stream | None = None
-        self._loaded: tuple[Any, Model] | None = None
+        self._loaded: Loaded | None = None
         self._generation = -1
         self._plate = self._clean_number = 0
         self._clean: Picture | None = None
@@ -106,7 +120,7 @@ class Worker:
     def _open(self, wish: FilterSettings) -> None:
         from matte_nodes.shot.matte_node import MatteNode
 
-        if self._loaded is None or self._loaded[0][: len(wish.engine)] != wish.engine:
+        if self._loaded is None or self._loaded.engine != wish.engine:
             self._say(protocol.LOADING, wish.model)
             self._loaded = None
         knobs: dict[str, Any] = dict(wish.knobs)
@@ -131,11 +145,14 @@ class Worker:
 
     def _loader(self, card: ModelCard, context: LoadContext) -> Model:
         assert self._settings is not None
-        reload = tuple(context.knobs[knob.name] for knob in card.knobs if knob.reload)
-        key = (*self._settings.engine, *reload)
-        if self._loaded is None or self._loaded[0] != key:
-            self._loaded, self._warm = (key, card.load(context)), None
-        return self._loaded[1]
+        loaded = self._loaded
+        if loaded and loaded.engine == self._settings.engine and loaded.knobs.serve(context.knobs):
+            return loaded.model
+        knobs = LoadKnobs(context.knobs)
+        model = card.load(replace(context, knobs=knobs))
+        knobs.close()
+        self._loaded, self._warm = Loaded(self._settings.engine, knobs, model), None
+        return model
 
     def _follow_plates(self) -> bool:
         if not self.channel.active:
