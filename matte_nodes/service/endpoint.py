@@ -22,6 +22,7 @@ from matte_nodes.service.client import (
     make_folder,
     private_folder,
 )
+from matte_nodes.whole_files import write_text
 
 LONGEST_SOCKET_PATH = 100
 """Bytes; Linux takes 107, macOS 103."""
@@ -70,11 +71,7 @@ class Endpoint:
             "tcp": None if self.path else self.socket.getsockname()[1],
             "token": self.token, "pid": os.getpid(), "protocol": PROTOCOL, "version": __version__,
         }  # fmt: skip
-        final, part = self.folder / ENDPOINT, self.folder / f".{ENDPOINT}.{os.getpid()}"
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w") as file:
-            json.dump(facts, file)
-        os.replace(part, final)
+        write_text(self.folder / ENDPOINT, json.dumps(facts), mode=0o600, durable=False)
 
     def close(self) -> None:
         """Nobody can come any more. The next service starts when this process has ended."""
@@ -89,7 +86,7 @@ class Endpoint:
 def _unix_socket(folder: Path) -> tuple[socket.socket, Path]:
     """Bound in the folder itself, or where its path is too long or its disk takes none, in /tmp."""
     error: OSError | None = None
-    for place in dict.fromkeys([folder, Path(folders()[1])]):
+    for place in dict.fromkeys([folder, *map(Path, folders()[1:])]):
         path = place / "socket"
         if len(os.fsencode(path)) > LONGEST_SOCKET_PATH or not private_folder(str(place)):
             continue
