@@ -29,7 +29,7 @@ RATE = 2e-3
 
 
 @dataclass(frozen=True)
-class Asked:
+class FinetuneRequest:
     """What a fine-tuning is asked to do.
 
     source: the shot, as a plate is connected. keys: its key mattes (a pattern, a folder, or
@@ -74,7 +74,7 @@ class Finished:
 
 
 def finetune(
-    asked: Asked,
+    asked: FinetuneRequest,
     say: Callable[[Progress], None] = lambda progress: None,
     tell: Callable[[str], None] = lambda message: None,
 ) -> Finished:
@@ -83,12 +83,13 @@ def finetune(
     With three keys or more the one in the middle is held out; with fewer nothing is, and nothing
     stops early. Raises InputError, UsageError, WeightsError, TrainingError.
     """
+    from matte_nodes import models
     from matte_nodes.models import finetuned
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
     from matte_nodes.train.registering import register
 
     began = time.monotonic()
-    finetuned.check_name(asked.name)
+    finetuned.check_name(asked.name, models.installed_names())
     parent = parents.find(asked.model, checkpoint=asked.checkpoint, untrained=asked.untrained)
     # A trimap is made of a key's matte where none is drawn, so it may be missing here.
     card = parent.card
@@ -171,7 +172,7 @@ def _of(system: System | None) -> System:
 
 
 def _train(
-    asked: Asked, system: System | None, network: nn.Module, taught: Sequence[Key],
+    asked: FinetuneRequest, system: System | None, network: nn.Module, taught: Sequence[Key],
     held: Key | None, crop: int, say: Callable[[Progress], None],
 ) -> Outcome:  # fmt: skip
     steps = asked.steps or (800 if system is None or asked.untrained else 400)
@@ -196,7 +197,7 @@ def _train(
 
 
 def _with_all(
-    asked: Asked, parent: parents.Parent, network: nn.Module, keys: Sequence[Key], crop: int,
+    asked: FinetuneRequest, parent: parents.Parent, network: nn.Module, keys: Sequence[Key], crop: int,
     steps: int, say: Callable[[Progress], None],
 ) -> tuple[nn.Module, int]:  # fmt: skip
     """A last third with the held-out key among the others, at a low rate; it stops at its end."""
