@@ -50,11 +50,15 @@ def find(weights: Weights) -> Path | None:
     return path if path.is_file() and path.stat().st_size == weights.size else None
 
 
-def require(card: ModelCard) -> dict[str, Path]:
+def require(card: ModelCard, checkpoint: Path | None = None) -> dict[str, Path]:
     """All weights of a model, by file name, each with the sha256 that is declared.
+
+    checkpoint: what `checkpoint` returned. Where it replaces the weights, none is returned.
 
     WeightsError says how to get those that are missing, or are not what they should be.
     """
+    if _replaces(card, checkpoint):
+        return {}
     found = {weights.file: find(weights) for weights in card.weights}
     for weights in card.weights:
         path = place(weights)
@@ -85,7 +89,9 @@ def imported(card: ModelCard) -> Path:
 def checkpoint(
     card: ModelCard, given: str | os.PathLike[str] | None, untrained: bool
 ) -> Path | None:
-    """The checkpoint file to load: the one given, else the imported one; None when untrained.
+    """The checkpoint file to load: the one given, else the imported one.
+
+    None when untrained, and for a card whose own weights serve where there is no checkpoint.
 
     Raises WeightsError that says which file to import, where it is published, on which terms.
     """
@@ -98,7 +104,7 @@ def checkpoint(
         return path
     if given is not None:
         raise WeightsError(f"{path}: there is no such checkpoint.")
-    if untrained:
+    if untrained or card.checkpoint.optional:
         return None
     raise WeightsError(f"Model {card.name!r} has no weights here. {how_to_bring(card)}")
 
@@ -121,10 +127,28 @@ def how_to_bring(card: ModelCard) -> str:
 def identity(card: ModelCard, given: str | os.PathLike[str] | None = None) -> dict[str, str]:
     """sha256 by file name of all weights that a node of this model would use; for content keys."""
     found = {weights.file: weights.sha256 for weights in card.weights}
-    if card.checkpoint is not None:
-        path = Path(given) if given is not None else imported(card)
-        found["checkpoint"] = _hash_once(path) if path.is_file() else "untrained"
+    if card.checkpoint is None:
+        return found
+    path = Path(given) if given is not None else imported(card)
+    if card.checkpoint.optional:
+        return {"checkpoint": _hash_once(path)} if path.is_file() else found
+    found["checkpoint"] = _hash_once(path) if path.is_file() else "untrained"
     return found
+
+
+def ready(card: ModelCard) -> bool:
+    """Whether every file that the model runs on is on this machine; hashes are not checked."""
+    brought = card.checkpoint is not None and imported(card).is_file()
+    if card.checkpoint is not None and not card.checkpoint.optional and not brought:
+        return False
+    return _replaces(card, imported(card) if brought else None) or all(
+        find(item) for item in card.weights
+    )
+
+
+def _replaces(card: ModelCard, checkpoint: Path | None) -> bool:
+    """Whether this checkpoint stands in the place of the card's own weights."""
+    return checkpoint is not None and card.checkpoint is not None and card.checkpoint.optional
 
 
 def _hash_once(path: Path) -> str:

@@ -49,8 +49,10 @@ def _machine(device: runtime.Device) -> Iterator[str]:
 
 
 def _of_model(card: ModelCard, device: str) -> Iterator[str]:
-    untrained = card.checkpoint is not None and not weights.imported(card).is_file()
-    if not all(weights.find(item) for item in card.weights):
+    terms = card.checkpoint
+    brought = terms is None or terms.optional or weights.imported(card).is_file()
+    untrained = not brought
+    if not untrained and not weights.ready(card):
         yield f"{card.name}: its weights are not here"
         return
     # A classical model always runs on the CPU.

@@ -83,6 +83,4 @@ def is_ready(card: ModelCard) -> bool:
 
     if any(find_spec(package) is None for package in card.packages):
         return False
-    if card.checkpoint is not None and not weights.imported(card).is_file():
-        return False
-    return all(weights.find(item) for item in card.weights)
+    return weights.ready(card)
