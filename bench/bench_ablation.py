@@ -26,8 +26,8 @@ import numpy as np
 import torch
 
 from matte_nodes.evaluate import mse, read_colour, read_matte, sad
-from matte_nodes.hints import clean_trimap
 from matte_nodes.models.cue_network import MARGIN, MULTIPLE
+from matte_nodes.node.hints import clean_trimap
 from matte_nodes.train.data import Material, read_pictures
 from matte_nodes.train.recipe import Recipe, parse
 from matte_nodes.train.run import run

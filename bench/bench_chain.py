@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from matte_nodes import MatteNode
-from matte_nodes.chain import auto_width
-from matte_nodes.hints import trimap_from_matte
+from matte_nodes.node.hints import trimap_from_matte
+from matte_nodes.shot.chain import auto_width
 
 LONGEST = 800
 COARSE = 256

@@ -18,7 +18,7 @@ import numpy as np
 
 from matte_nodes import MatteNode
 from matte_nodes.evaluate import mse, sad
-from matte_nodes.hints import trimap_from_matte
+from matte_nodes.node.hints import trimap_from_matte
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 NOISE = 2 / 255

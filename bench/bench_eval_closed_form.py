@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from matte_nodes.evaluate import evaluate_sequence, format_table, read_colour, read_matte, report
-from matte_nodes.hints import clean_trimap, force_trimap
+from matte_nodes.node.hints import clean_trimap, force_trimap
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 

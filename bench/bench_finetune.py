@@ -27,8 +27,8 @@ import cv2
 import numpy as np
 
 from matte_nodes import MatteNode
-from matte_nodes.hints import trimap_from_matte
 from matte_nodes.media.clip import ArrayClip
+from matte_nodes.node.hints import trimap_from_matte
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 PARENT = "deep-image-matting-small"

@@ -46,7 +46,7 @@ def main() -> int:
     import cv2
 
     from matte_nodes import MatteNode
-    from matte_nodes.live.residual import packed
+    from matte_nodes.hosts.obs.residual import packed
 
     plates = clip()
     if not plates:

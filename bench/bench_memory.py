@@ -14,8 +14,8 @@ from pathlib import Path
 
 CLIP = """
 import sys
-from matte_nodes.render import Render
-from matte_nodes.cli.progress import Quiet
+from matte_nodes.render.render import Render
+from matte_nodes.render.progress import Quiet
 plate, out, frames = sys.argv[1:4]
 model = sys.argv[4]
 knobs = {"downsample_ratio": 0.5} if model == "rvm" else {}

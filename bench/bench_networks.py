@@ -61,7 +61,7 @@ def main() -> int:
     """Print the table."""
     from matte_nodes import models, weights
     from matte_nodes.errors import MatteError
-    from matte_nodes.export import export_onnx
+    from matte_nodes.export.onnx import export_onnx
 
     print(
         f"{'network':24}{'size':>7}{'threads':>8}{'torch s':>9}{'MB':>7}{'onnx s':>9}{'MB':>7}{'ratio':>7}"

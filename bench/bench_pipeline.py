@@ -42,7 +42,7 @@ def real_frames(folder: Path) -> list[np.ndarray]:
     import av
     import cv2
 
-    from matte_nodes.model import Source
+    from matte_nodes.card import Source
 
     clip = Path("out") / "carphone.mp4"
     if not clip.is_file():

@@ -23,8 +23,8 @@ import numpy as np
 import OpenImageIO as oiio
 
 from matte_nodes import MatteNode, models, weights
-from matte_nodes.model import Inputs
-from matte_nodes.render import Render
+from matte_nodes.card import Inputs
+from matte_nodes.render.render import Render
 from matte_nodes.service.client import Client
 from matte_nodes.testing.scene import scene
 

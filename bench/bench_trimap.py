@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from matte_nodes import MatteNode
+from matte_nodes.card import LoadContext, ModelCard
 from matte_nodes.evaluate import mse, read_colour, read_matte, sad
-from matte_nodes.hints import clean_trimap
-from matte_nodes.model import LoadContext, ModelCard
+from matte_nodes.node.hints import clean_trimap
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 MODELS = ("closed-form", "deep-image-matting-small", "closed-form-refined")

@@ -7,11 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .errors import MatteError
-    from .hints import HintKeys
-    from .matte import Matte
-    from .media.clip import Clip, open_clip
-    from .model import (
+    from matte_nodes.card import (
         Bank,
         Inputs,
         Knob,
@@ -26,35 +22,39 @@ if TYPE_CHECKING:
         Weights,
         Window,
     )
-    from .node import MatteNode
-    from .shot import Shot
-    from .stream import Stream
+    from matte_nodes.errors import MatteError
+    from matte_nodes.media.clip import Clip, open_clip
+    from matte_nodes.node.hints import HintKeys
+    from matte_nodes.node.matte import Matte
+    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.shot import Shot
+    from matte_nodes.shot.stream import Stream
 
 __version__ = "0.1.0"
 
 # Where each public name lives; they are imported when first used, so that `import matte_nodes`
 # costs next to nothing and `matte --help` loads no runtime.
 _HOMES = {
-    "Bank": "model",
+    "Bank": "card",
     "Clip": "media.clip",
-    "HintKeys": "hints",
-    "Inputs": "model",
-    "Knob": "model",
-    "LoadContext": "model",
-    "Matte": "matte",
+    "HintKeys": "node.hints",
+    "Inputs": "card",
+    "Knob": "card",
+    "LoadContext": "card",
+    "Matte": "node.matte",
     "MatteError": "errors",
-    "MatteNode": "node",
-    "Memory": "model",
-    "Model": "model",
-    "ModelCard": "model",
-    "Prediction": "model",
-    "Recurrent": "model",
-    "Shot": "shot",
-    "Source": "model",
-    "Still": "model",
-    "Stream": "stream",
-    "Weights": "model",
-    "Window": "model",
+    "MatteNode": "node.node",
+    "Memory": "card",
+    "Model": "card",
+    "ModelCard": "card",
+    "Prediction": "card",
+    "Recurrent": "card",
+    "Shot": "shot.shot",
+    "Source": "card",
+    "Still": "card",
+    "Stream": "shot.stream",
+    "Weights": "card",
+    "Window": "card",
     "open_clip": "media.clip",
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m matte_nodes` is `matte`."""
 
-from .cli import main
+from matte_nodes.cli import main
 
 main()

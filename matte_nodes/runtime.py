@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from .errors import DeviceError, WeightsError
+from matte_nodes.errors import DeviceError, WeightsError
 
 if TYPE_CHECKING:
     from pathlib import Path

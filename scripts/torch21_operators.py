@@ -2,7 +2,7 @@
 """The list of operators that torch 2.1 has; run by the interpreter that scripts/torch21.sh makes.
 
 sh scripts/torch21.sh FOLDER
-FOLDER/python scripts/torch21_operators.py > matte_nodes/nuke/torch21_operators.txt
+FOLDER/python scripts/torch21_operators.py > matte_nodes/export/torch21_operators.txt
 """
 
 import torch

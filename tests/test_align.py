@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from matte_nodes import MatteNode, ModelCard, Prediction, align
+from matte_nodes import MatteNode, ModelCard, Prediction
+from matte_nodes.node import align_background as align
 from matte_nodes.testing.scene import scene
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matte_nodes import MatteNode, auto, chain, weights
+from matte_nodes import MatteNode, weights
 from matte_nodes.errors import UnknownKnobError, UsageError, WeightsError
 from matte_nodes.models import card
+from matte_nodes.shot import chain
+from matte_nodes.shot import choose_model as auto
 from matte_nodes.testing.scene import scene
 from tests.conftest import needs_weights
 

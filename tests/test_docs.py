@@ -21,9 +21,9 @@ import pytest
 
 import matte_nodes
 from matte_nodes import cli, errors, models
-from matte_nodes.knobs import NODE_KNOBS
+from matte_nodes.card import ModelCard
 from matte_nodes.media.layouts import LAYOUTS
-from matte_nodes.model import ModelCard
+from matte_nodes.node.knobs import NODE_KNOBS
 from tests.conftest import TOY
 
 ROOT = Path(__file__).parents[1]

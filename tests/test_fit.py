@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matte_nodes import Inputs, MatteNode, ModelCard, Prediction, fit
+from matte_nodes import Inputs, MatteNode, ModelCard, Prediction
 from matte_nodes.errors import DeviceError, ModelError
+from matte_nodes.node import tiling as fit
 from matte_nodes.testing.scene import scene
 
 

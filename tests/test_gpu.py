@@ -21,13 +21,13 @@ class TestOnACard:
     pytestmark = on_a_card
 
     def test_report_has_no_difference(self) -> None:
-        from matte_nodes.bench_gpu import report
+        from matte_nodes.diagnostics.gpu_report import report
 
         assert "DIFFERS" not in report("cuda")
 
     @needs_weights("rvm")
     def test_states_stay_on_the_card(self) -> None:
-        from matte_nodes import frame
+        from matte_nodes.node import frame
 
         node = MatteNode("rvm", device="cuda")
         given = frame.Given(scene(180, 320).plate)
@@ -39,14 +39,14 @@ class TestOnACard:
 
 @pytest.mark.skipif(not no_card, reason="there is a card here")
 def test_report_without_a_card_is_an_error() -> None:
-    from matte_nodes.bench_gpu import report
+    from matte_nodes.diagnostics.gpu_report import report
 
     with pytest.raises(DeviceError, match="no NVIDIA driver"):
         report("cuda")
 
 
 def test_report_runs_on_the_cpu_as_far_as_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
-    from matte_nodes import bench_gpu
+    from matte_nodes.diagnostics import gpu_report as bench_gpu
 
     monkeypatch.setattr(bench_gpu, "SIZES", ((64, 96),))
     monkeypatch.setattr(bench_gpu, "REPEATS", 1)

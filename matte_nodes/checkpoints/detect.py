@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from matte_nodes.checkpoints.automatic_systems import gfm, modnet, robust_video_matting
+from matte_nodes.checkpoints.plate_systems import background_matting, background_matting_v2
+from matte_nodes.checkpoints.recognition import Detector, Recognition, Shape
+from matte_nodes.checkpoints.tensorflow_systems import mmnet, selfie
+from matte_nodes.checkpoints.trimap_systems import adamatting, deep_image_matting
 from matte_nodes.errors import WeightsError
-
-from .automatic_systems import gfm, modnet, robust_video_matting
-from .plate_systems import background_matting, background_matting_v2
-from .recognition import Detector, Recognition, Shape
-from .tensorflow_systems import mmnet, selfie
-from .trimap_systems import adamatting, deep_image_matting
 
 DETECTORS: tuple[Detector, ...] = (
     deep_image_matting,

@@ -13,12 +13,11 @@ from typing import Any
 import safetensors
 from torch import Tensor, nn
 
+from matte_nodes.checkpoints.detect import recognise
+from matte_nodes.checkpoints.fill import arrange, build, fill
+from matte_nodes.checkpoints.read import read_tensors
+from matte_nodes.checkpoints.recognition import Recognition
 from matte_nodes.errors import WeightsError
-
-from .detect import recognise
-from .fill import arrange, build, fill
-from .read import read_tensors
-from .recognition import Recognition
 
 _MARK = "matte_nodes."
 

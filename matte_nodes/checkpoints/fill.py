@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from matte_nodes.checkpoints.recognition import Recognition, Shape
 from matte_nodes.errors import WeightsError
-
-from .recognition import Recognition, Shape
 
 # model id -> module and class
 NETWORKS = {

@@ -6,9 +6,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from matte_nodes.checkpoints.recognition import Recognition, Shapes, number, present, vote
 from matte_nodes.errors import WeightsError
-
-from .recognition import Recognition, Shapes, number, present, vote
 
 _BM_MARKS = ("model_enc1.1.weight", "comb_back.0.weight", "model_al_out.1.weight")
 _BM_BASE = {

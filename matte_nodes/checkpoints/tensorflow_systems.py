@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from .recognition import Recognition, Shapes, number, present
+from matte_nodes.checkpoints.recognition import Recognition, Shapes, number, present
 
 # TensorFlow's kernels: height, width, inputs, outputs (depthwise: height, width, channels, 1)
 _CONV = (3, 2, 0, 1)

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import re
 
+from matte_nodes.checkpoints.recognition import Recognition, Shapes, number, present, vote
 from matte_nodes.errors import WeightsError
-
-from .recognition import Recognition, Shapes, number, present, vote
 
 _DIM_MARKS = ("conv1_1.weight", "conv5_3.weight", "deconv5_1.weight", "deconv1.weight")
 _DIM_BASE = {

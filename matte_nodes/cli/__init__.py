@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from .. import __version__
-from ..errors import MatteError
+from matte_nodes import __version__
+from matte_nodes.errors import MatteError
 
 VERBS = {
     "run": "Matte a clip or a still.",

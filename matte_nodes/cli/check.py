@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte check`: the checks of a hand-over."""
+"""`matte check`: the checks before a hand-over."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from . import options as shared
+from matte_nodes.cli import options as shared
 
 if TYPE_CHECKING:
-    from ..publish.delivery import Delivery
-    from ..publish.finding import Result
+    from matte_nodes.publish.delivery import Delivery
+    from matte_nodes.publish.finding import Result
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -26,7 +26,7 @@ def command() -> click.Command:
 
 
 def delivery_flags(function: Function) -> Function:
-    """The flags that say what is handed over and what it was made from."""
+    """Add the flags that name the delivery and its plate."""
     for option in (
         click.option("--may-be-empty", is_flag=True,
                      help="Frames without a subject are right: alpha may be 0 everywhere."),
@@ -53,9 +53,9 @@ def delivery_flags(function: Function) -> Function:
 def check(source: str, as_json: bool, strict: bool, **options: Any) -> None:
     """Check the frames in DIR (a folder with one sequence, or its pattern) as a studio would.
 
-    Exit codes: 0 all passed, 1 a check failed, 3 nothing to check.
+    Exit codes: 0 all checks passed, 1 a check failed, 3 nothing to check.
     """
-    from ..publish.checks import run
+    from matte_nodes.publish.checks import run
 
     results = run(delivery(source, options))
     if as_json:
@@ -67,8 +67,8 @@ def check(source: str, as_json: bool, strict: bool, **options: Any) -> None:
 
 
 def delivery(source: str, options: dict[str, Any]) -> Delivery:
-    """The delivery of a verb's options."""
-    from ..publish.delivery import OPTIONS, Delivery
+    """Return the delivery that a verb's options describe."""
+    from matte_nodes.publish.delivery import OPTIONS, Delivery
 
     given = shared.taken(options, OPTIONS)
     given["frames"] = shared.frame_range(given["frames"])
@@ -76,7 +76,7 @@ def delivery(source: str, options: dict[str, Any]) -> Delivery:
 
 
 def as_facts(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Results for machines."""
+    """Return results as JSON data."""
     return [
         {
             "check": result.check.name, "severity": result.check.severity,
@@ -91,7 +91,7 @@ def as_facts(results: Sequence[Result]) -> list[dict[str, Any]]:
 
 
 def say(results: Sequence[Result]) -> None:
-    """Results for people: a line a check, a line a finding."""
+    """Print results: a line for each check, a line for each finding."""
     for result in results:
         click.echo(
             f"{result.mark:4} {result.check.name:16} {result.unchecked or result.check.help}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte compare`: several models on one frame, one contact sheet."""
+"""`matte compare`: several models on one frame, as one contact sheet."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from .. import models
-from ..errors import OutputError, UnknownKnobError
-from . import options as shared
+from matte_nodes import models
+from matte_nodes.cli import options as shared
+from matte_nodes.errors import OutputError, UnknownKnobError
 
 
 def command() -> click.Command:
@@ -36,11 +36,11 @@ def command() -> click.Command:
 def compare(
     source: str, output: Path, names: tuple[str, ...], frame: int | None, width: int, **options: Any
 ) -> None:
-    """Matte one frame of INPUT by several models; write plate, alpha, over grey, over checker."""
-    from .. import sheet
-    from ..media.whole import prepare_folder
-    from ..media.writers import check_not_input
-    from ..node import MatteNode
+    """Matte one frame of INPUT with several models. Write plate, alpha, over grey, over checker."""
+    from matte_nodes.media.writers import check_not_input
+    from matte_nodes.node.node import MatteNode
+    from matte_nodes.render import contact_sheet as sheet
+    from matte_nodes.whole_files import prepare_folder
 
     if output.suffix.lower() != ".png":
         raise OutputError(f"{output}: a contact sheet is a PNG; name it {output.stem}.png.")
@@ -72,8 +72,8 @@ def compare(
 
 
 def _runnable(options: dict[str, Any]) -> list[str]:
-    """Models whose needed hints were given and whose weights are here."""
-    from ..auto import is_ready
+    """Return the models whose hints were given and whose weights are here."""
+    from matte_nodes.shot.choose_model import is_ready
 
     return [
         card.name
@@ -83,6 +83,6 @@ def _runnable(options: dict[str, Any]) -> list[str]:
 
 
 def _has(name: str, knob: str) -> bool:
-    from ..knobs import all_knobs
+    from matte_nodes.node.knobs import all_knobs
 
     return any(knob in (k.name, *k.aliases) for k in all_knobs(models.card(name)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte export`: models for other runtimes."""
+"""`matte export`: writes models for other programs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from .. import models
-from . import options as shared
+from matte_nodes import models
+from matte_nodes.cli import options as shared
 
 
 def command() -> click.Command:
@@ -21,7 +21,7 @@ def command() -> click.Command:
 
 @click.group("export")
 def group() -> None:
-    """Write a model in a form that other programs run."""
+    """Write a model in a format that other programs run."""
 
 
 @click.argument("model")
@@ -37,9 +37,9 @@ def group() -> None:
 def export_onnx(
     model: str, output: Path, weights: str | None, untrained: bool, **options: Any
 ) -> None:
-    """Write MODEL as ONNX, compare it with torch; `matte run --model FILE.onnx` runs it."""
-    from ..errors import UsageError
-    from ..export import export_onnx as export
+    """Write MODEL as ONNX and compare it with torch. `matte run --model FILE.onnx` runs it."""
+    from matte_nodes.errors import UsageError
+    from matte_nodes.export.onnx import export_onnx as export
 
     if output.suffix.lower() != ".onnx":
         raise UsageError(f"The output is a .onnx file, not {output.name!r}.")
@@ -71,12 +71,13 @@ def export_nuke_cat(
     torch_python: str | None,
     **options: Any,
 ) -> None:
-    """Write MODEL for Nuke's Inference node: TorchScript, create_cat.nk, a Cattery folder, report.
+    """Write MODEL for Nuke's Inference node: TorchScript, create_cat.nk, a Cattery folder, a
+    report.
 
-    For models without memory. The .cat itself is made in NukeX: open create_cat.nk there and press
-    the button of its node.
+    Only models without memory. NukeX makes the .cat itself: open create_cat.nk there and press the
+    button of its node.
     """
-    from ..nuke.cat import export_cat
+    from matte_nodes.export.nuke_cat import export_cat
 
     report = export_cat(
         models.card(model), out, checkpoint=weights, untrained=untrained,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte finetune SHOT`: a model for one shot, from key mattes or from a clean plate alone."""
+"""`matte finetune SHOT`: trains a model for one shot, from key mattes or a clean plate."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import UsageError
-from . import options as shared
+from matte_nodes.cli import options as shared
+from matte_nodes.errors import UsageError
 
 if TYPE_CHECKING:
-    from ..train.trainer import Progress
+    from matte_nodes.train.trainer import Progress
 
 
 def command() -> click.Command:
@@ -44,14 +44,14 @@ def command() -> click.Command:
 @click.option("--threads", type=click.IntRange(1), help="Threads. Default: all cores.")
 @click.option("--ocio", help="OCIO config: a file or an ocio:// name. Default: $OCIO.")
 def finetune(source: str, keys: str | None, name: str | None, **options: Any) -> None:
-    """Make a model for SHOT, and register it: `matte run SHOT --model NAME`.
+    """Train a model for SHOT and register it: `matte run SHOT --model NAME`.
 
-    With --keys it learns from the frames that have a matte: minutes for a short shot. Without, and
-    with --background, it learns from the shot itself, by a teacher and a discriminator.
+    With --keys it learns from the frames that have a matte: minutes for a short shot. With
+    --background and no keys, it learns from the shot itself, with a teacher and a discriminator.
     """
     import torch
 
-    from ..train.finetune import default_name
+    from matte_nodes.train.finetune import default_name
 
     if threads := options.pop("threads"):
         torch.set_num_threads(threads)
@@ -62,7 +62,7 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
     training |= {"steps": training["steps"] or 0, "rate": training["rate"] or 0.0}
     training |= {"checkpoint": weights, "ocio": options.pop("ocio")}
     if keys is None:
-        from ..train.selfsupervised import Unlabelled, selfsupervise
+        from matte_nodes.train.selfsupervised import Unlabelled, selfsupervise
 
         if options["background"] is None:
             raise UsageError("Give key mattes (--keys), or a clean plate (--background).")
@@ -71,8 +71,8 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
         made = selfsupervise(asked, _say, click.echo)
         click.echo(f"{made.name}: registered. `matte run {source} --model {made.name}`")
         return
-    from ..train.finetune import Asked
-    from ..train.finetune import finetune as learn
+    from matte_nodes.train.finetune import Asked
+    from matte_nodes.train.finetune import finetune as learn
 
     model = model or usual_model(options)
     done = learn(Asked(source, keys, name, model, frames, options, **training), _say, click.echo)
@@ -86,9 +86,9 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
 
 
 def usual_model(given: dict[str, Any]) -> str:
-    """What a fine-tuning begins with: the small model for the hint that was given, else nothing."""
-    from .. import models
-    from ..auto import is_ready
+    """Return the default parent: the small model for the given hint, else a new network."""
+    from matte_nodes import models
+    from matte_nodes.shot.choose_model import is_ready
 
     for hint, model in (("trimap", "deep-image-matting-small"),
                         ("background", "background-matting-small")):  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte models import`: a published checkpoint, recognised and converted."""
+"""`matte models import`: recognises a published checkpoint and converts it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from .. import models, weights
-from ..errors import UsageError, WeightsError
+from matte_nodes import models, weights
+from matte_nodes.errors import UsageError, WeightsError
 
 
 @click.command("import")
@@ -35,7 +35,7 @@ def import_checkpoint(
 
     Reads .safetensors, .pth, .pt, .ckpt, .tar, .npz, .onnx and .tflite; never unpickles.
     """  # fmt: skip
-    from .. import checkpoints
+    from matte_nodes import checkpoints
 
     options = dict(_option(text) for text in given)
     found = checkpoints.inspect(file, **options).recognition

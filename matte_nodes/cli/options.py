@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import click
 
-from .. import models
-from ..errors import MatteError, UsageError
-from ..knobs import NODE_KNOBS
-from ..model import HINTS, Knob
+from matte_nodes import models
+from matte_nodes.card import HINTS, Knob
+from matte_nodes.errors import MatteError, UsageError
+from matte_nodes.node.knobs import NODE_KNOBS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

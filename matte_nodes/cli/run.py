@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import UsageError
-from . import options as shared
+from matte_nodes.cli import options as shared
+from matte_nodes.errors import UsageError
 
 if TYPE_CHECKING:
-    from .progress import Quiet
+    from matte_nodes.render.progress import Quiet
 
 
 def command() -> click.Command:
@@ -77,7 +77,7 @@ def run(source: str, output: str | None, model: str, **options: Any) -> None:
     Exit codes: 0 done, 2 wrong request, 3 bad input, 4 weights, 5 device, 6 cannot write,
     7 the model failed, 130 stopped.
     """
-    from .progress import reporter
+    from matte_nodes.render.progress import reporter
 
     if options.pop("detect_cuts"):
         first, last = shared.frame_range(options.pop("frames"))
@@ -121,8 +121,8 @@ def render(
     say: bool,
 ) -> None:
     """Do it by the service where there is one and nobody objects (here), else in this process."""
-    from ..render import Render
-    from ..service import remote
+    from matte_nodes.render.render import Render
+    from matte_nodes.service import remote
 
     signal.signal(signal.SIGTERM, _interrupt)
     with report:
@@ -141,7 +141,7 @@ def print_cuts(
     options: Mapping[str, Any],
 ) -> None:
     """One line a cut: the first frame of each new take, as --cuts takes them."""
-    from ..node import MatteNode
+    from matte_nodes.node.node import MatteNode
 
     seen = {name: knobs[name] for name in ("view", "exposure") if name in knobs}
     reading = {name: options[name] for name in ("colorspace", "missing", "allow_grey")}

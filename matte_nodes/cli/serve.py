@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte serve`: keep models hot for Nuke, Blender and `matte run`."""
+"""`matte serve`: keeps models loaded for Nuke, Blender and `matte run`."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ def command() -> click.Command:
 @click.option("--status", is_flag=True, help="Print what the running service says of itself.")
 @click.option("--stop", is_flag=True, help="End the running service.")
 def serve(idle: float, memory: int, tcp: bool, status: bool, stop: bool) -> None:
-    """One local process of yours keeps models loaded for Nuke, Blender and `matte run`.
+    """Run the local service that keeps models loaded for Nuke, Blender and `matte run`.
 
-    Exit codes: 0 ended, 1 no service to ask, 75 another service of yours runs already.
+    Exit codes: 0 ended, 1 no service to ask, 75 another service of yours is running.
     """
     if status or stop:
         _ask(stop=stop)
         return
-    from ..service.server import serve as be_service
+    from matte_nodes.service.server import serve as be_service
 
     be_service(idle=idle, memory=memory, tcp=tcp)
 
 
 def _ask(*, stop: bool) -> None:
-    from ..errors import MatteError
-    from ..service.client import Client, ServiceError
+    from matte_nodes.errors import MatteError
+    from matte_nodes.service.client import Client, ServiceError
 
     client = Client()
     try:
         if stop:
             if not client.shutdown():
-                raise MatteError("No matte service is running.")
+                raise MatteError("No matte service is running. Start one with `matte serve`.")
         else:
             sys.stdout.write(json.dumps(client.status(), indent=1) + "\n")
     except ServiceError as error:

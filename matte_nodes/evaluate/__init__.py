@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How good a matte is: the field's metrics, data sets on disk, and the tables made of them.
+"""Quality of mattes: the field's metrics, data sets on disk, and result tables.
 
 docs/metrics.md states every formula, unit and region.
 """
 
 from __future__ import annotations
 
-from .dataset import Frame, Item, find_items, read_colour, read_matte
-from .frames import SequenceScores, evaluate_frame, evaluate_sequence
-from .metrics import conn, dtssd, fg_mse, grad, mad, mse, sad
-from .region import unknown_region
-from .report import format_table, report
+from matte_nodes.evaluate.dataset import Frame, Item, find_items, read_colour, read_matte
+from matte_nodes.evaluate.frames import SequenceScores, evaluate_frame, evaluate_sequence
+from matte_nodes.evaluate.metrics import conn, dtssd, fg_mse, grad, mad, mse, sad
+from matte_nodes.evaluate.region import unknown_region
+from matte_nodes.evaluate.report import format_table, report
 
 __all__ = [
     "Frame",

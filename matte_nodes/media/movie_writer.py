@@ -25,7 +25,7 @@ from matte_nodes.media.layouts import OutputFrame, over_display
 from matte_nodes.media.movie import PIXEL_ASPECT
 from matte_nodes.media.movie_tags import Tags, tags_of
 from matte_nodes.media.timecode import Timecode
-from matte_nodes.media.whole import describe, discard, prepare_folder, temporary
+from matte_nodes.whole_files import describe, discard, prepare_folder, temporary
 
 _CONTAINERS = {".mov": "mov", ".mkv": "matroska"}
 _LIMITED, _FULL = 1, 2

@@ -19,7 +19,7 @@ from matte_nodes.media.layouts import LAYOUTS, OutputFrame
 from matte_nodes.media.metadata import put
 from matte_nodes.media.pattern import Pattern
 from matte_nodes.media.still import reason
-from matte_nodes.media.whole import no_room, prepare_folder, tidy_folder, whole_file
+from matte_nodes.whole_files import no_room, prepare_folder, tidy_folder, whole_file
 
 _FORMATS = {".exr": "openexr", ".png": "png", ".tif": "tiff", ".tiff": "tiff"}
 

@@ -12,9 +12,9 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
-from ..errors import ModelError, UnknownModelError
-from ..model import ModelCard
-from . import finetuned
+from matte_nodes.card import ModelCard
+from matte_nodes.errors import ModelError, UnknownModelError
+from matte_nodes.models import finetuned
 
 ENTRY_POINT_GROUP = "matte_nodes.models"
 _OWN = (
@@ -64,7 +64,7 @@ def card(name: str) -> ModelCard:
     if name in _own():
         return _own()[name]
     if name.lower().endswith(".onnx"):
-        from .onnx_file import card_of
+        from matte_nodes.models.onnx_file import card_of
 
         return card_of(name)
     point = _others().get(name)

@@ -5,16 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..model import Checkpoint, Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
-from .torch_network import WIDTH, TorchNetwork, array
-from .trimap_input import picture_and_trimap
+from matte_nodes.card import (
+    Checkpoint,
+    Inputs,
+    KnobValue,
+    LoadContext,
+    Memory,
+    ModelCard,
+    Prediction,
+)
+from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array
+from matte_nodes.models.trimap_input import picture_and_trimap
 
 
 class AdaMatting:
     """Trimap decoder and alpha decoder, joined by a ConvLSTM unrolled three times."""
 
     def __init__(self, context: LoadContext) -> None:
-        from .networks.adamatting import AdaMatting as Network
+        from matte_nodes.models.networks.adamatting import AdaMatting as Network
 
         width = float(context.knobs["width"])
         self._network = TorchNetwork(context, "adamatting", lambda: Network(width=width))

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..fit import resized
-from ..model import (
+from matte_nodes.card import (
     Checkpoint,
     Inputs,
     Knob,
@@ -20,10 +19,11 @@ from ..model import (
     Prediction,
     Window,
 )
-from .torch_network import WIDTH, TorchNetwork, array
+from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array
+from matte_nodes.node.tiling import resized
 
 if TYPE_CHECKING:
-    from ..model import Float
+    from matte_nodes.card import Float
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 BOX_MARGIN = 0.1
@@ -33,7 +33,7 @@ class BackgroundMatting:
     """Prepares the priors round the subject, runs the network there, pastes the answer back."""
 
     def __init__(self, context: LoadContext) -> None:
-        from .networks.background_matting import BackgroundMatting as Network
+        from matte_nodes.models.networks.background_matting import BackgroundMatting as Network
 
         wiring, width = str(context.knobs["wiring"]), float(context.knobs["width"])
         options = {} if wiring == "auto" else {"wiring": wiring}

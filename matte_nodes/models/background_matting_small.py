@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..model import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
-from .cue_network import CueNetwork
-from .shipped import PLATE
+from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
+from matte_nodes.models.cue_network import CueNetwork
+from matte_nodes.models.shipped import PLATE
 
 
 class BackgroundMattingSmall:

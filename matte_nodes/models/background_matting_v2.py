@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..model import (
+from matte_nodes.card import (
     Checkpoint,
     Inputs,
     Knob,
@@ -15,14 +15,14 @@ from ..model import (
     ModelCard,
     Prediction,
 )
-from .torch_network import TorchNetwork, array
+from matte_nodes.models.torch_network import TorchNetwork, array
 
 
 class BackgroundMattingV2:
     """Alpha and foreground at a reduced size, then patches of high error at full size."""
 
     def __init__(self, context: LoadContext) -> None:
-        from .networks.background_matting_v2 import BackgroundMattingV2 as Network
+        from matte_nodes.models.networks.background_matting_v2 import BackgroundMattingV2 as Network
 
         backbone = str(context.knobs["backbone"])
         self._network = TorchNetwork(

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ModelError
-from ..model import Inputs, Knob, KnobValue, LoadContext, Memory, ModelCard, Prediction
+from matte_nodes.card import Inputs, Knob, KnobValue, LoadContext, Memory, ModelCard, Prediction
+from matte_nodes.errors import ModelError
 
 # Of the sRGB curve from mid grey (0.18 -> 0.461) to white: mixtures of a highlight and a mid grey
 # then lie nearly on a straight line, as they do in linear light.

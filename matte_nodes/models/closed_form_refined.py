@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..model import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
-from . import closed_form
-from .cue_network import CueNetwork, matted
-from .deep_image_matting_small import PAPERS, TRAINING_DATA
-from .shipped import TRIMAP
+from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
+from matte_nodes.models import closed_form
+from matte_nodes.models.cue_network import CueNetwork, matted
+from matte_nodes.models.deep_image_matting_small import PAPERS, TRAINING_DATA
+from matte_nodes.models.shipped import TRIMAP
 
 if TYPE_CHECKING:
-    from ..model import Float
+    from matte_nodes.card import Float
 
 WHITE = 1.02
 """Light up to here is white: OCIO's tables make 1.00002 of an 8-bit 255."""

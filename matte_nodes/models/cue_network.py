@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ..errors import DeviceError, WeightsError
-from ..model import LoadContext
-from ..runtime import use_threads
-from . import cues
+from matte_nodes.card import LoadContext
+from matte_nodes.errors import DeviceError, WeightsError
+from matte_nodes.models import cues
+from matte_nodes.runtime import use_threads
 
 if TYPE_CHECKING:
-    from ..model import Float
+    from matte_nodes.card import Float
 
 MARGIN = 64
 MULTIPLE = 32
@@ -31,8 +31,8 @@ class CueNetwork:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        from .cue_pieces import folded, in_pieces
-        from .networks.cue_matting import PlateCues, TrimapCues
+        from matte_nodes.models.cue_pieces import folded, in_pieces
+        from matte_nodes.models.networks.cue_matting import PlateCues, TrimapCues
 
         if context.half and context.device.kind == "cpu":
             raise DeviceError("Half precision is for cards: on the CPU it is slower, not faster.")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .networks.cue_matting import REACH, SEEN, TrimapCues
+from matte_nodes.models.networks.cue_matting import REACH, SEEN, TrimapCues
 
 BAND = 64
 STRIP = 128

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..runtime import cores
+from matte_nodes.runtime import cores
 
 if TYPE_CHECKING:
-    from ..model import Float
+    from matte_nodes.card import Float
 
 COLOURS = 5  # plate, nearest foreground and background, best pair of foreground and background
 PLANES = 3 * COLOURS + 4  # and trimap, distances to both sides, how badly the best pair explains

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..model import (
+from matte_nodes.card import (
     Checkpoint,
     Inputs,
     Knob,
@@ -15,15 +15,15 @@ from ..model import (
     ModelCard,
     Prediction,
 )
-from .torch_network import WIDTH, TorchNetwork, array
-from .trimap_input import picture_and_trimap
+from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array
+from matte_nodes.models.trimap_input import picture_and_trimap
 
 
 class DeepImageMatting:
     """Encoder-decoder on picture and trimap, then the refinement network."""
 
     def __init__(self, context: LoadContext) -> None:
-        from .networks.deep_image_matting import DeepImageMatting as Network
+        from matte_nodes.models.networks.deep_image_matting import DeepImageMatting as Network
 
         skip, knobs = context.knobs["skip"], context.knobs
         options = {} if skip == "auto" else {"skip": skip == "yes"}

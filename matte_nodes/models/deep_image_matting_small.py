@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..model import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
-from .cue_network import CueNetwork, matted
-from .shipped import TRIMAP
+from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
+from matte_nodes.models.cue_network import CueNetwork, matted
+from matte_nodes.models.shipped import TRIMAP
 
 TRAINING_DATA = (
     "5,248 procedural foregrounds with exact alpha (hair, fur, foliage, mesh, glass, smoke, holes, "

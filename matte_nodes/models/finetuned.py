@@ -16,9 +16,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import ModelError, UsageError
-from ..model import LoadContext, Model, ModelCard, Weights
-from ..paths import models_folder, weights_folder
+from matte_nodes.card import LoadContext, Model, ModelCard, Weights
+from matte_nodes.errors import ModelError, UsageError
+from matte_nodes.paths import models_folder, weights_folder
 
 SHOT = "shot"
 FORMAT = 1
@@ -108,17 +108,17 @@ def card_of(found: Declaration) -> ModelCard:
 def parent_card(name: str) -> ModelCard:
     """The card that a model is fine-tuned from; a fine-tuned model's is its own parent's."""
     if name == SHOT:
-        from .shot_network import BASE
+        from matte_nodes.models.shot_network import BASE
 
         return BASE
-    from . import card as registered
+    from matte_nodes.models import card as registered
 
     return registered(name)
 
 
 def check_name(name: str) -> None:
     """Raise UsageError for a name that no model can have, or that another one has."""
-    from . import _others, _own
+    from matte_nodes.models import _others, _own
 
     if not NAME.fullmatch(name):
         raise UsageError(f"A model's name is lower-case letters, digits and dashes, not {name!r}.")
@@ -163,7 +163,7 @@ def _loader(base: ModelCard, found: Declaration) -> Any:
         if base.checkpoint is not None:
             return base.load(replace(context, weights={}, checkpoint=path))
         if found.parent == SHOT:
-            from .shot_network import FILE
+            from matte_nodes.models.shot_network import FILE
 
             return base.load(replace(context, weights={FILE: path}))
         return base.load(replace(context, weights={base.weights[0].file: path}))

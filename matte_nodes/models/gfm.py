@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..fit import resized
-from ..model import (
+from matte_nodes.card import (
     Checkpoint,
     Inputs,
     Knob,
@@ -19,10 +18,11 @@ from ..model import (
     ModelCard,
     Prediction,
 )
-from .torch_network import WIDTH, TorchNetwork, array
+from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array
+from matte_nodes.node.tiling import resized
 
 if TYPE_CHECKING:
-    from ..model import Float
+    from matte_nodes.card import Float
 
 LONGEST = 1600
 # Shares of the plate at which the two decoders look, as the authors report their results.
@@ -33,7 +33,7 @@ class GFM:
     """Glance says where background, foreground and transition are; focus solves the transition."""
 
     def __init__(self, context: LoadContext) -> None:
-        from .networks.gfm import GFM as Network
+        from matte_nodes.models.networks.gfm import GFM as Network
 
         knobs = context.knobs
         rosta = str(knobs["rosta"])

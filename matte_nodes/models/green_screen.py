@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..model import Inputs, Knob, KnobValue, LoadContext, Memory, ModelCard, Prediction
+from matte_nodes.card import Inputs, Knob, KnobValue, LoadContext, Memory, ModelCard, Prediction
 
 
 class GreenScreen:

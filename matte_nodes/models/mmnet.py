@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..fit import resized
-from ..model import (
+from matte_nodes.card import (
     Checkpoint,
     Inputs,
     Knob,
@@ -16,14 +15,15 @@ from ..model import (
     ModelCard,
     Prediction,
 )
-from .torch_network import WIDTH, TorchNetwork, array
+from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array
+from matte_nodes.node.tiling import resized
 
 
 class MMNet:
     """The network at 128 or 256 pixels square, its answer brought back to the plate's size."""
 
     def __init__(self, context: LoadContext) -> None:
-        from .networks.mmnet import MMNet as Network
+        from matte_nodes.models.networks.mmnet import MMNet as Network
 
         width = float(context.knobs["width"])
         self._network = TorchNetwork(context, "mmnet", lambda: Network(width=width))

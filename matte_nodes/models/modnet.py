@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..fit import resized
-from ..model import (
+from matte_nodes.card import (
     Checkpoint,
     Inputs,
     Knob,
@@ -16,14 +15,15 @@ from ..model import (
     ModelCard,
     Prediction,
 )
-from .torch_network import TorchNetwork, array
+from matte_nodes.models.torch_network import TorchNetwork, array
+from matte_nodes.node.tiling import resized
 
 
 class MODNet:
     """The network with the plate's shorter side at the reference size, sides multiples of 32."""
 
     def __init__(self, context: LoadContext) -> None:
-        from .networks.modnet import MODNet as Network
+        from matte_nodes.models.networks.modnet import MODNet as Network
 
         self._network = TorchNetwork(context, "modnet", Network)
 

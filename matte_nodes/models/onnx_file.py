@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from .. import runtime
-from ..errors import ModelError, UnknownModelError
-from ..model import (
+from matte_nodes import runtime
+from matte_nodes.card import (
     HINTS,
     Inputs,
     KnobValue,
@@ -32,11 +31,12 @@ from ..model import (
     Weights,
     Window,
 )
+from matte_nodes.errors import ModelError, UnknownModelError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..model import Float
+    from matte_nodes.card import Float
 
 ROLES = ("plate", *HINTS, "neighbours")
 
@@ -121,7 +121,7 @@ def card_of(path: str | os.PathLike[str]) -> ModelCard:
 
     Raises UnknownModelError when either is missing, ModelError when the declaration is not one.
     """
-    from ..weights import sha256_of
+    from matte_nodes.weights import sha256_of
 
     file = Path(path).absolute()
     beside = file.with_suffix(".json")

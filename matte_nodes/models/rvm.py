@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import runtime
-from ..model import (
+from matte_nodes import runtime
+from matte_nodes.card import (
     Inputs,
     Knob,
     KnobValue,
@@ -23,10 +23,10 @@ from ..model import (
     Source,
     Weights,
 )
-from .torch_network import TorchNetwork, array
+from matte_nodes.models.torch_network import TorchNetwork, array
 
 if TYPE_CHECKING:
-    from ..model import Float
+    from matte_nodes.card import Float
 
 FILE = "rvm_mobilenetv3_fp32.onnx"
 STATES = ("r1", "r2", "r3", "r4")
@@ -43,7 +43,7 @@ class InTorch:
     """
 
     def __init__(self, context: LoadContext) -> None:
-        from .networks.robust_video_matting import RobustVideoMatting as Network
+        from matte_nodes.models.networks.robust_video_matting import RobustVideoMatting as Network
 
         checkpoint = context.weights.get(FILE)
         self._network = TorchNetwork(replace(context, checkpoint=checkpoint), "rvm", Network)

@@ -6,8 +6,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..model import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction, Source, Weights
-from .torch_network import TorchNetwork, array
+from matte_nodes.card import (
+    Inputs,
+    KnobValue,
+    LoadContext,
+    Memory,
+    ModelCard,
+    Prediction,
+    Source,
+    Weights,
+)
+from matte_nodes.models.torch_network import TorchNetwork, array
 
 FILE = "selfie_segmentation.tflite"
 SIDE = 256
@@ -17,7 +26,7 @@ class Selfie:
     """Our own network with the tensors of the published file."""
 
     def __init__(self, context: LoadContext) -> None:
-        from .networks.selfie import Selfie as Network
+        from matte_nodes.models.networks.selfie import Selfie as Network
 
         path = context.weights.get(FILE)
         self._network = TorchNetwork(replace(context, checkpoint=path), "selfie", Network)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import DeviceError, WeightsError
-from ..model import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
-from ..runtime import use_threads
+from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
+from matte_nodes.errors import DeviceError, WeightsError
+from matte_nodes.runtime import use_threads
 
 if TYPE_CHECKING:
-    from .networks.shot_matting import ShotMatting
+    from matte_nodes.models.networks.shot_matting import ShotMatting
 
 FILE = "shot.safetensors"
 MULTIPLE = 32
@@ -67,7 +67,7 @@ def read(path: Path) -> ShotMatting:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from .networks.shot_matting import ShotMatting
+    from matte_nodes.models.networks.shot_matting import ShotMatting
 
     try:
         tensors = load_file(path)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DeviceError, WeightsError
-from ..model import Knob, LoadContext
-from ..runtime import use_threads
+from matte_nodes.card import Knob, LoadContext
+from matte_nodes.errors import DeviceError, WeightsError
+from matte_nodes.runtime import use_threads
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from ..model import Float
+    from matte_nodes.card import Float
 
 WIDTH = Knob(
     "width", "float", 1.0, low=0.0625, high=2.0, reload=True,
@@ -39,7 +39,7 @@ class TorchNetwork:
     ) -> None:
         import torch
 
-        from .. import checkpoints
+        from matte_nodes import checkpoints
 
         if context.half and context.device.kind == "cpu":
             # Measured: MODNet at 512 pixels takes 0.3 s in full precision and minutes in half.

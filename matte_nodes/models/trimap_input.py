@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..model import Inputs
+from matte_nodes.card import Inputs
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .torch_network import TorchNetwork
+    from matte_nodes.models.torch_network import TorchNetwork
 
 UNKNOWN = np.float32(128 / 255)
 
@@ -21,7 +21,7 @@ def picture_and_trimap(network: TorchNetwork, inputs: Inputs) -> Tensor:
     """(1, 4, H, W): normalised RGB, and the trimap as the published code feeds it (0, 128/255, 1)."""
     import torch
 
-    from .networks.blocks import imagenet
+    from matte_nodes.models.networks.blocks import imagenet
 
     assert inputs.trimap is not None  # declared in `needs`; the node has seen to it
     known = (inputs.trimap == 0) | (inputs.trimap == 1)

@@ -8,8 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from .. import runtime
-from ..model import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction, Source, Weights
+from matte_nodes import runtime
+from matte_nodes.card import (
+    Inputs,
+    KnobValue,
+    LoadContext,
+    Memory,
+    ModelCard,
+    Prediction,
+    Source,
+    Weights,
+)
 
 FILE = "u2netp.onnx"
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)

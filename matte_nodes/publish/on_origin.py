@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of where a matte comes from: who made it, on which terms, unchanged since."""
+"""Checks of a matte's origin: which model made it, under which terms, unchanged since."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from .. import models
-from ..errors import MatteError
-from .delivery import Delivery
-from .finding import Finding, grouped
-from .integrate import damaged
-from .picture import Picture
+from matte_nodes import models
+from matte_nodes.errors import MatteError
+from matte_nodes.publish.delivery import Delivery
+from matte_nodes.publish.finding import Finding, grouped
+from matte_nodes.publish.integrate import damaged
+from matte_nodes.publish.picture import Picture
 
 MADE_BY = ("matte/model", "matte/weights", "matte/knobs", "matte/version")
 
 
 def model(delivery: Delivery) -> Iterator[Finding]:
-    """One model, one weights hash, one set of knobs made all frames."""
+    """One model with one weights hash and one set of knobs made all frames."""
     made = Counter(_made_by(picture) for _, picture, _ in delivery.readable)
     if not made:
         return
@@ -37,7 +37,7 @@ def model(delivery: Delivery) -> Iterator[Finding]:
 
 
 def licence(delivery: Delivery) -> Iterator[Finding]:
-    """No non-commercial model in a commercial publish."""
+    """A commercial publish contains no matte of a non-commercial model."""
     for picture, frames in grouped(delivery, lambda p: (_made_by(p), _terms(p))):
         if delivery.use == "commercial" and _terms(picture) == "no":
             yield Finding(
@@ -49,7 +49,7 @@ def licence(delivery: Delivery) -> Iterator[Finding]:
 
 
 def licence_unclear(delivery: Delivery) -> Iterator[Finding]:
-    """Models whose terms nobody stated."""
+    """The terms of all models are known."""
     for picture, frames in grouped(delivery, lambda p: (_made_by(p), _terms(p))):
         if delivery.use == "commercial" and picture.says("matte/model") and (
             _terms(picture) == "unclear"
@@ -58,12 +58,12 @@ def licence_unclear(delivery: Delivery) -> Iterator[Finding]:
                 frames,
                 f"nobody stated whether {picture.says('matte/model')} may be used commercially "
                 f"(licence: {picture.says('matte/licence')})",
-                "Ask whoever clears rights.",
+                "Ask the person who clears rights in your company.",
             )
 
 
 def sha256(delivery: Delivery) -> Iterator[Finding]:
-    """A published version is what was published."""
+    """A published version still equals its manifest."""
     yield from (
         Finding((), f"{name}: {why}", "Publish a new version from the sources.")
         for name, why in damaged(delivery.folder)
@@ -75,7 +75,7 @@ def _made_by(picture: Picture) -> Sequence[str]:
 
 
 def _terms(picture: Picture) -> str:
-    """The strictest of what the file says and what the cards of its models say."""
+    """Return the strictest of the file's own terms and those in its models' cards."""
     said = {picture.says("matte/commercial") or "unclear"}
     for name in picture.says("matte/model").split(" -> "):
         try:

@@ -13,8 +13,15 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import MatteError
-from .client import ALREADY_RUNNING, ENDPOINT, PROTOCOL, folders, make_folder, private_folder
+from matte_nodes.errors import MatteError
+from matte_nodes.service.client import (
+    ALREADY_RUNNING,
+    ENDPOINT,
+    PROTOCOL,
+    folders,
+    make_folder,
+    private_folder,
+)
 
 LONGEST_SOCKET_PATH = 100
 """Bytes; Linux takes 107, macOS 103."""
@@ -56,7 +63,7 @@ class Endpoint:
 
     def publish(self) -> None:
         """Write the file that tells clients where and how: mode 0600, whole or not there."""
-        from .. import __version__
+        from matte_nodes import __version__
 
         facts = {
             "unix": str(self.path) if self.path else None,
@@ -122,7 +129,7 @@ def _code_files() -> Iterator[Path]:
     from importlib.metadata import entry_points
     from importlib.util import find_spec
 
-    from ..models import ENTRY_POINT_GROUP
+    from matte_nodes.models import ENTRY_POINT_GROUP
 
     yield from sorted(Path(__file__).parents[1].rglob("*.py"))
     for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name):

@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from ..identity import digest
-from ..media.pattern import Pattern
-from .request import Request
+from matte_nodes.media.pattern import Pattern
+from matte_nodes.service.request import Request
+from matte_nodes.shot.fingerprint import digest
 
 MOST_BYTES = 2 << 30
 YOUNG = 60.0

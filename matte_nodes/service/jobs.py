@@ -17,10 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import MatteError, UsageError
-from .place import own_place, placed
-from .pool import Cancelled, Pool
-from .request import Request, check_inputs
+from matte_nodes.errors import MatteError, UsageError
+from matte_nodes.service.place import own_place, placed
+from matte_nodes.service.pool import Cancelled, Pool
+from matte_nodes.service.request import Request, check_inputs
 
 MOST_WAITING = 200
 MOST_ENDED = 200
@@ -187,8 +187,8 @@ class Board:
         )  # fmt: skip
 
     def _render(self, job: Job) -> str:
-        from ..render import Render
-        from .frames import frame_path, kept_output
+        from matte_nodes.render.render import Render
+        from matte_nodes.service.frames import frame_path, kept_output
 
         asked = job.request
         check_inputs(asked)

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..errors import InputError
+from matte_nodes.errors import InputError
 
 _CLONE_FS = 0x200
 _one_at_a_time = threading.Lock()

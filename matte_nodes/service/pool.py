@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..model import Inputs, KnobValue, LoadContext, Memory, Model, ModelCard, Prediction
-from ..runtime import default_threads
+from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, Model, ModelCard, Prediction
+from matte_nodes.runtime import default_threads
 
 LEAST_BYTES = 1 << 20
 """What a model without weights counts, so that their number is bounded too."""

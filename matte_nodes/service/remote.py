@@ -10,11 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .. import errors
-from ..render import Render, Reporter
-from ..runtime import cores
-from .client import Client, ServiceError, ServiceGoneError
-from .endpoint import code_stamp
+from matte_nodes import errors
+from matte_nodes.render.render import Render, Reporter
+from matte_nodes.runtime import cores
+from matte_nodes.service.client import Client, ServiceError, ServiceGoneError
+from matte_nodes.service.endpoint import code_stamp
 
 OFF = ("off", "0", "no", "false")
 

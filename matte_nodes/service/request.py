@@ -13,9 +13,9 @@ from functools import cache
 from inspect import signature
 from typing import Any, NoReturn
 
-from ..errors import InputError, UsageError
-from ..media.pattern import Pattern
-from ..model import HINTS
+from matte_nodes.card import HINTS
+from matte_nodes.errors import InputError, UsageError
+from matte_nodes.media.pattern import Pattern
 
 DEEPEST = 8
 LONGEST_TEXT = 1 << 13
@@ -132,8 +132,8 @@ def checked(asked: Any) -> Request:
 @cache
 def _known() -> dict[str, tuple[str, ...]]:
     """The names that a request's parts may have: the keywords of the functions they are for."""
-    from ..node import MatteNode
-    from ..render import Render
+    from matte_nodes.node.node import MatteNode
+    from matte_nodes.render.render import Render
 
     def keywords(function: Callable[..., Any], *without: str) -> tuple[str, ...]:
         found = signature(function).parameters.values()

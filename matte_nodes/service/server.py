@@ -16,14 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .. import __version__
-from ..errors import MatteError
-from ..runtime import cores
-from .client import LAST_EVENTS, PROTOCOL, pack, proof
-from .endpoint import Endpoint, code_stamp
-from .jobs import Board, Job, UnknownJobError
-from .pool import Pool
-from .request import BadMessage, checked, parse
+from matte_nodes import __version__
+from matte_nodes.errors import MatteError
+from matte_nodes.runtime import cores
+from matte_nodes.service.client import LAST_EVENTS, PROTOCOL, pack, proof
+from matte_nodes.service.endpoint import Endpoint, code_stamp
+from matte_nodes.service.jobs import Board, Job, UnknownJobError
+from matte_nodes.service.pool import Pool
+from matte_nodes.service.request import BadMessage, checked, parse
 
 LARGEST_HELLO = 4096
 LARGEST_MESSAGE = 1 << 20
@@ -266,9 +266,9 @@ def _declarations() -> dict[str, Any]:
     """What hosts build their user interfaces from."""
     from dataclasses import asdict
 
-    from .. import models
-    from ..knobs import NODE_KNOBS
-    from ..model import SCHEMA_VERSION
+    from matte_nodes import models
+    from matte_nodes.card import SCHEMA_VERSION
+    from matte_nodes.node.knobs import NODE_KNOBS
 
     cards, problems = [], []
     for name in models.names():

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ..errors import UsageError
-from ..matte import Matte
-from ..model import Memory, Prediction
-from ..paths import cache_folder
-from ..runtime import state_bytes
-from .inputs import FileHashes
-from .lru import Lru
-from .store import Store
-from .tensors import load_tensors, save_tensors
+from matte_nodes.card import Memory, Prediction
+from matte_nodes.errors import UsageError
+from matte_nodes.node.matte import Matte
+from matte_nodes.paths import cache_folder
+from matte_nodes.runtime import state_bytes
+from matte_nodes.temporal.inputs import FileHashes
+from matte_nodes.temporal.lru import Lru
+from matte_nodes.temporal.store import Store
+from matte_nodes.temporal.tensors import load_tensors, save_tensors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -148,7 +148,7 @@ class Cache:
             return _copy(found)
         if self.mode != "disk" or self.store is None:
             return None
-        from .pictures import load_matte
+        from matte_nodes.temporal.pictures import load_matte
 
         return self.store.read("results", key, lambda path: load_matte(path, key, size))
 
@@ -166,7 +166,7 @@ class Cache:
         if in_memory and self.results.limit >= size:
             self.results.put(key, _copy(matte), size + _size(matte.extras))
         if self.mode == "disk" and self.store is not None:
-            from .pictures import can_hold, save_matte
+            from matte_nodes.temporal.pictures import can_hold, save_matte
 
             if can_hold(matte):
                 self.store.write(

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..identity import digest
-from ..paths import cache_folder
+from matte_nodes.paths import cache_folder
+from matte_nodes.shot.fingerprint import digest
 
 PATIENCE = 120.0
 """Seconds that a frame is waited for that another process has claimed; then both compute it."""

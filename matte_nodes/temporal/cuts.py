@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..identity import digest
+from matte_nodes.shot.fingerprint import digest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..model import Float
-    from ..shot import Shot
-    from .look import Look
-    from .memo import Memo
+    from matte_nodes.card import Float
+    from matte_nodes.shot.shot import Shot
+    from matte_nodes.temporal.memo import Memo
+    from matte_nodes.temporal.stat_cache import Look
 
     Print = NDArray[np.uint8]
 

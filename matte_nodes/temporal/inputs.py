@@ -9,13 +9,13 @@ import os
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import MediaError, MissingFrameError
-from ..media.arrays import ArrayClip
-from .look import Look, Sign
+from matte_nodes.errors import MediaError, MissingFrameError
+from matte_nodes.media.arrays import ArrayClip
+from matte_nodes.temporal.stat_cache import Look, Sign
 
 if TYPE_CHECKING:
-    from ..media.clip import Clip
-    from .memo import Memo
+    from matte_nodes.media.clip import Clip
+    from matte_nodes.temporal.memo import Memo
 
 _tokens = itertools.count()
 

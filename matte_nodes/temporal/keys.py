@@ -16,12 +16,12 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..identity import digest, finish_settings, step_settings
-from .inputs import FileHashes, Pictures
-from .look import Look
+from matte_nodes.shot.fingerprint import digest, finish_settings, step_settings
+from matte_nodes.temporal.inputs import FileHashes, Pictures
+from matte_nodes.temporal.stat_cache import Look
 
 if TYPE_CHECKING:
-    from ..shot import Shot
+    from matte_nodes.shot.shot import Shot
 
 PLATE = "plate"
 

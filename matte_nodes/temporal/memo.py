@@ -84,8 +84,8 @@ class Memo:
             self._shorten(lines)
 
     def _shorten(self, lines: list[str]) -> None:
-        from ..errors import OutputError
-        from ..media.whole import whole_file
+        from matte_nodes.errors import OutputError
+        from matte_nodes.whole_files import whole_file
 
         kept = "\n".join(lines[len(lines) // 2 :]) + "\n"
         try:

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import OpenImageIO as oiio
 
-from ..matte import Matte
-from .tensors import DamagedEntry
+from matte_nodes.node.matte import Matte
+from matte_nodes.temporal.tensors import DamagedEntry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..model import Float
+    from matte_nodes.card import Float
 
 _EXTRA = "extra "
 _MOST_PARTS = 32

@@ -7,10 +7,10 @@ import bisect
 from collections.abc import Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from ..errors import UsageError
+from matte_nodes.errors import UsageError
 
 if TYPE_CHECKING:
-    from .look import Look
+    from matte_nodes.temporal.stat_cache import Look
 
 
 class CutFinder(Protocol):

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..model import Knob
-from .lru import Lru
+from matte_nodes.card import Knob
+from matte_nodes.temporal.lru import Lru
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..model import Float, Prediction
-    from ..shot import Shot
-    from .look import Look
-    from .steps import Loaded, Steps
+    from matte_nodes.card import Float, Prediction
+    from matte_nodes.shot.shot import Shot
+    from matte_nodes.temporal.stat_cache import Look
+    from matte_nodes.temporal.steps import Loaded, Steps
 
     Codes = NDArray[np.uint8]
 

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..errors import MatteError, MediaError
-from .look import Look
+from matte_nodes.errors import MatteError, MediaError
+from matte_nodes.temporal.stat_cache import Look
 
 if TYPE_CHECKING:
-    from ..frame import Seen
-    from ..media.image import Image
-    from ..model import Memory, Prediction
-    from ..shot import Shot
-    from .keys import Link
+    from matte_nodes.card import Memory, Prediction
+    from matte_nodes.media.image import Image
+    from matte_nodes.node.frame import Seen
+    from matte_nodes.shot.shot import Shot
+    from matte_nodes.temporal.keys import Link
 
 TRIES = 5
 

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import MatteError, UsageError
-from .claims import PATIENCE, CacheWarning, claimed
-from .memo import Memo
-from .tensors import DamagedEntry
+from matte_nodes.errors import MatteError, UsageError
+from matte_nodes.temporal.claims import PATIENCE, CacheWarning, claimed
+from matte_nodes.temporal.memo import Memo
+from matte_nodes.temporal.tensors import DamagedEntry
 
 Value = TypeVar("Value")
 
@@ -110,7 +110,7 @@ class Store:
         What is there already is replaced: nobody has looked whether it is sound. A disk that is
         full or not writable is said once, and tried again half a minute later; nothing is raised.
         """
-        from ..media.whole import whole_file
+        from matte_nodes.whole_files import whole_file
 
         path = self.path(kind, key)
         if time.monotonic() < self._quiet_until:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..runtime import to_host
+from matte_nodes.runtime import to_host
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,8 +7,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from .store import Entry, Store
-from .tensors import DamagedEntry, load_tensors
+from matte_nodes.temporal.store import Entry, Store
+from matte_nodes.temporal.tensors import DamagedEntry, load_tensors
 
 
 def damaged(store: Store) -> Iterator[tuple[Entry, str]]:
@@ -27,7 +27,7 @@ def check(kind: str, path: Path) -> None:
     if not stat.S_ISREG(path.lstat().st_mode):
         raise DamagedEntry(f"{path.name} is no file")
     if kind == "results":
-        from .pictures import load_matte
+        from matte_nodes.temporal.pictures import load_matte
 
         load_matte(path, path.stem, None)
     else:

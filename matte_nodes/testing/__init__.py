@@ -10,6 +10,6 @@ Use it from pytest by subclassing (docs/adding-a-model.md):
         card = CARD
 """
 
-from .compliance import ModelCompliance
+from matte_nodes.testing.compliance import ModelCompliance
 
 __all__ = ["ModelCompliance"]

@@ -8,11 +8,17 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from ..errors import BadPlateError, HintSizeError, MatteError, MissingInputError, UnknownKnobError
-from ..matte import Matte
-from ..model import HINTS, Knob, ModelCard, Still, Window
-from ..node import MatteNode
-from .scene import Scene, scene
+from matte_nodes.card import HINTS, Knob, ModelCard, Still, Window
+from matte_nodes.errors import (
+    BadPlateError,
+    HintSizeError,
+    MatteError,
+    MissingInputError,
+    UnknownKnobError,
+)
+from matte_nodes.node.matte import Matte
+from matte_nodes.node.node import MatteNode
+from matte_nodes.testing.scene import Scene, scene
 
 SIZES = ((1, 1), (2, 3), (7, 5), (33, 47), (96, 160))
 
@@ -111,7 +117,7 @@ class ModelCompliance:
 
     def test_memory_is_as_declared(self, node: MatteNode) -> None:
         """A model without memory hands none on; one with memory does."""
-        from .. import frame as frames
+        from matte_nodes.node import frame as frames
 
         made = scene(40, 56)
         given = frames.Given(made.plate, **self.hints(made))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from ..model import Float
+    from matte_nodes.card import Float
 
 
 @dataclass(frozen=True)

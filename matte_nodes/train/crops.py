@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..hints import trimap_from_matte
-from ..models import cues
-from . import hints
-from .keys import Key
+from matte_nodes.models import cues
+from matte_nodes.node.hints import trimap_from_matte
+from matte_nodes.train import hints
+from matte_nodes.train.keys import Key
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..model import Float
-    from .systems import System
-    from .textures import Rng
+    from matte_nodes.card import Float
+    from matte_nodes.train.systems import System
+    from matte_nodes.train.textures import Rng
 
 MARGIN = 0.15
 

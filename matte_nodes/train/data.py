@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..errors import InputError
-from .samples import Maker
-from .textures import Pictures
+from matte_nodes.errors import InputError
+from matte_nodes.train.samples import Maker
+from matte_nodes.train.textures import Pictures
 
 if TYPE_CHECKING:
-    from .recipe import Recipe
+    from matte_nodes.train.recipe import Recipe
 
 STACK = 32
 LARGEST = 1600

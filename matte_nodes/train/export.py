@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import MediaError
-from . import hints
-from .data import Material, maker
+from matte_nodes.errors import MediaError
+from matte_nodes.train import hints
+from matte_nodes.train.data import Material, maker
 
 if TYPE_CHECKING:
-    from .recipe import Recipe
+    from matte_nodes.train.recipe import Recipe
 
 
 def write_pictures(recipe: Recipe, material: Material, folder: Path, count: int) -> None:

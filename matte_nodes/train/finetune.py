@@ -9,17 +9,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, UsageError
-from . import crops, objectives, parents
-from .keys import Key, fitted, read_keys
-from .trainer import Outcome, Plan, Progress, Schedule, train
+from matte_nodes.errors import InputError, UsageError
+from matte_nodes.train import crops, objectives, parents
+from matte_nodes.train.keys import Key, fitted, read_keys
+from matte_nodes.train.trainer import Outcome, Plan, Progress, Schedule, train
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from ..model import ModelCard
-    from .systems import System
-    from .trainer import Batch
+    from matte_nodes.card import ModelCard
+    from matte_nodes.train.systems import System
+    from matte_nodes.train.trainer import Batch
 
 LOSSES = {"alpha": 1.0, "laplacian": 0.4, "gradient": 0.5}
 LEAST_SIDE = 32
@@ -83,9 +83,9 @@ def finetune(
     With three keys or more the one in the middle is held out; with fewer nothing is, and nothing
     stops early. Raises InputError, UsageError, WeightsError, TrainingError.
     """
-    from ..models import finetuned
-    from ..node import MatteNode
-    from .registering import register
+    from matte_nodes.models import finetuned
+    from matte_nodes.node.node import MatteNode
+    from matte_nodes.train.registering import register
 
     began = time.monotonic()
     finetuned.check_name(asked.name)
@@ -163,7 +163,7 @@ def fitting_crop(crop: int, keys: Sequence[Key]) -> int:
 
 
 def _of(system: System | None) -> System:
-    from .systems import SYSTEMS
+    from matte_nodes.train.systems import SYSTEMS
 
     return SHOT_SYSTEM if system is None else system if system.task == "layers" else (
         SYSTEMS["trimap-cues" if system.task == "trimap" else "plate-cues"]
@@ -214,7 +214,7 @@ def remembering(network: nn.Module, keys: Sequence[Key]) -> nn.Module:
     """A shot network that carries these keys, with the weights of another."""
     import torch
 
-    from ..models.networks.shot_matting import ShotMatting
+    from matte_nodes.models.networks.shot_matting import ShotMatting
 
     old: Any = network
     made = ShotMatting(len(keys), tuple(old.mattes.shape[-2:]), old.width)
@@ -240,13 +240,13 @@ def default_name(source: str) -> str:
 
 
 def _shot_answer(network: nn.Module, batch: Batch) -> Any:
-    from .systems import Answer
+    from matte_nodes.train.systems import Answer
 
     return Answer(network(batch["plate"], batch["first"]).float())
 
 
 def _shot_system() -> System:
-    from .systems import System
+    from matte_nodes.train.systems import System
 
     def never(width: float) -> nn.Module:
         raise UsageError("A shot network is made from keys.")

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .strands import Layer, curve, draw, fill, fur, hair, outline
-from .textures import Pictures, Rng, colour, noise
+from matte_nodes.train.strands import Layer, curve, draw, fill, fur, hair, outline
+from matte_nodes.train.textures import Pictures, Rng, colour, noise
 
 if TYPE_CHECKING:
-    from ..model import Float
+    from matte_nodes.card import Float
 
 Maker = Callable[[Rng, int, Pictures], Layer]
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .strands import fill, outline
-from .textures import Rng, noise
+from matte_nodes.train.strands import fill, outline
+from matte_nodes.train.textures import Rng, noise
 
 if TYPE_CHECKING:
-    from ..model import Float
+    from matte_nodes.card import Float
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 

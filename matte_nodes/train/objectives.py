@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import losses
+from matte_nodes.train import losses
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from .systems import Answer, System
-    from .trainer import Batch
+    from matte_nodes.train.systems import Answer, System
+    from matte_nodes.train.trainer import Batch
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def mean_error(network: nn.Module, batches: list[Batch], system: System | None =
 def _part(answered: Answer, name: str) -> Tensor:
     found: Tensor | None = getattr(answered, name)
     if found is None:
-        from ..errors import UsageError
+        from matte_nodes.errors import UsageError
 
         raise UsageError(f"this network has no {name} to train: take that loss out of the recipe")
     return found

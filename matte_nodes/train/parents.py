@@ -6,19 +6,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .. import models, weights
-from ..errors import UsageError, WeightsError
-from ..models import finetuned
-from . import systems
+from matte_nodes import models, weights
+from matte_nodes.errors import UsageError, WeightsError
+from matte_nodes.models import finetuned
+from matte_nodes.train import systems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import nn
 
-    from ..model import ModelCard
-    from .keys import Key
-    from .systems import System
+    from matte_nodes.card import ModelCard
+    from matte_nodes.train.keys import Key
+    from matte_nodes.train.systems import System
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def network(
 
 
 def _loaded(parent: Parent, path: Any, key: str) -> nn.Module:
-    from .. import checkpoints
+    from matte_nodes import checkpoints
 
     found, recognition = checkpoints.load(path)
     if recognition.model != key:
@@ -100,14 +100,14 @@ def _loaded(parent: Parent, path: Any, key: str) -> nn.Module:
 def _shot_network(parent: Parent, keys: Sequence[Key], width: float) -> nn.Module:
     import torch
 
-    from ..models.networks.shot_matting import ShotMatting
+    from matte_nodes.models.networks.shot_matting import ShotMatting
 
     height, wide = keys[0].alpha.shape
     scale = min(1.0, 256 / max(height, wide))
     size = (max(8, round(height * scale)), max(8, round(wide * scale)))
     made = ShotMatting(len(keys), size, width)
     if parent.name != finetuned.SHOT:
-        from ..models.shot_network import read
+        from matte_nodes.models.shot_network import read
 
         old = read(next(iter(weights.require(parent.card).values())))
         made = ShotMatting(len(keys), size, old.width)

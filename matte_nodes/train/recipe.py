@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import UsageError
-from . import systems
-from .routes import Route
-from .samples import PLANES, Task
-from .trainer import Schedule
+from matte_nodes.errors import UsageError
+from matte_nodes.train import systems
+from matte_nodes.train.routes import Route
+from matte_nodes.train.samples import PLANES, Task
+from matte_nodes.train.trainer import Schedule
 
 T = TypeVar("T")
 FOLDER = Path(__file__).parent / "recipes"
@@ -187,7 +187,7 @@ def parse(source: Mapping[str, Any]) -> Recipe:
         raise UsageError(f"network {source['network']!r} is of task {system.task!r}")
     if not source.get("stages"):
         raise UsageError("a recipe has at least one [[stages]]")
-    from .foregrounds import FOREGROUNDS
+    from matte_nodes.train.foregrounds import FOREGROUNDS
 
     for part in ("foregrounds", "heldout"):
         for kind in source.get(part, {}):
@@ -212,7 +212,7 @@ def parse(source: Mapping[str, Any]) -> Recipe:
 
 
 def _stage(source: Mapping[str, Any], index: int, network: str) -> Stage:
-    from .objectives import loss_names
+    from matte_nodes.train.objectives import loss_names
 
     where = f"stages {index + 1}"
     schedule = _made(Schedule, source.get("schedule", {}), f"{where}, schedule")

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
-from ..models import finetuned
-from ..paths import weights_folder
-from ..weights import sha256_of
-from . import parents, state, systems
+from matte_nodes import __version__
+from matte_nodes.models import finetuned
+from matte_nodes.paths import weights_folder
+from matte_nodes.train import parents, state, systems
+from matte_nodes.weights import sha256_of
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..model import ModelCard
+    from matte_nodes.card import ModelCard
 
 OWN = "your own: made from nothing but your frames and mattes"
 
@@ -35,7 +35,7 @@ def register(
     hints: what was connected; the model needs those that its parent declares. Raises OutputError
     when the folder cannot be written.
     """
-    from ..errors import OutputError
+    from matte_nodes.errors import OutputError
 
     inner = systems.inner(network)
     kind = systems.of_model(parents.root_of(parent.name)) or finetuned.SHOT

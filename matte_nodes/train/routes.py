@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from .foregrounds import disc_kernel
-from .strands import Layer
-from .textures import Rng
+from matte_nodes.train.foregrounds import disc_kernel
+from matte_nodes.train.strands import Layer
+from matte_nodes.train.textures import Rng
 
 if TYPE_CHECKING:
-    from ..model import Float
+    from matte_nodes.card import Float
 
 Light = Literal["display", "linear"]
 GAMMA = 2.2

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError, WeightsError
-from . import objectives, stacks, systems
-from .data import Material, make_samples
-from .recipe import Recipe, Stage
-from .salient import without_subjects
-from .trainer import Batch, Outcome, Plan, Progress, train
+from matte_nodes.errors import UsageError, WeightsError
+from matte_nodes.train import objectives, stacks, systems
+from matte_nodes.train.data import Material, make_samples
+from matte_nodes.train.recipe import Recipe, Stage
+from matte_nodes.train.salient import without_subjects
+from matte_nodes.train.trainer import Batch, Outcome, Plan, Progress, train
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,7 +42,7 @@ def run(
     samples as the network has them at each check. What is there is gone on with. start: a weights
     file that the network begins with, as far as names and shapes agree. Raises TrainingError, InputError, UsageError.
     """
-    from . import state
+    from matte_nodes.train import state
 
     material = without_subjects(material or Material(), recipe.data.plain, tell)
     network = build(recipe)
@@ -84,7 +84,7 @@ def begin_with(network: nn.Module, path: Path) -> str:
     """
     import torch
 
-    from ..checkpoints import read_tensors
+    from matte_nodes.checkpoints import read_tensors
 
     given, found = read_tensors(path), {}
     for name, own in network.state_dict().items():

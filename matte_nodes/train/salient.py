@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import WeightsError
+from matte_nodes.errors import WeightsError
 
 if TYPE_CHECKING:
-    from ..model import Float
-    from .data import Material
+    from matte_nodes.card import Float
+    from matte_nodes.train.data import Material
 
 # A subject: surely inside over this part of the picture, and most of the mask sure of itself.
 LEAST, MOST = 0.01, 0.7
@@ -31,7 +31,7 @@ def without_subjects(
     """
     if not detector or not material.photographs:
         return material
-    from ..node import MatteNode
+    from matte_nodes.node.node import MatteNode
 
     node = MatteNode(detector, device="cpu")
     pool = material.photographs if material.backgrounds is None else material.backgrounds

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..models import cues
-from . import foregrounds, hints
-from .routes import Composite, Route, compose
-from .strands import Layer
-from .textures import Pictures, Rng
+from matte_nodes.models import cues
+from matte_nodes.train import foregrounds, hints
+from matte_nodes.train.routes import Composite, Route, compose
+from matte_nodes.train.strands import Layer
+from matte_nodes.train.textures import Pictures, Rng
 
 if TYPE_CHECKING:
-    from ..model import Float
+    from matte_nodes.card import Float
 
 Task = Literal["trimap", "plate", "layers"]
 LAYERS = {
@@ -157,7 +157,7 @@ def closed_form(plate: Float, trimap: Float) -> Float:
 
     from pymatting import estimate_alpha_cf
 
-    from ..models.closed_form import SolverWarning, solve
+    from matte_nodes.models.closed_form import SolverWarning, solve
 
     # Its preconditioner prints on stdout when it has to try again, which is normal here.
     sys.modules["pymatting.preconditioner.ichol"].__dict__["print"] = lambda *text: None

@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError, UsageError
-from . import crops, losses, parents
-from .keys import fitted, read_key
-from .systems import inner
-from .trainer import Plan, Progress, Schedule, train
+from matte_nodes.errors import InputError, UsageError
+from matte_nodes.train import crops, losses, parents
+from matte_nodes.train.keys import fitted, read_key
+from matte_nodes.train.systems import inner
+from matte_nodes.train.trainer import Plan, Progress, Schedule, train
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from ..model import ModelCard
-    from .systems import Answer, System
-    from .textures import Pictures
-    from .trainer import Batch
+    from matte_nodes.card import ModelCard
+    from matte_nodes.train.systems import Answer, System
+    from matte_nodes.train.textures import Pictures
+    from matte_nodes.train.trainer import Batch
 
 CRITIC_RATE = 0.1  # the paper's 1e-5 beside 1e-4
 MOST_FRAMES = 48
@@ -72,10 +72,10 @@ def selfsupervise(
     """
     import torch
 
-    from ..models import finetuned
-    from ..node import MatteNode
-    from .finetune import fitting_crop
-    from .registering import register
+    from matte_nodes.models import finetuned
+    from matte_nodes.node.node import MatteNode
+    from matte_nodes.train.finetune import fitting_crop
+    from matte_nodes.train.registering import register
 
     finetuned.check_name(asked.name)
     parent = parents.find(asked.model, checkpoint=asked.checkpoint, untrained=asked.untrained)
@@ -226,8 +226,8 @@ def _clean(batch: Batch) -> Tensor:
 def _backgrounds(folder: str | None) -> Pictures | None:
     if folder is None:
         return None
-    from .data import read_pictures
-    from .textures import Pictures
+    from matte_nodes.train.data import read_pictures
+    from matte_nodes.train.textures import Pictures
 
     pictures: Sequence[np.ndarray] = read_pictures(Path(folder))
     if not pictures:

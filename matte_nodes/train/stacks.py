@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError
-from .samples import LAYERS, PLANES, Task
+from matte_nodes.errors import InputError
+from matte_nodes.train.samples import LAYERS, PLANES, Task
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .textures import Rng
+from matte_nodes.train.textures import Rng
 
 if TYPE_CHECKING:
-    from ..model import Float
+    from matte_nodes.card import Float
 
 SUPERSAMPLE = 2
 SHIFT = 4

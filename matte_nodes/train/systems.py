@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import UsageError
+from matte_nodes.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from .samples import Task
-    from .trainer import Batch
+    from matte_nodes.train.samples import Task
+    from matte_nodes.train.trainer import Batch
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def marks(network: nn.Module, name: str) -> dict[str, str]:
 
     if name.endswith("-cues"):
         return {}
-    from ..checkpoints import recognise
+    from matte_nodes.checkpoints import recognise
 
     found = recognise({n: tuple(t.shape) for n, t in network.state_dict().items()})
     options = {option: getattr(network, option) for option in found.open}
@@ -150,7 +150,7 @@ def weighted(network: nn.Module, tasks: int = 2) -> nn.Module:
 
 
 def _cues(network: nn.Module, batch: Batch) -> Answer:
-    from .objectives import answer
+    from matte_nodes.train.objectives import answer
 
     return Answer(answer(network, batch)[0])
 
@@ -158,8 +158,8 @@ def _cues(network: nn.Module, batch: Batch) -> Answer:
 def _picture_and_trimap(batch: Batch) -> Tensor:
     import torch
 
-    from ..models.networks.blocks import imagenet
-    from ..models.trimap_input import UNKNOWN
+    from matte_nodes.models.networks.blocks import imagenet
+    from matte_nodes.models.trimap_input import UNKNOWN
 
     trimap = batch["trimap"]
     seen = torch.where(trimap == 0.5, torch.full_like(trimap, float(UNKNOWN)), trimap)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
-    from ..model import Float
+    from matte_nodes.card import Float
 
 Rng: TypeAlias = np.random.Generator
 Painter: TypeAlias = "Callable[[Rng, int], Float]"

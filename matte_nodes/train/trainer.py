@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import MatteError
-from . import state
+from matte_nodes.errors import MatteError
+from matte_nodes.train import state
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

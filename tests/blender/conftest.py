@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from matte_nodes.blender import build
+from matte_nodes.hosts.blender import build
 from tests.blender import rig
 from tests.nuke.desk import service_home
 

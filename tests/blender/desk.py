@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from matte_nodes.render import Render
+from matte_nodes.render.render import Render
 from tests.blender import rig
 from tests.blender.conftest import needs
 from tests.made import plate_sequence, read_named

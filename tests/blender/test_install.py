@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from matte_nodes import __version__, install
-from matte_nodes.blender import build, places
-from matte_nodes.blender.install import findings
+from matte_nodes import __version__
 from matte_nodes.errors import MatteError, OutputError, UsageError
+from matte_nodes.hosts import install
+from matte_nodes.hosts.blender import build, places
+from matte_nodes.hosts.blender.install import findings
 from matte_nodes.service import client
 from tests.blender import rig
 from tests.blender.conftest import needs

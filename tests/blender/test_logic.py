@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from matte_nodes import models
-from matte_nodes.knobs import NODE_KNOBS
+from matte_nodes.node.knobs import NODE_KNOBS
 
 PLUGIN = Path(__file__).parents[2] / "plugins" / "blender"
 sys.path.insert(0, str(PLUGIN))

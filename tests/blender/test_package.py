@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from matte_nodes import __version__
-from matte_nodes.blender import build, manifest
+from matte_nodes.hosts.blender import build, manifest
 from matte_nodes.service import client
 from tests.blender import rig
 

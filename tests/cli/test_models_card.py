@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from matte_nodes import models
+from matte_nodes.card import Bank, Knob, ModelCard, Recurrent, Still, Window
 from matte_nodes.cli import matte, models_card
 from matte_nodes.errors import UnknownModelError
-from matte_nodes.model import Bank, Knob, ModelCard, Recurrent, Still, Window
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from matte_nodes.evaluate import evaluate_frame, read_colour, read_matte
-from matte_nodes.hints import clean_trimap, force_trimap
+from matte_nodes.node.hints import clean_trimap, force_trimap
 
 
 def test_closed_form_on_one_benchmark_picture(data: Path):

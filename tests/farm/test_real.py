@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from matte_nodes.farm.parts import farm_folder, recorded
-from matte_nodes.manifest import Manifest, manifest_path
+from matte_nodes.render.resume_log import Manifest, manifest_path
 from tests.conftest import data_folder, has_weights
 from tests.farm.engine import SCRIPTS, Bundle, bundle, chunks, command, environment
 from tests.made import write_movie

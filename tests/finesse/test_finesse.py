@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from matte_nodes.errors import KnobValueError
-from matte_nodes.finesse import FINESSE_KNOBS, apply_finesse, despill
+from matte_nodes.node.finesse import FINESSE_KNOBS, apply_finesse, despill
 
 # a busy machine is no failure
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

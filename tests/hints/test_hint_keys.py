@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matte_nodes.errors import InputError, MissingInputError, UsageError
-from matte_nodes.hints import HintKeys
+from matte_nodes.node.hints import HintKeys
 
 KEYS = {1010: "b", 1001: "a", 1020: "c"}
 

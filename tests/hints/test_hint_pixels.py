@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from matte_nodes.errors import HintSizeError, InputError, UsageError
-from matte_nodes.hints import (
+from matte_nodes.node.hints import (
     HINT_KNOBS,
     bound_by_segmentation,
     clean_trimap,

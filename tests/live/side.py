@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from matte_nodes.live import protocol
+from matte_nodes.hosts.obs import protocol
 
 
 class Side:

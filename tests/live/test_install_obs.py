@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from matte_nodes import install as installer
 from matte_nodes.errors import UsageError
-from matte_nodes.install import Options
-from matte_nodes.knobs import NODE_KNOBS
-from matte_nodes.live import install as obs
+from matte_nodes.hosts import install as installer
+from matte_nodes.hosts.install import Options
+from matte_nodes.hosts.obs import install as obs
+from matte_nodes.node.knobs import NODE_KNOBS
 from matte_nodes.runtime import PROVIDERS
 
-PRESETS = Path(obs.__file__).parents[2] / "plugins/obs"
+PRESETS = Path(obs.__file__).parents[3] / "plugins/obs"
 
 
 def test_declaration_is_made_from_the_cards() -> None:

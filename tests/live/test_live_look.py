@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from matte_nodes.live.look import Drift, Stillness
-from matte_nodes.live.residual import encoded, packed
+from matte_nodes.hosts.obs.residual import encoded, packed
+from matte_nodes.hosts.obs.stillness import Drift, Stillness
 
 
 class Clock:

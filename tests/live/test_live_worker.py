@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from matte_nodes import MatteNode
-from matte_nodes.live import protocol
-from matte_nodes.live.protocol import Channel
-from matte_nodes.live.worker import Worker
+from matte_nodes.hosts.obs import protocol
+from matte_nodes.hosts.obs.protocol import Channel
+from matte_nodes.hosts.obs.worker import Worker
 
 from .side import Side
 
@@ -128,7 +128,7 @@ def test_feather_goes_outward() -> None:
 
 
 def test_smoothing_takes_flicker_and_leaves_no_ghost() -> None:
-    from matte_nodes.live.worker import smoothed
+    from matte_nodes.hosts.obs.worker import smoothed
 
     before = np.array([[0.50, 0.90, 1.0, 0.30, 0.0]], np.float32)
     alpha = np.array([[0.54, 0.10, 0.0, 0.00, 1.0]], np.float32)
@@ -210,7 +210,7 @@ def test_the_process_ends_with_its_input(tmp_path: Path) -> None:
     path.write_bytes(bytes(side.memory))
     handle = os.open(path, os.O_RDWR)
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "matte_nodes.live", "--memory", str(handle)],
+        [sys.executable, "-P", "-m", "matte_nodes.hosts.obs", "--memory", str(handle)],
         stdin=subprocess.PIPE, pass_fds=[handle],
     )  # fmt: skip
     os.close(handle)
@@ -224,7 +224,7 @@ def test_a_memory_of_another_version_ends_the_process(tmp_path: Path) -> None:
     path.write_bytes(bytes(protocol.SIZE))
     with path.open("r+b") as memory:
         run = subprocess.run(
-            [sys.executable, "-m", "matte_nodes.live", "--memory", str(memory.fileno())],
+            [sys.executable, "-m", "matte_nodes.hosts.obs", "--memory", str(memory.fileno())],
             pass_fds=[memory.fileno()], stdin=subprocess.PIPE, capture_output=True, text=True,
             check=False,
         )  # fmt: skip

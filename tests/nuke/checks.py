@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from matte_nodes.nuke.script import COLUMN, ROW
+from matte_nodes.hosts.nuke.script import COLUMN, ROW
 from tests.nuke.nk import NkError, Script, expression, references
 
 CLASSES = frozenset({

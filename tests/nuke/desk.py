@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matte_nodes import install
+from matte_nodes.hosts import install
 from matte_nodes.service.client import Client
 from tests.made import plate_sequence
 from tests.nuke import recording_stand_in_for_nuke as stand_in

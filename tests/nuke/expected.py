@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from matte_nodes import __version__, models
-from matte_nodes.knobs import NODE_KNOBS
-from matte_nodes.model import Knob, ModelCard
-from matte_nodes.nuke import gizmos
-from matte_nodes.nuke.script import Expression, UserKnob
+from matte_nodes.card import Knob, ModelCard
+from matte_nodes.hosts.nuke import gizmos
+from matte_nodes.hosts.nuke.script import Expression, UserKnob
+from matte_nodes.node.knobs import NODE_KNOBS
 from tests.nuke.checks import CODES, Expected
 
 CALLS = frozenset({"matte_frame", "matte_range", "cancel", "export_farm_job", "reveal_cache"})

@@ -21,10 +21,10 @@ import pytest
 import torch
 
 from matte_nodes import models, weights
+from matte_nodes.card import Inputs, LoadContext
 from matte_nodes.errors import ModelError
-from matte_nodes.fit import fitted_step
-from matte_nodes.model import Inputs, LoadContext
-from matte_nodes.nuke import cat
+from matte_nodes.export import nuke_cat as cat
+from matte_nodes.node.tiling import fitted_step
 from matte_nodes.runtime import Device
 from tests.conftest import has_weights, needs_weights
 from tests.made import scenes
@@ -139,8 +139,8 @@ def test_it_answers_what_the_library_answers(
 
 def test_the_shipped_network_sees_the_librarys_planes() -> None:
     """Made by torch alone, they are nearly those that OpenCV made in the training."""
+    from matte_nodes.export.nuke_cat_cues import FromCues
     from matte_nodes.models import cues
-    from matte_nodes.nuke.cat_cues import FromCues
 
     class Seeing(torch.nn.Module):
         def forward(self, planes: torch.Tensor) -> torch.Tensor:
@@ -190,7 +190,7 @@ def picture_of(plate: Any, trimap: Any) -> torch.Tensor:
 
 
 def test_linear_pictures_are_encoded() -> None:
-    from matte_nodes.nuke.cat_network import seen
+    from matte_nodes.export.nuke_cat_network import seen
 
     picture = torch.tensor([0.0, 0.001, 0.18, 1.0, 7.0])
     wanted = torch.tensor([0.0, 0.01292, 0.46135, 1.0, 1.0])

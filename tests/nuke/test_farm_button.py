@@ -90,7 +90,7 @@ def test_every_flag_of_the_command_exists(desk: Desk) -> None:
     from matte_nuke import farm  # type: ignore[import-not-found]
 
     from matte_nodes import cli, models
-    from matte_nodes.knobs import all_knobs
+    from matte_nodes.node.knobs import all_knobs
     from tests.nuke.expected import own_cards
 
     desk.open()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from matte_nodes import models
-from matte_nodes.nuke import gizmos
+from matte_nodes.hosts.nuke import gizmos
 from tests.nuke import expected
 from tests.nuke.checks import findings
 from tests.nuke.desk import PLUGIN

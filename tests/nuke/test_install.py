@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from matte_nodes import install
 from matte_nodes.errors import MatteError
-from matte_nodes.nuke.install import MARK, findings
+from matte_nodes.hosts import install
+from matte_nodes.hosts.nuke.install import MARK, findings
 from matte_nodes.service import client
 from tests.nuke.nk import Script
 

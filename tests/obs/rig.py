@@ -219,7 +219,7 @@ class Obs:
             with contextlib.suppress(OSError, IndexError):
                 stat = (folder / "stat").read_text().rsplit(")", 1)[1].split()
                 line = (folder / "cmdline").read_bytes()
-                if int(stat[1]) == self.pid and b"matte_nodes.live" in line and stat[0] != "Z":
+                if int(stat[1]) == self.pid and b"matte_nodes.hosts.obs" in line and stat[0] != "Z":
                     found.append(int(folder.name))
         return sorted(found)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matte_nodes.live import protocol
+from matte_nodes.hosts.obs import protocol
 
 from . import pictures, rig
 from .rig import Obs, until

@@ -29,7 +29,7 @@ def leak_count(log: str) -> int:
 def alive(pid: int) -> bool:
     """Whether this process is still a daemon of ours."""
     try:
-        return b"matte_nodes.live" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"matte_nodes.hosts.obs" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
 

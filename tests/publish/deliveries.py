@@ -13,8 +13,8 @@ import numpy as np
 import OpenImageIO as oiio
 from numpy.typing import NDArray
 
-from matte_nodes.cli.progress import Quiet
-from matte_nodes.render import Render
+from matte_nodes.render.progress import Quiet
+from matte_nodes.render.render import Render
 from tests.made import scenes, write_image
 
 FIRST, COUNT = 1001, 6

@@ -108,7 +108,7 @@ def test_the_home_is_the_librarys(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 @pytest.mark.parametrize("home", ["", None])
 def test_an_empty_home_is_no_folder(monkeypatch: pytest.MonkeyPatch, home: str | None) -> None:
     from matte_nodes import paths
-    from matte_nodes.live.install import folder
+    from matte_nodes.hosts.obs.install import folder
 
     for name in ("MATTE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)

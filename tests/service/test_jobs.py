@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matte_nodes.render import Render
+from matte_nodes.render.render import Render
 from matte_nodes.service.client import Client, ServiceError
 from matte_nodes.service.jobs import Job
 from matte_nodes.service.pool import Cancelled

@@ -154,7 +154,7 @@ def said_as_somebody_else(source: str, output: str) -> str:
     code = (
         "import os, sys, threading\n"
         "from pathlib import Path\n"
-        "from matte_nodes.render import Render\n"
+        "from matte_nodes.render.render import Render\n"
         "from matte_nodes.service import frames, jobs, pool, request\n"
         "import matte_nodes.media.sequence, matte_nodes.media.movie, matte_nodes.color\n"
         "import matte_nodes.models\n"

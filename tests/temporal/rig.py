@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from matte_nodes import Bank, Inputs, Knob, MatteNode, ModelCard, Prediction, Recurrent, Window
-from matte_nodes.matte import Matte
+from matte_nodes.node.matte import Matte
 from matte_nodes.temporal.cache import Cache
 from matte_nodes.temporal.store import Store
 from tests.made import write_image

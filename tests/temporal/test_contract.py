@@ -195,7 +195,7 @@ def test_3_an_edit_between_two_requests_within_one_tick_is_seen(
             st_ctime_ns=found.st_ctime_ns // second * second,
         )
 
-    monkeypatch.setattr("matte_nodes.temporal.look.os", SimpleNamespace(stat=coarse))
+    monkeypatch.setattr("matte_nodes.temporal.stat_cache.os", SimpleNamespace(stat=coarse))
     for mode in ("memory", "disk", "off"):
         cache = disk(tmp_path / "c") if mode == "disk" else mode
         shot = MatteNode(STILL).connect(plate, cache=cache)
@@ -263,7 +263,7 @@ def test_3_colour_space_canvas_and_weights_are_part_of_the_key(
     assert node.connect(plate, cuts=[3]).stamp(3) != plain
     assert node.connect(plate, cuts=[3]).stamp(2) == node.connect(plate).stamp(2)
     assert node.connect(plate).stamp(3) == plain
-    monkeypatch.setattr("matte_nodes.identity.numerics_tag", lambda *_: "other machine")
+    monkeypatch.setattr("matte_nodes.shot.fingerprint.numerics_tag", lambda *_: "other machine")
     assert MatteNode(RECURRENT).connect(plate).stamp(3) != plain
 
 

@@ -18,7 +18,7 @@ import pytest
 from filelock import FileLock
 
 from matte_nodes import MatteNode
-from matte_nodes.temporal.look import Look
+from matte_nodes.temporal.stat_cache import Look
 from matte_nodes.temporal.store import Store
 from matte_nodes.temporal.verify import damaged
 from tests.made import plate_sequence, read_named

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from matte_nodes import MatteNode
-from matte_nodes.temporal.warm_up import VISIBLE, Row, enough, measure
+from matte_nodes.diagnostics.warm_up import VISIBLE, Row, enough, measure
 from tests.made import scenes
 
 

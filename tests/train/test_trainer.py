@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from matte_nodes.hints import trimap_from_matte
 from matte_nodes.models import cues
+from matte_nodes.node.hints import trimap_from_matte
 from matte_nodes.train import objectives, stacks
 from matte_nodes.train.data import Material, make_samples
 from matte_nodes.train.recipe import Recipe

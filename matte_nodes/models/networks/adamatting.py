@@ -13,8 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .blocks import base_channels, conv_norm_relu
-from .resnet import ResNet
+from matte_nodes.models.networks.blocks import base_channels, conv_norm_relu
+from matte_nodes.models.networks.resnet import ResNet
 
 
 class AdaMattingOutput(NamedTuple):

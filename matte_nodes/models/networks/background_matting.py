@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .blocks import base_channels
+from matte_nodes.models.networks.blocks import base_channels
 
 Wiring = Literal["published", "paper"]
 

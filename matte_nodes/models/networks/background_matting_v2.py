@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import conv_norm_relu, resize
-from .mobilenet import MobileNetV2
-from .resnet import ResNet
+from matte_nodes.models.networks.blocks import conv_norm_relu, resize
+from matte_nodes.models.networks.mobilenet import MobileNetV2
+from matte_nodes.models.networks.resnet import ResNet
 
 Backbone = Literal["mobilenetv2", "resnet50", "resnet101"]
 RefineMode = Literal["full", "sampling", "thresholding"]

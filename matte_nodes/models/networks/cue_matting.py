@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .blocks import base_channels
+from matte_nodes.models.networks.blocks import base_channels
 
 CUES = 19  # planes of models.cues
 PLATE_CUES = 7  # plate, clean plate, segmentation

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .blocks import base_channels, pool_indexed, unpool
+from matte_nodes.models.networks.blocks import base_channels, pool_indexed, unpool
 
 # Convolutions of each VGG-16 stage, and its channels in units of the first stage's.
 _STAGES = ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8))

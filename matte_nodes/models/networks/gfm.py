@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import base_channels, conv_norm_relu, resize
-from .densenet import DenseNet121
-from .resnet import BasicBlock, ResNet
+from matte_nodes.models.networks.blocks import base_channels, conv_norm_relu, resize
+from matte_nodes.models.networks.densenet import DenseNet121
+from matte_nodes.models.networks.resnet import BasicBlock, ResNet
 
 Backbone = Literal["r34", "r34_2b", "d121", "r101"]
 Rosta = Literal["TT", "FT", "BT", "RIM"]

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import same_padding
+from matte_nodes.models.networks.blocks import same_padding
 
 # name, inner and outer channels, dilation rates, stride
 _ENCODER = (

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import double
-from .mobilenet import MobileNetV2
+from matte_nodes.models.networks.blocks import double
+from matte_nodes.models.networks.mobilenet import MobileNetV2
 
 # encoder blocks after which the map is 1/2, 1/4, 1/8, 1/16 and 1/32
 _TAPS = (1, 3, 6, 13, 18)

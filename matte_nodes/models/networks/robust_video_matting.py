@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import conv_norm_relu, double, imagenet, resize
-from .mobilenet import MobileNetV3Large
-from .resnet import ResNet
+from matte_nodes.models.networks.blocks import conv_norm_relu, double, imagenet, resize
+from matte_nodes.models.networks.mobilenet import MobileNetV3Large
+from matte_nodes.models.networks.resnet import ResNet
 
 Backbone = Literal["mobilenetv3", "resnet50"]
 

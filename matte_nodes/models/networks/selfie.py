@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import double, same_padding
+from matte_nodes.models.networks.blocks import double, same_padding
 
 # kernel, stride, inner channels, channels of the gate (0: none), channels, hard swish
 _BLOCKS = (

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .cue_matting import CueMatting
+from matte_nodes.models.networks.cue_matting import CueMatting
 
 LOOK = (18, 32)  # rows and columns of the thumbnail that finds the nearest key
 CELLS = 24  # of the colour table, along each channel

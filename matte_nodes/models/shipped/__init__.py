@@ -7,7 +7,7 @@ Each file's metadata holds the recipe's hash and the held-out error.
 
 from __future__ import annotations
 
-from ...model import Source, Weights
+from matte_nodes.card import Source, Weights
 
 LICENCE = "Apache-2.0 (trained by this project)"
 

@@ -33,7 +33,7 @@ static inline bool mx_of_the_host(const char *name)
 	       !strncmp(name, "DYLD_", 5) || !strncmp(name, "OCIO=", 5);
 }
 
-/* Starts `python -P -m matte_nodes.live` with the memory and a pipe as its standard input.
+/* Starts `python -P -m matte_nodes.hosts.obs` with the memory and a pipe as its standard input.
  * `set` ends with a NULL name: variables on top of those of OBS, which keeps its own. */
 bool mx_child_start(struct mx_child *child, const char *python, const struct mx_memory *memory,
 		    const struct mx_variable *set);

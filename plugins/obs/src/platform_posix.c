@@ -127,7 +127,7 @@ bool mx_child_start(struct mx_child *child, const char *python, const struct mx_
 	/* Its own group: a Ctrl-C for OBS must not end it before OBS has closed the pipe. */
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
 						      POSIX_SPAWN_SETPGROUP);
-	char *arguments[] = {(char *)(uintptr_t)python, "-P", "-m", "matte_nodes.live", "--memory",
+	char *arguments[] = {(char *)(uintptr_t)python, "-P", "-m", "matte_nodes.hosts.obs", "--memory",
 			     "3", NULL};
 	pid_t pid = 0;
 	int failed = high < 0 || !variables ||

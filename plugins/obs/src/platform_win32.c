@@ -95,7 +95,7 @@ bool mx_child_start(struct mx_child *child, const char *python, const struct mx_
 		return false;
 	SetHandleInformation(ours, HANDLE_FLAG_INHERIT, 0);
 	char line[2048];
-	snprintf(line, sizeof line, "\"%s\" -P -m matte_nodes.live --memory %lld", python,
+	snprintf(line, sizeof line, "\"%s\" -P -m matte_nodes.hosts.obs --memory %lld", python,
 		 (long long)memory->handle);
 	wchar_t *program = wide(python), *command = wide(line);
 	HANDLE job = CreateJobObjectW(NULL, NULL);

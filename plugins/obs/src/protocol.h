@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The shared memory between the filter and its daemon. The twin of matte_nodes/live/protocol.py.
+/* The shared memory between the filter and its daemon. The twin of matte_nodes/hosts/obs/protocol.py.
  *
  * Little endian, 32-bit words at fixed offsets, then seven picture slots of MX_SLOT bytes:
  * three plates, three mattes, one clean plate. Every slot has a lock word that is odd while it is

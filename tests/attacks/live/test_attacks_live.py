@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matte_nodes.live import protocol
-from matte_nodes.live.protocol import Channel, Picture, ProtocolError
+from matte_nodes.hosts.obs import protocol
+from matte_nodes.hosts.obs.protocol import Channel, Picture, ProtocolError
 
 from ...live.side import Side
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from matte_nodes import whole_files as whole
 from matte_nodes.errors import OutputError
-from matte_nodes.media import movie_writer, whole
+from matte_nodes.media import movie_writer
 from matte_nodes.media.clip import open_clip
 from matte_nodes.media.writers import Writer, open_writer
 from tests.media.samples import matte_frame

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this installation can do: packages, devices, weights, caches, hosts, and what to do."""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Any, Literal
+
+from matte_nodes import __version__, models, paths, runtime, weights
+from matte_nodes.errors import MatteError
+
+State = Literal["ok", "note", "problem"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: what, how it stands, what to do about it."""
+
+    area: str
+    what: str
+    state: State
+    detail: str
+    advice: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return asdict(self)
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything, cheapest first; no finding ever raises."""
+    looks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
+        ("python", _python),
+        ("package", _packages),
+        ("system", _libraries),
+        ("device", _devices),
+        ("colour", _colour),
+        ("weights", _weights),
+        ("folder", _folders),
+        ("host", _hosts),
+    )
+    for area, look in looks:
+        try:
+            yield from look()
+        except Exception as error:  # a doctor that dies of the illness is of no use
+            yield Finding(area, "examination", "problem", f"{type(error).__name__}: {error}")
+
+
+def _python() -> Iterator[Finding]:
+    yield Finding(
+        "python", sys.executable, "ok", f"{platform.python_version()} on {platform.platform()}"
+    )
+    yield Finding("python", "matte-nodes", "ok", __version__)
+
+
+def _packages() -> Iterator[Finding]:
+    """Every requirement of the distribution, as its own metadata lists them."""
+    import re
+
+    for line in requires("matte-nodes") or []:
+        requirement, _, marker = line.partition(";")
+        name = re.split(r"[<>=!~\[ ]", requirement, maxsplit=1)[0]
+        extra = re.search(r"extra == ['\"](.+?)['\"]", marker)
+        if "darwin" in marker and ("!=" in marker) == (sys.platform == "darwin"):
+            continue
+        if extra and extra[1] not in ("closed-form", "onnx"):
+            continue
+        try:
+            yield Finding("package", name, "ok", version(name))
+        except PackageNotFoundError:
+            if extra:
+                yield Finding("package", name, "note", "not installed",
+                              f"pip install 'matte-nodes[{extra[1]}]' where it is wanted")  # fmt: skip
+            else:
+                yield Finding("package", name, "problem", "not installed", f"pip install {name}")
+    for module in ("cv2", "OpenImageIO", "onnxruntime", "av"):
+        try:
+            __import__(module)
+        except Exception as error:
+            yield Finding("package", module, "problem", f"cannot be loaded: {error}", _cure(error))
+
+
+def _cure(error: Exception) -> str:
+    if "libGL" in str(error) or "libgthread" in str(error):
+        return (
+            "install the system's libGL and glib (Debian: apt-get install libgl1 libglib2.0-0), "
+            "or pip install opencv-python-headless in place of opencv-python"
+        )
+    return "reinstall the package"
+
+
+def _libraries() -> Iterator[Finding]:
+    if sys.platform != "linux":
+        return
+    for library, package in (("GL", "libgl1"), ("glib-2.0", "libglib2.0-0")):
+        found = ctypes.util.find_library(library)
+        if found:
+            yield Finding("system", f"lib{library}", "ok", found)
+        else:
+            yield Finding("system", f"lib{library}", "note", "not found",
+                          f"opencv-python wants it: apt-get install {package}, or use "
+                          "opencv-python-headless")  # fmt: skip
+
+
+def _devices() -> Iterator[Finding]:
+    cards = runtime.nvidia_devices()
+    detail = f"{cards} card(s) reported by the driver" if cards else "no NVIDIA driver answers"
+    yield Finding("device", "cuda", "ok" if cards else "note", detail)
+    if cards:
+        import onnxruntime as ort
+
+        listed = "CUDAExecutionProvider" in ort.get_available_providers()
+        yield Finding("device", "onnxruntime CUDA", "ok" if listed else "problem",
+                      "listed" if listed else "this onnxruntime has no CUDA",
+                      "" if listed else "pip install 'matte-nodes[cuda]'")  # fmt: skip
+    chosen = runtime.resolve_device("auto")
+    threads, most = runtime.default_threads(), runtime.default_threads(still=True)
+    said = f"{chosen}; on the CPU a network has {threads} thread(s), one of stills {most}"
+    yield Finding("device", "auto is", "ok", said)
+
+
+def _colour() -> Iterator[Finding]:
+    from matte_nodes.color import ColorConfig
+
+    try:
+        config = ColorConfig(None)
+    except MatteError as error:
+        yield Finding("colour", os.environ.get("OCIO", "ocio://default"), "problem", str(error),
+                      "set OCIO to a readable config, or unset it")  # fmt: skip
+        return
+    detail = f"{len(config.names)} spaces; scene_linear is {config.resolve('scene_linear')}"
+    yield Finding("colour", os.environ.get("OCIO", "ocio://default"), "ok", detail)
+
+
+def _weights() -> Iterator[Finding]:
+    for name in models.names():
+        try:
+            card = models.card(name)
+        except MatteError as error:
+            yield Finding("weights", name, "problem", str(error))
+            continue
+        for item in card.weights:
+            state = weights.verify(item)
+            terms = f"commercial use: {item.commercial}"
+            if state == "ok":
+                yield Finding("weights", name, "ok", f"{item.file}, {terms}")
+            elif state == "missing":
+                yield Finding("weights", name, "note", f"{item.file} is not here, {terms}",
+                              f"matte models pull {name}")  # fmt: skip
+            else:
+                yield Finding("weights", name, "problem", f"{item.file} is damaged",
+                              f"matte models pull {name}")  # fmt: skip
+
+
+def _folders() -> Iterator[Finding]:
+    for what, folder in (("weights", paths.weights_folder()), ("cache", paths.cache_folder())):
+        size = (
+            sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+            if folder.is_dir()
+            else 0
+        )
+        free = shutil.disk_usage(_existing(folder)).free
+        writable = os.access(_existing(folder), os.W_OK)
+        yield Finding(
+            "folder", what, "ok" if writable else "problem",
+            f"{folder}: {size / 1e6:.0f} MB used, {free / 1e9:.1f} GB free",
+            "" if writable else "it cannot be written: set MATTE_HOME to a folder that can",
+        )  # fmt: skip
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+def _hosts() -> Iterator[Finding]:
+    for host, commands in (
+        ("Nuke", ("nuke", "Nuke")),
+        ("Blender", ("blender",)),
+        ("OBS", ("obs",)),
+    ):
+        found = next((place for c in commands if (place := shutil.which(c))), None)
+        yield Finding("host", host, "ok" if found else "note", found or "not on the PATH")
+    from matte_nodes.hosts.blender import install as blender
+    from matte_nodes.hosts.nuke import install as nuke
+    from matte_nodes.hosts.obs import install as obs
+
+    for adapter in (nuke, blender, obs):
+        for what, state, detail, advice in adapter.findings():
+            yield Finding("host", what, state, detail, advice)

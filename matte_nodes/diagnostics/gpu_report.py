@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A report of what a card does with every model that is here, against the same on the CPU.
+
+Written to be run by whoever has a card and sent to us: no card was at hand when it was written.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from matte_nodes import models, runtime, weights
+from matte_nodes.card import ModelCard
+from matte_nodes.errors import MatteError
+from matte_nodes.node.node import MatteNode
+from matte_nodes.testing.scene import Scene, scene
+
+SIZES = ((540, 960), (1080, 1920))
+REPEATS = 10
+TOLERANCE = 5e-3
+
+
+def report(device: str) -> str:
+    """Lines for a person: the card, then each model's seconds, memory and largest difference.
+
+    Raises DeviceError when the device is not here.
+    """
+    chosen = runtime.resolve_device(device)
+    lines = [f"matte-nodes GPU report: {chosen}", *_machine(chosen)]
+    for name in models.names():
+        lines += _of_model(models.card(name), str(chosen))
+    return "\n".join(lines)
+
+
+def _machine(device: runtime.Device) -> Iterator[str]:
+    import onnxruntime as ort
+    import torch
+
+    yield f"{platform.platform()}, Python {platform.python_version()}"
+    yield f"onnxruntime {ort.__version__} {ort.get_available_providers()}"
+    yield f"torch {torch.__version__}, CUDA {torch.version.cuda}"
+    if torch.cuda.is_available():
+        facts = torch.cuda.get_device_properties(device.index)
+        yield f"card: {facts.name}, {facts.total_memory / 2**30:.1f} GiB"
+
+
+def _of_model(card: ModelCard, device: str) -> Iterator[str]:
+    untrained = card.checkpoint is not None and not weights.imported(card).is_file()
+    if not all(weights.find(item) for item in card.weights):
+        yield f"{card.name}: its weights are not here"
+        return
+    # A classical model runs on the CPU wherever the node is.
+    if not card.weights and card.checkpoint is None:
+        return
+    for height, width in SIZES:
+        made = scene(height, width)
+        for half in (False, True):
+            label = f"{card.name} {width} x {height}{' half' if half else ''}"
+            try:
+                yield f"{label}: {_measured(card, device, made, half, untrained)}"
+            except (MatteError, RuntimeError) as error:
+                yield f"{label}: {str(error).splitlines()[0]}"
+
+
+def _measured(card: ModelCard, device: str, made: Scene, half: bool, untrained: bool) -> str:
+    import torch
+
+    hints: dict[str, Any] = {name: made.hint(name) for name in card.needs}
+    node = MatteNode(card, device=device, half=half, untrained=untrained)
+    reference = MatteNode(card, device="cpu", untrained=untrained)(made.plate, **hints)
+    got = node(made.plate, **hints)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    began = time.perf_counter()
+    for _ in range(REPEATS):
+        got = node(made.plate, **hints)
+    taken = (time.perf_counter() - began) / REPEATS
+    memory = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0
+    difference = float(np.abs(got.alpha - reference.alpha).max())
+    verdict = "ok" if difference <= (0.02 if half else TOLERANCE) else "DIFFERS"
+    return f"{taken * 1e3:.1f} ms, torch {memory:.0f} MiB, largest difference {difference:.1e} {verdict}"

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many frames a cold start needs before it can be told from a full run: measured, not guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matte_nodes.node.node import MatteNode
+
+LENGTHS = (0, 1, 2, 4, 8, 12, 16, 24, 32, 48)
+VISIBLE = 1 / 255
+"""One code of an 8-bit alpha: a smaller difference is not seen at a seam."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A warm-up length: largest and 99.9th percentile difference of alpha, mean over the starts."""
+
+    length: int
+    largest: float
+    percentile: float
+
+
+def measure(
+    node: MatteNode,
+    plate: Any,
+    starts: Sequence[int],
+    lengths: Sequence[int] = LENGTHS,
+    *,
+    cuts: str = "",
+) -> Iterator[Row]:
+    """Rows for each length: the first frame of a chunk, begun cold `length` frames before it.
+
+    node: of a recurrent model. plate: a clip. starts: first frames of chunks; the worst counts.
+    cuts: as `MatteNode.connect` takes them; a full run that drags its memory across a cut is
+    nothing to be compared with.
+    """
+    whole = node.connect(plate, cuts=cuts)
+    expected = {start: whole.at(start).alpha for start in sorted(starts)}
+    for length in lengths:
+        worst = percentile = 0.0
+        for start in starts:
+            cold = node.connect(plate, warm_up=length, start=start, cuts=cuts)
+            difference = np.abs(cold.at(start).alpha - expected[start])
+            worst = max(worst, float(difference.max()))
+            percentile = max(percentile, float(np.quantile(difference, 0.999)))
+            cold.close()
+        yield Row(length, worst, percentile)
+    whole.close()
+
+
+def enough(rows: Sequence[Row], tolerance: float = VISIBLE) -> int | None:
+    """The shortest length after which 99.9 % of the pixels stay within the tolerance."""
+    for index, row in enumerate(rows):
+        if all(later.percentile <= tolerance for later in rows[index:]):
+            return row.length
+    return None

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lies round a network for Nuke: the script that makes its .cat, and the Cattery folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matte_nodes.card import ModelCard
+from matte_nodes.hosts.nuke import knobs as k
+from matte_nodes.hosts.nuke.gizmos import HINT_CHANNELS
+from matte_nodes.hosts.nuke.script import Expression, Group, Node, UserKnob, word, written
+
+CATEGORY = {"people": "Segmentation", "animals": "Segmentation"}
+MINIMUM_NUKE = 13.2
+HERE = "[python {nuke.script_directory()}]"
+LABELS = {
+    "linear": ("picture is linear", "Off for pictures that are display-encoded."),
+    "exposure": ("exposure (stops)", "Of what the network sees."),
+    "reference_size": ("reference size (px)", "Shorter side of what the network sees."),
+}
+
+
+def write(folder: Path, card: ModelCard, *, hint: str, knobs: Mapping[str, Any]) -> None:
+    """create_cat.nk and Cattery/<name>/ with cat.json, init.py and the gizmo."""
+    name = gizmo_name(card)
+    (folder / "create_cat.nk").write_text(creator(card, hint, knobs), "utf-8", newline="\n")
+    cattery = folder / "Cattery" / name
+    cattery.mkdir(parents=True, exist_ok=True)
+    (cattery / f"{name}.gizmo").write_text(gizmo(card, hint, knobs), "utf-8", newline="\n")
+    (cattery / "init.py").write_text(
+        '# SPDX-License-Identifier: Apache-2.0\nimport nuke\n\nnuke.pluginAddPath("./")\n', "utf-8"
+    )
+    facts = {
+        "minimum_nuke_version_required": MINIMUM_NUKE, "version": 1,
+        "category": CATEGORY.get(card.subject, "Matting"),
+        "description": f"{card.summary} {card.limits} Weights: {card.licence}. Commercial use: "
+                       f"{card.commercial}.",
+        "cats": [{"filepath": f"{name}.gizmo", "name": card.title}],
+    }  # fmt: skip
+    (cattery / "cat.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+
+
+def gizmo_name(card: ModelCard) -> str:
+    """MatteDeepImageMatting."""
+    return "Matte" + "".join(part.capitalize() for part in card.name.split("-"))
+
+
+def _user_knobs(knobs: Mapping[str, Any]) -> list[UserKnob]:
+    found = []
+    for name, default in knobs.items():
+        label, tooltip = LABELS[name]
+        if isinstance(default, bool):
+            made = UserKnob(k.SWITCH, name, label, tooltip, ("+STARTLINE",),
+                            value=str(default).lower())  # fmt: skip
+        elif isinstance(default, int):
+            made = UserKnob(k.INT, name, label, tooltip, low=64, high=2048, value=str(default))
+        else:
+            made = UserKnob(k.FLOAT, name, label, tooltip, low=-8, high=8, value=f"{default:g}")
+        found.append(made)
+    return found
+
+
+def creator(card: ModelCard, hint: str, knobs: Mapping[str, Any]) -> str:
+    """A script with one CatFileCreator; its paths are those of the folder it lies in."""
+    name = gizmo_name(card)
+    channels = ["rgba.red", "rgba.green", "rgba.blue", *(["rgba.alpha"] if hint else [])]
+    lines = [
+        "version 13.2 v8", "CatFileCreator {", " inputs 0",
+        f" torchScriptFile {word(f'{HERE}/{card.name}.pt')}",
+        f" catFile {word(f'{HERE}/Cattery/{name}/{name}.cat')}",
+        f" channelsIn {word(', '.join(channels))}", " channelsOut rgba.alpha",
+        f" modelId {name}", f" name {name}_creator",
+        f" addUserKnob {{{' '.join(UserKnob(k.TAB, 'User').words())}}}",
+    ]  # fmt: skip
+    for knob in _user_knobs(knobs):
+        lines.append(f" addUserKnob {{{' '.join(knob.words())}}}")
+        lines.append(f" {knob.name} {knob.value}")
+    return "\n".join([*lines, "}", ""])
+
+
+def gizmo(card: ModelCard, hint: str, knobs: Mapping[str, Any]) -> str:
+    """A group round Inference: the plate and its hint in, premultiplied plate and alpha out."""
+    name = gizmo_name(card)
+    found = f"[lsearch -inline [plugins -all {name}.cat] *.cat]"
+    serialised = "".join(f"{name}:{{parent.{name}}};" for name in knobs)
+    nodes = [Node("Input", "plate", (), {}, 0, 1)]
+    source = "plate"
+    if hint:
+        nodes += [
+            Node("Input", hint, (), {"number": "1"}, 0, 2),
+            Node("Shuffle", f"{hint}_red", (hint,), {"alpha": "red"}, 1, 3),
+            Node("Switch", f"{hint}_channel", (hint, f"{hint}_red"),
+                 {"which": Expression(f"parent.{hint}_channel")}, 2, 2),
+            Node("Copy", "with_hint", ("plate", f"{hint}_channel"),
+                 {"from0": "rgba.alpha", "to0": "rgba.alpha"}, 3, 1),
+        ]  # fmt: skip
+        source = "with_hint"
+    nodes += [
+        Node("Inference", "network", (source,),
+             {"modelFile": found, "serialiseKnob": serialised}, 4, 1),
+        Node("Copy", "matted", ("plate", "network"),
+             {"from0": "rgba.alpha", "to0": "rgba.alpha", "bbox": "B"}, 5, 1),
+        Node("Premult", "premultiplied", ("matted",), {}, 6, 1),
+        Node("Output", "Output1", ("premultiplied",), {}, 7, 1),
+    ]  # fmt: skip
+    choose = [
+        UserKnob(k.CHOICE, f"{hint}_channel", f"{hint} is in",
+                 f"Which channel of the input holds the {hint}.", choices=HINT_CHANNELS,
+                 value=HINT_CHANNELS[0])
+    ] if hint else []  # fmt: skip
+    group = Group(
+        name,
+        {"name": name, "help": f"{card.title}: {card.summary}\n\n{card.limits}\n\nWeights: "
+                               f"{card.licence}. Commercial use: {card.commercial}."},
+        [UserKnob(k.TAB, "matte_tab", card.title), *choose, *_user_knobs(knobs)], {}, nodes,
+    )  # fmt: skip
+    return written(group)

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`matte install obs`: build the plug-in, put it into the user's folder, declare the models."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from matte_nodes import models, weights
+from matte_nodes.errors import MatteError, OutputError, UsageError
+from matte_nodes.hosts import install as installer
+from matte_nodes.node.knobs import NODE_KNOBS
+from matte_nodes.runtime import PROVIDERS
+
+if TYPE_CHECKING:
+    from matte_nodes.card import Knob
+    from matte_nodes.diagnostics.doctor import State
+    from matte_nodes.hosts.install import Options
+
+NAME = "matte-nodes"
+# The best trade in bench/bench_live_models.py: the network as a whole at 256 x 144.
+DEFAULT_MODEL, DEFAULT_WIDTH = "rvm", 256
+SET_UP = "install.json"
+# What a live picture cannot have: tiles, frames to come, hints that nobody draws.
+NOT_LIVE = frozenset({"tile", "steady", "align_background"})
+
+
+def folder(options: Options | None = None) -> Path:
+    """The plug-in's own folder, which OBS looks into for this user."""
+    if options is not None and options.folder is not None:
+        return options.folder.expanduser().absolute() / NAME
+    if sys.platform == "win32":
+        return Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / "obs-studio/plugins" / NAME
+    if sys.platform == "darwin":
+        support = Path.home() / "Library/Application Support"
+        return support / "obs-studio/plugins" / f"{NAME}.plugin"
+    from platformdirs import user_config_path
+
+    return user_config_path() / "obs-studio/plugins" / NAME
+
+
+def _places(root: Path) -> tuple[Path, Path]:
+    """Where the binary and the data go."""
+    if sys.platform == "darwin":
+        return root / "Contents/MacOS" / NAME, root / "Contents/Resources"
+    name = f"{NAME}.dll" if sys.platform == "win32" else f"{NAME}.so"
+    return root / "bin/64bit" / name, root / "data"
+
+
+def sandboxed() -> str | None:
+    """Why the OBS that is here cannot run a daemon of ours; None when it can, or is not here."""
+    native = shutil.which("obs")
+    if native and "/snap/" in native:
+        native = None
+    flatpak = "app/com.obsproject.Studio"
+    roots = (Path("/var/lib/flatpak"), Path.home() / ".local/share/flatpak")
+    if native:
+        return None
+    if any((root / flatpak).exists() for root in roots):
+        return "is a Flatpak: its sandbox has neither this Python nor our shared memory"
+    if Path("/snap/obs-studio").exists():
+        return "is a Snap: its confinement does not let it start this Python"
+    return None
+
+
+def install(options: Options) -> list[str]:
+    """Build (or take the given binary), copy, declare. Raises UsageError, OutputError."""
+    reason = sandboxed()
+    if reason:
+        raise UsageError(f"The OBS on this machine {reason}. Install OBS from your distribution.")
+    source, root = installer.sources("obs"), folder(options)
+    binary, data = _places(root)
+    done = []
+    with tempfile.TemporaryDirectory() as work:
+        built = options.binary or _build(source, Path(work))
+        done.append(f"{'took' if options.binary else 'built'} {built.name}")
+        declared, left = declaration()
+        try:
+            binary.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(source / "data", data, dirs_exist_ok=True)
+            # Beside it, then renamed: an OBS that runs has the old file mapped.
+            fresh = binary.with_suffix(".new")
+            shutil.copyfile(built, fresh)
+            fresh.chmod(0o755)
+            fresh.replace(binary)
+            text = json.dumps(declared, indent=1)
+            (data / SET_UP).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"{root} cannot be written ({error}).") from error
+    done.append(f"put it into {root}")
+    done.append(f"it will run {declared['python']}")
+    done.append("models: " + ", ".join(model["name"] for model in declared["models"]))
+    if left:
+        done.append("left out, their weights are not here: " + ", ".join(left))
+    done.append("start OBS again; add the filter 'Matte', or better the source 'Matte Camera'")
+    return done
+
+
+def uninstall(options: Options) -> list[str]:
+    """Remove the plug-in's folder, if it is ours. Raises UsageError, OutputError."""
+    root = folder(options)
+    if not (_places(root)[1] / SET_UP).is_file():
+        return [f"nothing of ours in {root}"]
+    try:
+        shutil.rmtree(root)
+    except OSError as error:
+        raise OutputError(f"{root} cannot be removed ({error}). Close OBS first.") from error
+    return [
+        f"removed {root}",
+        "OBS now shows the raw camera wherever the filter 'Matte' was: remove those sources",
+    ]
+
+
+def _build(source: Path, work: Path) -> Path:
+    if not shutil.which("cmake"):
+        raise UsageError(
+            "cmake is not here, so the plug-in cannot be built. Install cmake, a C compiler and "
+            "the headers of OBS (Debian: apt-get install cmake gcc libobs-dev), or give --binary."
+        )
+    steps = (
+        ["cmake", "-S", str(source), "-B", str(work), "-DCMAKE_BUILD_TYPE=Release"],
+        ["cmake", "--build", str(work), "--config", "Release"],
+    )
+    for step in steps:
+        run = subprocess.run(step, capture_output=True, text=True, check=False)
+        if run.returncode:
+            tail = " / ".join((run.stdout + run.stderr).strip().splitlines()[-3:])
+            raise UsageError(
+                f"The plug-in could not be built: {tail}. The headers of OBS are needed (Debian: "
+                "apt-get install cmake gcc libobs-dev)."
+            )
+    found = [p for p in work.rglob(f"{NAME}.*") if p.suffix in (".so", ".dll", ".dylib")]
+    if not found:
+        raise UsageError("The build of the plug-in made no binary; give one with --binary.")
+    return found[0]
+
+
+def declaration() -> tuple[dict[str, Any], list[str]]:
+    """What the plug-in reads: interpreter, environment, models and knobs; and models left out.
+
+    Raises UsageError when no model that works live has its weights here.
+    """
+    known, left = [], []
+    for name in models.names():
+        card = models.card(name)
+        if card.needs - {"background"}:
+            continue
+        try:
+            weights.require(card)
+            weights.checkpoint(card, None, False)
+        except MatteError:
+            left.append(name)
+            continue
+        known.append(
+            {
+                "name": name,
+                "title": card.title + (" (needs a clean plate)" if card.needs else ""),
+                "knobs": list(_knobs(card.knobs)),
+            }
+        )
+    if not known:
+        raise UsageError(
+            f"No live model has its weights here: run `matte models pull {DEFAULT_MODEL}` first."
+        )
+    have = [model["name"] for model in known]
+    return {
+        "python": sys.executable,
+        "environment": installer.environment(),
+        "default_model": DEFAULT_MODEL if DEFAULT_MODEL in have else have[0],
+        "default_width": DEFAULT_WIDTH,
+        "devices": [{"name": name} for name in ("auto", *PROVIDERS)],
+        "knobs": list(_knobs(NODE_KNOBS)),
+        "models": known,
+    }, left
+
+
+def _knobs(knobs: tuple[Knob, ...]) -> Iterator[dict[str, Any]]:
+    for knob in knobs:
+        if knob.name in NOT_LIVE or knob.name.startswith(("segmentation", "trimap")):
+            continue
+        unit = f" ({knob.unit})" if knob.unit else ""
+        label = (knob.label or knob.name.replace("_", " ").capitalize()) + unit
+        yield {
+            **{key: value for key, value in asdict(knob).items() if value is not None},
+            "label": label,
+            "choices": [{"name": choice} for choice in knob.choices],
+        }
+
+
+def findings() -> Iterator[tuple[str, State, str, str]]:
+    """What, state, detail and advice for `matte doctor`."""
+    root = folder()
+    binary, data = _places(root)
+    reason = sandboxed()
+    if reason:
+        yield "OBS", "problem", f"the OBS here {reason}", "install OBS from your distribution"
+    if not binary.is_file():
+        yield "OBS plug-in", "note", "not installed", "matte install obs"
+        return
+    try:
+        python = json.loads((data / SET_UP).read_text(encoding="utf-8"))["python"]
+    except (OSError, ValueError, KeyError, TypeError):
+        yield "OBS plug-in", "problem", f"{data / SET_UP} is missing", "matte install obs"
+        return
+    if Path(python).is_file():
+        yield "OBS plug-in", "ok", f"{root}, runs {python}", ""
+    else:
+        yield "OBS plug-in", "problem", f"its Python {python} is gone", "matte install obs"

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon's loop: the newest plate to its matte; states and errors for the properties."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from matte_nodes.color.config import DEFAULT
+from matte_nodes.errors import MatteError, UsageError
+from matte_nodes.hosts.obs import protocol
+from matte_nodes.hosts.obs.asked import Asked, asked
+from matte_nodes.hosts.obs.protocol import Channel, Picture
+from matte_nodes.hosts.obs.residual import packed
+from matte_nodes.hosts.obs.stillness import Drift, Stillness
+
+if TYPE_CHECKING:
+    from matte_nodes.card import Float, LoadContext, Model, ModelCard
+    from matte_nodes.shot.stream import Stream
+
+NAP = 0.003
+IDLE = 0.03
+BEAT = 0.25
+MOVEMENT = 0.25  # a change of alpha from which on it is not flicker
+
+
+class Worker:
+    """Serves one filter until `stop`: loads what is asked for, mattes the newest plate."""
+
+    def __init__(self, channel: Channel, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.channel, self._sleep = channel, sleep
+        self._asked: Asked | None = None
+        self._settings = -1
+        self._stream: Stream | None = None
+        self._loaded: tuple[Any, Model] | None = None
+        self._generation = -1
+        self._plate = self._clean_number = 0
+        self._clean: Picture | None = None
+        self._before: Float | None = None
+        self._last: tuple[np.ndarray[Any, Any], Picture] | None = None
+        self._stillness, self._drift = Stillness(), Drift()
+        self._milliseconds = 0.0
+        self._warm: tuple[int, ...] | None = None  # the size that the model was last run at
+        self._beaten = 0.0
+        self._said = (protocol.NONE, "")
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set. A ProtocolError ends it: the memory is not ours."""
+        while not stop.is_set():
+            if not self.once():
+                self._sleep(NAP if self.channel.active else IDLE)
+
+    def once(self) -> bool:
+        """One look at the memory; True when a plate was worked on. Errors are reported there."""
+        now = time.monotonic()
+        if now - self._beaten >= BEAT:
+            self.channel.beat()
+            self.channel.check()
+            self._beaten = now
+        try:
+            self._follow_settings()
+            return self._follow_plates()
+        except protocol.ProtocolError:
+            raise
+        except MatteError as error:
+            self._fail(str(error))
+        except Exception as error:  # a model may raise anything; the room stays hidden
+            self._fail(f"{type(error).__name__}: {error}")
+        return False
+
+    def _fail(self, text: str) -> None:
+        self._say(protocol.ERROR, text)
+        self._reset()
+        self._sleep(0.1)
+
+    def _say(self, state: int, text: str = "") -> None:
+        if (state, text) != self._said:  # not the same at every frame
+            self._said = state, text
+            self.channel.say(state, text)
+
+    def _reset(self) -> None:
+        if self._stream is not None:
+            self._stream.reset()
+        self._before = self._last = None
+        self._stillness.forget()
+
+    def _follow_settings(self) -> None:
+        number = self.channel.settings_number
+        if number == self._settings:
+            return
+        settings = self.channel.settings()
+        if settings is None:
+            return
+        self._settings = number
+        self._stream = None
+        self._asked = asked(settings)
+        self._open(self._asked)
+        self._reset()
+
+    def _open(self, wish: Asked) -> None:
+        from matte_nodes.node.node import MatteNode
+
+        if self._loaded is None or self._loaded[0][: len(wish.engine)] != wish.engine:
+            self._say(protocol.LOADING, wish.model)
+            self._loaded = None
+        knobs: dict[str, Any] = dict(wish.knobs)
+        if wish.feather_outward:
+            # Grown by two sigma, then blurred: alpha at the old edge stays above 0.97.
+            knobs["shrink"] = float(knobs.get("shrink", 0.0)) - 2 * wish.feather_outward
+            knobs["feather"] = max(float(knobs.get("feather", 0.0)), wish.feather_outward)
+        # A camera is sRGB whatever $OCIO of the show that is worked on beside it says.
+        node = MatteNode(
+            wish.model, device=wish.device, threads=wish.threads, ocio=DEFAULT,
+            loader=self._loader, **knobs,
+        )  # fmt: skip
+        if needs := sorted(node.card.needs - {"background"}):
+            raise UsageError(
+                f"Model {wish.model!r} needs a {' and a '.join(needs)}, which a live camera has "
+                "not. Choose another model."
+            )
+        stream = node.stream(colorspace="sRGB")
+        stream.__enter__()
+        self._stream = stream
+        self._say(protocol.READY)
+
+    def _loader(self, card: ModelCard, context: LoadContext) -> Model:
+        assert self._asked is not None
+        reload = tuple(context.knobs[knob.name] for knob in card.knobs if knob.reload)
+        key = (*self._asked.engine, *reload)
+        if self._loaded is None or self._loaded[0] != key:
+            self._loaded, self._warm = (key, card.load(context)), None
+        return self._loaded[1]
+
+    def _follow_plates(self) -> bool:
+        if not self.channel.active:
+            if self._last is not None or self._before is not None:
+                self._reset()
+                self.channel.wipe_mattes()
+            self._clean, self._clean_number = None, 0
+            return False
+        found = self.channel.background(self._clean_number)
+        if found is not None:
+            self._clean, self._clean_number = found, found.number
+            self._stillness.forget()
+        if self._stream is None:
+            return False
+        plate = self.channel.plate(self._plate)
+        if plate is None:
+            return False
+        self._plate = plate.number
+        if plate.generation != self._generation:
+            self._generation = plate.generation
+            self._reset()
+        self.channel.take(plate.number)
+        self._serve(plate)
+        return True
+
+    def _serve(self, plate: Picture) -> None:
+        assert self._asked is not None
+        assert self._stream is not None
+        start = time.perf_counter()
+        pixels = np.ascontiguousarray(plate.pixels[..., :3])
+        if self._asked.skip and self._last is not None and self._stillness.still(pixels):
+            matte = self._last[0]
+            drift = None
+        else:
+            self._stillness.still(pixels)
+            # The first matte of a size may take minutes (compilers, drivers): it does not hang.
+            if self._warm != pixels.shape and self._said[0] != protocol.ERROR:
+                self._say(protocol.LOADING, self._asked.model)
+            matte, drift = self._matte(pixels)
+            self._warm = pixels.shape
+        self._say(protocol.READY)
+        if plate.generation != self.channel.generation or not self.channel.active:
+            return
+        self._last = (matte, plate)
+        self.channel.put_matte(matte, plate)
+        if drift is None:
+            return
+        spent = 1000 * (time.perf_counter() - start)
+        self._milliseconds = 0.8 * self._milliseconds + 0.2 * spent if self._milliseconds else spent
+        self.channel.report(self._milliseconds, drift=drift)
+
+    def _matte(self, pixels: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], bool]:
+        assert self._asked is not None
+        assert self._stream is not None
+        clean = self._clean.pixels[..., :3] if self._clean is not None else None
+        if clean is not None and clean.shape != pixels.shape:
+            clean = None
+        card = self._stream.node.card
+        if "background" in card.needs and clean is None:
+            raise UsageError(
+                f"Model {card.name!r} needs a clean plate: leave the picture and press "
+                "'Capture empty room'."
+            )
+        given = {"background": clean} if clean is not None else {}
+        matte = self._stream.step(pixels, **given)
+        alpha = matte.alpha
+        before = self._before
+        if self._asked.smoothing and before is not None and before.shape == alpha.shape:
+            alpha = smoothed(alpha, before, self._asked.smoothing)
+        self._before = alpha
+        drift = clean is not None and self._drift.drifted(pixels, clean, alpha)
+        return packed(pixels, alpha, matte.foreground), drift
+
+
+def smoothed(alpha: Float, before: Float, share: float) -> Float:
+    """Alpha (H, W) with a share of the one before, where the two differ by little.
+
+    Flicker is small, movement is large: where somebody has gone the past would show the room
+    behind them. Where alpha is 0 it stays 0, for the same reason.
+    """
+    change = np.abs(before - alpha)
+    kept = np.float32(share) * np.clip(1 - change / np.float32(MOVEMENT), 0, 1)
+    mixed: Float = np.where(alpha > 0, alpha + kept * (before - alpha), alpha)
+    return mixed

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A hand-held clean plate, laid over the plate by a homography (SIFT features, RANSAC).
+
+Background Matting (Sengupta et al. 2020) aligns captured backgrounds so; the features there were
+AKAZE, which OpenCV 5 no longer has.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from matte_nodes.card import Float
+
+LONGEST = 1280
+LEAST_MATCHES = 16
+RATIO = 0.75
+THRESHOLD = 2.0
+
+
+def aligned(
+    background: NDArray[Any], plate: NDArray[Any], segmentation: Float | None = None
+) -> NDArray[Any]:
+    """The clean plate moved onto the plate; what it does not cover is filled from the plate.
+
+    background, plate: (H, W, 3) of one size and pixel type, any encoding. segmentation: (H, W),
+    features on the subject are left out. When no trustworthy homography is found (few features,
+    another place) the clean plate comes back as it was.
+    """
+    import cv2
+
+    homography = find_homography(background, plate, segmentation)
+    if homography is None:
+        return background
+    height, width = plate.shape[:2]
+    # Warped as float32: uint16 and half pixels are not OpenCV's.
+    source = background.astype(np.float32)
+    moved = cv2.warpPerspective(source, homography, (width, height), flags=cv2.INTER_LINEAR)
+    ones = np.ones(background.shape[:2], np.float32)
+    cover = cv2.warpPerspective(ones, homography, (width, height), flags=cv2.INTER_LINEAR)
+    inside = (cover > 0.999)[..., None]
+    result = np.where(inside, moved, plate.astype(np.float32))
+    if background.dtype.kind == "u":
+        result = np.round(result).clip(0, np.iinfo(background.dtype).max)
+    return result.astype(background.dtype)
+
+
+def find_homography(
+    background: NDArray[Any], plate: NDArray[Any], segmentation: Float | None = None
+) -> NDArray[np.float64] | None:
+    """(3, 3) from clean plate to plate, in pixels, or None when it cannot be trusted."""
+    cv2: Any = import_module("cv2")  # its stubs lack SIFT
+    height, width = plate.shape[:2]
+    scale = min(1.0, LONGEST / max(height, width))
+    pictures = [_grey(picture, scale) for picture in (background, plate)]
+    mask = None
+    if segmentation is not None:
+        free = (segmentation < 0.1).astype(np.uint8) * 255
+        mask = cv2.resize(free, pictures[1].shape[::-1], interpolation=cv2.INTER_NEAREST)
+    sift = cv2.SIFT_create(4000)
+    points_of, features = [], []
+    for picture, where in zip(pictures, (None, mask), strict=True):
+        points, described = sift.detectAndCompute(picture, where)
+        if described is None or len(points) < LEAST_MATCHES:
+            return None
+        points_of.append(np.array([point.pt for point in points], np.float32))
+        features.append(described)
+    pairs = cv2.BFMatcher().knnMatch(features[0], features[1], k=2)
+    good = [p[0] for p in pairs if len(p) == 2 and p[0].distance < RATIO * p[1].distance]
+    if len(good) < LEAST_MATCHES:
+        return None
+    source = points_of[0][[match.queryIdx for match in good]]
+    target = points_of[1][[match.trainIdx for match in good]]
+    found, inliers = cv2.findHomography(source, target, cv2.RANSAC, THRESHOLD)
+    if found is None or int(inliers.sum()) < max(LEAST_MATCHES, len(good) // 4):
+        return None
+    zoom = np.diag([scale, scale, 1.0])
+    homography: NDArray[np.float64] = np.linalg.inv(zoom) @ found @ zoom
+    return homography if _is_plausible(homography, height, width) else None
+
+
+def _grey(picture: NDArray[Any], scale: float) -> NDArray[np.uint8]:
+    """An 8-bit grey copy whose contrast suits features: linear light is square-rooted."""
+    import cv2
+
+    values = picture.astype(np.float32).mean(axis=2)
+    if picture.dtype.kind == "u":
+        values /= np.iinfo(picture.dtype).max
+    else:
+        values = np.sqrt(np.clip(values, 0, 1))
+    if scale < 1:
+        values = cv2.resize(values, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return np.asarray(np.round(values * 255), np.uint8)
+
+
+def _is_plausible(homography: NDArray[np.float64], height: int, width: int) -> bool:
+    """A hand that shakes moves the corners by less than a third of the picture, without a flip."""
+    corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]], float)
+    moved = corners @ homography.T
+    if (moved[:, 2] <= 1e-6).any():
+        return False
+    shift = moved[:, :2] / moved[:, 2:] - corners[:, :2]
+    return bool(np.abs(shift).max() < max(height, width) / 3)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a render is reported: a bar for people, JSON lines for machines, nothing when quiet."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from matte_nodes.errors import MatteError
+
+
+class Quiet:
+    """Says nothing; counts frames, so that the others know speed and time left."""
+
+    def __init__(self) -> None:
+        self.total = self.count = 0
+        self._began = self._first = 0.0
+
+    def __enter__(self) -> Quiet:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def start(self, total: int, **facts: Any) -> None:
+        """Before the first frame."""
+        self.total, self._began = total, time.monotonic()
+
+    def frame(self, frame: int, path: Path) -> None:
+        """A frame is whole on disk."""
+        self.count += 1
+        if self.count == 1:
+            self._first = time.monotonic()
+
+    def done(self, output: str) -> None:
+        """After the last frame."""
+
+    @property
+    def rate(self) -> float:
+        """Frames a second, the first one's start-up left out."""
+        spent = time.monotonic() - self._first
+        return (self.count - 1) / spent if self.count > 1 and spent > 0 else 0.0
+
+    @property
+    def left(self) -> float | None:
+        """Seconds left, when they can be told."""
+        return (self.total - self.count) / self.rate if self.rate else None
+
+
+class JsonLines(Quiet):
+    """One object a line on stdout: start, frame, done, error."""
+
+    def start(self, total: int, **facts: Any) -> None:
+        """Say what will be done."""
+        super().start(total, **facts)
+        self._say(event="start", total=total, **facts)
+
+    def frame(self, frame: int, path: Path) -> None:
+        """Say which frame is done, how fast it goes, how long it will take."""
+        super().frame(frame, path)
+        left = self.left
+        self._say(
+            event="frame", frame=frame, done=self.count, total=self.total, path=str(path),
+            frames_per_second=round(self.rate, 3),
+            seconds_left=None if left is None else round(left, 1),
+        )  # fmt: skip
+
+    def done(self, output: str) -> None:
+        """Say that all is done."""
+        self._say(event="done", frames=self.count, output=output)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, MatteError):
+            self._say(event="error", message=str(error), exit_code=error.exit_code)
+        elif error is not None:
+            self._say(event="error", message=str(error) or type(error).__name__, exit_code=1)
+
+    def _say(self, **facts: Any) -> None:
+        sys.stdout.write(json.dumps(facts) + "\n")
+        sys.stdout.flush()
+
+
+def _frames(count: int) -> str:
+    return f"{count} frame{'s' * (count != 1)}"
+
+
+class Bar(Quiet):
+    """A progress bar on stderr, with frames a second and time left."""
+
+    def __enter__(self) -> Bar:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"), console=self._console,
+        )  # fmt: skip
+        return self
+
+    def start(self, total: int, **facts: Any) -> None:
+        """Show what will be done and the empty bar."""
+        super().start(total, **facts)
+        self._before = int(facts.get("done_before", 0))
+        for note in facts.get("notes", ()):
+            self._console.print(note, markup=False, highlight=False)
+        self._console.print(
+            f"{facts['model']} on {facts['device']}: {facts['input']} -> {facts['output']} "
+            f"({facts['colorspace']})",
+            markup=False, highlight=False,
+        )  # fmt: skip
+        self._progress.start()
+        self._task = self._progress.add_task("matte", total=total, speed="")
+
+    def frame(self, frame: int, path: Path) -> None:
+        """Move the bar."""
+        super().frame(frame, path)
+        left = self.left
+        speed = f"{self.rate:.1f} frames/s" + (f", {left:.0f} s left" if left else "")
+        self._progress.update(self._task, advance=1, speed=speed if self.rate else "")
+
+    def done(self, output: str) -> None:
+        """Say where the result is."""
+        self._progress.stop()
+        said = _frames(self.count)
+        if self._before:
+            said += f", {_frames(self._before)} done before (--again does them anew)"
+        self._console.print(f"{said}: {output}", markup=False, highlight=False)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._progress.live.is_started:  # else it would put an empty line before the error
+            self._progress.stop()
+
+
+def reporter(*, as_json: bool, quiet: bool) -> Quiet:
+    """JSON lines when asked for, silence when asked for, else a bar."""
+    if as_json:
+        return JsonLines()
+    return Quiet() if quiet else Bar()

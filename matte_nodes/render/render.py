@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Render: a shot written to files, with its provenance; a second run does only what is missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from matte_nodes import __version__
+from matte_nodes.color import guess_space
+from matte_nodes.errors import OutputError, UsageError
+from matte_nodes.media.image import Image, Window
+from matte_nodes.media.pattern import Pattern
+from matte_nodes.media.writers import (
+    OutputFrame,
+    check_name,
+    check_not_input,
+    is_movie_output,
+    open_writer,
+)
+from matte_nodes.node.matte import Matte
+from matte_nodes.render.resume_log import KEY, Manifest
+from matte_nodes.shot.chain import build
+from matte_nodes.shot.fingerprint import digest
+from matte_nodes.temporal.claims import output_claimed
+from matte_nodes.temporal.stat_cache import Look
+
+FINISHERS = 2
+"""Threads that solve foregrounds and encode: at 720p that takes as long as two network steps."""
+
+
+class Reporter(Protocol):
+    """Who is told how a render goes."""
+
+    def start(self, total: int, **facts: Any) -> None:
+        """Before the first frame."""
+
+    def frame(self, frame: int, path: Path) -> None:
+        """A frame is whole on disk."""
+
+    def done(self, output: str) -> None:
+        """After the last frame."""
+
+
+class Render:
+    """One request to matte a clip into files: everything is checked before the first frame.
+
+    source, connect: as `MatteNode.connect` takes them. output: a pattern, a still or a movie.
+    node, knobs: as `MatteNode` takes them. again: do frames anew that are already done. refine,
+    refine_width, segmentation_model: as `chain.build` takes them.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        output: str,
+        model: str,
+        *,
+        knobs: Mapping[str, Any],
+        node: Mapping[str, Any],
+        connect: Mapping[str, Any],
+        layout: str = "auto",
+        output_colorspace: str | None = None,
+        again: bool = False,
+        refine: str | None = None,
+        refine_width: float = 0.0,
+        segmentation_model: str | None = None,
+    ) -> None:
+        check_name(output, layout)
+        self.output, self.layout, self._again = output, layout, again
+        self._look = Look()
+        self.is_movie = is_movie_output(output)
+        self.chain = build(
+            source, model, knobs=knobs, node=node, refine=refine, refine_width=refine_width,
+            segmentation_model=segmentation_model,
+            connect={
+                "cache": "states", **connect, "output_colorspace": output_colorspace,
+                "encoded": self.is_movie,
+            },
+        )  # fmt: skip
+        self.node, self.shot = self.chain.node, self.chain.shot
+        for clip in (self.shot.clip, *(hint.clip for hint in self.shot.hints.values())):
+            check_not_input(output, clip)
+        color = self.shot.color
+        if self.is_movie and output_colorspace is None and color.plate == color.working:
+            # A linear plate has no encoding to go back to: movies are BT.709 unless asked.
+            space = guess_space("bt709", is_movie=True, is_float=False, extension=".mov")
+            self.shot.color = self.node.plate_color(color.plate, output=space)
+
+    def provenance(self) -> dict[str, str]:
+        """What is written into every file: model, weights, knobs, spaces, licence, code."""
+        color, nodes = self.shot.color, self.chain.nodes
+        weights = {k: v for node in nodes for k, v in node.weights_identity.items()}
+        return {
+            "matte/model": self.chain.name,
+            "matte/weights": " ".join(f"{name}:{sha}" for name, sha in weights.items()),
+            "matte/licence": "; ".join(dict.fromkeys(node.card.licence for node in nodes)),
+            "matte/commercial": self.chain.commercial,
+            "matte/knobs": " ".join(f"{k}={v}" for k, v in sorted(self.node.knobs.items())),
+            "matte/plate_space": color.plate,
+            "matte/working_space": color.working,
+            "matte/version": __version__,
+        }
+
+    def key(self, frame: int) -> str:
+        """The content key of one frame's file: all that its pixels depend on."""
+        return digest(self.shot.stamp(frame, self._look), self.layout, Path(self.output).suffix)
+
+    def run(self, first: int | None, last: int | None, report: Reporter) -> None:
+        """Matte the range; frames appear whole, by rename; done ones are left alone."""
+        wanted = self.wanted(first, last)
+        with output_claimed(self.output, wanted[0], wanted[-1]):
+            self._run(wanted, report)
+
+    def wanted(self, first: int | None, last: int | None) -> list[int]:
+        """The frames of the range; UsageError when it reaches out of the clip or into one file."""
+        wanted, frames = self.shot.range(first, last), self.shot.frames
+        outside = [n for n in (first, last) if n is not None and not frames[0] <= n <= frames[-1]]
+        if outside:
+            raise UsageError(
+                f"{self.shot.clip.name} has no frame {outside[0]}: it has {frames[0]}-{frames[-1]}."
+            )
+        if len(wanted) > 1 and not self.is_movie and Pattern.parse(self.output) is None:
+            stem, suffix = os.path.splitext(self.output)
+            raise OutputError(
+                f"{self.output!r}: {len(wanted)} frames would go into one file; put #### for the "
+                f"frame number, as in {stem}.####{suffix}, or choose one (--frames)."
+            )
+        return wanted
+
+    def _run(self, wanted: list[int], report: Reporter) -> None:
+        manifest = Manifest(self.output, {**self.shot.identity, **self.provenance()})
+        clip, todo = self.shot.clip, wanted
+        try:
+            if not self._again:
+                todo = self._unfinished(wanted, manifest)
+            if todo:
+                for node in self.chain.nodes:
+                    _ = node.model  # a missing weight is said before anything is written
+            report.start(
+                len(todo), done_before=len(wanted) - len(todo), model=self.chain.name,
+                notes=list(self.chain.notes),
+                device=str(self.node.device), input=clip.name, output=self.output,
+                colorspace=self.shot.color.output,
+            )  # fmt: skip
+            if todo:
+                self._render(todo, wanted, manifest, report)
+        finally:
+            self.shot.close()
+        report.done(self.output)
+
+    def _render(
+        self, todo: list[int], wanted: list[int], manifest: Manifest, report: Reporter
+    ) -> None:
+        clip, asked = self.shot.clip, set(todo)
+        writer = open_writer(
+            self.output, layout=self.layout, colorspace=self.shot.color.output,
+            provenance=self.provenance(), rate=clip.rate, like=clip,
+        )  # fmt: skip
+
+        def sink(frame: int, matte: Matte, image: Image) -> Path:
+            key = self.key(frame)
+            path = writer.write(_output(frame, matte, image, clip.canvas, key))
+            if not self.is_movie:
+                manifest.record(frame, key, path)
+            return path
+
+        try:
+            frames = self.shot.process(
+                sink, todo[0], todo[-1], only=lambda n: n in asked, look=self._look,
+                finishers=1 if writer.ordered else FINISHERS,
+            )  # fmt: skip
+            for frame, path in frames:
+                report.frame(frame, path)
+            writer.close()
+        except BaseException:
+            writer.abort()
+            raise
+        if self.is_movie:
+            manifest.record(wanted[0], self._movie_key(wanted), Path(self.output))
+
+    def _unfinished(self, wanted: list[int], manifest: Manifest) -> list[int]:
+        """Frames that are not whole on disk with the right key; a movie is all or nothing."""
+        if self.is_movie:
+            path = Path(self.output)
+            done = path.is_file() and manifest.is_done(wanted[0], self._movie_key(wanted), path)
+            return [] if done else wanted
+        return [frame for frame in wanted if not self._is_done(frame, manifest)]
+
+    def _is_done(self, frame: int, manifest: Manifest) -> bool:
+        from matte_nodes.media.metadata import own_attribute
+        from matte_nodes.media.sequence_writer import is_whole
+
+        pattern = Pattern.parse(self.output)
+        path = pattern.path(frame) if pattern else Path(self.output)
+        if not path.is_file():
+            return False  # without reading the inputs for a key
+        key = self.key(frame)
+        if manifest.is_done(frame, key, path):
+            return True
+        # A crash between the rename and the manifest's line, or a copy: the file itself says what
+        # it is, if all of it is there.
+        if (
+            not manifest.is_cut(frame, key, path)
+            and own_attribute(path, KEY) == key
+            and is_whole(path)
+        ):
+            manifest.record(frame, key, path)
+            return True
+        return False
+
+    def _movie_key(self, wanted: list[int]) -> str:
+        return digest([self.key(frame) for frame in wanted])
+
+
+def _output(frame: int, matte: Matte, image: Image, canvas: Window, key: str) -> OutputFrame:
+    """The matte over the frame's own data window."""
+    window = image.data_window
+    top, left = window.y - canvas.y, window.x - canvas.x
+    part = (slice(top, top + window.height), slice(left, left + window.width))
+    return OutputFrame(
+        frame=frame,
+        alpha=matte.alpha[part],
+        foreground=matte.foreground[part],
+        window=window,
+        source=image,
+        extras={name: extra[part] for name, extra in matte.extras.items()},
+        provenance={KEY: key},
+    )

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The manifest beside an output: which frames are done, from which inputs, with which settings.
+
+One JSON object a line, appended when a frame is whole on disk; a line cut off by a crash is
+ignored. A frame whose line was lost is recognised by the key inside the file itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from matte_nodes.errors import OutputError
+
+KEY = "matte/key"
+SCHEMA = 1
+_LONGEST = 255  # bytes of a file name, nearly everywhere
+
+
+def manifest_path(output: str) -> Path:
+    """Where the manifest of an output pattern or movie lies: beside it, hidden."""
+    path = Path(output)
+    if not path.name:
+        raise OutputError(
+            f"{output!r} is no name of a file; say where to write (-o matte.####.exr)."
+        )
+    if len(os.fsencode(path.name)) > _LONGEST:
+        raise OutputError(f"{output}: the name is longer than a file's can be ({_LONGEST} bytes).")
+    stem = path.name
+    for mark in '#%@<>*?:|"\\':
+        stem = stem.replace(mark, "_")
+    name = f".{stem}.matte.jsonl"
+    if len(os.fsencode(name)) > _LONGEST:
+        name = f".{hashlib.sha256(os.fsencode(stem)).hexdigest()[:32]}.matte.jsonl"
+    return path.with_name(name)
+
+
+class Manifest:
+    """What earlier runs left beside an output; `record` adds to it.
+
+    settings: facts that stand at its head for people and tools (model, weights, knobs, spaces);
+    an empty one is taken from the file.
+    """
+
+    def __init__(self, output: str, settings: Mapping[str, Any]) -> None:
+        self.path = manifest_path(output)
+        self.settings = dict(settings)
+        self._done: dict[int, dict[str, Any]] = {}
+        self._began = False
+        try:
+            lines = self.path.read_text("utf-8", "replace").splitlines()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be read: {error.strerror or error}.") from error
+        for line in lines:
+            self._take(line)
+
+    def is_done(self, frame: int, key: str, path: Path) -> bool:
+        """Whether this frame lies whole on disk with this key, untouched since it was written."""
+        entry = self._done.get(frame)
+        if entry is None or entry.get("key") != key or entry.get("file") != path.name:
+            return False
+        try:
+            found = path.stat()
+        except OSError:
+            return False
+        return [found.st_size, found.st_mtime_ns] == [entry.get("size"), entry.get("mtime_ns")]
+
+    def is_cut(self, frame: int, key: str, path: Path) -> bool:
+        """Whether this very frame was written here, and its file has another length by now."""
+        entry = self._done.get(frame)
+        if entry is None or entry.get("key") != key or entry.get("file") != path.name:
+            return False
+        return path.stat().st_size != entry.get("size")
+
+    def entries(self, frames: Iterable[int]) -> list[dict[str, Any]]:
+        """The lines of these frames, as they stand."""
+        return [self._done[frame] for frame in frames if frame in self._done]
+
+    def record(self, frame: int, key: str, path: Path) -> None:
+        """Note a frame that is whole on disk; raises OutputError when that cannot be written."""
+        found = path.stat()
+        entry = {
+            "frame": frame, "key": key, "file": path.name,
+            "size": found.st_size, "mtime_ns": found.st_mtime_ns,
+        }  # fmt: skip
+        lines = "" if self._began else "\n" + self._head()
+        self._began = True
+        self._done[frame] = entry
+        text = lines + json.dumps(entry) + "\n"
+        try:
+            # One write in append mode: two runs at once do not tear each other's lines.
+            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                os.write(handle, text.encode())
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise OutputError(
+                f"{self.path} cannot be written: {error.strerror or error}."
+            ) from error
+
+    def _head(self) -> str:
+        return json.dumps({"schema": SCHEMA, "settings": self.settings}) + "\n"
+
+    def _take(self, line: str) -> None:
+        try:
+            entry = json.loads(line)
+            if "frame" in entry:
+                self._done[int(entry["frame"])] = entry
+            elif not self.settings:
+                self.settings = dict(entry["settings"])
+        except (ValueError, TypeError, KeyError):
+            return  # a line that a crash cut off

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`--model auto`: the best model for what was connected, among those that can run here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from matte_nodes import models, weights
+from matte_nodes.card import ModelCard
+from matte_nodes.errors import WeightsError
+
+# In order of preference. Trimap: the order of errors on the photographs of alphamatting.com
+# (bench/bench_trimap.py); published checkpoints, which only a user can bring, were not measured.
+# Clean plate: an imported checkpoint before the small shipped network.
+FOR_TRIMAP = (
+    "closed-form-refined",
+    "closed-form",
+    "deep-image-matting",
+    "adamatting",
+    "deep-image-matting-small",
+)
+FOR_BACKGROUND = ("background-matting-v2", "background-matting", "background-matting-small")
+FOR_PEOPLE = ("rvm", "modnet", "selfie")
+REFINERS = ("closed-form-refined", "closed-form", "deep-image-matting-small")
+COARSE = frozenset({"selfie", "u2netp"})
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What `auto` chose: the model, a trimap model that refines it (or None), and why."""
+
+    model: str
+    refine: str | None
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """The choice, the reason and the licence, for the user."""
+        card = models.card(self.model)
+        chain = f" refined by {self.refine}" if self.refine else ""
+        return (
+            f"auto: {self.model}{chain}, because {self.why}. Licence: {card.licence}; commercial "
+            f"use: {card.commercial}."
+        )
+
+
+def choose(hints: Collection[str], *, live: bool = False) -> Choice:
+    """The best model whose weights are here for these hints ("trimap", "background", ...).
+
+    live: speed counts: nothing is refined. Raises WeightsError when nothing can run, saying what
+    to pull.
+    """
+    if "trimap" in hints:
+        for name in FOR_TRIMAP:
+            if _can_run(name, hints):
+                return Choice(name, None, "a trimap was given")
+    if "background" in hints:
+        for name in FOR_BACKGROUND:
+            if _can_run(name, hints):
+                return Choice(name, None, "a clean plate was given")
+    for name in FOR_PEOPLE:
+        if not _can_run(name, hints):
+            continue
+        refines = name in COARSE and not live
+        able = (refiner for refiner in REFINERS if _can_run(refiner, {"trimap"}))
+        refine = next(able, None) if refines else None
+        return Choice(name, refine, "people are expected when no hint is given")
+    raise WeightsError(
+        "No model can run here yet. For people: `matte models pull rvm` (licence unclear) or "
+        "`matte models pull selfie` (Apache-2.0). Or give a trimap."
+    )
+
+
+def _can_run(name: str, hints: Collection[str]) -> bool:
+    card = models.card(name)
+    return card.needs <= set(hints) and is_ready(card)
+
+
+def is_ready(card: ModelCard) -> bool:
+    """Whether everything that the model runs on is on this machine."""
+    from importlib.util import find_spec
+
+    if any(find_spec(package) is None for package in card.packages):
+        return False
+    if card.checkpoint is not None and not weights.imported(card).is_file():
+        return False
+    return all(weights.find(item) for item in card.weights)

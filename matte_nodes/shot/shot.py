@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shot: a MatteNode connected to clips. Any frame, in any order: the pixels of a straight render."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from matte_nodes.card import Prediction, Still, Window
+from matte_nodes.color import PlateColor
+from matte_nodes.errors import UsageError
+from matte_nodes.media.clip import Clip
+from matte_nodes.media.image import Image
+from matte_nodes.node import frame as frames
+from matte_nodes.node.matte import Matte
+from matte_nodes.shot import bind as bind
+from matte_nodes.shot.fingerprint import shot_identity
+from matte_nodes.shot.overlap import overlapped
+from matte_nodes.temporal.cache import Cache
+from matte_nodes.temporal.keys import ShotKeys, provenance
+from matte_nodes.temporal.segments import Segments
+from matte_nodes.temporal.stat_cache import Look
+from matte_nodes.temporal.steady import Steadier
+from matte_nodes.temporal.steps import Loaded, Steps
+
+if TYPE_CHECKING:
+    from matte_nodes.card import Float
+    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.output_clips import MatteClip
+
+Done = TypeVar("Done")
+
+
+class Shot:
+    """A shot of one plate: `at` any frame, `render` a range; itself a clip for other nodes.
+
+    frames: the plate's own numbering; those from `start` on where a warm start was asked for.
+    steps: how many times the model was really called. cuts: first frames of new takes, or "auto".
+    The memory of a recurrent model starts at the shot's first frame and at every cut; with a warm
+    start, warm_up frames before `start`.
+    """
+
+    def __init__(
+        self,
+        node: MatteNode,
+        clip: Clip,
+        hints: Mapping[str, bind.BoundHint],
+        color: PlateColor,
+        background_color: PlateColor | None,
+        allow_grey: bool = False,
+        *,
+        cache: Cache | None = None,
+        cuts: Iterable[int] | str = (),
+        warm_up: int | None = None,
+        start: int | None = None,
+    ) -> None:
+        self.node, self.clip, self.hints = node, clip, hints
+        self.color, self.background_color = color, background_color
+        self.steps = 0
+        self.warm_up = warm_up
+        self.cache = cache or Cache()
+        self._allow_grey = allow_grey
+        self._position = {number: index for index, number in enumerate(clip.frames)}
+        first = bind.warm_place(clip, warm_up, start)
+        self.frames: Sequence[int] = clip.frames[first:]
+        self.segments = Segments(
+            clip.frames,
+            self._detector() if cuts == "auto" else bind.cut_frames(cuts),
+            max(0, first - (warm_up or 0)),
+        )
+        self._steps = Steps(self)
+        self._steady = Steadier(self, float(node.knobs["steady"]))
+        self._lock = threading.RLock()
+
+    def at(self, frame: int) -> Matte:
+        """The matte of one frame, in any order: bit for bit that of a straight render.
+
+        Raises UsageError when the shot has no such frame, and what reading it raises.
+        """
+        index = self._index(frame)
+        with self._lock:
+            look = Look()
+            size = self.clip.canvas.height, self.clip.canvas.width
+            kept = self.cache.result(self.keys.result(index, look), size)
+            if kept is not None:
+                return kept
+            loaded = self._steps.load(index, look)
+            return self._finished(loaded, self._prediction(loaded, look), look)
+
+    def render(
+        self, first: int | None = None, last: int | None = None
+    ) -> Iterator[tuple[int, Matte]]:
+        """Yield (frame, Matte) over a range, streaming: memory does not grow with the clip."""
+        return self._run(lambda frame, matte, image: matte, first, last, results=True)
+
+    def process(
+        self,
+        sink: Callable[[int, Matte, Image], Done],
+        first: int | None = None,
+        last: int | None = None,
+        *,
+        only: Callable[[int], bool] = lambda frame: True,
+        finishers: int = 1,
+        look: Look | None = None,
+    ) -> Iterator[tuple[int, Done]]:
+        """Yield (frame, sink(frame, matte, plate image)); reading and finishing run beside steps.
+
+        sink: called in `finishers` threads; with one they come in order. only: frames for which it
+        is False are stepped when the model's memory needs them, but not finished. look: share it
+        with `stamp` to get the key of what was really read.
+        """
+
+        def with_image(frame: int, matte: Matte, image: Image | None) -> Done:
+            assert image is not None
+            return sink(frame, matte, image)
+
+        return self._run(with_image, first, last, only=only, finishers=finishers, look=look)
+
+    def _run(
+        self,
+        sink: Callable[[int, Matte, Image | None], Done],
+        first: int | None,
+        last: int | None,
+        *,
+        only: Callable[[int], bool] = lambda frame: True,
+        finishers: int = 1,
+        look: Look | None = None,
+        results: bool = False,
+    ) -> Iterator[tuple[int, Done]]:
+        """As `process`. results: take finished mattes from the cache, and keep new ones there."""
+        wanted = [n for n in self.range(first, last) if only(n)]
+        asked = set(wanted)
+        look = look or Look()
+        size = self.clip.canvas.height, self.clip.canvas.width
+
+        def load(frame: int) -> Loaded | Matte:
+            index = self._position[frame]
+            if results and frame in asked and self.cache.keeps_pictures:
+                kept = self.cache.result(self.keys.result(index, look), size)
+                if kept is not None:
+                    return kept
+            return self._steps.load(index, look)
+
+        def step(frame: int, loaded: Loaded | Matte) -> tuple[Loaded | Matte, Prediction | None]:
+            if isinstance(loaded, Matte):
+                return loaded, None
+            if frame not in asked:
+                self._steps.advance(loaded, look, in_memory=False)
+                return loaded, None
+            return loaded, self._prediction(loaded, look, in_memory=False)
+
+        def finish(frame: int, stepped: tuple[Loaded | Matte, Prediction | None]) -> Done | None:
+            loaded, prediction = stepped
+            if isinstance(loaded, Matte):
+                return sink(frame, loaded, None)
+            if prediction is None:
+                return None
+            if results:
+                matte = self._finished(loaded, prediction, look, in_memory=False)
+            else:
+                matte = self.node.finish(prediction, loaded.seen, self.color)
+            return sink(frame, matte, loaded.image)
+
+        plan = self._steps.plan([self._position[n] for n in wanted], look, results=results)
+        for frame, done in overlapped(plan, load, step, finish, finishers=finishers):
+            if frame in asked:
+                yield frame, done  # type: ignore[misc]
+
+    def range(self, first: int | None = None, last: int | None = None) -> list[int]:
+        """The shot's frames from first to last, both included; UsageError when there are none."""
+        low = self.frames[0] if first is None else first
+        high = self.frames[-1] if last is None else last
+        chosen = [number for number in self.frames if low <= number <= high]
+        if not chosen:
+            raise UsageError(
+                f"Frames {low}-{high} are not in {self.clip.name}, which has "
+                f"{self.frames[0]}-{self.frames[-1]}."
+            )
+        return chosen
+
+    def screen_plate(self, frame: int) -> Float:
+        """The plate of a frame as a screen shows it: (H, W, 3) float32, sRGB-encoded, 0..1."""
+        self._index(frame)
+        color = PlateColor(self.color.plate, config=self.node.config)
+        return color.to_network(self._plate_pixels(frame, self.clip.read(frame)))
+
+    def trimap(self, width: float = 10.0) -> MatteClip:
+        """This shot's mattes as a clip of trimaps, `width` pixels of unknown round each edge."""
+        from matte_nodes.shot.output_clips import trimap_clip
+
+        return trimap_clip(self, width)
+
+    def as_hint(self, name: str) -> Clip:
+        """What this shot is to another node: its trimaps, its alphas, or its foregrounds."""
+        from matte_nodes.shot.output_clips import alpha_clip, foreground_clip, trimap_clip
+
+        if name == "trimap":
+            return trimap_clip(self, 10.0)
+        return alpha_clip(self) if name == "segmentation" else foreground_clip(self)
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether a frame depends on the frames before it."""
+        return not isinstance(self.node.card.memory, Still | Window)
+
+    @property
+    def has_window(self) -> bool:
+        """Whether a step sees neighbouring plates."""
+        return isinstance(self.node.card.memory, Window)
+
+    def cuts(self, first: int | None = None, last: int | None = None) -> list[int]:
+        """The first frames of new takes in a range: those that were given, or found."""
+        wanted, look = {self._position[n] for n in self.range(first, last)}, Look()
+        with self._lock:
+            return [self.clip.frames[place] for place in self.segments.found(wanted, look)]
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Everything but the pictures that this shot's results depend on."""
+        return shot_identity(self)
+
+    def stamp(self, frame: int, look: Look | None = None) -> str:
+        """The content key of one frame's matte, the same in every process and on every machine.
+
+        look: stamps that share one ask the disk for each input file once.
+        """
+        return self._content_keys.result(self._index(frame), look or Look())
+
+    def close(self) -> None:
+        """Close the clips."""
+        self.clip.close()
+        for hint in self.hints.values():
+            hint.clip.close()
+
+    @cached_property
+    def keys(self) -> ShotKeys:
+        """The keys of this shot's cache."""
+        return ShotKeys(self, self.cache.hashes, content=self.cache.by_content)
+
+    @cached_property
+    def _content_keys(self) -> ShotKeys:
+        if self.cache.by_content:
+            return self.keys
+        return ShotKeys(self, self.cache.hashes, content=True)
+
+    def read(self, index: int, look: Look) -> tuple[frames.Seen, Image]:
+        """The plate and hints at a place of the clip, as the model is to see them."""
+        frame = self.clip.frames[index]
+        image = self.clip.read(frame)
+        given = frames.Given(
+            plate=self._plate_pixels(frame, image),
+            trimap=self._hint("trimap", frame),
+            background=self._hint("background", frame),
+            segmentation=self._hint("segmentation", frame),
+            where=f"Frame {frame} of {self.clip.name}",
+        )
+        frames.check(given, self.node.card)
+        given = self.node.aligned(given)
+        seen = frames.see(given, self.color, self.background_color)
+        around = tuple(self.network_plate(place) for place in self.neighbours(index, look))
+        return replace(seen, inputs=replace(seen.inputs, neighbours=around)), image
+
+    def neighbours(self, index: int, look: Look) -> list[int]:
+        """The places of a window's neighbours, clamped at the ends of the take."""
+        offsets = self.node.window_offsets()
+        return [self.segments.clamp(index, index + offset, look) for offset in offsets]
+
+    def steadied_by(self, index: int, look: Look) -> list[int]:
+        """The places whose predictions a frame is finished from: itself, and those that steady it."""
+        return self._steady.places(index, look)
+
+    def network_plate(self, index: int) -> Float:
+        """What the network sees of the plate at a place of the clip."""
+        frame = self.clip.frames[index]
+        pixels = self._plate_pixels(frame, self.clip.read(frame))
+        frames.check_picture(pixels, f"Frame {frame} of {self.clip.name}")
+        return self.color.to_network(pixels)
+
+    def _prediction(self, loaded: Loaded, look: Look, *, in_memory: bool = True) -> Prediction:
+        if not self._steady.strength:
+            return self._steps.prediction(loaded, look, in_memory=in_memory)
+        return self._steady.steadied(loaded, look, self._steps)
+
+    def _finished(
+        self, loaded: Loaded, prediction: Prediction, look: Look, *, in_memory: bool = True
+    ) -> Matte:
+        """The finished matte: another process's, or made now and kept."""
+        frame = self.clip.frames[loaded.index]
+        key = self.keys.result(loaded.index, look)
+        with self.cache.claim(key):
+            size = loaded.seen.inputs.plate.shape[:2]
+            kept = self.cache.result(key, (size[0], size[1])) if self.cache.by_content else None
+            if kept is not None:
+                return kept
+            matte = self.node.finish(prediction, loaded.seen, self.color)
+            facts = provenance(self, frame)
+            self.cache.keep_result(key, matte, facts, in_memory=in_memory)
+            return matte
+
+    def _index(self, frame: int) -> int:
+        index = self._position.get(frame)
+        if index is None or frame < self.frames[0]:
+            raise UsageError(
+                f"{self.clip.name} has no frame {frame}: it has {self.frames[0]}-{self.frames[-1]}."
+            )
+        return index
+
+    def _plate_pixels(self, frame: int, image: Image) -> Any:
+        from matte_nodes.media.clip import paste
+
+        pixels = bind.rgb(image, self.clip, frame, allow_grey=self._allow_grey)
+        return paste(replace(image, pixels=pixels, channels=("R", "G", "B")), self.clip.canvas)
+
+    def _hint(self, name: str, frame: int) -> Any:
+        hint = self.hints.get(name)
+        return None if hint is None else hint.pixels(frame)
+
+    def _detector(self) -> Any:
+        from matte_nodes.temporal.cuts import detector
+
+        return detector(self)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stream: the live face of a node. One frame in, one matte out; nothing grows."""
+
+from __future__ import annotations
+
+from collections import deque
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from matte_nodes.card import Memory, Still
+from matte_nodes.color import PlateColor
+from matte_nodes.errors import UsageError
+from matte_nodes.node import frame as frames
+from matte_nodes.node import hints
+from matte_nodes.node.matte import Matte
+from matte_nodes.temporal.cuts import LiveCuts
+
+if TYPE_CHECKING:
+    from matte_nodes.card import Float
+    from matte_nodes.node.node import MatteNode
+
+
+class Stream:
+    """Live matting: `step` each newest frame; the memory starts anew at a cut or a new size.
+
+    cuts: "auto" finds cuts by the newest two frames; "off" leaves them to `reset`. A model with a
+    window sees only frames that have come: the newest stands for later ones. Raises UsageError for
+    a node with `steady`, which looks at frames to come.
+    """
+
+    def __init__(self, node: MatteNode, color: PlateColor, cuts: str = "auto") -> None:
+        if cuts not in ("auto", "off"):
+            raise UsageError(f"Cuts of a stream are auto or off, not {cuts!r}.")
+        if node.knobs["steady"]:
+            raise UsageError("steady looks at the next frame, which a live picture has not yet.")
+        self.node, self.color = node, color
+        remembers = not isinstance(node.card.memory, Still)
+        self._cuts = LiveCuts() if cuts == "auto" and remembers else None
+        self.steps = 0
+        offsets = node.window_offsets()
+        self._past: deque[Float] = deque(maxlen=1 + max((-o for o in offsets), default=0))
+        self._memory: Memory = {}
+        self._size: tuple[int, ...] | None = None
+        self._open = True
+
+    def __enter__(self) -> Stream:
+        _ = self.node.model  # load now: the first frame must not wait for it
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.reset()
+        self._open = False
+
+    def reset(self) -> None:
+        """Forget everything: the next frame starts a shot (after a cut, on another camera)."""
+        self._memory, self._size = {}, None
+        self._past.clear()
+        if self._cuts is not None:
+            self._cuts.forget()
+
+    def step(
+        self,
+        plate: Any,
+        *,
+        trimap: Any = None,
+        background: Any = None,
+        segmentation: Any = None,
+    ) -> Matte:
+        """The matte of the newest frame.
+
+        plate: (H, W, 3) float32 (or uint8/uint16 codes) in the stream's colour space; hints as in
+        `MatteNode.__call__`. Raises UsageError when the stream is closed, and BadPlateError,
+        HintSizeError, MissingInputError.
+        """
+        if not self._open:
+            raise UsageError("This stream is closed; open another with node.stream().")
+        given = frames.Given(
+            np.asarray(plate),
+            None if trimap is None else hints.clean_trimap(np.asarray(trimap)),
+            None if background is None else np.asarray(background),
+            None if segmentation is None else np.asarray(segmentation, np.float32),
+            "The live frame",
+        )
+        frames.check(given, self.node.card)
+        given = self.node.aligned(given)
+        if given.plate.shape != self._size:
+            self.reset()
+            self._size = given.plate.shape
+        seen = frames.see(given, self.color)
+        if self._cuts is not None and self._cuts.is_cut(seen.inputs.plate):
+            self._memory = {}
+            self._past.clear()
+        self._past.append(seen.inputs.plate)
+        prediction, self._memory = self.node.step(seen.inputs, self._memory, self._neighbours())
+        self.steps += 1
+        return self.node.finish(prediction, seen, self.color)
+
+    def _neighbours(self) -> tuple[Float, ...]:
+        newest = len(self._past) - 1
+        return tuple(
+            self._past[min(max(newest + offset, 0), newest)]
+            for offset in self.node.window_offsets()
+        )
