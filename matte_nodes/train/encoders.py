@@ -98,9 +98,12 @@ def fill_modnet(network: nn.Module, tensors: Mapping[str, Tensor]) -> int:
     """
     import torch
 
+    from matte_nodes.models.networks.mobilenet import MobileNetV2
+
     inside = network.backbone.model  # type: ignore[union-attr]
     own = inside.state_dict()  # type: ignore[operator, union-attr]
-    theirs = [t for n, t in tensors.items() if n.startswith("features.")]
+    nested = MobileNetV2((18,), last=1280, nested=True).state_dict()
+    theirs = [tensors[name] for name in nested if name in tensors]
     if [t.shape for t in theirs] != [t.shape for t in own.values()]:
         raise WeightsError("These tensors are not torchvision's MobileNetV2.")
     filled = {n: t.clone().to(own[n].dtype) for n, t in zip(own, theirs, strict=True)}

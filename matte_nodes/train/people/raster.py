@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small rasteriser: meshes, hair and cards of alpha as straight colour and exact alpha.
+
+Sixteen sub-samples a pixel. What is thinner than a sub-sample, or half transparent, covers each
+sub-sample by chance (hashed from its place, so the same picture comes each time): alpha is a count
+of covered sub-samples. Light comes from some twenty directions, each with its shadow map.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from matte_nodes.train.people.hair import unit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from matte_nodes.train.people.body import Floats, Ints
+
+SAMPLES = 4
+SHADOW = 320
+TEXTURE = 512
+FAR = 1e9
+_CODES = np.arange(256) / 255
+LINEAR = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) ** 2.4).astype(np.float32)
+"""Display-encoded codes as linear light."""
+
+
+@dataclass
+class Part:
+    """A mesh to draw. vertices (N, 3); triangles (T, 3).
+
+    normals: (N, 3). points: (T, 3, 2) texture points. texture: (512, 512, 4) uint8, display-encoded
+    straight RGBA, or None. colour: (N, 3) linear factor. gloss: strength of highlights. tangents:
+    (N, 3) of strands, None: a surface. cover: (T,) how much of a sub-sample a triangle covers.
+    clip: (N,) drawn where it is positive.
+    """
+
+    vertices: Floats
+    triangles: Ints
+    normals: Floats
+    points: Floats | None = None
+    texture: NDArray[np.uint8] | None = None
+    colour: Floats | None = None
+    gloss: float = 0.1
+    tangents: Floats | None = None
+    cover: Floats | None = None
+    clip: Floats | None = None
+
+
+class Camera(NamedTuple):
+    """Where it stands, what it looks at, its field of view and roll in radians."""
+
+    place: Floats
+    aim: Floats
+    view: float
+    roll: float
+
+
+class Lights(NamedTuple):
+    """Directions towards the lights (L, 3), unit length, and their linear colours (L, 3)."""
+
+    directions: Floats
+    colours: Floats
+
+
+class _Scene(NamedTuple):
+    vertices: Floats
+    triangles: Ints
+    normals: Floats
+    tangents: Floats
+    colour: Floats
+    gloss: Floats
+    strand: NDArray[np.bool_]
+    clip: NDArray[np.float32]
+    cover: NDArray[np.float32]
+    points: NDArray[np.float32]
+    which: Ints
+    textures: NDArray[np.uint8]
+
+
+@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+def _chance(a, b, c):  # type: ignore[no-untyped-def]
+    """A number in 0..1 that looks random, of three whole numbers."""
+    h = np.uint32(a * 73856093) ^ np.uint32(b * 19349663) ^ np.uint32(c * 83492791)
+    h ^= h >> np.uint32(13)
+    h *= np.uint32(0x5BD1E995)
+    h ^= h >> np.uint32(15)
+    return np.float32(h & np.uint32(0xFFFFFF)) / np.float32(16777216.0)
+
+
+@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+def _box(a, b, c, size):  # type: ignore[no-untyped-def]
+    """First and last sample centre between the least and the largest of three coordinates."""
+    low = max(0, int(math.ceil(min(a, b, c) - 0.5)))
+    return low, min(size - 1, int(math.floor(max(a, b, c) - 0.5)))
+
+
+@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+def _depths(places, depth, triangles, buffer):  # type: ignore[no-untyped-def]
+    """Nearest depth of each sample of a shadow map; places (N, 2), depth (N,)."""
+    for t in range(len(triangles)):
+        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        x0, y0, x1, y1 = places[i, 0], places[i, 1], places[j, 0], places[j, 1]
+        x2, y2 = places[k, 0], places[k, 1]
+        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if abs(area) < 1e-9:
+            continue
+        left, right = _box(x0, x1, x2, buffer.shape[1])
+        top, bottom = _box(y0, y1, y2, buffer.shape[0])
+        for y in range(top, bottom + 1):
+            for x in range(left, right + 1):
+                px, py = x + 0.5, y + 0.5
+                b = ((px - x0) * (y2 - y0) - (x2 - x0) * (py - y0)) / area
+                c = ((x1 - x0) * (py - y0) - (px - x0) * (y1 - y0)) / area
+                a = 1 - b - c
+                if a < 0 or b < 0 or c < 0:
+                    continue
+                found = a * depth[i] + b * depth[j] + c * depth[k]
+                if found < buffer[y, x]:
+                    buffer[y, x] = found
+
+
+@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+def _draw(  # type: ignore[no-untyped-def]
+    places, depth, light, shine, clip, triangles, points, which, cover, textures, linear, buffer, out, mask
+):
+    """Colour and coverage of every sub-sample; attributes are interpolated in perspective."""
+    for t in range(len(triangles)):
+        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        if depth[i] < 0.01 or depth[j] < 0.01 or depth[k] < 0.01:
+            continue
+        x0, y0, x1, y1 = places[i, 0], places[i, 1], places[j, 0], places[j, 1]
+        x2, y2 = places[k, 0], places[k, 1]
+        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if abs(area) < 1e-7:
+            continue
+        left, right = _box(x0, x1, x2, buffer.shape[1])
+        top, bottom = _box(y0, y1, y2, buffer.shape[0])
+        near0, near1, near2 = 1 / depth[i], 1 / depth[j], 1 / depth[k]
+        picture, part = which[t], cover[t]
+        for y in range(top, bottom + 1):
+            for x in range(left, right + 1):
+                px, py = x + 0.5, y + 0.5
+                b = ((px - x0) * (y2 - y0) - (x2 - x0) * (py - y0)) / area
+                c = ((x1 - x0) * (py - y0) - (px - x0) * (y1 - y0)) / area
+                a = 1 - b - c
+                if a < 0 or b < 0 or c < 0:
+                    continue
+                a, b, c = a * near0, b * near1, c * near2
+                total = a + b + c
+                found = 1 / total
+                if found >= buffer[y, x]:
+                    continue
+                if part < 1 and _chance(x, y, t >> 1) > part:
+                    continue
+                a, b, c = a / total, b / total, c / total
+                if a * clip[i] + b * clip[j] + c * clip[k] < 0:
+                    continue
+                red, green, blue = np.float32(1), np.float32(1), np.float32(1)
+                if picture >= 0:
+                    size = textures.shape[1]
+                    u = a * points[t, 0, 0] + b * points[t, 1, 0] + c * points[t, 2, 0]
+                    v = a * points[t, 0, 1] + b * points[t, 1, 1] + c * points[t, 2, 1]
+                    column = min(size - 1, int((u - math.floor(u)) * size))
+                    row = min(size - 1, int((1 - (v - math.floor(v))) * size))
+                    alpha = textures[picture, row, column, 3]
+                    if alpha < 255 and _chance(x, y, t) * 255 >= alpha:
+                        continue
+                    red = linear[textures[picture, row, column, 0]]
+                    green = linear[textures[picture, row, column, 1]]
+                    blue = linear[textures[picture, row, column, 2]]
+                buffer[y, x] = found
+                mask[y, x] = 1
+                out[y, x, 0] = red * (a * light[i, 0] + b * light[j, 0] + c * light[k, 0])
+                out[y, x, 1] = green * (a * light[i, 1] + b * light[j, 1] + c * light[k, 1])
+                out[y, x, 2] = blue * (a * light[i, 2] + b * light[j, 2] + c * light[k, 2])
+                for channel in range(3):
+                    out[y, x, channel] += (
+                        a * shine[i, channel] + b * shine[j, channel] + c * shine[k, channel]
+                    )
+
+
+def normals(vertices: Floats, triangles: Ints) -> Floats:
+    """Smooth normals, (N, 3)."""
+    a, b, c = (vertices[triangles[:, k]] for k in range(3))
+    flat = np.cross(b - a, c - a)
+    corners = triangles.ravel()
+    each = np.repeat(flat, 3, 0)
+    found = np.stack(
+        [np.bincount(corners, each[:, axis], len(vertices)) for axis in range(3)], 1
+    )
+    return unit(found)
+
+
+def draw(parts: Sequence[Part], camera: Camera, lights: Lights, side: int) -> NDArray[np.float32]:
+    """Premultiplied linear RGBA, (side, side, 4) float32: light as it falls, alpha exact."""
+    import cv2
+
+    scene = _joined(parts)
+    places, depth = _projected(scene.vertices, camera, side)
+    light, shine = _lit(scene, camera, lights, places, side)
+    size = side * SAMPLES
+    buffer = np.full((size, size), FAR, np.float32)
+    colour = np.zeros((size, size, 3), np.float32)
+    mask = np.zeros((size, size), np.uint8)
+    _draw(
+        places, depth, light, shine, scene.clip, scene.triangles, scene.points, scene.which, scene.cover,
+        scene.textures, LINEAR, buffer, colour, mask,
+    )  # fmt: skip
+    covered = mask.astype(np.float32)
+    whole = np.dstack((colour * covered[..., None], covered))
+    return np.asarray(cv2.resize(whole, (side, side), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _joined(parts: Sequence[Part]) -> _Scene:
+    """All parts as one mesh."""
+    textures = [part.texture for part in parts if part.texture is not None]
+    which, cover, points, triangles, start, seen = [], [], [], [], 0, -1
+    for part in parts:
+        count = len(part.triangles)
+        seen += part.texture is not None
+        triangles.append(part.triangles + start)
+        start += len(part.vertices)
+        which.append(np.full(count, seen if part.texture is not None else -1))
+        cover.append(np.ones(count) if part.cover is None else part.cover)
+        points.append(np.zeros((count, 3, 2)) if part.points is None else part.points)
+
+    def each(name: str, fill: float) -> Floats:
+        found = []
+        for part in parts:
+            value = getattr(part, name)
+            shape = len(part.vertices) if name == "clip" else part.vertices.shape
+            found.append(np.full(shape, fill) if value is None else value)
+        return np.concatenate(found)
+
+    return _Scene(
+        np.concatenate([part.vertices for part in parts]), np.concatenate(triangles),
+        np.concatenate([part.normals for part in parts]), each("tangents", 0.0), each("colour", 1.0),
+        np.concatenate([np.full(len(part.vertices), part.gloss) for part in parts]),
+        np.concatenate([np.full(len(part.vertices), part.tangents is not None) for part in parts]),
+        each("clip", 1.0).astype(np.float32), np.concatenate(cover).astype(np.float32),
+        np.concatenate(points).astype(np.float32), np.concatenate(which),
+        np.stack(textures) if textures else np.zeros((1, 4, 4, 4), np.uint8),
+    )  # fmt: skip
+
+
+def _projected(vertices: Floats, camera: Camera, side: int) -> tuple[Floats, Floats]:
+    """Places in sub-samples (N, 2) and depths (N,)."""
+    forward = unit(camera.aim - camera.place)
+    right = unit(np.cross(forward, (math.sin(camera.roll), math.cos(camera.roll), 0.0)))
+    up = np.cross(right, forward)
+    away = vertices - camera.place
+    depth = away @ forward
+    focal = side * SAMPLES / 2 / math.tan(camera.view / 2)
+    plane = np.stack((away @ right, -(away @ up)), 1) / np.maximum(depth, 0.01)[:, None]
+    return plane * focal + side * SAMPLES / 2, depth
+
+
+def _lit(
+    scene: _Scene, camera: Camera, lights: Lights, places: Floats, side: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Light that each vertex gives off, (N, 3) linear, and highlights, (N, 3)."""
+    near = np.abs(places - side * SAMPLES / 2).max(1) < side * SAMPLES
+    seen = scene.vertices[near] if near.any() else scene.vertices
+    centre = seen.mean(0)
+    radius = float(np.percentile(np.linalg.norm(seen - centre, axis=1), 98)) * 1.02 + 1e-6
+    view = unit(camera.place - scene.vertices)
+    away = (scene.normals * view).sum(1) < -0.3
+    normal = np.where(away[:, None], -scene.normals, scene.normals)
+    light = np.zeros((len(view), 3), np.float32)
+    shine = np.zeros_like(light)
+    for direction, colour in zip(lights.directions, lights.colours, strict=True):
+        open_ = _unshaded(scene, direction, centre, radius)
+        facing = np.clip(normal @ direction, 0, None)
+        round_ = np.sqrt(np.clip(1 - (scene.tangents @ direction) ** 2, 0, 1)) * 0.55
+        amount = np.where(scene.strand, round_ * (0.5 + 0.5 * (facing > 0)), facing) * open_
+        light += (amount[:, None] * colour).astype(np.float32)
+        half = unit(view + direction)
+        on_strand = np.clip(1 - (scene.tangents * half).sum(1) ** 2, 0, 1) ** 40 * 0.12
+        on_surface = np.clip((normal * half).sum(1), 0, 1) ** 24 * (facing > 0) * 0.35
+        strength = np.where(scene.strand, on_strand, on_surface) * open_ * scene.gloss
+        shine += (strength[:, None] * colour).astype(np.float32)
+    light += (0.05 * lights.colours.sum(0)).astype(np.float32)
+    return (light * scene.colour).astype(np.float32), shine
+
+
+def _unshaded(scene: _Scene, direction: Floats, centre: Floats, radius: float) -> Floats:
+    """How much of a light reaches each vertex, (N,) 0..1, by a shadow map."""
+    first = unit(np.cross(direction, (0.3, 0.9, 0.2)))
+    second = np.cross(direction, first)
+    away = scene.vertices - centre
+    places = np.stack((away @ first, away @ second), 1) / radius * SHADOW / 2 + SHADOW / 2
+    depth = -(away @ direction)
+    buffer = np.full((SHADOW, SHADOW), FAR, np.float32)
+    _depths(places, depth, scene.triangles, buffer)
+    inside = ((places >= 0) & (places < SHADOW)).all(1)
+    column, row = np.clip(places.astype(np.int64), 0, SHADOW - 1).T
+    scale = radius / 6
+    behind = depth - buffer[row, column] - np.where(scene.strand, 0.25, 0.10) * scale
+    found: Floats = np.where(inside, np.clip(1 - behind / (0.15 * scale), 0, 1), 1.0)
+    return found
+
+
+def straight(premultiplied: NDArray[np.float32], gain: float) -> NDArray[np.uint8]:
+    """Premultiplied linear RGBA as straight display-encoded codes; gain: the exposure."""
+    alpha = premultiplied[..., 3:]
+    linear = (premultiplied[..., :3] / np.maximum(alpha, 1e-4) * np.float32(gain)).clip(0, 1)
+    curve = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.round(np.concatenate((curve, alpha), 2) * 255).astype(np.uint8)
