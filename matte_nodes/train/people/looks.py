@@ -72,7 +72,9 @@ def picture(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
     found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if found is None:
-        raise InputError(f"{path} cannot be read as a picture. Check the folder of people's assets.")
+        raise InputError(
+            f"{path} cannot be read as a picture. Check the folder of people's assets."
+        )
     if found.ndim == 2:
         found = cv2.cvtColor(found, cv2.COLOR_GRAY2BGR)
     small = cv2.resize(found, (TEXTURE, TEXTURE), interpolation=cv2.INTER_AREA)
@@ -110,7 +112,9 @@ def skin(rng: Rng, body: Body, tone: Floats, female: float) -> NDArray[np.uint8]
     found = found * (1 - lids) + lids * tone * 0.6
     if rng.random() < 0.3:
         spots = (rng.random((TEXTURE, TEXTURE)) > 0.9990).astype(np.float32)
-        found = found * (1 - 0.2 * np.clip(cv2.GaussianBlur(spots, (0, 0), 0.7) * 4, 0, 1)[..., None])
+        found = found * (
+            1 - 0.2 * np.clip(cv2.GaussianBlur(spots, (0, 0), 0.7) * 4, 0, 1)[..., None]
+        )
     return codes(found)
 
 
@@ -191,14 +195,23 @@ def lights(rng: Rng, panorama: Path, count: int = 10) -> Lights:
     row, column = which // 64, which % 64
     around = (column + rng.random(count)) / 64 * 2 * np.pi + rng.uniform(0, 6.28)
     down = (row + rng.random(count)) / 32 * np.pi
-    found = np.stack((np.sin(down) * np.sin(around), np.cos(down), np.sin(down) * np.cos(around)), 1)
+    found = np.stack(
+        (np.sin(down) * np.sin(around), np.cos(down), np.sin(down) * np.cos(around)), 1
+    )
     angle = np.sin(polar)[row] * (np.pi / 32) * (2 * np.pi / 64)
     colour = sphere[row, column].clip(0, 60) * (angle / share[which] / count)[:, None] * 3 / np.pi
     if rng.random() < 0.65:
         side, height = rng.normal(0, 1.2), rng.uniform(-0.2, 1.1)
-        key = (math.sin(side) * math.cos(height), math.sin(height), math.cos(side) * math.cos(height))
+        key = (
+            math.sin(side) * math.cos(height),
+            math.sin(height),
+            math.cos(side) * math.cos(height),
+        )
         soft = unit(np.array([key]) + rng.normal(0, 0.12, (3, 3)))
         warm = rng.uniform(-0.25, 0.3)
         tint = np.array([1, 1 - max(warm, 0) * 0.5, 1 - max(warm, 0)]) * rng.uniform(0.1, 0.9) / 3
-        found, colour = np.concatenate((found, soft)), np.concatenate((colour, np.tile(tint, (3, 1))))
+        found, colour = (
+            np.concatenate((found, soft)),
+            np.concatenate((colour, np.tile(tint, (3, 1)))),
+        )
     return Lights(found, colour)

@@ -209,11 +209,18 @@ class Studio:
                 facing = facing + fold * swing * wave / np.linalg.norm(wave)
             facing = hair.unit(facing)
         actor.parts.append(
-            Part(vertices, faces.corners, facing, points[faces.points], texture, gloss=gloss, **more)
+            Part(
+                vertices, faces.corners, facing, points[faces.points], texture, gloss=gloss, **more
+            )
         )
 
     def _wear(
-        self, actor: _Actor, thing: Worn, texture: NDArray[np.uint8], gloss: float, fold: float = 0.0
+        self,
+        actor: _Actor,
+        thing: Worn,
+        texture: NDArray[np.uint8],
+        gloss: float,
+        fold: float = 0.0,
     ) -> None:
         placed = skinned(
             thing.fitted(actor.vertices), thing.weights(self.body.weights), actor.movement

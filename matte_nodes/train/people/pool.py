@@ -72,9 +72,9 @@ def read(folders: Folders, heldout: bool, most: int = 1_000_000) -> Pool:
     total = hashlib.sha256()
     people = [_cutout(path, total) for path in _rendered(folders.people, heldout)[:most]]
     animals = [_cutout(path, total) for path in _rendered(folders.animals, heldout)[:most]]
-    labelled = [
-        pair for folder in folders.labels for pair in _labelled(folder, heldout, total)
-    ][:most]
+    labelled = [pair for folder in folders.labels for pair in _labelled(folder, heldout, total)][
+        :most
+    ]
     if not (people or animals or labelled):
         raise InputError("There are no people and no animals. Give folders of cut-outs or labels.")
     panoramas = [_panorama(path, total) for path in _files(folders.panoramas, (".exr", ".hdr"))]

@@ -28,7 +28,9 @@ SHADOW = 320
 TEXTURE = 512
 FAR = 1e9
 _CODES = np.arange(256) / 255
-LINEAR = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) ** 2.4).astype(np.float32)
+LINEAR = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) ** 2.4).astype(
+    np.float32
+)
 """Display-encoded codes as linear light."""
 
 
@@ -129,7 +131,20 @@ def _depths(places, depth, triangles, buffer):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
 def _draw(  # type: ignore[no-untyped-def]
-    places, depth, light, shine, clip, triangles, points, which, cover, textures, linear, buffer, out, mask
+    places,
+    depth,
+    light,
+    shine,
+    clip,
+    triangles,
+    points,
+    which,
+    cover,
+    textures,
+    linear,
+    buffer,
+    out,
+    mask,
 ):
     """Colour and coverage of every sub-sample; attributes are interpolated in perspective."""
     for t in range(len(triangles)):
@@ -193,9 +208,7 @@ def normals(vertices: Floats, triangles: Ints) -> Floats:
     flat = np.cross(b - a, c - a)
     corners = triangles.ravel()
     each = np.repeat(flat, 3, 0)
-    found = np.stack(
-        [np.bincount(corners, each[:, axis], len(vertices)) for axis in range(3)], 1
-    )
+    found = np.stack([np.bincount(corners, each[:, axis], len(vertices)) for axis in range(3)], 1)
     return unit(found)
 
 

@@ -51,7 +51,11 @@ def drawer(kind: Kind, folder: Path) -> Draw:
 
 
 def write(
-    kind: Kind, folder: Path, out: Path, seeds: range, side: int = SIDE,
+    kind: Kind,
+    folder: Path,
+    out: Path,
+    seeds: range,
+    side: int = SIDE,
     say: Callable[[str], None] = lambda message: None,
 ) -> int:
     """Draw the subjects of these seeds as `out/NNNNNN.png`; those that are there are kept.
