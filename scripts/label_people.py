@@ -87,12 +87,13 @@ def main() -> None:
         picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         plate = np.ascontiguousarray(picture[..., ::-1])
         line = {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        figures: dict[str, float] = {}
         try:
             first = coarse.connect([plate])
             matte = fine.connect([plate], trimap=first.trimap(width=asked.width)).at(1)
             rough = first.at(1).alpha
         except Exception as error:  # a subject that is not found has no trimap
-            left, figures = f"No label: {error}", {}
+            left = f"No label: {error}"
         else:
             left, figures = reason(rough, matte.alpha)
         if not left:

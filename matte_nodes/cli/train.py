@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 

@@ -101,7 +101,7 @@ def fill_modnet(network: nn.Module, tensors: Mapping[str, Tensor]) -> int:
     from matte_nodes.models.networks.mobilenet import MobileNetV2
 
     inside = network.backbone.model  # type: ignore[union-attr]
-    own = inside.state_dict()  # type: ignore[operator, union-attr]
+    own = inside.state_dict()  # type: ignore[union-attr]
     nested = MobileNetV2((18,), last=1280, nested=True).state_dict()
     theirs = [tensors[name] for name in nested if name in tensors]
     if [t.shape for t in theirs] != [t.shape for t in own.values()]:
@@ -115,5 +115,5 @@ def fill_modnet(network: nn.Module, tensors: Mapping[str, Tensor]) -> int:
     shift = (filled[weight] * (0.5 - mean) / deviation).sum((1, 2, 3))
     filled[weight] = filled[weight] / (2 * deviation)
     filled[running_mean] = filled[running_mean] - shift
-    inside.load_state_dict(filled)  # type: ignore[operator, union-attr]
+    inside.load_state_dict(filled)  # type: ignore[union-attr]
     return len(filled)

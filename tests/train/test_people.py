@@ -14,7 +14,7 @@ import pytest
 from matte_nodes.errors import InputError, UsageError
 from matte_nodes.train.people import learn
 from matte_nodes.train.people.composites import Composer, Mix, subject, whole_photograph
-from matte_nodes.train.people.pool import Folders, Labelled, Pool, read
+from matte_nodes.train.people.pool import Folders, Pool, read
 from matte_nodes.train.people.source import assets, sheet, write
 
 ASSETS = Path(os.environ.get("MATTE_PEOPLE", ""))
@@ -71,7 +71,9 @@ def test_the_nearer_of_two_squares_is_seen_whatever_the_order() -> None:
     draw, part, camera, lights = square(32)
     from dataclasses import replace
 
-    near = replace(part, vertices=part.vertices + (0, 0, 1), colour=np.tile((1.0, 0, 0), (4, 1)))
+    near = replace(
+        part, vertices=part.vertices + np.array((0, 0, 1)), colour=np.tile((1.0, 0, 0), (4, 1))
+    )
     first = draw([part, near], camera, lights, 32)
     second = draw([near, part], camera, lights, 32)
     np.testing.assert_allclose(first, second, atol=1e-5)
@@ -94,7 +96,8 @@ def test_what_stands_in_the_light_throws_a_shadow() -> None:
     tilted = lights._replace(directions=np.array([[0.6, 0, 0.8]]))
     alone, shaded = (draw(parts, camera, tilted, 64) for parts in ([wall], [wall, small]))
     dark = (alone[..., 0] - shaded[..., 0]) > 0.2
-    assert dark[32, 4:14].any() and not dark[32, 50:].any()
+    assert dark[32, 4:14].any()
+    assert not dark[32, 50:].any()
 
 
 def test_a_strand_thinner_than_a_sample_covers_by_its_width() -> None:
@@ -176,8 +179,10 @@ def test_a_sample_is_the_same_each_time_and_adds_up(tmp_path: Path) -> None:
         first, again = composer(5, number), composer(5, number)
         for one, other in zip(first, again, strict=True):
             np.testing.assert_array_equal(one, other)
-        assert first.plate.shape == (32, 32, 3) and first.alpha.shape == (32, 32, 1)
-        assert 0 <= first.alpha.min() and first.alpha.max() <= 1
+        assert first.plate.shape == (32, 32, 3)
+        assert first.alpha.shape == (32, 32, 1)
+        assert first.alpha.min() >= 0
+        assert first.alpha.max() <= 1
 
 
 def test_a_whole_photograph_recomposes_to_itself(tmp_path: Path) -> None:
@@ -214,13 +219,13 @@ def test_a_killed_training_goes_on_with_the_same_bits(tmp_path: Path) -> None:
 
     folders = Folders(labels=[labels(tmp_path / "labels")])
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def kill(progress: object) -> None:
-        raise Killed
+        raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         learn.run(recipe(), folders, tmp_path / "two", kill)
     whole = load_file(learn.run(recipe(), folders, tmp_path / "one"))
     resumed = load_file(learn.run(recipe(), folders, tmp_path / "two"))
@@ -255,7 +260,8 @@ def test_frozen_parameters_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", learn.names())
 def test_the_recipes_of_the_package_are_whole(name: str) -> None:
     found = learn.find(name)
-    assert found.stages and found.network
+    assert found.stages
+    assert found.network
 
 
 def test_a_wrong_field_is_named() -> None:

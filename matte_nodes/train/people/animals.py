@@ -73,7 +73,7 @@ class Model:
         )
         values = np.ascontiguousarray(rows).view(kind).reshape(found["count"], width)
         if found.get("normalized"):
-            values = values / np.iinfo(kind).max
+            values = values / float(np.iinfo(kind.type).max)
         return values
 
     @cached_property
@@ -99,7 +99,8 @@ class Model:
         return found
 
     def _worlds(self, moves: dict[int, dict[str, Floats]]) -> dict[int, Floats]:
-        nodes, worlds = self.scene["nodes"], {}
+        nodes = self.scene["nodes"]
+        worlds: dict[int, Floats] = {}
 
         def visit(index: int, above: Floats) -> None:
             node = {**nodes[index], **moves.get(index, {})}
@@ -319,7 +320,7 @@ def _parts(rng: Rng, mesh: Coloured, coat: Floats, camera: Camera, pixel: float)
     width = np.where(rng.random(STRANDS) < 0.6, thick, 0.012)
     drawn = np.maximum(width, pixel / SAMPLES * 1.05)
     vertices, triangles, far, tangents = hair.ribbons(strands, drawn, camera.place)
-    from scipy.spatial import cKDTree
+    from scipy.spatial import cKDTree  # type: ignore[import-untyped]
 
     _, near = cKDTree(mesh.vertices).query(place)
     shade = 0.55 + 0.6 * far + 0.35 * np.repeat(rng.random(STRANDS), 10)

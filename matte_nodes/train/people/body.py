@@ -23,7 +23,7 @@ from matte_nodes.errors import UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    Floats = NDArray[np.floating[Any]]
     Ints = NDArray[np.int64]
 
 Rng = np.random.Generator
@@ -176,7 +176,8 @@ class Body:
                     found[int(vertex), column] += weight
         total = found.sum(1)
         found[total < 1e-6, self.order.index("spine02")] = 1
-        return found / np.maximum(found.sum(1, keepdims=True), 1e-9)
+        shares: Floats = found / np.maximum(found.sum(1, keepdims=True), 1e-9)
+        return shares
 
     def shaped(self, rng: Rng, shape: Shape) -> Floats:
         """The vertices of a body of this shape, with a face of its own, (N, 3)."""
@@ -229,10 +230,12 @@ class Body:
         """Where the head of a bone lies in a shaped body, (3,)."""
         where = self.bones[bone]["head"]
         if where["strategy"] == "CUBE":
-            return vertices[self.groups[where["cube_name"]]].mean(0)
-        if where["strategy"] == "VERTEX":
-            return vertices[where["vertex_index"]]
-        found: Floats = vertices[where["vertex_indices"]].mean(0)
+            which = self.groups[where["cube_name"]]
+        elif where["strategy"] == "VERTEX":
+            which = np.array([where["vertex_index"]])
+        else:
+            which = np.array(where["vertex_indices"])
+        found: Floats = vertices[which].mean(0)
         return found
 
     def posed(self, vertices: Floats, pose: Mapping[str, Floats]) -> Floats:
@@ -371,7 +374,7 @@ def random_pose(rng: Rng) -> dict[str, Floats]:
 
 
 def _trunk(rng: Rng) -> dict[str, Floats]:
-    pose = {}
+    pose: dict[str, Floats] = {}
     lean, twist, side = rng.normal(0, (4, 8, 3))
     for bone in ("spine04", "spine03", "spine02", "spine01"):
         pose[bone] = rotation(X, lean / 4) @ rotation(Y, twist / 4) @ rotation(Z, side / 4)

@@ -9,8 +9,9 @@ place behind it), or its cut-out is put over another place, as the mix says.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -20,7 +21,9 @@ from matte_nodes.train.textures import Pictures, Rng
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Float = NDArray[np.float32]
+    Float = NDArray[np.floating[Any]]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,8 @@ class Composer:
         return _scaled(picture[y : y + reach, x : x + reach], self.side, rng.random() < 0.5)
 
 
-def _one(rng: Rng, items: object) -> object:  # type: ignore[misc]
-    return items[int(rng.integers(len(items)))]  # type: ignore[index, arg-type]
+def _one(rng: Rng, items: Sequence[T]) -> T:
+    return items[int(rng.integers(len(items)))]
 
 
 def _scaled(picture: Codes, side: int, mirrored: bool = False) -> Float:

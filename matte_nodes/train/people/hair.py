@@ -153,7 +153,7 @@ def grow(
 
     skin: posed points and normals that strands lie on and never enter.
     """
-    from scipy.spatial import cKDTree
+    from scipy.spatial import cKDTree  # type: ignore[import-untyped]
 
     turn, size = movement[:3, :3], where.size
     centre = turn @ where.centre + movement[:3, 3]

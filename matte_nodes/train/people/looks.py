@@ -125,7 +125,8 @@ def hair_colour(rng: Rng, dark: bool, old: bool) -> Floats:
         found = HAIRS[rng.choice([10, 11])]
     if rng.random() < 0.03:
         found = rng.random(3) * 0.7
-    return np.clip(found * rng.uniform(0.8, 1.2), 0.015, 0.95)
+    moved: Floats = np.clip(found * rng.uniform(0.8, 1.2), 0.015, 0.95)
+    return moved
 
 
 def _ink(rng: Rng) -> Floats:
@@ -152,8 +153,8 @@ def cloth(rng: Rng) -> NDArray[np.uint8]:
         often = 6.28 * rng.integers(6, 40)
         share = 0.5 * (np.sin(x * often) > 0) + 0.5 * (np.sin(y * often) > 0)
     elif kind == "dots":
-        often = rng.integers(10, 50)
-        share = np.hypot(x * often % 1 - 0.5, y * often % 1 - 0.5) < rng.uniform(0.15, 0.4)
+        count = float(rng.integers(10, 50))
+        share = np.hypot(x * count % 1 - 0.5, y * count % 1 - 0.5) < rng.uniform(0.15, 0.4)
     elif kind == "blotch":
         share = np.clip(clouds(rng, int(rng.integers(4, 30))) * rng.choice([1.5, 30]) + 0.5, 0, 1)
     elif kind == "knit":

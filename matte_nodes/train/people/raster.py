@@ -87,7 +87,7 @@ class _Scene(NamedTuple):
     textures: NDArray[np.uint8]
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def _chance(a, b, c):  # type: ignore[no-untyped-def]
     """A number in 0..1 that looks random, of three whole numbers."""
     h = np.uint32(a * 73856093) ^ np.uint32(b * 19349663) ^ np.uint32(c * 83492791)
@@ -97,14 +97,14 @@ def _chance(a, b, c):  # type: ignore[no-untyped-def]
     return np.float32(h & np.uint32(0xFFFFFF)) / np.float32(16777216.0)
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def _box(a, b, c, size):  # type: ignore[no-untyped-def]
     """First and last sample centre between the least and the largest of three coordinates."""
-    low = max(0, int(math.ceil(min(a, b, c) - 0.5)))
-    return low, min(size - 1, int(math.floor(max(a, b, c) - 0.5)))
+    low = max(0, math.ceil(min(a, b, c) - 0.5))
+    return low, min(size - 1, math.floor(max(a, b, c) - 0.5))
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def _depths(places, depth, triangles, buffer):  # type: ignore[no-untyped-def]
     """Nearest depth of each sample of a shadow map; places (N, 2), depth (N,)."""
     for t in range(len(triangles)):
@@ -129,7 +129,7 @@ def _depths(places, depth, triangles, buffer):  # type: ignore[no-untyped-def]
                     buffer[y, x] = found
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def _draw(  # type: ignore[no-untyped-def]
     places,
     depth,
@@ -205,11 +205,11 @@ def _draw(  # type: ignore[no-untyped-def]
 def normals(vertices: Floats, triangles: Ints) -> Floats:
     """Smooth normals, (N, 3)."""
     a, b, c = (vertices[triangles[:, k]] for k in range(3))
-    flat = np.cross(b - a, c - a)
+    flat: Floats = np.cross(b - a, c - a)
     corners = triangles.ravel()
     each = np.repeat(flat, 3, 0)
-    found = np.stack([np.bincount(corners, each[:, axis], len(vertices)) for axis in range(3)], 1)
-    return unit(found)
+    found = [np.bincount(corners, each[:, axis], len(vertices)) for axis in range(3)]
+    return unit(np.stack(found, 1).astype(float))
 
 
 def draw(parts: Sequence[Part], camera: Camera, lights: Lights, side: int) -> NDArray[np.float32]:
@@ -306,7 +306,7 @@ def _lit(
 
 def _unshaded(scene: _Scene, direction: Floats, centre: Floats, radius: float) -> Floats:
     """How much of a light reaches each vertex, (N,) 0..1, by a shadow map."""
-    first = unit(np.cross(direction, (0.3, 0.9, 0.2)))
+    first = unit(np.cross(direction, np.array((0.3, 0.9, 0.2))))
     second = np.cross(direction, first)
     away = scene.vertices - centre
     places = np.stack((away @ first, away @ second), 1) / radius * SHADOW / 2 + SHADOW / 2
