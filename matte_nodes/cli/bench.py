@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from matte_nodes.frame_range import parsed_numbers
+
 
 def command() -> click.Command:
     """The verb and its sub-verbs."""
@@ -55,16 +57,12 @@ def parity(folder: Path, as_json: bool) -> None:
 def warm_up(source: str, model: str, starts: str | None, cuts: str) -> None:
     """Compare a start in the middle of CLIP with a full run, for several lengths of warm-up."""
     from matte_nodes.diagnostics.warm_up import enough, measure
-    from matte_nodes.errors import UsageError
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
 
     node = MatteNode(model)
     frames = node.connect(source).frames
     third = len(frames) // 4
-    try:
-        chosen = [int(text) for text in starts.split(",")] if starts else []
-    except ValueError as error:
-        raise UsageError(f"--starts is numbers with commas, not {starts!r}.") from error
+    chosen = parsed_numbers(starts, "--starts")
     chosen = chosen or [frames[third], frames[2 * third], frames[3 * third]]
     click.echo(f"{model} on {source}, chunks that begin at {', '.join(map(str, chosen))}")
     click.echo("warm-up  largest  99.9 %")

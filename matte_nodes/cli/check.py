@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from matte_nodes.cli import options as shared
+from matte_nodes.frame_range import parsed_span
 
 if TYPE_CHECKING:
     from matte_nodes.publish.delivery import Delivery
@@ -71,7 +72,7 @@ def delivery(source: str, options: dict[str, Any]) -> Delivery:
     from matte_nodes.publish.delivery import OPTIONS, Delivery
 
     given = shared.taken(options, OPTIONS)
-    given["frames"] = shared.frame_range(given["frames"])
+    given["frames"] = parsed_span(given["frames"])
     return Delivery(source, **given)
 
 

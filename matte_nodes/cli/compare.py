@@ -38,8 +38,8 @@ def compare(
 ) -> None:
     """Matte one frame of INPUT with several models. Write plate, alpha, over grey, over checker."""
     from matte_nodes.media.writers import check_not_input
-    from matte_nodes.node.node import MatteNode
     from matte_nodes.render import contact_sheet as sheet
+    from matte_nodes.shot.matte_node import MatteNode
     from matte_nodes.whole_files import prepare_folder
 
     if output.suffix.lower() != ".png":

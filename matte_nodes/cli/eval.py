@@ -32,7 +32,7 @@ def evaluate(
     from matte_nodes.evaluate.dataset import find_items
     from matte_nodes.evaluate.report import format_table, report
     from matte_nodes.evaluate.run import evaluate_items
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
 
     knobs = shared.given_knobs(options)
     node = MatteNode(model, **options, **knobs)

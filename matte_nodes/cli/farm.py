@@ -15,6 +15,7 @@ import click
 
 from matte_nodes.cli import run as one_machine
 from matte_nodes.cli import verb
+from matte_nodes.frame_range import parsed_frames, parsed_numbers, spelled
 
 HERE_ONLY = ("as_json", "quiet", "no_service", "detect_cuts", "again", "cache")
 PLANNED = ("source", "output", "model", "refine", "frames", "cuts", "warm_up")
@@ -116,7 +117,6 @@ def commands(
     same time. Run `matte farm validate` last.
     """
     from matte_nodes.farm import request
-    from matte_nodes.farm.plan import spelled
 
     flags = _given(options)
     asked = _asked(source, output, model, size, options)
@@ -186,15 +186,17 @@ def validate(output: str, frames: str, cuts: str, overlap: int, seam_limit: floa
 
     Exit codes: 0 no problem, 1 a problem (one line each, with what to do).
     """
-    from matte_nodes.farm.plan import parsed
     from matte_nodes.farm.session import progress
     from matte_nodes.farm.validate import validate as look
-    from matte_nodes.shot.bind import cut_frames
 
     verdict = look(
-        output, parsed(frames), cuts=cut_frames(cuts), overlap=overlap, limit=seam_limit,
+        output,
+        parsed_frames(frames),
+        cuts=parsed_numbers(cuts, "Cuts"),
+        overlap=overlap,
+        limit=seam_limit,
         say=progress,
-    )  # fmt: skip
+    )
     for seam in verdict.seams:
         click.echo(f"seam: {seam.sentence}")
     for problem in verdict.problems:

@@ -9,6 +9,7 @@ import click
 
 from matte_nodes.cli import options as shared
 from matte_nodes.errors import UsageError
+from matte_nodes.frame_range import parsed_numbers
 
 if TYPE_CHECKING:
     from matte_nodes.train.trainer import Progress
@@ -56,7 +57,10 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
     if threads := options.pop("threads"):
         torch.set_num_threads(threads)
     name = name or default_name(source)
-    model, frames = options.pop("model"), _frames(options.pop("key_frames"))
+    model, frames = (
+        options.pop("model"),
+        tuple(parsed_numbers(options.pop("key_frames"), "--key-frames")),
+    )
     backgrounds, weights = options.pop("backgrounds"), options.pop("weights")
     training = {n: options.pop(n) for n in ("steps", "crop", "rate", "seed", "half", "untrained")}
     training |= {"steps": training["steps"] or 0, "rate": training["rate"] or 0.0}
@@ -95,13 +99,6 @@ def usual_model(given: dict[str, Any]) -> str:
         if given.get(hint) is not None and model in models.names() and is_ready(models.card(model)):
             return model
     return "shot"
-
-
-def _frames(text: str | None) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in (text or "").split(",") if part.strip())
-    except ValueError as error:
-        raise UsageError(f"--key-frames is a list as in 1001,1024, not {text!r}.") from error
 
 
 def _say(progress: Progress) -> None:

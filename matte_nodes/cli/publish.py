@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from matte_nodes.cli import options as shared
 from matte_nodes.cli.check import delivery_flags
+from matte_nodes.frame_range import parsed_span
 
 
 def command() -> click.Command:
@@ -40,7 +40,7 @@ def publish(source: str, as_json: bool, **options: Any) -> None:
     """
     from matte_nodes.publish.run import publish as run
 
-    options["frames"] = shared.frame_range(options["frames"])
+    options["frames"] = parsed_span(options["frames"])
     asked = {name: value for name, value in options.items() if value is not None}
     for name in ("root", "report"):
         if name in asked:

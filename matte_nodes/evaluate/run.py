@@ -11,9 +11,10 @@ from matte_nodes.errors import InputError
 from matte_nodes.evaluate.dataset import Item, Role, read_colour, read_matte
 from matte_nodes.evaluate.frames import REGIONS, SequenceScores
 from matte_nodes.node.hints import clean_trimap
+from matte_nodes.node.knobs import active_neighbour_knobs
 
 if TYPE_CHECKING:
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
 
 HINT_ROLES: tuple[Role, ...] = ("trimap", "background")
 
@@ -32,7 +33,7 @@ def evaluate_items(
     from matte_nodes.temporal.cache import Cache
 
     _ = node.model
-    plain = _unsteadied(node) if node.knobs["steady"] else None
+    plain = _unsteadied(node) if active_neighbour_knobs(node.knobs) else None
     for item in items:
         scores, before = SequenceScores(), SequenceScores()
         spent = 0.0
@@ -78,9 +79,10 @@ def evaluate_items(
 
 def _unsteadied(node: MatteNode) -> MatteNode:
     """Return the same node with its loaded model, without `steady`."""
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
 
-    knobs: dict[str, Any] = {**node.knobs, "steady": 0.0}
+    off = {knob.name: knob.default for knob in active_neighbour_knobs(node.knobs)}
+    knobs: dict[str, Any] = {**node.knobs, **off}
     return MatteNode(
         node.card, device=str(node.device), threads=node.threads, ocio=node.config.path,
         weights=node.weights, untrained=node.untrained, half=node.half,

@@ -16,7 +16,8 @@ from typing import Any
 
 from matte_nodes.errors import UsageError
 from matte_nodes.farm.paths import FileParameter
-from matte_nodes.farm.plan import Plan, Step, spelled
+from matte_nodes.farm.plan import Plan, Step
+from matte_nodes.frame_range import spelled
 from matte_nodes.whole_files import prepare_folder, whole_file
 
 ENVIRONMENT_SECONDS = 300

@@ -9,7 +9,6 @@ chunk before it saved. Chunks of other takes do not wait.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from matte_nodes.card import Bank, Recurrent
 from matte_nodes.errors import UsageError
+from matte_nodes.frame_range import contiguous
 
 if TYPE_CHECKING:
     from matte_nodes.card import ModelCard
@@ -123,29 +123,6 @@ def balanced(frames: Sequence[int], size: int) -> list[Sequence[int]]:
     for index in range(count):
         edges.append(edges[-1] + short + (index < longer))
     return [frames[a:b] for a, b in pairwise(edges)]
-
-
-def contiguous(frames: Sequence[int]) -> list[Sequence[int]]:
-    """Split frames into runs of consecutive numbers."""
-    breaks = [i for i in range(1, len(frames)) if frames[i] != frames[i - 1] + 1]
-    return [frames[a:b] for a, b in pairwise([0, *breaks, len(frames)])]
-
-
-def spelled(frames: Sequence[int]) -> str:
-    """Frames as a range expression: "1001-1010,1012"."""
-    runs = contiguous(frames)
-    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
-
-
-def parsed(text: str) -> list[int]:
-    """Frames of a range expression, in order; UsageError for anything else."""
-    frames: set[int] = set()
-    for part in text.split(","):
-        match = re.fullmatch(r"(-?\d+)(?:-(-?\d+))?", part.strip())
-        if not match:
-            raise UsageError(f"Frames are as in 1001-1100,1110, not {text!r}.")
-        frames.update(range(int(match[1]), int(match[2] or match[1]) + 1))
-    return sorted(frames)
 
 
 def _groups(frames: Sequence[int], cuts: Sequence[int], size: int) -> list[Sequence[int]]:

@@ -12,7 +12,9 @@ from typing import Any
 from matte_nodes.card import HINTS, Window
 from matte_nodes.farm.bundle import Job
 from matte_nodes.farm.paths import FileParameter, input_parameter, literal, output_parameter
-from matte_nodes.farm.plan import Plan, handover, plan, spelled
+from matte_nodes.farm.plan import Plan, handover, plan
+from matte_nodes.frame_range import spelled
+from matte_nodes.media.clip import Clip
 from matte_nodes.render.render import Render
 from matte_nodes.shot.bind import cut_frames
 from matte_nodes.shot.shot import Shot
@@ -171,7 +173,7 @@ def _assets(
     shot: Shot, frames: Sequence[int], cuts: Sequence[int], found: Plan, nodes: Sequence[Any]
 ) -> list[str]:
     """Return the files of plate and hints that the chunks read: absolute paths, sorted."""
-    clip: Any = shot.clip
+    clip = shot.clip
     numbers = list(clip.frames)
     begin, end = numbers.index(frames[0]), numbers.index(frames[-1])
     if found.handover == "exact":
@@ -189,21 +191,17 @@ def _assets(
     if not clip.is_movie and _smaller(paths, clip):
         paths = list(clip.files().values())
     for hint in shot.hints.values():
-        files = getattr(hint, "clip", None)
-        if files is not None and hasattr(files, "frames"):
-            paths += _paths(files, list(files.frames))
+        paths += _paths(hint.clip, hint.clip.frames)
     return sorted(dict.fromkeys(os.path.abspath(path) for path in paths))
 
 
-def _paths(clip: Any, numbers: Sequence[int]) -> list[Path]:
-    if clip.is_movie:
-        return [Path(clip.name)]
-    if not hasattr(clip, "path"):
-        return []  # another model's mask: no file
-    return list(dict.fromkeys(Path(clip.path(number)) for number in numbers))
+def _paths(clip: Clip, numbers: Sequence[int]) -> list[Path]:
+    """The files of these frames; none for another model's mask."""
+    parts = map(clip.file_part, numbers)
+    return list(dict.fromkeys(part.path for part in parts if part is not None))
 
 
-def _smaller(paths: Sequence[Path], clip: Any) -> bool:
+def _smaller(paths: Sequence[Path], clip: Clip) -> bool:
     """Whether these frames have a smaller canvas than the whole clip. A network would then see
     another size.
     """
@@ -213,4 +211,4 @@ def _smaller(paths: Sequence[Path], clip: Any) -> bool:
     for path in paths:
         if path.is_file():
             canvas = canvas.union(read_header(path).data_window)
-    return bool(canvas != clip.canvas)
+    return canvas != clip.canvas

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from matte_nodes.errors import MatteError, OutputError
 from matte_nodes.farm.parts import Part, clean, merge, recorded, seam_pattern
-from matte_nodes.farm.plan import spelled
 from matte_nodes.farm.seams import LIMIT, Seam, compare
+from matte_nodes.frame_range import spelled
 from matte_nodes.media.metadata import own_attribute
 from matte_nodes.media.pattern import Pattern
 from matte_nodes.render.resume_log import KEY

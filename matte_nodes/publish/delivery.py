@@ -9,15 +9,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from matte_nodes.color import PlateColor
 from matte_nodes.errors import MatteError, MediaError
 from matte_nodes.media.clip import STILLS
-from matte_nodes.media.pattern import Pattern, group, is_temporary, list_folder
+from matte_nodes.media.pattern import Pattern, group, list_folder
 from matte_nodes.publish.measures import Measured, Measurer
 from matte_nodes.publish.picture import Picture, read_matte
 from matte_nodes.shot.bind import BoundHint, as_clip, guessed
 from matte_nodes.shot.overlap import overlapped
+from matte_nodes.whole_files import is_temporary
 
 if TYPE_CHECKING:
     from matte_nodes.media.clip import Clip
@@ -80,6 +82,7 @@ class Delivery:
             self.trimap = BoundHint("trimap", trimap, self.plate, hint_keys)
         self._colorspace, self._ordered = colorspace, output_colorspace
         self.expected = self._expected(*frames)
+        self._frames: list[Frame] | None = None
 
     def _expected(self, first: int | None, last: int | None) -> Sequence[int]:
         there = self.plate.frames if self.plate is not None else list(self.files)
@@ -95,10 +98,8 @@ class Delivery:
         return self.pattern.folder
 
     @cached_property
-    def color(self) -> Any:
+    def color(self) -> PlateColor | None:
         """Colour transforms of the plate; None without a plate or without a known colour space."""
-        from matte_nodes.color import PlateColor
-
         if self.plate is None:
             return None
         return PlateColor(self._colorspace or guessed(self.plate), output=self._ordered)
@@ -110,8 +111,8 @@ class Delivery:
     @property
     def frames(self) -> Sequence[Frame]:
         """The existing frames of the expected range, in order. Reads them on first use."""
-        if not hasattr(self, "_frames"):
-            self.look()
+        if self._frames is None:
+            self._frames = list(self._read(lambda done, total: None))
         return self._frames
 
     @property
@@ -125,7 +126,7 @@ class Delivery:
 
     def _read(self, said: Callable[[int, int], None]) -> Iterator[Frame]:
         """Read files ahead in threads. Measuring needs the frames in order."""
-        measurer = Measurer(self)
+        measurer = Measurer(self.plate, self.trimap, lambda: self.color)
         expected = set(self.expected)
         todo = [number for number in self.files if number in expected]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from matte_nodes.farm.plan import spelled
+from matte_nodes.frame_range import spelled
 from matte_nodes.publish.delivery import Delivery
 from matte_nodes.publish.integrate import MANIFEST
 

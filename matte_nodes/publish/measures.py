@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float
-    from matte_nodes.publish.delivery import Delivery
+    from matte_nodes.color import PlateColor
+    from matte_nodes.media.clip import Clip
     from matte_nodes.publish.picture import Picture
+    from matte_nodes.shot.bind import BoundHint
 
 TOLERANCE = 1e-3
 """Alpha may miss 0, 1 or a trimap by this: half floats step by 0.0005 below 1."""
@@ -56,8 +59,10 @@ class Measured:
 class Measurer:
     """Measures frames in order. Keeps the frame before, to compensate its motion."""
 
-    def __init__(self, delivery: Delivery) -> None:
-        self._delivery = delivery
+    def __init__(
+        self, plate: Clip | None, trimap: BoundHint | None, color: Callable[[], PlateColor | None]
+    ) -> None:
+        self._plate, self._trimap, self._color = plate, trimap, color
         self._before: tuple[int, Float, NDArray[np.uint8]] | None = None
 
     def gap(self) -> None:
@@ -84,7 +89,7 @@ class Measurer:
         return replace(found, flicker=self._flicker(number, picture, inside, plate, fits))
 
     def _off_trimap(self, number: int, picture: Picture, alpha: Float) -> int:
-        trimap, plate = self._delivery.trimap, self._delivery.plate
+        trimap, plate = self._trimap, self._plate
         if trimap is None or plate is None:
             return 0
         asked = trimap.pixels(number)
@@ -114,11 +119,11 @@ class Measurer:
 
     def _seen(self, picture: Picture, plate: Image | None) -> Float:
         """The picture for motion estimation: the plate as shown, else the foreground over grey."""
-        if plate is not None and self._delivery.color is not None and {"R"} <= set(plate.channels):
+        color = None if plate is None else self._color()
+        if plate is not None and color is not None and {"R"} <= set(plate.channels):
             index = [plate.channels.index(name) for name in "RGB"]
             shown = paste(replace(plate, pixels=plate.pixels[..., index]), plate.display_window)
-            seen: Float = self._delivery.color.to_network(shown)
-            return seen
+            return color.to_network(shown)
         alpha = np.clip(picture.alpha, 0, 1)[..., None]
         colour = picture.premultiplied if picture.foreground is None else picture.foreground * alpha
         mixed = alpha if colour is None else np.clip(colour, 0, 1) + 0.18 * (1 - alpha)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from matte_nodes import models
+from matte_nodes.card import strictest
 from matte_nodes.errors import MatteError
 from matte_nodes.publish.delivery import Delivery
 from matte_nodes.publish.finding import Finding, grouped
@@ -76,10 +77,10 @@ def _made_by(picture: Picture) -> Sequence[str]:
 
 def _terms(picture: Picture) -> str:
     """Return the strictest of the file's own terms and those in its models' cards."""
-    said = {picture.says("matte/commercial") or "unclear"}
+    said = {picture.says("matte/commercial")}
     for name in picture.says("matte/model").split(" -> "):
         try:
             said.add(models.card(name).commercial)
         except MatteError:
             continue  # another package's model that is not installed here
-    return "no" if "no" in said else "unclear" if "unclear" in said else "yes"
+    return strictest(said)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from matte_nodes.farm.plan import spelled
+from matte_nodes.frame_range import spelled
 from matte_nodes.publish.checks import run
 from matte_nodes.publish.delivery import Delivery
 
