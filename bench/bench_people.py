@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,9 +69,9 @@ def nodes(own: list[str]) -> dict[str, MatteNode]:
         name, rest = each.split("=", 1)
         model, *more = rest.split(":")
         knobs = dict(pair.split("=") for pair in more[1:])
-        values = {key: int(v) if v.isdigit() else v for key, v in knobs.items()}
+        values: dict[str, Any] = {k: int(v) if v.isdigit() else v for k, v in knobs.items()}
         if more and more[0]:
-            values["checkpoint"] = more[0]
+            values["weights"] = more[0]
         found[name] = MatteNode(model, device="cpu", **values)
     return found
 
@@ -79,7 +80,7 @@ def read(data: Path) -> dict[str, Codes]:
     """Portraits and frames of people by name, RGB, at most 512 pixels."""
     import cv2
 
-    found: dict[str, Codes] = {}
+    found: dict[str, Any] = {}
     for path in sorted((data / "portraits-nogt" / "misc").glob("*.*")):
         found[path.stem[:20]] = cv2.imread(str(path), cv2.IMREAD_COLOR)
     frames = sorted((data / "video-people" / "lake-man_frames").glob("*.jpg"))

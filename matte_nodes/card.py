@@ -209,13 +209,15 @@ class Checkpoint:
     """Weights that a user brings, because their publisher's place or terms keep us from fetching.
 
     publisher: where they are published, "" when nowhere. licence, commercial: their terms. files:
-    what the published files are called there.
+    what the published files are called there. own: weights for the same network that this project
+    trained and ships; they are taken when nothing was imported.
     """
 
     publisher: str
     licence: str
     commercial: Terms
     files: tuple[str, ...] = ()
+    own: Weights | None = None
 
 
 @dataclass(frozen=True)

@@ -82,10 +82,23 @@ def imported(card: ModelCard) -> Path:
     return weights_folder() / f"{card.name}.safetensors"
 
 
+def brought(card: ModelCard) -> Path | None:
+    """The checkpoint that a model runs on when none is given: the imported one, else our own.
+
+    None: there is neither, or the model takes no checkpoint.
+    """
+    if card.checkpoint is None:
+        return None
+    if imported(card).is_file():
+        return imported(card)
+    return find(card.checkpoint.own) if card.checkpoint.own else None
+
+
 def checkpoint(
     card: ModelCard, given: str | os.PathLike[str] | None, untrained: bool
 ) -> Path | None:
-    """The checkpoint file to load: the one given, else the imported one; None when untrained.
+    """The checkpoint file to load: the one given, else the imported one, else the one that this
+    project trained and ships; None when untrained (an imported one is taken even then).
 
     Raises WeightsError that says which file to import, where it is published, on which terms.
     """
@@ -100,7 +113,10 @@ def checkpoint(
         raise WeightsError(f"{path}: there is no such checkpoint.")
     if untrained:
         return None
-    raise WeightsError(f"Model {card.name!r} has no weights here. {how_to_bring(card)}")
+    own = brought(card)
+    if own is None:
+        raise WeightsError(f"Model {card.name!r} has no weights here. {how_to_bring(card)}")
+    return own
 
 
 def how_to_bring(card: ModelCard) -> str:
@@ -122,8 +138,9 @@ def identity(card: ModelCard, given: str | os.PathLike[str] | None = None) -> di
     """sha256 by file name of all weights that a node of this model would use; for content keys."""
     found = {weights.file: weights.sha256 for weights in card.weights}
     if card.checkpoint is not None:
-        path = Path(given) if given is not None else imported(card)
-        found["checkpoint"] = _hash_once(path) if path.is_file() else "untrained"
+        path = Path(given) if given is not None else brought(card)
+        there = path is not None and path.is_file()
+        found["checkpoint"] = _hash_once(path) if path and there else "untrained"
     return found
 
 

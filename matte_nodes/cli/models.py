@@ -126,5 +126,6 @@ def _facts(card: ModelCard) -> dict[str, Any]:
     here = all(weights.find(item) for item in card.weights)
     state = "none needed" if not card.weights else "here" if here else "to pull"
     if card.checkpoint is not None:
-        state = "imported" if weights.imported(card).is_file() else "to import"
+        own = weights.brought(card) is not None
+        state = "imported" if weights.imported(card).is_file() else "here" if own else "to import"
     return {**card.as_dict(), "weights_state": state}

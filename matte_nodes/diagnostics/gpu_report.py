@@ -49,7 +49,7 @@ def _machine(device: runtime.Device) -> Iterator[str]:
 
 
 def _of_model(card: ModelCard, device: str) -> Iterator[str]:
-    untrained = card.checkpoint is not None and not weights.imported(card).is_file()
+    untrained = card.checkpoint is not None and weights.brought(card) is None
     if not all(weights.find(item) for item in card.weights):
         yield f"{card.name}: its weights are not here"
         return

@@ -270,16 +270,14 @@ def test_each_recipe_of_the_package_trains_every_stage(
         for stage in source["stages"]
     ]  # fmt: skip
     width = {"mmnet": 1.0, "modnet": 1.0}.get(source["network"], 0.125)
-    asked = learn.parse(
-        {**source, "encoder": "", "heldout": 8, "width": width, "stages": stages}
-    )
+    asked = learn.parse({**source, "encoder": "", "heldout": 8, "width": width, "stages": stages})
     cutouts = tmp_path / "cutouts"
     disc(cutouts)
     folders = Folders(cutouts, cutouts, [labels(tmp_path / "labels")])
     path = learn.run(asked, folders, tmp_path / "out")
     from matte_nodes import checkpoints
 
-    network, found = checkpoints.load(path)
+    _, found = checkpoints.load(path)
     assert found.model == source["network"]
     scores = (tmp_path / "out" / f"stage-{len(stages)}" / "heldout.jsonl").read_text("utf-8")
     assert 0 <= json.loads(scores.splitlines()[-1])["iou"] <= 1

@@ -252,7 +252,7 @@ def run(
     """Train every stage; what is in the folder is gone on with. Returns the file of weights.
 
     Writes `stage-N/state.safetensors`, `stage-N/best.safetensors`, `stage-N/progress.jsonl`,
-    `weights.safetensors`. start: a weights file that the network begins with. Raises
+    `stage-N/heldout.jsonl` and `weights.safetensors`. start: a weights file that the network begins with. Raises
     TrainingError, InputError, UsageError.
     """
     from matte_nodes.train import systems
@@ -269,7 +269,7 @@ def run(
         place.mkdir(parents=True, exist_ok=True)
         plan = _plan(recipe, stage, pool, held, place)
         plan.parameters = _trained(network, stage)
-        outcome = train(network, plan, place, say)
+        outcome = train(network, plan, place, _reporter(place, say))
         network, best = outcome.network.train().requires_grad_(True), outcome.best
     facts = {
         "recipe": recipe.digest, "title": recipe.title, "network": recipe.network,
@@ -277,8 +277,25 @@ def run(
     }  # fmt: skip
     final = systems.inner(network)
     path = folder / "weights.safetensors"
-    state.save(path, final.state_dict(), facts, systems.marks(final, recipe.network))
+    side = {"matte_nodes.side": str(recipe.stages[-1].side)}
+    state.save(path, final.state_dict(), facts, systems.marks(final, recipe.network) | side)
     return path
+
+
+def _append(path: Path, line: Mapping[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def _reporter(place: Path, say: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """`say`, and a line in the stage's progress.jsonl for each check."""
+
+    def report(progress: Progress) -> None:
+        line = {"step": progress.step, "mad": progress.score, **progress.losses}
+        _append(place / "progress.jsonl", line)
+        say(progress)
+
+    return report
 
 
 def _trained(network: nn.Module, stage: PeopleStage) -> list[nn.Parameter]:
@@ -302,8 +319,7 @@ def _plan(
 
     def validate(average: nn.Module) -> float:
         error, overlap = score(recipe, average, held)
-        with (place / "heldout.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"mad": error, "iou": overlap}) + "\n")
+        _append(place / "heldout.jsonl", {"mad": error, "iou": overlap})
         return error
 
     return Plan(
