@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte run` by the service: the same events, errors and exit codes as a run in this process."""
+"""Runs `matte run` through the service, with the same events, errors and exit codes as in this
+process.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ OFF = ("off", "0", "no", "false")
 
 
 def is_wanted() -> bool:
-    """False when $MATTE_SERVICE is off."""
+    """Whether $MATTE_SERVICE allows the service."""
     return os.environ.get("MATTE_SERVICE", "").strip().lower() not in OFF
 
 
@@ -32,10 +34,10 @@ def render(
     *,
     say: bool = True,
 ) -> None:
-    """Do `Render(**arguments).run(first, last, report)`: by the running service, else here.
+    """Run `Render(**arguments).run(first, last, report)` through the running service, else here.
 
-    A service that runs other code than this process, or has other cards or cores, is left alone:
-    the answer could be another. A job that is cut off by the service's end goes on here.
+    A service with other code, other GPUs or other cores is not used, because it could give other
+    pixels. If the service ends during a job, the job continues here.
     """
     # First a service that runs this very code; else any, to say why it is not used.
     client = Client(code=code_stamp())
@@ -57,7 +59,7 @@ def render(
 
 
 def _difference(hello: dict[str, Any], arguments: Mapping[str, Any]) -> str:
-    """What of the service would make another answer than this process gives, or ""."""
+    """Return how the service could give other pixels than this process, or ""."""
     if hello["code"] != code_stamp():
         return "runs other code"
     if not arguments["node"].get("threads") and hello.get("cores") != cores():
@@ -119,7 +121,7 @@ def _error(event: Mapping[str, Any]) -> errors.MatteError:
 
 
 def _broken_ocio(arguments: Mapping[str, Any]) -> bool:
-    """Whether $OCIO names no file: here the message can say that it was the variable."""
+    """Whether $OCIO names a missing file. This process can then name the variable in its message."""
     named = os.environ.get("OCIO", "")
     if arguments["node"].get("ocio") or not named or named.startswith("ocio://"):
         return False
