@@ -87,6 +87,23 @@ class _Scene(NamedTuple):
     textures: NDArray[np.uint8]
 
 
+class _Seen(NamedTuple):
+    """Vertices as the camera has them: places in sub-samples, depths, light, highlights."""
+
+    places: Floats
+    depth: Floats
+    light: NDArray[np.float32]
+    shine: NDArray[np.float32]
+
+
+class _Canvas(NamedTuple):
+    """What is drawn on, a value a sub-sample: nearest depth, linear colour, covered or not."""
+
+    buffer: NDArray[np.float32]
+    colour: NDArray[np.float32]
+    mask: NDArray[np.uint8]
+
+
 @njit(cache=True, fastmath=True)
 def _chance(a, b, c):  # type: ignore[no-untyped-def]
     """A number in 0..1 that looks random, of three whole numbers."""
@@ -130,76 +147,84 @@ def _depths(places, depth, triangles, buffer):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath=True)
-def _draw(  # type: ignore[no-untyped-def]
-    places,
-    depth,
-    light,
-    shine,
-    clip,
-    triangles,
-    points,
-    which,
-    cover,
-    textures,
-    linear,
-    buffer,
-    out,
-    mask,
-):
+def _inside(seen, corners, x, y):  # type: ignore[no-untyped-def]
+    """Shares of three corners in a sample, in perspective, and its depth; depth 0: it is outside."""
+    i, j, k = corners
+    x0, y0, x1, y1 = seen.places[i, 0], seen.places[i, 1], seen.places[j, 0], seen.places[j, 1]
+    x2, y2 = seen.places[k, 0], seen.places[k, 1]
+    area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+    px, py = x + 0.5, y + 0.5
+    b = ((px - x0) * (y2 - y0) - (x2 - x0) * (py - y0)) / area
+    c = ((x1 - x0) * (py - y0) - (px - x0) * (y1 - y0)) / area
+    a = 1 - b - c
+    if a < 0 or b < 0 or c < 0:
+        return 0.0, 0.0, 0.0, 0.0
+    a, b, c = a / seen.depth[i], b / seen.depth[j], c / seen.depth[k]
+    total = a + b + c
+    return a / total, b / total, c / total, 1 / total
+
+
+@njit(cache=True, fastmath=True)
+def _texel(mesh, t, shares, x, y):  # type: ignore[no-untyped-def]
+    """The texture's codes at a sample of triangle t; white without a texture; alpha 0: a hole."""
+    picture = mesh.which[t]
+    if picture < 0:
+        return 255, 255, 255, 255
+    a, b, c = shares
+    size = mesh.textures.shape[1]
+    u = a * mesh.points[t, 0, 0] + b * mesh.points[t, 1, 0] + c * mesh.points[t, 2, 0]
+    v = a * mesh.points[t, 0, 1] + b * mesh.points[t, 1, 1] + c * mesh.points[t, 2, 1]
+    column = min(size - 1, int((u - math.floor(u)) * size))
+    row = min(size - 1, int((1 - (v - math.floor(v))) * size))
+    texel = mesh.textures[picture, row, column]
+    alpha = 255
+    if texel[3] < 255 and _chance(x, y, t) * 255 >= texel[3]:
+        alpha = 0
+    return int(texel[0]), int(texel[1]), int(texel[2]), alpha
+
+
+@njit(cache=True, fastmath=True)
+def _fill(seen, mesh, linear, canvas, t):  # type: ignore[no-untyped-def]
+    """Colour and coverage of the sub-samples of one triangle that is in front of the camera."""
+    corners = (mesh.triangles[t, 0], mesh.triangles[t, 1], mesh.triangles[t, 2])
+    i, j, k = corners
+    height, width = canvas.buffer.shape
+    left, right = _box(seen.places[i, 0], seen.places[j, 0], seen.places[k, 0], width)
+    top, bottom = _box(seen.places[i, 1], seen.places[j, 1], seen.places[k, 1], height)
+    for y in range(top, bottom + 1):
+        for x in range(left, right + 1):
+            a, b, c, depth = _inside(seen, corners, x, y)
+            if depth == 0 or depth >= canvas.buffer[y, x]:
+                continue
+            if mesh.cover[t] < 1 and _chance(x, y, t >> 1) > mesh.cover[t]:
+                continue
+            if a * mesh.clip[i] + b * mesh.clip[j] + c * mesh.clip[k] < 0:
+                continue
+            red, green, blue, alpha = _texel(mesh, t, (a, b, c), x, y)
+            if alpha == 0:
+                continue
+            canvas.buffer[y, x] = depth
+            canvas.mask[y, x] = 1
+            codes = (red, green, blue)
+            for channel in range(3):
+                light, shine = seen.light, seen.shine
+                falls = a * light[i, channel] + b * light[j, channel] + c * light[k, channel]
+                glints = a * shine[i, channel] + b * shine[j, channel] + c * shine[k, channel]
+                canvas.colour[y, x, channel] = linear[codes[channel]] * falls + glints
+
+
+@njit(cache=True, fastmath=True)
+def _draw(seen, mesh, linear, canvas):  # type: ignore[no-untyped-def]
     """Colour and coverage of every sub-sample; attributes are interpolated in perspective."""
-    for t in range(len(triangles)):
-        i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-        if depth[i] < 0.01 or depth[j] < 0.01 or depth[k] < 0.01:
+    for t in range(len(mesh.triangles)):
+        i, j, k = mesh.triangles[t, 0], mesh.triangles[t, 1], mesh.triangles[t, 2]
+        if seen.depth[i] < 0.01 or seen.depth[j] < 0.01 or seen.depth[k] < 0.01:
             continue
-        x0, y0, x1, y1 = places[i, 0], places[i, 1], places[j, 0], places[j, 1]
-        x2, y2 = places[k, 0], places[k, 1]
-        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-        if abs(area) < 1e-7:
-            continue
-        left, right = _box(x0, x1, x2, buffer.shape[1])
-        top, bottom = _box(y0, y1, y2, buffer.shape[0])
-        near0, near1, near2 = 1 / depth[i], 1 / depth[j], 1 / depth[k]
-        picture, part = which[t], cover[t]
-        for y in range(top, bottom + 1):
-            for x in range(left, right + 1):
-                px, py = x + 0.5, y + 0.5
-                b = ((px - x0) * (y2 - y0) - (x2 - x0) * (py - y0)) / area
-                c = ((x1 - x0) * (py - y0) - (px - x0) * (y1 - y0)) / area
-                a = 1 - b - c
-                if a < 0 or b < 0 or c < 0:
-                    continue
-                a, b, c = a * near0, b * near1, c * near2
-                total = a + b + c
-                found = 1 / total
-                if found >= buffer[y, x]:
-                    continue
-                if part < 1 and _chance(x, y, t >> 1) > part:
-                    continue
-                a, b, c = a / total, b / total, c / total
-                if a * clip[i] + b * clip[j] + c * clip[k] < 0:
-                    continue
-                red, green, blue = np.float32(1), np.float32(1), np.float32(1)
-                if picture >= 0:
-                    size = textures.shape[1]
-                    u = a * points[t, 0, 0] + b * points[t, 1, 0] + c * points[t, 2, 0]
-                    v = a * points[t, 0, 1] + b * points[t, 1, 1] + c * points[t, 2, 1]
-                    column = min(size - 1, int((u - math.floor(u)) * size))
-                    row = min(size - 1, int((1 - (v - math.floor(v))) * size))
-                    alpha = textures[picture, row, column, 3]
-                    if alpha < 255 and _chance(x, y, t) * 255 >= alpha:
-                        continue
-                    red = linear[textures[picture, row, column, 0]]
-                    green = linear[textures[picture, row, column, 1]]
-                    blue = linear[textures[picture, row, column, 2]]
-                buffer[y, x] = found
-                mask[y, x] = 1
-                out[y, x, 0] = red * (a * light[i, 0] + b * light[j, 0] + c * light[k, 0])
-                out[y, x, 1] = green * (a * light[i, 1] + b * light[j, 1] + c * light[k, 1])
-                out[y, x, 2] = blue * (a * light[i, 2] + b * light[j, 2] + c * light[k, 2])
-                for channel in range(3):
-                    out[y, x, channel] += (
-                        a * shine[i, channel] + b * shine[j, channel] + c * shine[k, channel]
-                    )
+        first, second, third = seen.places[i], seen.places[j], seen.places[k]
+        area = (second[0] - first[0]) * (third[1] - first[1])
+        area -= (third[0] - first[0]) * (second[1] - first[1])
+        if abs(area) >= 1e-7:
+            _fill(seen, mesh, linear, canvas, t)
 
 
 def normals(vertices: Floats, triangles: Ints) -> Floats:
@@ -220,15 +245,14 @@ def draw(parts: Sequence[Part], camera: Camera, lights: Lights, side: int) -> ND
     places, depth = _projected(scene.vertices, camera, side)
     light, shine = _lit(scene, camera, lights, places, side)
     size = side * SAMPLES
-    buffer = np.full((size, size), FAR, np.float32)
-    colour = np.zeros((size, size, 3), np.float32)
-    mask = np.zeros((size, size), np.uint8)
-    _draw(
-        places, depth, light, shine, scene.clip, scene.triangles, scene.points, scene.which, scene.cover,
-        scene.textures, LINEAR, buffer, colour, mask,
-    )  # fmt: skip
-    covered = mask.astype(np.float32)
-    whole = np.dstack((colour * covered[..., None], covered))
+    canvas = _Canvas(
+        np.full((size, size), FAR, np.float32),
+        np.zeros((size, size, 3), np.float32),
+        np.zeros((size, size), np.uint8),
+    )
+    _draw(_Seen(places, depth, light, shine), scene, LINEAR, canvas)
+    covered = canvas.mask.astype(np.float32)
+    whole = np.dstack((canvas.colour * covered[..., None], covered))
     return np.asarray(cv2.resize(whole, (side, side), interpolation=cv2.INTER_AREA), np.float32)
 
 
