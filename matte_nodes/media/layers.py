@@ -22,7 +22,18 @@ Purpose = Literal["picture", "mask"]
 _COLOUR = (("R", "G", "B"), ("r", "g", "b"), ("red", "green", "blue"), ("Red", "Green", "Blue"))
 _ALPHA = ("A", "a", "alpha", "Alpha")
 _GREY = ("Y", "y", "I", "L", "V", "v")
-_PICTURES = ("rgba", "rgb", "beauty", "combined", "c", "main", "default", "color", "colour", "image")
+_PICTURES = (
+    "rgba",
+    "rgb",
+    "beauty",
+    "combined",
+    "c",
+    "main",
+    "default",
+    "color",
+    "colour",
+    "image",
+)
 _VECTORS = {"x", "X", "u", "U"}
 _NO_MASKS = ("Z", "z", "ZBack", "depth", "Depth", "U", "X", "u", "x", "id", "ID")
 

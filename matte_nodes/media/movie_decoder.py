@@ -12,7 +12,7 @@ from typing import Any
 import av
 
 from matte_nodes.errors import MediaError
-from matte_nodes.media.movie_index import MovieIndex, build_index
+from matte_nodes.media.movie_index import build_index
 
 # Decoded frames that are kept, so that a model that looks a few frames around decodes each once.
 _KEPT = 4
@@ -52,9 +52,7 @@ class Decoder:
         self.container: Any = None
         self.stream: Any = None
         self.open()
-        self.index = build_index(
-            self.container, self.stream, name, self._path, self._count_decoded
-        )
+        self.index = build_index(self.container, self.stream, name, self._path, self._count_decoded)
 
     def open(self) -> None:
         """Open the file anew, at its beginning."""

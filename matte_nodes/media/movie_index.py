@@ -181,9 +181,7 @@ def _check_whole(
     if "matroska" in form:
         end, size = _matroska_end(path), path.stat().st_size
         if end is not None and end > size:
-            raise MediaError(
-                f"{name}: the movie is not whole: {size} of its {end} bytes are there"
-            )
+            raise MediaError(f"{name}: the movie is not whole: {size} of its {end} bytes are there")
 
 
 def _without_edits(path: Path, index: int) -> int:

@@ -11,10 +11,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from matte_nodes.errors import MediaError, MissingFrameError
+from matte_nodes.media import limits
 from matte_nodes.media.image import Image, Window
 from matte_nodes.media.protocol import ClipBase, FilePart, Missing
 from matte_nodes.media.stat_cache import StatCache
-from matte_nodes.media import limits
 from matte_nodes.media.still import PICTURE, Header, Want, read_header, read_image
 
 # A gap longer than this, and longer than a hundred times the files, is a mistake: another shot's

@@ -27,14 +27,22 @@ def test_animated_stills(tmp_path: Path, name: str) -> None:
         assert marker(ran.frame(number)["A"]) == number - 1
 
 
-@odd("EXR", "A Cryptomatte manifest in the header", "taken",
-     "Left behind: its channels are not in the matte.")
+@odd(
+    "EXR",
+    "A Cryptomatte manifest in the header",
+    "taken",
+    "Left behind: its channels are not in the matte.",
+)
 def test_cryptomatte_metadata(tmp_path: Path) -> None:
     manifest = "{" + ",".join(f'"obj{n:06d}":"{n:08x}"' for n in range(100_000)) + "}"
     write_image(
-        tmp_path / "plate.1001.exr", picture().astype(np.float16),
-        **{"cryptomatte/f834d0a/name": "crypto_object",
-           "cryptomatte/f834d0a/manifest": manifest, "camera/lens": "50 mm"},
+        tmp_path / "plate.1001.exr",
+        picture().astype(np.float16),
+        **{
+            "cryptomatte/f834d0a/name": "crypto_object",
+            "cryptomatte/f834d0a/manifest": manifest,
+            "camera/lens": "50 mm",
+        },
     )
     ran = run(tmp_path / "out", tmp_path / "plate.####.exr")
     is_subject(ran.frame(1001))
@@ -47,8 +55,12 @@ def test_cryptomatte_metadata(tmp_path: Path) -> None:
 LAYERS = HERE / "hint_in_named_layer"
 
 
-@odd("Hints", "An EXR mask beside a picture (RGB + Object_0.Y + Object_1.Y)", "refused",
-     "The layers are listed; `--segmentation-layer` names one.")
+@odd(
+    "Hints",
+    "An EXR mask beside a picture (RGB + Object_0.Y + Object_1.Y)",
+    "refused",
+    "The layers are listed; `--segmentation-layer` names one.",
+)
 def test_hint_with_two_candidates(tmp_path: Path) -> None:
     flags = ("--segmentation-use", "garbage", "--segmentation", LAYERS / "mask.####.exr")
     run(tmp_path / "a", LAYERS / "plate.####.exr", *flags).refused(
@@ -65,9 +77,7 @@ def test_hint_in_named_layer(tmp_path: Path) -> None:
     flags = ("--segmentation-use", "core", "--segmentation", LAYERS / "roto.####.exr")
     refused = run(tmp_path / "a", LAYERS / "plate.####.exr", *flags)
     refused.refused("mask.a", "--segmentation-layer")
-    named = run(
-        tmp_path / "b", LAYERS / "plate.####.exr", *flags, "--segmentation-layer", "mask.a"
-    )
+    named = run(tmp_path / "b", LAYERS / "plate.####.exr", *flags, "--segmentation-layer", "mask.a")
     is_subject(named.frame(1001))
 
 
@@ -92,8 +102,12 @@ def test_hint_two_masks(tmp_path: Path) -> None:
 NUMBERING = HERE / "hint_numbering"
 
 
-@odd("Hints", "Masks numbered otherwise than the plate", "refused",
-     "Both ranges are shown; `--hint-offset` lines them up.")
+@odd(
+    "Hints",
+    "Masks numbered otherwise than the plate",
+    "refused",
+    "Both ranges are shown; `--hint-offset` lines them up.",
+)
 @pytest.mark.parametrize("keys", ["exact", "hold", "nearest"])
 def test_hint_numbering(tmp_path: Path, keys: str) -> None:
     plate, masks = NUMBERING / "plate.####.exr", NUMBERING / "mask.####.png"
@@ -107,8 +121,12 @@ def test_hint_numbering(tmp_path: Path, keys: str) -> None:
             is_subject(ran.frame(1001 + n), n)
 
 
-@odd("Hints", "A mask movie (frames from 1) of the plate's length", "said",
-     "First to first: a movie has no numbers of its own.")
+@odd(
+    "Hints",
+    "A mask movie (frames from 1) of the plate's length",
+    "said",
+    "First to first: a movie has no numbers of its own.",
+)
 @pytest.mark.parametrize(
     ("plate", "mask", "first"),
     [("plate.####.exr", "mask.mov", 1001), ("plate.mov", "roto.####.png", 1)],
@@ -123,8 +141,12 @@ def test_hint_numbering_of_movies(tmp_path: Path, plate: str, mask: str, first: 
     run(tmp_path / "b", NUMBERING / plate, *flags, "--strict").refused("first frame")
 
 
-@odd("EXR", "Three parts with R, G, B (Houdini: N, albedo, C)", "taken",
-     "The part that is the picture by its name (C); others by `--layer`.")
+@odd(
+    "EXR",
+    "Three parts with R, G, B (Houdini: N, albedo, C)",
+    "taken",
+    "The part that is the picture by its name (C); others by `--layer`.",
+)
 def test_houdini_parts(tmp_path: Path) -> None:
     ran = run(tmp_path / "out", HERE / "houdini_parts_N_first" / "plate.####.exr")
     assert ran.code == 0, ran.said
@@ -157,8 +179,12 @@ def test_label_masks(tmp_path: Path, name: str) -> None:
     assert "label" in ran.said
 
 
-@odd("Movies", "Frames with equal times (Matroska counts in milliseconds)", "taken",
-     "Every frame, in the order of the file.")
+@odd(
+    "Movies",
+    "Frames with equal times (Matroska counts in milliseconds)",
+    "taken",
+    "Every frame, in the order of the file.",
+)
 @pytest.mark.parametrize("name", ["dup.mkv", "hs1200.mkv", "hs2000.mkv", "hs2000.mov"])
 def test_movie_equal_times(tmp_path: Path, name: str) -> None:
     clip = open_clip(HERE / "movie_equal_times" / name)
@@ -228,8 +254,12 @@ def test_movie_unknown_transfer(tmp_path: Path, name: str) -> None:
 @odd("Movies", "Trimmed by an edit list (QuickTime, iPhone)", "taken", "The frames that are shown.")
 @pytest.mark.parametrize(
     ("name", "markers"),
-    [("tail.mov", range(6)), ("tail.mp4", range(6)), ("pr_tail.mov", range(6)),
-     ("pr_middle.mov", range(2, 7))],
+    [
+        ("tail.mov", range(6)),
+        ("tail.mp4", range(6)),
+        ("pr_tail.mov", range(6)),
+        ("pr_middle.mov", range(2, 7)),
+    ],
 )
 def test_movie_trimmed(tmp_path: Path, name: str, markers: range) -> None:
     ran = run(tmp_path / "out", HERE / "movie_trimmed" / name)
@@ -242,8 +272,12 @@ def test_movie_trimmed(tmp_path: Path, name: str, markers: range) -> None:
         assert np.array_equal(clip.read(n).pixels, straight[n - 1])
 
 
-@odd("EXR", "Only named layers (Blender's ViewLayer.Combined)", "taken",
-     "The one picture in it; `--layer` names another.")
+@odd(
+    "EXR",
+    "Only named layers (Blender's ViewLayer.Combined)",
+    "taken",
+    "The one picture in it; `--layer` names another.",
+)
 def test_named_layers_only(tmp_path: Path) -> None:
     plate = HERE / "named_layers_only" / "plate.####.exr"
     for flags in ((), ("--layer", "ViewLayer.Combined")):
@@ -326,8 +360,12 @@ def test_segmentation_out_of_range(tmp_path: Path, name: str, use: str) -> None:
     run(tmp_path / "b", plate, *flags, "--strict").refused("outside 0 to 1")
 
 
-@odd("Movies", "The rate of a sequence", "taken",
-     "By `--rate`, by framesPerSecond, by Nuke's metadata; else 24 is said as an assumption.")
+@odd(
+    "Movies",
+    "The rate of a sequence",
+    "taken",
+    "By `--rate`, by framesPerSecond, by Nuke's metadata; else 24 is said as an assumption.",
+)
 def test_sequence_rate(tmp_path: Path) -> None:
     folder = HERE / "sequence_rate"
     nuke = run(tmp_path / "a", folder / "nuke.####.exr", output="out.mov")
@@ -341,8 +379,12 @@ def test_sequence_rate(tmp_path: Path) -> None:
     run(tmp_path / "d", folder / "p.####.png", "--strict", output="out.mov").refused("--rate")
 
 
-@odd("Stills", "Two phone photos of one day in a folder", "refused",
-     "At once: the gap is named, with what to do.")
+@odd(
+    "Stills",
+    "Two phone photos of one day in a folder",
+    "refused",
+    "At once: the gap is named, with what to do.",
+)
 def test_sparse_numbers(tmp_path: Path) -> None:
     said = run(tmp_path / "out", HERE / "sparse_numbers").refused("164931992-171502112")
     assert "one of them" in said or "--missing skip" in said
@@ -353,11 +395,15 @@ def test_sparse_numbers(tmp_path: Path) -> None:
     assert ran.frames == [1, 1500000000], ran.said
 
 
-@odd("Movies", "Codes above white (limited range)", "taken",
-     "Kept: in the foreground and in a movie that is written.")
+@odd(
+    "Movies",
+    "Codes above white (limited range)",
+    "taken",
+    "Kept: in the foreground and in a movie that is written.",
+)
 @pytest.mark.parametrize(
-    ("name", "white"), [("ffv1.mkv", 1.19), ("hevc.mp4", 1.19), ("prores.mov", 1.19),
-                        ("xavc8.mp4", 1.18)],
+    ("name", "white"),
+    [("ffv1.mkv", 1.19), ("hevc.mp4", 1.19), ("prores.mov", 1.19), ("xavc8.mp4", 1.18)],
 )
 def test_super_white(tmp_path: Path, name: str, white: float) -> None:
     ran = run(tmp_path / "out", HERE / "super_white" / name)
@@ -376,8 +422,12 @@ def test_super_white(tmp_path: Path, name: str, white: float) -> None:
 TRIMAPS = HERE / "trimap_without_foreground"
 
 
-@odd("Hints", "A trimap without foreground, of one value, coded in labels or colours", "refused",
-     "What is missing is named.")
+@odd(
+    "Hints",
+    "A trimap without foreground, of one value, coded in labels or colours",
+    "refused",
+    "What is missing is named.",
+)
 @pytest.mark.parametrize("name", ["black", "white", "grey", "nofg", "label012", "rgbcoded"])
 def test_trimap_without_foreground(tmp_path: Path, name: str) -> None:
     ran = run(tmp_path, TRIMAPS / "plate.png", "--trimap", TRIMAPS / f"{name}.png")

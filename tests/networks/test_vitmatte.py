@@ -98,9 +98,7 @@ def test_padding_is_zeros_and_is_cut(narrow: nn.Module) -> None:
     assert (narrow(x) - narrow(padded)[:, :, :40, :50]).abs().max() < 1e-6
 
 
-def test_bounded_memory_changes_nothing(
-    narrow: nn.Module, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bounded_memory_changes_nothing(narrow: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.rand(1, 4, 96, 160)
     whole = narrow(x)
     monkeypatch.setattr(module, "_SCORES", 1)

@@ -103,9 +103,7 @@ class _Reference(nn.Module):
             [self._strip(picture, top, rows, last, bias) for top in range(0, height, rows)], 2
         )
 
-    def _strip(
-        self, picture: Tensor, top: int, rows: int, last: Tensor, bias: Tensor
-    ) -> Tensor:
+    def _strip(self, picture: Tensor, top: int, rows: int, last: Tensor, bias: Tensor) -> Tensor:
         """Rows `top` to `top + rows` of `weighed`. last, bias: of its second convolution."""
         height = picture.shape[2]
         bottom = min(top + rows, height)
@@ -153,7 +151,9 @@ class _Decoder(nn.Module):
         gradient = max(1, inner // 4)
         beside = [channels // 8 for channels in maps]
         outputs = (*maps[1:], maps[3] // 2)
-        for level, scale, given in zip((5, 4, 3, 2, 1), (32, 16, 8, 4, 1), (0, 0, 1, 2, 3), strict=True):
+        for level, scale, given in zip(
+            (5, 4, 3, 2, 1), (32, 16, 8, 4, 1), (0, 0, 1, 2, 3), strict=True
+        ):
             reference = _Reference(3 * scale * scale, beside[given], inner)
             self.add_module(f"ipt_blk{level}", reference)
         for place, level in enumerate((4, 3, 2, 1)):

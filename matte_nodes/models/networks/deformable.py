@@ -18,9 +18,7 @@ ONNX_OPSET = 19
 _COLUMNS = 1 << 22
 
 
-def deformable_convolution(
-    x: Tensor, offsets: Tensor, modulator: Tensor, weight: Tensor
-) -> Tensor:
+def deformable_convolution(x: Tensor, offsets: Tensor, modulator: Tensor, weight: Tensor) -> Tensor:
     """Convolve with moved and weighted taps; stride 1, the size is kept, zeros are outside.
 
     x: (N, C, H, W). offsets: (N, 2 * K * K, H, W), pixels, for each tap in row order: down, then
@@ -52,9 +50,7 @@ class _Strip:
         return planes[:, :, self.top : self.top + self.rows]
 
 
-def _strip(
-    x: Tensor, strip: _Strip, offsets: Tensor, modulator: Tensor, weight: Tensor
-) -> Tensor:
+def _strip(x: Tensor, strip: _Strip, offsets: Tensor, modulator: Tensor, weight: Tensor) -> Tensor:
     """One strip of the result. x: the whole map in 32 bits, both sides two pixels or more."""
     outputs, channels, kernel, _ = weight.shape
     count, taps, size = len(x), kernel * kernel, (strip.rows, strip.width)
