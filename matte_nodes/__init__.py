@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matte_nodes.media.clip import Clip, open_clip
     from matte_nodes.node.hints import HintKeys
     from matte_nodes.node.matte import Matte
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
     from matte_nodes.shot.shot import Shot
     from matte_nodes.shot.stream import Stream
 
@@ -43,7 +43,7 @@ _HOMES = {
     "LoadContext": "card",
     "Matte": "node.matte",
     "MatteError": "errors",
-    "MatteNode": "node.node",
+    "MatteNode": "shot.matte_node",
     "Memory": "card",
     "Model": "card",
     "ModelCard": "card",

@@ -7,9 +7,11 @@ Nothing here imports more than the standard library, so that cards can be read b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from matte_nodes.errors import ModelError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,36 +27,120 @@ KnobValue: TypeAlias = float | int | bool | str
 Memory: TypeAlias = "Mapping[str, Float]"
 """Named state in time; empty at the first frame of a shot. Never mutated: a step returns a new one."""
 
+Stage = Literal["view", "step", "finish"]
+"""The three stages of a frame: inputs made ready, the model's call, the matte made from its answer."""
+
+STAGES: tuple[Stage, ...] = ("view", "step", "finish")
+"""In the order of their work: what changes a stage changes those after it."""
+
 Hint = Literal["trimap", "background", "segmentation"]
 HINTS: tuple[Hint, ...] = ("trimap", "background", "segmentation")
 SCHEMA_VERSION = 1
+
+Terms = Literal["yes", "no", "unclear"]
+"""Whether the terms of a work allow commercial use."""
+
+
+def strictest(terms: Iterable[str]) -> Terms:
+    """Return the strictest of several terms; "yes" for none. Any word but "yes" or "no" is "unclear"."""
+    known = set(terms)
+    if "no" in known:
+        return "no"
+    return "yes" if known <= {"yes"} else "unclear"
+
+
+def checked_terms(value: object, where: object) -> Terms:
+    """Return terms from a declaration. Raises ModelError for any other word than the three.
+
+    A missing value is "unclear". A word that looks like "no" must never become "yes", so
+    unknown words are refused and not guessed.
+    """
+    if value is None:
+        return "unclear"
+    for known in ("yes", "no", "unclear"):
+        if value == known:
+            return known
+    raise ModelError(
+        f'{where}: "commercial" is {value!r:.60}. Write "yes", "no" or "unclear" '
+        "(lower case, in quotes)."
+    )
 
 
 @dataclass(frozen=True)
 class Knob:
     """One setting of a model or of the node: the flag, gizmo knob, Blender property and docs row.
 
-    `kind` says which of the other fields count; `default` is always a legal value.
-    `low`/`high` are inclusive. `aliases` are names the knob had before it was renamed. `reload`:
-    it is read when the model is loaded, so another value means another loaded model.
+    Nothing else in the library lists knobs by name: cache keys, chains, live hosts and the
+    command line follow from the fields below.
     """
 
     name: str
+    """Lower case with underscores; unique among the knobs of a model and of the node."""
+
     kind: Literal["float", "int", "bool", "choice", "text"]
+    """The type of its value; it decides which of the other fields count."""
+
     default: KnobValue
+    """The value when none is given; always a legal value."""
+
     help: str
+    """What it does, as a sentence."""
+
     low: float | None = None
+    """The smallest legal number, inclusive. None: no limit."""
+
     high: float | None = None
+    """The largest legal number, inclusive. None: no limit."""
+
     choices: tuple[str, ...] = ()
+    """The legal values of a choice."""
+
     unit: str = ""
+    """The unit of a number, for people: px, stops, frames."""
+
     aliases: tuple[str, ...] = ()
+    """Names that the knob had before it was renamed; they are still accepted."""
+
     label: str = ""
+    """What the artist reads beside it in every host. "": made from the name."""
+
     reload: bool = False
+    """The model reads it when it is loaded, so another value needs another loaded model."""
+
+    stage: Stage = "step"
+    """The first stage that reads it.
+
+    view: how inputs are made ready; every node of a chain gets it. step: the model's call.
+    finish: only what is made from the model's answer, so another value costs no step. A stage can
+    read its own knobs and those of the stages before it, and no others.
+    """
+
+    neighbours: bool = False
+    """Away from its default, the finished frame is also made from the frames beside it.
+
+    For knobs of the node: that a model looks at other frames is said by its card's memory.
+    """
+
+    live: bool = True
+    """Live hosts show it: it means something for one camera without drawn hints."""
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            object.__setattr__(self, "label", self.name.replace("_", " ").capitalize())
 
     @property
     def flag(self) -> str:
         """The command-line spelling: `--downsample-ratio`."""
         return "--" + self.name.replace("_", "-")
+
+    @property
+    def title(self) -> str:
+        """The label with its unit, as hosts show it: `Feather (px)`."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    def as_dict(self) -> dict[str, Any]:
+        """The declaration as plain JSON data, with `flag` and `title`."""
+        return {**asdict(self), "flag": self.flag, "title": self.title}
 
 
 @dataclass(frozen=True)
@@ -114,7 +200,7 @@ class Weights:
     size: int
     sources: tuple[Source, ...]
     licence: str
-    commercial: Literal["yes", "no", "unclear"]
+    commercial: Terms
     publisher: str = ""
 
 
@@ -128,7 +214,7 @@ class Checkpoint:
 
     publisher: str
     licence: str
-    commercial: Literal["yes", "no", "unclear"]
+    commercial: Terms
     files: tuple[str, ...] = ()
 
 
@@ -248,19 +334,15 @@ class ModelCard:
         return "; ".join(terms) or self.code_licence
 
     @property
-    def commercial(self) -> Literal["yes", "no", "unclear"]:
-        """The strictest answer of its weights; "yes" for a model without weights."""
-        answers = {weights.commercial for weights in self.weights}
+    def commercial(self) -> Terms:
+        """The strictest terms of its weights; "yes" for a model without weights."""
+        terms = [weights.commercial for weights in self.weights]
         if self.checkpoint:
-            answers.add(self.checkpoint.commercial)
-        if "no" in answers:
-            return "no"
-        return "unclear" if "unclear" in answers else "yes"
+            terms.append(self.checkpoint.commercial)
+        return strictest(terms)
 
     def as_dict(self) -> dict[str, Any]:
         """The card as plain JSON data, for hosts, docs and `matte models --json`."""
-        from dataclasses import asdict
-
         kind = type(self.memory).__name__.lower()
         return {
             "schema_version": self.schema_version,
@@ -272,7 +354,7 @@ class ModelCard:
             "predicts": ["alpha", "foreground"] if self.predicts_foreground else ["alpha"],
             "extras": list(self.extras),
             "memory": {"kind": kind, **asdict(self.memory)},
-            "knobs": [{**asdict(knob), "flag": knob.flag} for knob in self.knobs],
+            "knobs": [knob.as_dict() for knob in self.knobs],
             "weights": [asdict(weights) for weights in self.weights],
             "checkpoint": asdict(self.checkpoint) if self.checkpoint else None,
             "packages": list(self.packages),

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+
+from matte_nodes.errors import ModelError
 
 
 def weights_folder() -> Path:
@@ -15,6 +18,19 @@ def weights_folder() -> Path:
 def models_folder() -> Path:
     """`$MATTE_HOME/models`, or `models` beside the weights: declarations of fine-tuned models."""
     return _home() / "models"
+
+
+def check_plain_name(name: object, declaration: Path) -> None:
+    """Raise ModelError unless a file named in a declaration is a plain name in its own folder.
+
+    Separators, `..`, drives and control characters could name a file outside of the folder.
+    """
+    text = name if isinstance(name, str) else ""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}", text):
+        raise ModelError(
+            f"{declaration} names the file {name!r:.100}. A declaration may only name a file of "
+            "its own folder: letters, digits, '.', '_', '+' and '-'. Correct the declaration."
+        )
 
 
 def cache_folder() -> Path:

@@ -20,11 +20,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from matte_nodes.errors import OutputError
-from matte_nodes.media.pattern import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 
+TEMPORARY_PREFIX = ".matte-"
+TEMPORARY_SUFFIX = ".tmp"
 _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
 _NAME = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}{_HOST}-(\d+)-\d+{re.escape(TEMPORARY_SUFFIX)}")
 _count = itertools.count()
+
+
+def is_temporary(name: str) -> bool:
+    """True for the names that our writers give to files that are not whole yet."""
+    return name.startswith(TEMPORARY_PREFIX) and name.endswith(TEMPORARY_SUFFIX)
 
 
 def temporary(final: Path) -> Path:

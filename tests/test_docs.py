@@ -43,7 +43,7 @@ def read(name: str) -> str:
 
 def own_cards() -> list[ModelCard]:
     """Our models: those of other packages have pages of their own."""
-    return [models.card(name) for name in models._own()]
+    return [models.card(name) for name in models.own_names()]
 
 
 def page_id(path: Path) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte compare`: several models on one frame, one contact sheet."""
+"""`matte compare`: several models on one frame, as one contact sheet."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def command() -> click.Command:
 def compare(
     source: str, output: Path, names: tuple[str, ...], frame: int | None, width: int, **options: Any
 ) -> None:
-    """Matte one frame of INPUT by several models; write plate, alpha, over grey, over checker."""
+    """Matte one frame of INPUT with several models. Write plate, alpha, over grey, over checker."""
     from matte_nodes.media.writers import check_not_input
-    from matte_nodes.node.node import MatteNode
     from matte_nodes.render import contact_sheet as sheet
+    from matte_nodes.shot.matte_node import MatteNode
     from matte_nodes.whole_files import prepare_folder
 
     if output.suffix.lower() != ".png":
@@ -72,7 +72,7 @@ def compare(
 
 
 def _runnable(options: dict[str, Any]) -> list[str]:
-    """Models whose needed hints were given and whose weights are here."""
+    """Return the models whose hints were given and whose weights are here."""
     from matte_nodes.shot.choose_model import is_ready
 
     return [

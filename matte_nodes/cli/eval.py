@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte eval`: a model's mattes against true ones."""
+"""`matte eval`: compares a model's mattes with true ones."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ def command() -> click.Command:
 def evaluate(
     folder: str, model: str, colorspace: str | None, as_json: bool, **options: Any
 ) -> None:
-    """Matte DIR/plate and compare with DIR/alpha (and foreground/; hints from trimap/, background/).
+    """Matte DIR/plate and compare with DIR/alpha (and foreground/; hints from trimap/,
+    background/).
 
-    Stills are matched by name, sequences lie in subfolders. docs/metrics.md states the units.
+    Stills match by name; sequences are subfolders. docs/metrics.md states the units.
     """
     from matte_nodes.evaluate.dataset import find_items
     from matte_nodes.evaluate.report import format_table, report
     from matte_nodes.evaluate.run import evaluate_items
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
 
     knobs = shared.given_knobs(options)
     node = MatteNode(model, **options, **knobs)

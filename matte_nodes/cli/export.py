@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte export`: models for other runtimes."""
+"""`matte export`: writes models for other programs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def command() -> click.Command:
 
 @click.group("export")
 def group() -> None:
-    """Write a model in a form that other programs run."""
+    """Write a model in a format that other programs run."""
 
 
 @click.argument("model")
@@ -37,7 +37,7 @@ def group() -> None:
 def export_onnx(
     model: str, output: Path, weights: str | None, untrained: bool, **options: Any
 ) -> None:
-    """Write MODEL as ONNX, compare it with torch; `matte run --model FILE.onnx` runs it."""
+    """Write MODEL as ONNX and compare it with torch. `matte run --model FILE.onnx` runs it."""
     from matte_nodes.errors import UsageError
     from matte_nodes.export.onnx import export_onnx as export
 
@@ -71,10 +71,11 @@ def export_nuke_cat(
     torch_python: str | None,
     **options: Any,
 ) -> None:
-    """Write MODEL for Nuke's Inference node: TorchScript, create_cat.nk, a Cattery folder, report.
+    """Write MODEL for Nuke's Inference node: TorchScript, create_cat.nk, a Cattery folder, a
+    report.
 
-    For models without memory. The .cat itself is made in NukeX: open create_cat.nk there and press
-    the button of its node.
+    Only models without memory. NukeX makes the .cat itself: open create_cat.nk there and press the
+    button of its node.
     """
     from matte_nodes.export.nuke_cat import export_cat
 

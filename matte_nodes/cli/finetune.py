@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte finetune SHOT`: a model for one shot, from key mattes or from a clean plate alone."""
+"""`matte finetune SHOT`: trains a model for one shot, from key mattes or a clean plate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from matte_nodes.cli import options as shared
 from matte_nodes.errors import UsageError
+from matte_nodes.frame_range import parsed_numbers
 
 if TYPE_CHECKING:
     from matte_nodes.train.trainer import Progress
@@ -44,10 +45,10 @@ def command() -> click.Command:
 @click.option("--threads", type=click.IntRange(1), help="Threads. Default: all cores.")
 @click.option("--ocio", help="OCIO config: a file or an ocio:// name. Default: $OCIO.")
 def finetune(source: str, keys: str | None, name: str | None, **options: Any) -> None:
-    """Make a model for SHOT, and register it: `matte run SHOT --model NAME`.
+    """Train a model for SHOT and register it: `matte run SHOT --model NAME`.
 
-    With --keys it learns from the frames that have a matte: minutes for a short shot. Without, and
-    with --background, it learns from the shot itself, by a teacher and a discriminator.
+    With --keys it learns from the frames that have a matte: minutes for a short shot. With
+    --background and no keys, it learns from the shot itself, with a teacher and a discriminator.
     """
     import torch
 
@@ -56,7 +57,10 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
     if threads := options.pop("threads"):
         torch.set_num_threads(threads)
     name = name or default_name(source)
-    model, frames = options.pop("model"), _frames(options.pop("key_frames"))
+    model, frames = (
+        options.pop("model"),
+        tuple(parsed_numbers(options.pop("key_frames"), "--key-frames")),
+    )
     backgrounds, weights = options.pop("backgrounds"), options.pop("weights")
     training = {n: options.pop(n) for n in ("steps", "crop", "rate", "seed", "half", "untrained")}
     training |= {"steps": training["steps"] or 0, "rate": training["rate"] or 0.0}
@@ -86,7 +90,7 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
 
 
 def usual_model(given: dict[str, Any]) -> str:
-    """What a fine-tuning begins with: the small model for the hint that was given, else nothing."""
+    """Return the default parent: the small model for the given hint, else a new network."""
     from matte_nodes import models
     from matte_nodes.shot.choose_model import is_ready
 
@@ -95,13 +99,6 @@ def usual_model(given: dict[str, Any]) -> str:
         if given.get(hint) is not None and model in models.names() and is_ready(models.card(model)):
             return model
     return "shot"
-
-
-def _frames(text: str | None) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in (text or "").split(",") if part.strip())
-    except ValueError as error:
-        raise UsageError(f"--key-frames is a list as in 1001,1024, not {text!r}.") from error
 
 
 def _say(progress: Progress) -> None:

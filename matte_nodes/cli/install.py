@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte install`: put the adapter into a host."""
+"""`matte install`: installs the adapter of a host."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def command() -> click.Command:
 @click.option("--binary", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="OBS: a plug-in that is already built. Blender: the program to install into.")  # fmt: skip
 def install(host: str, folder: Path | None, binary: Path | None) -> None:
-    """Build or copy the adapter of HOST (nuke, blender, obs) into the user's plug-in folder; says what it did."""
+    """Build or copy the adapter of HOST (nuke, blender, obs) into the user's plug-in folder."""
     from matte_nodes.hosts import install as installer
 
     for line in installer.install(host, installer.Options(folder, binary)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte models import`: a published checkpoint, recognised and converted."""
+"""`matte models import`: recognises a published checkpoint and converts it."""
 
 from __future__ import annotations
 

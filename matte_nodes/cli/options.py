@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -11,7 +10,7 @@ import click
 
 from matte_nodes import models
 from matte_nodes.card import HINTS, Knob
-from matte_nodes.errors import MatteError, UsageError
+from matte_nodes.errors import MatteError
 from matte_nodes.node.knobs import NODE_KNOBS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -120,17 +119,3 @@ def taken(options: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 CHAIN = ("refine", "refine_width", "segmentation_model")
 NODE = ("device", "threads", "ocio", "weights", "untrained", "half")
-
-
-def frame_range(text: str | None) -> tuple[int | None, int | None]:
-    """ "1001-1100" or "1042" as (first, last); negative numbers are allowed."""
-    if text is None:
-        return None, None
-    match = re.fullmatch(r"(-?\d+)(?:-(-?\d+))?", text.strip())
-    if not match:
-        raise UsageError(f"--frames is A-B or one number, not {text!r}.")
-    first = int(match[1])
-    last = first if match[2] is None else int(match[2])
-    if last < first:
-        raise UsageError(f"--frames {text}: the last frame lies before the first.")
-    return first, last

@@ -11,6 +11,8 @@ import click
 
 from matte_nodes.cli import options as shared
 from matte_nodes.errors import UsageError
+from matte_nodes.frame_range import parsed_span
+from matte_nodes.node.knobs import NODE_KNOBS
 
 if TYPE_CHECKING:
     from matte_nodes.render.progress import Quiet
@@ -80,7 +82,7 @@ def run(source: str, output: str | None, model: str, **options: Any) -> None:
     from matte_nodes.render.progress import reporter
 
     if options.pop("detect_cuts"):
-        first, last = shared.frame_range(options.pop("frames"))
+        first, last = parsed_span(options.pop("frames"))
         knobs = shared.given_knobs(options)
         print_cuts(source, first, last, knobs, shared.taken(options, shared.NODE), options)
         return
@@ -95,7 +97,7 @@ def asked(
 ) -> tuple[dict[str, Any], int | None, int | None]:
     """The keywords of `render.Render`, and the range, from the options of the verb."""
     knobs = shared.given_knobs(options)
-    first, last = shared.frame_range(options.pop("frames"))
+    first, last = parsed_span(options.pop("frames"))
     node = shared.taken(options, shared.NODE)
     if output is None:
         raise UsageError("Say where to write (-o matte.####.exr).")
@@ -141,9 +143,9 @@ def print_cuts(
     options: Mapping[str, Any],
 ) -> None:
     """One line a cut: the first frame of each new take, as --cuts takes them."""
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
 
-    seen = {name: knobs[name] for name in ("view", "exposure") if name in knobs}
+    seen = {k.name: knobs[k.name] for k in NODE_KNOBS if k.stage == "view" and k.name in knobs}
     reading = {name: options[name] for name in ("colorspace", "missing", "allow_grey")}
     # Cuts are found on what a network sees; which network does not matter.
     finder = MatteNode("green-screen", ocio=node["ocio"], **seen)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte train RECIPE`: train by a recipe; `matte train compose RECIPE`: only write its samples."""
+"""`matte train RECIPE` trains by a recipe. `matte train compose RECIPE` only writes its samples."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import click
 
 
 def command() -> click.Command:
-    """The verb; `compose` and `list` before a recipe's name are its sub-verbs."""
+    """Return the verb. `compose` and `list` are its sub-verbs."""
     return group
 
 
 class _RecipeGroup(click.Group):
-    """A group whose first word may be a recipe: then it means `matte train run RECIPE`."""
+    """A group whose first word may be a recipe: `matte train RECIPE` means `matte train run
+    RECIPE`.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and not args[0].startswith("-") and args[0] not in self.commands:
@@ -27,8 +29,8 @@ class _RecipeGroup(click.Group):
 def group() -> None:
     """Train by a recipe: `matte train RECIPE -o FOLDER`. See docs/train.md.
 
-    RECIPE is a name (`matte train list`) or a TOML file. A training that was stopped goes on where
-    it was, and ends as one that was not.
+    RECIPE is a name (`matte train list`) or a TOML file. A stopped training continues where it was,
+    with the same result.
     """
 
 
@@ -70,7 +72,7 @@ def run_recipe(
     threads: int | None,
     **places: Path | None,
 ) -> None:
-    """Make the samples that are missing, train, write weights.safetensors."""
+    """Make the missing samples, train, and write weights.safetensors."""
     import torch
 
     from matte_nodes.train import recipe as recipes
@@ -99,7 +101,7 @@ def run_recipe(
 @click.option("--pictures", type=click.IntRange(0), default=0, show_default=True,
               help="Also write this many composites as a data set of PNG files.")  # fmt: skip
 def compose(recipe: str, folder: Path, pictures: int, **places: Path | None) -> None:
-    """Write a recipe's composites: its samples, and on request a data set that `matte eval` reads."""
+    """Write a recipe's composites: its samples, or a data set for `matte eval`."""
     from matte_nodes.train.data import make_samples
     from matte_nodes.train.export import write_pictures
     from matte_nodes.train.recipe import find
@@ -117,7 +119,7 @@ def compose(recipe: str, folder: Path, pictures: int, **places: Path | None) -> 
 
 @group.command("list")
 def list_recipes() -> None:
-    """The recipes of the package."""
+    """List the recipes of the package."""
     from matte_nodes.train.recipe import find, names
 
     for name in names():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte uninstall`: take the adapter out of a host."""
+"""`matte uninstall`: removes the adapter of a host."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def command() -> click.Command:
 @click.option("--binary", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="Blender: the program to take it out of.")  # fmt: skip
 def uninstall(host: str, folder: Path | None, binary: Path | None) -> None:
-    """Remove what `matte install HOST` put there; weights and settings stay."""
+    """Remove what `matte install HOST` installed. Weights and settings stay."""
     from matte_nodes.hosts import install as installer
 
     for line in installer.uninstall(host, installer.Options(folder, binary)):

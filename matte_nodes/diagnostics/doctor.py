@@ -9,30 +9,15 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Any, Literal
 
 from matte_nodes import __version__, models, paths, runtime, weights
 from matte_nodes.errors import MatteError
-
-State = Literal["ok", "note", "problem"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at: what, how it stands, what to do about it."""
-
-    area: str
-    what: str
-    state: State
-    detail: str
-    advice: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """As plain JSON data."""
-        return asdict(self)
+from matte_nodes.hosts.blender import install as blender
+from matte_nodes.hosts.finding import Finding
+from matte_nodes.hosts.nuke import install as nuke
+from matte_nodes.hosts.obs import install as obs
 
 
 def examine() -> Iterator[Finding]:
@@ -190,10 +175,6 @@ def _hosts() -> Iterator[Finding]:
     ):
         found = next((place for c in commands if (place := shutil.which(c))), None)
         yield Finding("host", host, "ok" if found else "note", found or "not on the PATH")
-    from matte_nodes.hosts.blender import install as blender
-    from matte_nodes.hosts.nuke import install as nuke
-    from matte_nodes.hosts.obs import install as obs
-
     for adapter in (nuke, blender, obs):
         for what, state, detail, advice in adapter.findings():
             yield Finding("host", what, state, detail, advice)

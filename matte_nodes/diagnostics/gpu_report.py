@@ -16,7 +16,7 @@ import numpy as np
 from matte_nodes import models, runtime, weights
 from matte_nodes.card import ModelCard
 from matte_nodes.errors import MatteError
-from matte_nodes.node.node import MatteNode
+from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.testing.scene import Scene, scene
 
 SIZES = ((540, 960), (1080, 1920))

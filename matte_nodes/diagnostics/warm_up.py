@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
 
 LENGTHS = (0, 1, 2, 4, 8, 12, 16, 24, 32, 48)
 VISIBLE = 1 / 255

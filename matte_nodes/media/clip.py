@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +13,23 @@ from numpy.typing import NDArray
 from matte_nodes.errors import MediaError
 from matte_nodes.media.arrays import ArrayClip
 from matte_nodes.media.image import Image, Window
-from matte_nodes.media.pattern import Pattern, group, is_temporary, list_folder
+from matte_nodes.media.pattern import Pattern, group, list_folder
+from matte_nodes.media.protocol import Clip, ClipBase, ClipSource, FilePart, Missing
+from matte_nodes.media.sequence import SequenceClip
+from matte_nodes.whole_files import is_temporary
 
-__all__ = ["MOVIES", "STILLS", "ArrayClip", "Clip", "Missing", "open_clip", "paste"]
-
-Missing = Literal["error", "hold", "skip"]
+__all__ = [
+    "MOVIES",
+    "STILLS",
+    "ArrayClip",
+    "Clip",
+    "ClipBase",
+    "ClipSource",
+    "FilePart",
+    "Missing",
+    "open_clip",
+    "paste",
+]
 
 # What a folder is searched for; a file that is named outright is tried whatever it is called.
 STILLS = {
@@ -30,41 +40,6 @@ MOVIES = {
     ".mov", ".mp4", ".m4v", ".mkv", ".mxf", ".avi", ".webm", ".mts", ".m2ts", ".ts", ".mpg",
     ".mpeg", ".ogv",
 }  # fmt: skip
-
-
-class Clip(Protocol):
-    """Frames of one size by number, in plate space; what the node and the pipeline read from.
-
-    name: the pattern or path as the user gave it. frames: the clip's own numbering, ascending; a
-    frame missing inside the range is listed for missing="error" and "hold", left out for "skip".
-    canvas: the union of the display window and every frame's data window. colorspace: what the
-    clip says of itself, "" when it says nothing. rate: frames a second, None when unknown.
-    """
-
-    name: str
-    is_movie: bool
-
-    @property
-    def frames(self) -> Sequence[int]: ...
-    @property
-    def canvas(self) -> Window: ...
-    @property
-    def display_window(self) -> Window: ...
-    @property
-    def rate(self) -> Fraction | None: ...
-    @property
-    def pixel_aspect(self) -> float: ...
-    @property
-    def colorspace(self) -> str: ...
-
-    def read(self, frame: int) -> Image:
-        """One frame. Thread-safe. MissingFrameError or MediaError name the frame and the file."""
-
-    def stamp(self, frame: int) -> str:
-        """A cheap identity of the frame's content: another stamp means other pixels."""
-
-    def close(self) -> None:
-        """Give files and decoders back; reading afterwards is an error or opens them anew."""
 
 
 def open_clip(
@@ -102,18 +77,14 @@ def open_clip(
     files = pattern.find()
     if not files:
         raise MediaError(f"{name}: no file matches; looked in {pattern.folder.absolute()}")
-    from matte_nodes.media.sequence import SequenceClip
-
     return SequenceClip(name, files, missing=missing, layer=layer)
 
 
 def _open_file(name: str, path: Path, layer: str, threads: int) -> Clip:
     if path.suffix.lower() in MOVIES:
-        from matte_nodes.media.movie import MovieClip
+        from matte_nodes.media.movie import MovieClip  # PyAV: only where there is a movie
 
         return MovieClip(name, threads=threads)
-    from matte_nodes.media.sequence import SequenceClip
-
     return SequenceClip(name, {1: path}, layer=layer)
 
 
@@ -125,8 +96,6 @@ def _open_folder(name: str, folder: Path, missing: Missing, layer: str, threads:
     numbered = {path.name for files in sequences.values() for path in files.values()}
     rest = [n for n in media if n not in numbered]
     if len(sequences) == 1 and not rest:
-        from matte_nodes.media.sequence import SequenceClip
-
         return SequenceClip(name, next(iter(sequences.values())), missing=missing, layer=layer)
     if len(rest) == 1 and not sequences:
         return _open_file(name, folder / rest[0], layer, threads)

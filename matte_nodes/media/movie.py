@@ -16,6 +16,8 @@ from matte_nodes.errors import MediaError, MissingFrameError
 from matte_nodes.media import movie_pixels
 from matte_nodes.media.image import Image, Window
 from matte_nodes.media.movie_index import build_index
+from matte_nodes.media.protocol import ClipBase, FilePart
+from matte_nodes.media.stat_cache import StatCache
 from matte_nodes.media.timecode import Timecode
 
 # Decoded frames that are kept, so that a model that looks a few frames around decodes each once.
@@ -28,7 +30,7 @@ _WORTH_A_SEEK = 4
 PIXEL_ASPECT = "matte/pixel_aspect"
 
 
-class MovieClip:
+class MovieClip(ClipBase):
     """A movie's first picture stream; frame n is the n-th frame that is shown.
 
     Reads in ascending order decode forward without seeking; any other read seeks to the key frame
@@ -226,13 +228,17 @@ class MovieClip:
             data["smpte:TimeCode"] = self.timecode.plus(frame - 1).packed()
         return data
 
-    def stamp(self, frame: int) -> str:
+    def stamp(self, frame: int, look: StatCache | None = None) -> str:
         """Path, size in bytes and time of change of the movie, and the frame's number."""
         try:
             stat = self._path.stat()
         except OSError as error:
             raise MediaError(f"{self.name}: the movie is gone ({error.strerror})") from error
         return f"{self._path.absolute()}:{stat.st_size}:{stat.st_mtime_ns}:{frame}"
+
+    def file_part(self, frame: int) -> FilePart:
+        """The movie, and the frame's number."""
+        return FilePart(self._path, f"frame {frame}")
 
     def files(self) -> Mapping[int, Path]:
         """The movie's file, by its first frame."""

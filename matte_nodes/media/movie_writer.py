@@ -56,7 +56,7 @@ class MovieWriter:
         self._path = path
         self._is_prores = path.suffix.lower() == ".mov"
         self._rate = rate or (like.rate if like else None) or _DEFAULT_RATE
-        times: Fraction | None = getattr(like, "time_base", None)
+        times = like.time_base if like else None
         self._keeps_times = times is not None
         self._time_base = times or 1 / self._rate
         self._tags = tags_of(colorspace)

@@ -16,17 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matte_nodes.errors import MediaError
-
-TEMPORARY_PREFIX = ".matte-"
-TEMPORARY_SUFFIX = ".tmp"
+from matte_nodes.whole_files import is_temporary
 
 _TOKEN = re.compile(r"#+|@+|%0?([0-9]*)d")
 _NUMBER = re.compile(r"-?[0-9]+")
-
-
-def is_temporary(name: str) -> bool:
-    """True for the names that our writers give to files that are not whole yet."""
-    return name.startswith(TEMPORARY_PREFIX) and name.endswith(TEMPORARY_SUFFIX)
 
 
 @dataclass(frozen=True)

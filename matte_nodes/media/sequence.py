@@ -10,19 +10,18 @@ from fractions import Fraction
 from pathlib import Path
 
 from matte_nodes.errors import MediaError, MissingFrameError
-from matte_nodes.media.clip import Missing
 from matte_nodes.media.image import Image, Window
+from matte_nodes.media.protocol import ClipBase, FilePart, Missing
+from matte_nodes.media.stat_cache import StatCache
 from matte_nodes.media.still import Header, read_header, read_image
 
 
-class SequenceClip:
+class SequenceClip(ClipBase):
     """Files by frame number; see `open_clip` for what `missing` and `layer` mean.
 
     Headers are read when a window is first asked for, all of them once (0.03 to 0.1 ms a file when
     it is cached), so that a clip of mixed sizes or with a broken header fails before any work.
     """
-
-    is_movie = False
 
     def __init__(
         self,
@@ -33,7 +32,7 @@ class SequenceClip:
         layer: str = "",
     ) -> None:
         self.name = name
-        self.layer = layer
+        self._layer = layer
         self._files = dict(sorted(files.items()))
         self._present = list(self._files)
         self._missing = missing
@@ -44,7 +43,11 @@ class SequenceClip:
         self._lock = threading.Lock()
         self._scanned: tuple[Header, Window] | None = None
 
-    def path(self, frame: int) -> Path:
+    def file_part(self, frame: int) -> FilePart:
+        """The file that a frame is read from, and the layer; MissingFrameError without one."""
+        return FilePart(self._path(frame), self._layer)
+
+    def _path(self, frame: int) -> Path:
         """The file that a frame is read from; MissingFrameError where there is none."""
         if frame in self._files:
             return self._files[frame]
@@ -80,7 +83,7 @@ class SequenceClip:
 
     def _header(self, frame: int, path: Path) -> Header:
         try:
-            return read_header(path, self.layer)
+            return read_header(path, self._layer)
         except MediaError as error:
             raise MediaError(f"frame {frame}: {error}") from error
 
@@ -124,17 +127,17 @@ class SequenceClip:
         Raises MissingFrameError for a frame without a file, MediaError naming frame and file when
         it is damaged or of another size than the rest.
         """
-        path = self.path(frame)
+        path = self._path(frame)
         try:
-            image = read_image(path, self.layer)
+            image = read_image(path, self._layer)
         except MediaError as error:
             raise MediaError(f"frame {frame}: {error}") from error
         self._same_size(self.display_window, frame, image.display_window)
         return image
 
-    def stamp(self, frame: int) -> str:
+    def stamp(self, frame: int, look: StatCache | None = None) -> str:
         """Path, size in bytes and time of change of the frame's file."""
-        path = self.path(frame)
+        path = self._path(frame)
         try:
             stat = path.stat()
         except OSError as error:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -123,6 +124,7 @@ def _array_image(path: Path, layer: str) -> Image:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
+    _wait_for(path)
     try:
         source = oiio.ImageInput.open(str(path), _AS_STORED)
     except TypeError as error:  # bytes that are no UTF-8 in the name
@@ -140,6 +142,16 @@ def _opened(path: Path) -> Iterator[Any]:
         raise MediaError(f"{path}: the file is damaged (its header is not text)") from error
     finally:
         source.close()
+
+
+def _wait_for(path: Path) -> None:
+    """Wait here for a file on a slow or hung disk.
+
+    OpenImageIO holds the interpreter's lock while it opens a file, so every thread of the process
+    would wait with it. Python's own calls let other threads go on.
+    """
+    with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:  # the opener says why
+        file.read(1)
 
 
 def reason(source: Any) -> str:

@@ -47,9 +47,19 @@ def _others() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
 
 
+def own_names() -> list[str]:
+    """Names of the models of this package."""
+    return list(_own())
+
+
+def installed_names() -> list[str]:
+    """Names of our own models and of those of other packages."""
+    return [*_own(), *sorted(set(_others()) - set(_own()))]
+
+
 def names() -> list[str]:
     """Names of all registered models: our own, those of packages, those fine-tuned here."""
-    known = [*_own(), *sorted(set(_others()) - set(_own()))]
+    known = installed_names()
     return [*known, *(name for name in finetuned.names() if name not in known)]
 
 
@@ -68,7 +78,7 @@ def card(name: str) -> ModelCard:
 
         return card_of(name)
     point = _others().get(name)
-    if point is None and (own := finetuned.card(name)) is not None:
+    if point is None and (own := finetuned.card(name, card)) is not None:
         return own
     if point is None:
         import difflib

@@ -15,8 +15,8 @@ from matte_nodes.card import (
     ModelCard,
     Prediction,
 )
+from matte_nodes.media.resize import resized
 from matte_nodes.models.torch_network import TorchNetwork, array
-from matte_nodes.node.tiling import resized
 
 
 class MODNet:

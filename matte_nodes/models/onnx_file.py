@@ -30,6 +30,7 @@ from matte_nodes.card import (
     Still,
     Weights,
     Window,
+    checked_terms,
 )
 from matte_nodes.errors import ModelError, UnknownModelError
 
@@ -163,7 +164,9 @@ def _card(file: Path, declared: Mapping[str, Any], sha256: str) -> ModelCard:
             Weights(
                 file=str(file), sha256=sha256, size=file.stat().st_size, sources=(),
                 licence=str(declared.get("licence", "not stated")),
-                commercial=declared.get("commercial", "unclear"),
+                commercial=checked_terms(
+                    declared.get("commercial", "unclear"), file.with_suffix(".json")
+                ),
             ),
         ),
         papers=tuple(declared.get("papers", ("the file's own",))),

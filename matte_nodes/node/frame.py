@@ -6,13 +6,13 @@ Pure functions; time is the shot's, files are the media room's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from matte_nodes.card import Inputs, KnobValue, ModelCard, Prediction
+from matte_nodes.card import HINTS, Hint, Inputs, KnobValue, ModelCard, Prediction
 from matte_nodes.color import PlateColor
 from matte_nodes.errors import BadPlateError, HintSizeError, MissingInputError, ModelError
 from matte_nodes.foreground import solve_foreground
@@ -48,6 +48,60 @@ class Seen:
     given: Given
     working: Float
     background: Float | None
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A change that the node makes to one input before a model sees it, when a knob asks for it."""
+
+    makes: Hint
+    """The input that is changed."""
+
+    knob: str
+    """The switch that asks for it; its stage is `view`."""
+
+    reads: frozenset[Hint]
+    """The other hints that the new input is made from; the plate is always given."""
+
+    make: Callable[[Given], NDArray[Any]]
+    """Returns the new input. It is given no hint but the one it makes and those it reads."""
+
+
+def _aligned_background(given: Given) -> NDArray[Any]:
+    from matte_nodes.node import align_background
+
+    assert given.background is not None
+    return align_background.aligned(given.background, given.plate, given.segmentation)
+
+
+PREPARATIONS: tuple[Preparation, ...] = (
+    Preparation("background", "align_background", frozenset({"segmentation"}), _aligned_background),
+)
+
+
+def prepared(given: Given, knobs: Mapping[str, KnobValue]) -> Given:
+    """The frame with every change made to its inputs that the knobs ask for."""
+    for change in PREPARATIONS:
+        if getattr(given, change.makes) is None or not knobs[change.knob]:
+            continue
+        hidden: dict[str, Any] = dict.fromkeys(set(HINTS) - {change.makes, *change.reads})
+        new: dict[str, Any] = {change.makes: change.make(replace(given, **hidden))}
+        given = replace(given, **new)
+    return given
+
+
+def hints_of_step(card: ModelCard, knobs: Mapping[str, KnobValue]) -> frozenset[Hint]:
+    """The hints that a step's answer depends on: those it is given, and those they are made from."""
+    names = set(card.needs | card.takes)
+    for change in reversed(PREPARATIONS):
+        if change.makes in names and knobs[change.knob]:
+            names |= change.reads
+    return frozenset(names)
+
+
+HINTS_OF_FINISH: frozenset[Hint] = frozenset(HINTS)
+"""The hints that finishing reads: the trimap is forced, the segmentation bounds, the clean plate
+helps to solve the foreground."""
 
 
 def check(given: Given, card: ModelCard) -> None:

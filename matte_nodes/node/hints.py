@@ -35,7 +35,8 @@ HINT_KNOBS: tuple[Knob, ...] = (
         "What a segmentation does to the alpha: bound = fade to 0 outside it (grown by the "
         "margin); garbage = multiply by it; core = alpha is at least as high as it is.",
         choices=get_args(SegmentationUse),
-        label="Segmentation use",
+        stage="finish",
+        live=False,
     ),
     Knob(
         "segmentation_margin",
@@ -46,7 +47,8 @@ HINT_KNOBS: tuple[Knob, ...] = (
         low=0.0,
         high=1000.0,
         unit="px",
-        label="Segmentation margin",
+        stage="finish",
+        live=False,
     ),
 )
 """The node's knobs for hints; which hints a model takes is on its card.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of files and headers: there, whole, and like the plate."""
+"""Checks of files and headers: all there, whole, and consistent with the plate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matte_nodes.publish.finding import Finding, as_plate, grouped, usual
 
 
 def complete(delivery: Delivery) -> Iterator[Finding]:
-    """Every frame of the plate, or of the range, is there."""
+    """Every frame of the plate, or of the given range, exists."""
     missing = [number for number in delivery.expected if number not in delivery.files]
     if missing:
         yield Finding(tuple(missing), "missing", "Run the same command again: it does these.")
@@ -31,7 +31,7 @@ def readable(delivery: Delivery) -> Iterator[Finding]:
 
 
 def size(delivery: Delivery) -> Iterator[Finding]:
-    """The display window is the plate's."""
+    """The display window equals the plate's."""
     return as_plate(
         delivery, lambda p: p.display_window, lambda image: image.display_window,
         "the display window is {found}, not {wanted}", "Matte the plate in its own size.",
@@ -39,7 +39,7 @@ def size(delivery: Delivery) -> Iterator[Finding]:
 
 
 def data_window(delivery: Delivery) -> Iterator[Finding]:
-    """The data window is the plate's."""
+    """The data window equals the plate's."""
     if delivery.plate is None:
         return
     wrong: list[int] = []
@@ -56,7 +56,7 @@ def data_window(delivery: Delivery) -> Iterator[Finding]:
 
 
 def pixel_aspect(delivery: Delivery) -> Iterator[Finding]:
-    """The pixel aspect is the plate's."""
+    """The pixel aspect equals the plate's."""
     return as_plate(
         delivery, lambda p: round(p.pixel_aspect, 4), lambda image: round(image.pixel_aspect, 4),
         "the pixel aspect is {found}, not {wanted}", "Write them again from the plate.",
@@ -64,7 +64,7 @@ def pixel_aspect(delivery: Delivery) -> Iterator[Finding]:
 
 
 def colorspace(delivery: Delivery) -> Iterator[Finding]:
-    """The colour space is named, and the one that was ordered."""
+    """The colour space is named and is the one that was ordered."""
     said: dict[str, list[int]] = {}
     for frame, picture, _ in delivery.readable:
         if (picture.is_exr and picture.premultiplied is not None) or picture.foreground is not None:
@@ -120,7 +120,7 @@ def half(delivery: Delivery) -> Iterator[Finding]:
 
 
 def compression(delivery: Delivery) -> Iterator[Finding]:
-    """No compression that loses."""
+    """The compression is lossless."""
     for picture, frames in grouped(delivery, lambda p: p.attributes.get("compression")):
         kind = str(picture.attributes.get("compression", "")).split(":")[0]
         if picture.is_lossy:
@@ -128,7 +128,7 @@ def compression(delivery: Delivery) -> Iterator[Finding]:
 
 
 def timecode(delivery: Delivery) -> Iterator[Finding]:
-    """The plate's time code is carried over."""
+    """The plate's time code is kept."""
     bad = []
     for frame, picture, _ in delivery.readable:
         wanted = _timecode(frame.plate.metadata if frame.plate is not None else {})
@@ -141,7 +141,7 @@ def timecode(delivery: Delivery) -> Iterator[Finding]:
 
 
 def rate(delivery: Delivery) -> Iterator[Finding]:
-    """The plate's frame rate is carried over."""
+    """The plate's frame rate is kept."""
     wanted = delivery.plate.rate if delivery.plate is not None else None
     if wanted is None:
         return

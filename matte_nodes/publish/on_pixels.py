@@ -32,7 +32,7 @@ def finite(delivery: Delivery) -> Iterator[Finding]:
 
 
 def alpha_range(delivery: Delivery) -> Iterator[Finding]:
-    """Alpha lies between 0 and 1."""
+    """Alpha is between 0 and 1."""
     for frame, _, measured in delivery.readable:
         if measured.low < -TOLERANCE or measured.high > 1 + TOLERANCE:
             yield Finding(
@@ -42,7 +42,7 @@ def alpha_range(delivery: Delivery) -> Iterator[Finding]:
 
 
 def empty(delivery: Delivery) -> Iterator[Finding]:
-    """No frame's alpha is 0 everywhere."""
+    """No frame has an alpha of 0 everywhere."""
     bad = where(delivery, lambda m: m.high <= TOLERANCE and m.low >= -TOLERANCE)
     if bad and not delivery.may_be_empty:
         yield Finding(
@@ -52,14 +52,14 @@ def empty(delivery: Delivery) -> Iterator[Finding]:
 
 
 def solid(delivery: Delivery) -> Iterator[Finding]:
-    """No frame's alpha is 1 everywhere."""
+    """No frame has an alpha of 1 everywhere."""
     bad = where(delivery, lambda m: m.low >= 1 - TOLERANCE and m.high <= 1 + TOLERANCE)
     if bad:
         yield Finding(bad, "alpha is 1 everywhere", "Give the model a hint, or take another.")
 
 
 def foreground(delivery: Delivery) -> Iterator[Finding]:
-    """The foreground is not black under the alpha."""
+    """The foreground is not black where alpha is above 0."""
     bad = where(delivery, lambda m: m.black > BLACK_SHARE)
     if bad:
         yield Finding(
@@ -68,7 +68,7 @@ def foreground(delivery: Delivery) -> Iterator[Finding]:
 
 
 def association(delivery: Delivery) -> Iterator[Finding]:
-    """The premultiplication is tagged, and as tagged."""
+    """The premultiplied/straight tag matches the pixels."""
     for picture, frames in grouped(delivery, lambda p: p.says("matte/association")):
         tag = picture.says("matte/association")
         if tag not in ("premultiplied", "straight", "none"):
@@ -95,7 +95,7 @@ def association(delivery: Delivery) -> Iterator[Finding]:
 
 
 def trimap(delivery: Delivery) -> Iterator[Finding]:
-    """The trimap's 0 and 1 are 0 and 1."""
+    """Alpha is 0 and 1 where the trimap is."""
     for frame, _, measured in delivery.readable:
         if measured.off_trimap:
             yield Finding(
@@ -105,7 +105,7 @@ def trimap(delivery: Delivery) -> Iterator[Finding]:
 
 
 def flicker_limit(values: Iterable[float | None]) -> float:
-    """What a frame's flicker may be in a shot with these."""
+    """Return the largest acceptable flicker of a frame in a shot with these values."""
     known = [value for value in values if value is not None]
     return max(FLICKER_LEAST, FLICKER_TIMES * float(np.median(known)) if known else 0.0)
 
@@ -131,7 +131,7 @@ def flicker(delivery: Delivery) -> Iterator[Finding]:
 
 
 def _association(picture: Picture) -> str:
-    """What the channels' names say."""
+    """Return the association that the channel names state."""
     if picture.premultiplied is not None and picture.foreground is not None:
         return "premultiplied"
     if picture.foreground is not None:

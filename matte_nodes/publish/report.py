@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The review report: frames as a browser shows them, numbers over time, what the checks found."""
+"""The review report: frames in a browser, measurements over time, and the findings of the checks."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def write_report(
     against: str | None = None,
     budget: int = BUDGET,
 ) -> Path:
-    """Write one self-contained page; answers its path.
+    """Write one self-contained page and return its path.
 
-    behind: a picture to lay the foreground over. against: another version's folder, for the wipe.
-    The pictures are as large as the budget allows (at most 1280 pixels a side), by trying a few.
-    Raises MediaError when there is no frame to show, OutputError when it cannot be written.
+    behind: a picture behind the foreground. against: another version's folder, for the wipe. The
+    pictures are as large as the size budget allows, at most 1280 pixels a side. Raises MediaError
+    when there is no frame to show, and OutputError when the page cannot be written.
     """
     frames = list(delivery.expected)
     if not delivery.readable:
-        raise MediaError(f"{delivery.folder}: no frame can be shown.")
+        raise MediaError(f"{delivery.folder}: no frame can be shown. Run `matte check` to see why.")
     versions = [delivery] if against is None else [delivery, Delivery(
         against, frames=(frames[0], frames[-1]),
     )]  # fmt: skip
@@ -92,7 +92,9 @@ def write_report(
 
 
 def _size(versions: Sequence[Delivery], frames: Sequence[int], allowed: float) -> tuple[int, int]:
-    """The best side and quality that fit, from three frames of each version."""
+    """Return the best side and quality that fit the budget, estimated from three frames of each
+    version.
+    """
     chosen = list(dict.fromkeys(frames[len(frames) * k // 6] for k in (1, 3, 5)))
     for side, quality in _TRIES:
         total = 0.0
@@ -106,7 +108,7 @@ def _size(versions: Sequence[Delivery], frames: Sequence[int], allowed: float) -
 
 def _plots(versions: Sequence[Delivery], frames: Sequence[int]) -> list[dict[str, Any]]:
     found_in = [f.frames for result in run(versions[0]) for f in result.findings]
-    # What is said of most frames marks nothing.
+    # A finding about most frames does not help to find one: it is not marked on the timeline.
     bad = {number for some in found_in if 2 * len(some) < len(frames) for number in some}
     found = []
     for name, what, unit, digits, scale in (

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from matte_nodes import __version__
-from matte_nodes.color import guess_space
 from matte_nodes.errors import OutputError, UsageError
 from matte_nodes.media.image import Image, Window
 from matte_nodes.media.pattern import Pattern
@@ -22,9 +21,10 @@ from matte_nodes.media.writers import (
 )
 from matte_nodes.node.matte import Matte
 from matte_nodes.render.resume_log import KEY, Manifest
+from matte_nodes.render.terms import Inherited, combined, inherited
 from matte_nodes.shot.chain import build
-from matte_nodes.shot.fingerprint import digest
 from matte_nodes.temporal.claims import output_claimed
+from matte_nodes.temporal.digest import digest
 from matte_nodes.temporal.stat_cache import Look
 
 FINISHERS = 2
@@ -83,21 +83,26 @@ class Render:
         self.node, self.shot = self.chain.node, self.chain.shot
         for clip in (self.shot.clip, *(hint.clip for hint in self.shot.hints.values())):
             check_not_input(output, clip)
-        color = self.shot.color
-        if self.is_movie and output_colorspace is None and color.plate == color.working:
-            # A linear plate has no encoding to go back to: movies are BT.709 unless asked.
-            space = guess_space("bt709", is_movie=True, is_float=False, extension=".mov")
-            self.shot.color = self.node.plate_color(color.plate, output=space)
 
-    def provenance(self) -> dict[str, str]:
-        """What is written into every file: model, weights, knobs, spaces, licence, code."""
+    def provenance(self, others: Sequence[Inherited] = ()) -> dict[str, str]:
+        """Return the texts in every file: model, weights, knobs, spaces, licence, version.
+
+        others: terms that the matte inherits from its input files.
+        """
         color, nodes = self.shot.color, self.chain.nodes
         weights = {k: v for node in nodes for k, v in node.weights_identity.items()}
         return {
             "matte/model": self.chain.name,
             "matte/weights": " ".join(f"{name}:{sha}" for name, sha in weights.items()),
-            "matte/licence": "; ".join(dict.fromkeys(node.card.licence for node in nodes)),
-            "matte/commercial": self.chain.commercial,
+            "matte/licence": "; ".join(
+                dict.fromkeys(
+                    [
+                        *(node.card.licence for node in nodes),
+                        *(f"{one.name} by {one.model}: {one.licence}" for one in others),
+                    ]
+                )
+            ),
+            "matte/commercial": combined(self.chain.commercial, others),
             "matte/knobs": " ".join(f"{k}={v}" for k, v in sorted(self.node.knobs.items())),
             "matte/plate_space": color.plate,
             "matte/working_space": color.working,
@@ -157,7 +162,7 @@ class Render:
         clip, asked = self.shot.clip, set(todo)
         writer = open_writer(
             self.output, layout=self.layout, colorspace=self.shot.color.output,
-            provenance=self.provenance(), rate=clip.rate, like=clip,
+            provenance=self.provenance(inherited(self.shot, wanted)), rate=clip.rate, like=clip,
         )  # fmt: skip
 
         def sink(frame: int, matte: Matte, image: Image) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from matte_nodes.media.pattern import Pattern
 from matte_nodes.service.request import Request
-from matte_nodes.shot.fingerprint import digest
+from matte_nodes.temporal.digest import digest
 
 MOST_BYTES = 2 << 30
 YOUNG = 60.0

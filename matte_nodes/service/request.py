@@ -132,8 +132,8 @@ def checked(asked: Any) -> Request:
 @cache
 def _known() -> dict[str, tuple[str, ...]]:
     """The names that a request's parts may have: the keywords of the functions they are for."""
-    from matte_nodes.node.node import MatteNode
     from matte_nodes.render.render import Render
+    from matte_nodes.shot.matte_node import MatteNode
 
     def keywords(function: Callable[..., Any], *without: str) -> tuple[str, ...]:
         found = signature(function).parameters.values()

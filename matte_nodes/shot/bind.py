@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from matte_nodes.color import guess_space
 from matte_nodes.errors import BadPlateError, HintSizeError, MissingInputError, UsageError
-from matte_nodes.media.clip import ArrayClip, Clip, open_clip, paste
+from matte_nodes.frame_range import parsed_numbers
+from matte_nodes.media.clip import ArrayClip, Clip, ClipSource, open_clip, paste
 from matte_nodes.media.image import Image
 from matte_nodes.node import hints
 from matte_nodes.node.hints import HintKeys
@@ -21,47 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float
-    from matte_nodes.node.node import MatteNode
-    from matte_nodes.shot.shot import Shot
 
 KEY_MODES = ("exact", "hold", "nearest", "only")
-
-
-def connected(
-    node: MatteNode,
-    plate: Any,
-    given: Mapping[str, Any],
-    *,
-    hint_keys: str,
-    colorspace: str | None,
-    background_colorspace: str | None,
-    output_colorspace: str | None,
-    encoded: bool,
-    missing: str,
-    allow_grey: bool,
-    cache: Any,
-    **time: Any,
-) -> Shot:
-    """Open and check everything once; `MatteNode.connect` documents the arguments."""
-    from matte_nodes.shot.shot import Shot
-    from matte_nodes.temporal.cache import as_cache
-
-    clip = as_clip(plate, "plate", missing)
-    sources = {name: source for name, source in given.items() if source is not None}
-    for name in sorted(node.card.needs - set(sources)):
-        raise MissingInputError(
-            f"Model {node.card.name!r} needs a {name}: connect one ({name}=... or --{name})."
-        )
-    bound = {name: BoundHint(name, source, clip, hint_keys) for name, source in sources.items()}
-    background = bound["background"].clip if "background" in bound else None
-    plate_space, background_space = spaces(clip, colorspace, background, background_colorspace)
-    color = node.plate_color(plate_space, output=output_colorspace, encoded_output=encoded)
-    background_color = (
-        None if background is None else node.plate_color(background_space, output=color.working)
-    )
-    return Shot(
-        node, clip, bound, color, background_color, allow_grey, cache=as_cache(cache), **time
-    )
 
 
 def warm_place(clip: Clip, warm_up: int | None, start: int | None) -> int:
@@ -80,14 +43,7 @@ def warm_place(clip: Clip, warm_up: int | None, start: int | None) -> int:
 
 def cut_frames(cuts: Iterable[int] | str) -> list[int]:
     """Cuts as frame numbers: a list of them, or "1012,1100"."""
-    try:
-        if isinstance(cuts, str):
-            return [int(part) for part in cuts.split(",") if part.strip()]
-        return [int(number) for number in cuts]
-    except (TypeError, ValueError) as error:
-        raise UsageError(
-            f"Cuts are the first frames of new takes, as in 1012,1100, or auto; not {cuts!r}."
-        ) from error
+    return parsed_numbers(cuts, "Cuts (the first frames of new takes, or auto)")
 
 
 class BoundHint:
@@ -170,11 +126,8 @@ def as_clip(source: Any, name: str, missing: str = "error") -> Clip:
     """Anything that can be connected, as a clip."""
     if isinstance(source, (str, os.PathLike)):
         return open_clip(source, missing=missing)  # type: ignore[arg-type]
-    if hasattr(source, "as_hint"):
-        clip: Clip = source.as_hint(name)
-        return clip
-    if hasattr(source, "read") and hasattr(source, "frames"):
-        return source  # type: ignore[no-any-return]
+    if isinstance(source, ClipSource):
+        return source.as_hint(name)
     return ArrayClip(source, name=name)
 
 
@@ -244,8 +197,6 @@ def _suffix(clip: Clip) -> str:
 
 
 def _replaced(image: Image, pixels: NDArray[Any]) -> Image:
-    from dataclasses import replace
-
     return replace(image, pixels=pixels, channels=tuple("RGB"[: pixels.shape[2]]))
 
 

@@ -11,15 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matte_nodes import models
+from matte_nodes.card import Terms, strictest
 from matte_nodes.errors import UnknownKnobError, UsageError
 from matte_nodes.node.knobs import NODE_KNOBS, all_knobs
-from matte_nodes.node.node import MatteNode
 from matte_nodes.shot import choose_model as auto
+from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.shot.shot import Shot
-
-# What a network sees belongs to every node of a chain; the rest of the node's knobs finishes the
-# result, and so belongs to its last.
-SHARED = ("view", "exposure")
 
 
 @dataclass(frozen=True)
@@ -37,10 +34,9 @@ class Chain:
         return " -> ".join(node.card.name for node in self.nodes)
 
     @property
-    def commercial(self) -> str:
+    def commercial(self) -> Terms:
         """The strictest terms of all its models."""
-        answers = {node.card.commercial for node in self.nodes}
-        return "no" if "no" in answers else "unclear" if "unclear" in answers else "yes"
+        return strictest(node.card.commercial for node in self.nodes)
 
 
 @dataclass
@@ -53,7 +49,9 @@ class Knobs:
     def of(self, name: str, *, last: bool) -> dict[str, Any]:
         """The values for one model: its own knobs, and the node's if it is the chain's last."""
         card = models.card(name)
-        finishing = {alias for k in NODE_KNOBS for alias in (k.name, *k.aliases)} - set(SHARED)
+        # How inputs are made ready is every node's; the rest of the node's knobs is the last's.
+        late = [knob for knob in NODE_KNOBS if knob.stage != "view"]
+        finishing = {alias for k in late for alias in (k.name, *k.aliases)}
         names = {alias for k in all_knobs(card) for alias in (k.name, *k.aliases)}
         mine = {
             key: value

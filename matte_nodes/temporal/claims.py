@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from matte_nodes.paths import cache_folder
-from matte_nodes.shot.fingerprint import digest
+from matte_nodes.temporal.digest import digest
 
 PATIENCE = 120.0
 """Seconds that a frame is waited for that another process has claimed; then both compute it."""

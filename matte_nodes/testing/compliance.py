@@ -17,7 +17,7 @@ from matte_nodes.errors import (
     UnknownKnobError,
 )
 from matte_nodes.node.matte import Matte
-from matte_nodes.node.node import MatteNode
+from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.testing.scene import Scene, scene
 
 SIZES = ((1, 1), (2, 3), (7, 5), (33, 47), (96, 160))

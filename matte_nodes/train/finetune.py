@@ -83,12 +83,13 @@ def finetune(
     With three keys or more the one in the middle is held out; with fewer nothing is, and nothing
     stops early. Raises InputError, UsageError, WeightsError, TrainingError.
     """
+    from matte_nodes import models
     from matte_nodes.models import finetuned
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
     from matte_nodes.train.registering import register
 
     began = time.monotonic()
-    finetuned.check_name(asked.name)
+    finetuned.check_name(asked.name, models.installed_names())
     parent = parents.find(asked.model, checkpoint=asked.checkpoint, untrained=asked.untrained)
     # A trimap is made of a key's matte where none is drawn, so it may be missing here.
     card = parent.card

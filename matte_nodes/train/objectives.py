@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from matte_nodes.errors import UsageError
 from matte_nodes.train import losses
+from matte_nodes.train.systems import Answer, System, cue_answer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from matte_nodes.train.systems import Answer, System
     from matte_nodes.train.trainer import Batch
 
 
@@ -24,7 +25,7 @@ class AlphaObjective:
 
     def __call__(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Named losses; "total" is their weighted sum."""
-        pred, where = answer(network, batch)
+        pred, where = cue_answer(network, batch)
         true = batch["alpha"]
         found = {name: ALPHA_LOSSES[name](pred, true, where) for name in self.weights}
         found["total"] = sum((found[n] * w for n, w in self.weights.items()), pred.new_zeros(()))
@@ -165,15 +166,6 @@ def unknown(batch: Batch) -> Tensor:
     return (batch["trimap"] == 0.5).to(batch["alpha"])
 
 
-def answer(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
-    """A cue network's alpha of a batch, and where it counts."""
-    planes = batch["planes"]
-    if planes.shape[1] == 7:
-        return network(planes).float(), None
-    where = (planes[:, 15:16] == 0.5).float()
-    return network(planes[:, :19], planes[:, 19:20]).float(), where
-
-
 def mean_error(network: nn.Module, batches: list[Batch], system: System | None = None) -> float:
     """Mean absolute error where it counts, over held-out batches. system: None is a cue network."""
     import torch
@@ -182,7 +174,7 @@ def mean_error(network: nn.Module, batches: list[Batch], system: System | None =
     with torch.inference_mode():
         for batch in batches:
             if system is None:
-                pred, where = answer(network, batch)
+                pred, where = cue_answer(network, batch)
             else:
                 pred = system.answer(network, batch).alpha
                 where = unknown(batch) if system.unknown else None
@@ -196,7 +188,5 @@ def mean_error(network: nn.Module, batches: list[Batch], system: System | None =
 def _part(answered: Answer, name: str) -> Tensor:
     found: Tensor | None = getattr(answered, name)
     if found is None:
-        from matte_nodes.errors import UsageError
-
         raise UsageError(f"this network has no {name} to train: take that loss out of the recipe")
     return found

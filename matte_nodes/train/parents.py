@@ -36,7 +36,7 @@ class Parent:
 
 def find(name: str, *, checkpoint: str | None = None, untrained: bool = False) -> Parent:
     """The parent of this name. Raises UsageError when that model cannot be trained."""
-    card = finetuned.parent_card(name)
+    card = finetuned.parent_card(name, models.card)
     root = root_of(name)
     if root == finetuned.SHOT:
         return Parent(name, card, None, {} if name == root else weights.identity(card))

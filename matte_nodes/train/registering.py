@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matte_nodes import __version__
+from matte_nodes import __version__, models
 from matte_nodes.models import finetuned
 from matte_nodes.paths import weights_folder
 from matte_nodes.train import parents, state, systems
@@ -58,13 +58,13 @@ def register(
                 path.stat().st_size, terms(parent), parent.card.commercial, shot, tuple(needs),
                 facts=told,
             )  # fmt: skip
-            finetuned.register(found, path)
+            finetuned.register(found, path, models.installed_names())
     except OSError as error:
         raise OutputError(
             f"The model cannot be written to {folder}: {error.strerror or error}. Make the folder "
             "writable, or set MATTE_HOME to one that is."
         ) from error
-    return finetuned.card_of(found)
+    return finetuned.card_of(found, models.card)
 
 
 def terms(parent: parents.Parent) -> str:

@@ -31,7 +31,7 @@ def without_subjects(
     """
     if not detector or not material.photographs:
         return material
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
 
     node = MatteNode(detector, device="cpu")
     pool = material.photographs if material.backgrounds is None else material.backgrounds

@@ -72,12 +72,13 @@ def selfsupervise(
     """
     import torch
 
+    from matte_nodes import models
     from matte_nodes.models import finetuned
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
     from matte_nodes.train.finetune import fitting_crop
     from matte_nodes.train.registering import register
 
-    finetuned.check_name(asked.name)
+    finetuned.check_name(asked.name, models.installed_names())
     parent = parents.find(asked.model, checkpoint=asked.checkpoint, untrained=asked.untrained)
     if parent.system is None or "background" not in parent.system.hints:
         raise UsageError(

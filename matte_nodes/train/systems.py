@@ -150,9 +150,16 @@ def weighted(network: nn.Module, tasks: int = 2) -> nn.Module:
 
 
 def _cues(network: nn.Module, batch: Batch) -> Answer:
-    from matte_nodes.train.objectives import answer
+    return Answer(cue_answer(network, batch)[0])
 
-    return Answer(answer(network, batch)[0])
+
+def cue_answer(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    """A cue network's alpha of a batch, and where it counts (None: everywhere)."""
+    planes = batch["planes"]
+    if planes.shape[1] == 7:
+        return network(planes).float(), None
+    where = (planes[:, 15:16] == 0.5).float()
+    return network(planes[:, :19], planes[:, 19:20]).float(), where
 
 
 def _picture_and_trimap(batch: Batch) -> Tensor:

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 from matte_nodes.errors import OutputError
 from matte_nodes.hosts import install as installer
 from matte_nodes.hosts.nuke import gizmos
+from matte_nodes.node.knobs import NODE_KNOBS
 from matte_nodes.service import client
 
 if TYPE_CHECKING:
-    from matte_nodes.diagnostics.doctor import State
+    from matte_nodes.hosts.finding import State
     from matte_nodes.hosts.install import Options
 
 NAME = "matte_nodes"
@@ -106,6 +107,8 @@ def declaration() -> dict[str, Any]:
             {key: card.as_dict()[key] for key in ("name", "needs", "takes", "memory")}
             for card in gizmos.cards()
         ],
+        # At another value than this, a frame also needs the frames beside it.
+        "neighbours": {knob.name: knob.default for knob in NODE_KNOBS if knob.neighbours},
     }
 
 

@@ -22,15 +22,13 @@ from matte_nodes.runtime import PROVIDERS
 
 if TYPE_CHECKING:
     from matte_nodes.card import Knob
-    from matte_nodes.diagnostics.doctor import State
+    from matte_nodes.hosts.finding import State
     from matte_nodes.hosts.install import Options
 
 NAME = "matte-nodes"
 # The best trade in bench/bench_live_models.py: the network as a whole at 256 x 144.
 DEFAULT_MODEL, DEFAULT_WIDTH = "rvm", 256
 SET_UP = "install.json"
-# What a live picture cannot have: tiles, frames to come, hints that nobody draws.
-NOT_LIVE = frozenset({"tile", "steady", "align_background"})
 
 
 def folder(options: Options | None = None) -> Path:
@@ -184,13 +182,11 @@ def declaration() -> tuple[dict[str, Any], list[str]]:
 
 def _knobs(knobs: tuple[Knob, ...]) -> Iterator[dict[str, Any]]:
     for knob in knobs:
-        if knob.name in NOT_LIVE or knob.name.startswith(("segmentation", "trimap")):
+        if not knob.live or knob.neighbours:
             continue
-        unit = f" ({knob.unit})" if knob.unit else ""
-        label = (knob.label or knob.name.replace("_", " ").capitalize()) + unit
         yield {
             **{key: value for key, value in asdict(knob).items() if value is not None},
-            "label": label,
+            "label": knob.title,
             "choices": [{"name": choice} for choice in knob.choices],
         }
 

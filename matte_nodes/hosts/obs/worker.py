@@ -102,7 +102,7 @@ class Worker:
         self._reset()
 
     def _open(self, wish: Asked) -> None:
-        from matte_nodes.node.node import MatteNode
+        from matte_nodes.shot.matte_node import MatteNode
 
         if self._loaded is None or self._loaded[0][: len(wish.engine)] != wish.engine:
             self._say(protocol.LOADING, wish.model)

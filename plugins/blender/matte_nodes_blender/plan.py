@@ -61,8 +61,7 @@ class Plan:
         self.first, self.last = self._range()
         if frame is not None and not self.still and not self.first <= frame <= self.last:
             raise Trouble(f"Frame {frame} is outside of the range {self.first}-{self.last}.")
-        # Steadying mixes in the neighbouring frames, whatever the model.
-        alone = declared.is_still(asked.model) and not self.knobs.get("steady")
+        alone = declared.is_still(asked.model, self.knobs)
         self.free = alone
         whole = frame is None or self.still or not alone
         self.shot = (self.first, self.last) if whole else (int(frame or 0), int(frame or 0))

@@ -34,8 +34,7 @@ class Plan:
             )
         self.frames = (self.first, self.last) if frame is None else (frame, frame)
         self.knobs = knobs.given(node, self.model)
-        # Steadying mixes in the neighbouring frames, whatever the model.
-        self.is_still = setup.is_still(self.model) and not self.knobs.get("steady")
+        self.is_still = setup.is_still(self.model, self.knobs)
         self.shot = self.frames if self.is_still else (self.first, self.last)
         self.single = frame is not None
         self.base = self._base(node, root)
