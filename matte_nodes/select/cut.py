@@ -90,12 +90,15 @@ def _swept(found: NDArray[np.float64], along: NDArray[np.float64], axis: int) ->
 def edge_steps(lab: Float, edge: float) -> tuple[Float, Float]:
     """Costs of a step down and of a step right: 1 in flat parts, more across colours that differ.
 
-    edge: what a difference of 10 in Lab adds.
+    edge: what a difference adds that is as large as the mean one round about. Differences are
+    compared with their surroundings, so that hair and leaves are no walls.
     """
-    down = np.linalg.norm(np.diff(lab, axis=0), axis=2)
-    right = np.linalg.norm(np.diff(lab, axis=1), axis=2)
-    scale = np.float32(edge / 10)
-    return (1 + scale * down).astype(np.float32), (1 + scale * right).astype(np.float32)
+    found = []
+    for axis in (0, 1):
+        change = np.linalg.norm(np.diff(lab, axis=axis), axis=2).astype(np.float32)
+        usual = cv2.GaussianBlur(change, (0, 0), max(2.0, max(lab.shape) / 50))
+        found.append(1 + np.float32(edge) * change / (usual + change.mean() + 1))
+    return found[0].astype(np.float32), found[1].astype(np.float32)
 
 
 def colour_odds(lab: Float, subject: Float, rest: Float) -> Float:

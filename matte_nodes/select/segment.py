@@ -27,8 +27,9 @@ FAR = 1e6
 CLICK_RADIUS = 0.004
 """Of the longer side: so far round a click the label is sure."""
 
-EDGE = 8.0
-"""What a difference of 10 in Lab costs on the way from a click, in pixels."""
+EDGE = 4.0
+VICINITY = 0.05
+"""What a usual difference of colours costs on the way from a click, in pixels."""
 
 REACH = 0.16
 """Of the longer side: how far a click reaches where there is no edge."""
@@ -62,17 +63,16 @@ def select(
     else:
         known, strength = before, CARRIED
     if known is None:
-        weight = _vicinity(sure, steps)
+        colours = _first_colours(lab, sure, steps)
     else:
-        weight = known
-        if DOUBT:
-            known = _doubted(known, sure, steps)
+        known = _doubted(known, sure, steps)
         fixed = fixed + np.float32(strength) * (2 * known - 1)
-    mask = weight > 0.5
-    for _ in range(ROUNDS):
-        odds = fixed + np.float32(COLOUR) * _colours(lab, weight, sure)
-        mask = cut(lab, np.clip(odds, -LIMIT, LIMIT), sure)
-        weight = mask.astype(np.float32)
+        # What clicks are near to counts as theirs, or a wrong map would confirm itself.
+        colours = _colours(lab, np.clip(known + near, 0, 1), sure)
+    for turn in range(ROUNDS):
+        if turn:
+            colours = _colours(lab, mask.astype(np.float32), sure)
+        mask = cut(lab, np.clip(fixed + np.float32(COLOUR) * colours, -LIMIT, LIMIT), sure)
     return _clicked_parts(mask, sure).astype(np.float32)
 
 
@@ -190,22 +190,26 @@ def _fits(found: Float, marks: Marks) -> float:
     return clicks * min(1.0, wide) * min(1.0, high)
 
 
-def _vicinity(sure: NDArray[np.int8], steps: tuple[Float, Float]) -> Float:
-    """Where no network helps: the twentieth of the picture that is nearest to the clicks, or all
-    of the box."""
-    if not (sure > 0).any():
-        return (sure == 0).astype(np.float32)
-    away = geodesic(*steps, np.where(sure > 0, 0, FAR).astype(np.float32))
-    inside = away[sure >= 0]
-    return (away <= np.quantile(inside, 0.05)).astype(np.float32)
+def _first_colours(lab: Float, sure: NDArray[np.int8], steps: tuple[Float, Float]) -> Float:
+    """Colour odds where no map is known: of the surroundings of each click, or of all of the box."""
+    count, labels = cv2.connectedComponents((sure > 0).astype(np.uint8), connectivity=8)
+    if count < 2:
+        return _colours(lab, (sure == 0).astype(np.float32), sure)
+    found = np.full(sure.shape, -np.inf, np.float32)
+    for label in range(1, count):
+        away = geodesic(*steps, np.where(labels == label, 0, FAR).astype(np.float32))
+        around = away <= np.quantile(away[sure >= 0], VICINITY)
+        found = np.maximum(found, _colours(lab, around.astype(np.float32), sure))
+    return found
 
 
 def _colours(lab: Float, weight: Float, sure: NDArray[np.int8]) -> Float:
     """Colour odds of the mask against the rest; sure pixels count more."""
     more = np.float32(sure.size / 400)
     clicks = sure > 0
-    subject = np.where(sure < 0, 0, weight)
-    rest = np.where(clicks, 0, 1 - weight)
+    trust = np.abs(2 * weight - 1)
+    subject = np.where(sure < 0, 0, weight * trust)
+    rest = np.where(clicks, 0, (1 - weight) * trust)
     if clicks.any():
         subject = subject + clicks * (more / clicks.sum())
     return np.clip(colour_odds(lab, subject.astype(np.float32), rest.astype(np.float32)), -4, 4)
