@@ -12,9 +12,11 @@ import pytest
 
 from matte_nodes import Knob, MatteNode, ModelCard, Prediction
 from matte_nodes.errors import BadPlateError, ModelError
+from matte_nodes.node import align_background
 from matte_nodes.node import knobs as node_knobs
-from matte_nodes.node.node import MatteNode as Node
+from matte_nodes.node.frame import Given
 from matte_nodes.shot import chain, fingerprint
+from matte_nodes.shot.matte_node import MatteNode as Node
 from tests.temporal.rig import disk, same
 from tests.test_align import shaken, textured
 
@@ -47,6 +49,9 @@ def test_a2_an_aligned_clean_plate_is_made_anew_when_the_segmentation_changes(
     cache = disk(tmp_path)
     other = node.connect(plate, segmentation=np.zeros_like(mask), cache=cache, **hints).at(1)
     warm = node.connect(plate, segmentation=mask, cache=cache, **hints).at(1)
+    prepared = node.prepared(Given(plate, background=background, segmentation=mask)).background
+    assert np.array_equal(prepared, align_background.aligned(background, plate, mask))
+    assert not np.array_equal(prepared, align_background.aligned(background, plate))
     assert not same(cold, other), "the two masks must lead to different mattes"
     assert same(warm, cold)
 

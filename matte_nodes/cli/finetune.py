@@ -75,11 +75,13 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
         made = selfsupervise(asked, _say, click.echo)
         click.echo(f"{made.name}: registered. `matte run {source} --model {made.name}`")
         return
-    from matte_nodes.train.finetune import Asked
+    from matte_nodes.train.finetune import FinetuneRequest
     from matte_nodes.train.finetune import finetune as learn
 
     model = model or usual_model(options)
-    done = learn(Asked(source, keys, name, model, frames, options, **training), _say, click.echo)
+    done = learn(
+        FinetuneRequest(source, keys, name, model, frames, options, **training), _say, click.echo
+    )
     if done.before is not None and done.after is not None:
         click.echo(f"error on the held-out key {done.heldout}: {done.before:.5f} before, "
                    f"{done.after:.5f} after")  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this installation can do: packages, devices, weights, caches, hosts, and what to do."""
+"""Checks this installation: packages, devices, weights, caches and hosts, with advice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from matte_nodes.hosts.obs import install as obs
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything, cheapest first; no finding ever raises."""
+    """Check everything, cheapest first. A failed check becomes a finding; nothing is raised."""
     looks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
         ("python", _python),
         ("package", _packages),
@@ -47,7 +47,7 @@ def _python() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """Every requirement of the distribution, as its own metadata lists them."""
+    """Check every requirement in the distribution's own metadata."""
     import re
 
     for line in requires("matte-nodes") or []:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a client may ask: messages taken apart, jobs checked, before anything is opened."""
+"""Parses clients' messages and checks their requests before anything is opened."""
 
 from __future__ import annotations
 
@@ -34,14 +34,15 @@ _OWN = ("source", "output", "model", "knobs", "node", "connect", "frames", "fram
 
 
 class BadMessage(UsageError):  # noqa: N818 (what it is)
-    """Not a message of the protocol."""
+    """The message does not follow the protocol."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One job: the arguments of `render.Render` and `Render.run`, and where it works.
+    """One job: the arguments of `render.Render` and `Render.run`, and its working folder.
 
-    options: the further keywords of Render (layout, output_colorspace, again, ...). output None (single frames only): the service keeps the result in its cache.
+    options: further keywords of Render (layout, output_colorspace, again, ...). output: None for a
+    single frame whose result the service keeps.
     """
 
     source: str
@@ -59,7 +60,7 @@ class Request:
 
 
 def parse(data: bytes) -> dict[str, Any]:
-    """A message's JSON object; BadMessage for anything else: depth, sizes, NaN, NUL."""
+    """Return a message's JSON object. Raises BadMessage for wrong depth, size, NaN or NUL."""
     try:
         found = json.loads(data.decode("utf-8"), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
@@ -95,7 +96,7 @@ def _walk(value: Any, depth: int) -> None:
 
 
 def checked(asked: Any) -> Request:
-    """A job's request; UsageError names what is wrong with it."""
+    """Return a job's request. Raises UsageError that names what is wrong."""
     if not isinstance(asked, dict):
         raise UsageError("A request is a JSON object.")
     known = _known()
@@ -131,7 +132,7 @@ def checked(asked: Any) -> Request:
 
 @cache
 def _known() -> dict[str, tuple[str, ...]]:
-    """The names that a request's parts may have: the keywords of the functions they are for."""
+    """Return the names that parts of a request may have: the keywords of the functions they feed."""
     from matte_nodes.render.render import Render
     from matte_nodes.shot.matte_node import MatteNode
 
@@ -147,7 +148,7 @@ def _known() -> dict[str, tuple[str, ...]]:
 
 
 def check_inputs(request: Request) -> None:
-    """Refuse pipes, devices and sockets among the inputs: opening one could wait for ever."""
+    """Refuse pipes, devices and sockets as inputs: opening one could block for ever."""
     named = [*(request.connect.get(hint) for hint in HINTS), request.node.get("weights")]
     for spec in [request.source, *named]:
         for path in spec.values() if isinstance(spec, dict) else [spec]:
@@ -165,7 +166,7 @@ def _check_regular(path: str) -> None:
         try:
             mode = os.stat(path).st_mode
         except (OSError, ValueError):
-            return  # whoever opens it says what is wrong
+            return  # the reader reports it
         if not stat.S_ISREG(mode):
             raise InputError(f"{path} is neither a file nor a folder.")
         return
@@ -184,7 +185,7 @@ def _dangles(entry: os.DirEntry[str]) -> bool:
 
 
 def _typed(given: Any, names: tuple[str, ...], what: str) -> dict[str, Any]:
-    """The entries that are not null, each of its declared type; no other entry may be there."""
+    """Return the entries that are not null. Raises UsageError for an unknown entry or a wrong type."""
     found = {}
     for name, value in given.items():
         if name not in names:
@@ -208,7 +209,7 @@ def _range(frames: Any) -> tuple[int | None, int | None]:
 
 
 def _hint(name: str, given: Any) -> Any:
-    """A path, or {frame: path}: JSON has only texts as names."""
+    """Return a path, or {frame: path}. JSON has only texts as names."""
     if isinstance(given, str):
         return given
     if isinstance(given, dict) and all(isinstance(path, str) for path in given.values()):

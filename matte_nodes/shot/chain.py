@@ -113,7 +113,7 @@ def build(
             for k, v in early.items()
             if k not in ("trimap", "segmentation", "warm_up", "start")
         }
-        mask_shot = masks.connect(source, **hints)
+        mask_shot = masks.connect(source, **_for_alpha(masks, hints))
         closing["segmentation"] = early["segmentation"] = mask_shot
     if refine is not None:
         if "trimap" not in models.card(refine).needs:
@@ -123,7 +123,7 @@ def build(
             model, **(node if takes_own else _plain(node)), **dealt.of(model, last=False)
         )
         nodes.append(coarse)
-        coarse_shot = coarse.connect(source, **early)
+        coarse_shot = coarse.connect(source, **_for_alpha(coarse, early))
         canvas = coarse_shot.clip.canvas
         width = refine_width or auto_width(canvas.height, canvas.width)
         closing["trimap"] = coarse_shot.trimap(width)
@@ -142,6 +142,16 @@ def auto_width(height: int, width: int) -> float:
     the coarse mask alone has 3.65, 4.32 and 4.68.
     """
     return max(4.0, 0.0075 * max(height, width))
+
+
+def _for_alpha(node: MatteNode, connect: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of a node of whose mattes only the alpha is used.
+
+    A clean plate that its model does not take would only be aligned and used for a foreground that
+    nobody sees.
+    """
+    takes = node.card.needs | node.card.takes
+    return {key: value for key, value in connect.items() if key != "background" or key in takes}
 
 
 def _plain(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ RATE = 2e-3
 
 
 @dataclass(frozen=True)
-class Asked:
+class FinetuneRequest:
     """What a fine-tuning is asked to do.
 
     source: the shot, as a plate is connected. keys: its key mattes (a pattern, a folder, or
@@ -74,7 +74,7 @@ class Finished:
 
 
 def finetune(
-    asked: Asked,
+    asked: FinetuneRequest,
     say: Callable[[Progress], None] = lambda progress: None,
     tell: Callable[[str], None] = lambda message: None,
 ) -> Finished:
@@ -172,7 +172,7 @@ def _of(system: System | None) -> System:
 
 
 def _train(
-    asked: Asked, system: System | None, network: nn.Module, taught: Sequence[Key],
+    asked: FinetuneRequest, system: System | None, network: nn.Module, taught: Sequence[Key],
     held: Key | None, crop: int, say: Callable[[Progress], None],
 ) -> Outcome:  # fmt: skip
     steps = asked.steps or (800 if system is None or asked.untrained else 400)
@@ -197,7 +197,7 @@ def _train(
 
 
 def _with_all(
-    asked: Asked, parent: parents.Parent, network: nn.Module, keys: Sequence[Key], crop: int,
+    asked: FinetuneRequest, parent: parents.Parent, network: nn.Module, keys: Sequence[Key], crop: int,
     steps: int, say: Callable[[Progress], None],
 ) -> tuple[nn.Module, int]:  # fmt: skip
     """A last third with the held-out key among the others, at a low rate; it stops at its end."""

@@ -20,7 +20,7 @@ class Colour(NamedTuple):
     config: str
 
 
-class Asked(NamedTuple):
+class BakeRequest(NamedTuple):
     """What the panel says. values: the text of the knobs. base: the bake folder, absolute."""
 
     model: str
@@ -39,7 +39,7 @@ class Plan:
     """
 
     def __init__(
-        self, asked: Asked, declared: Declarations, sources: Mapping[str, Source],
+        self, asked: BakeRequest, declared: Declarations, sources: Mapping[str, Source],
         colour: Colour, frame: int | None = None,
     ) -> None:  # fmt: skip
         self.asked, self.colour, self.frame = asked, colour, frame
