@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,10 +25,18 @@ from matte_nodes.card import (
 from matte_nodes.models.torch_network import TorchNetwork, array
 
 if TYPE_CHECKING:
+    from matte_nodes.architecture import Architecture
     from matte_nodes.card import Float
 
 FILE = "rvm_mobilenetv3_fp32.onnx"
 STATES = ("r1", "r2", "r3", "r4")
+
+
+def architecture() -> Architecture:
+    """The declaration of its network; this imports torch."""
+    from matte_nodes.models.networks.robust_video_matting import ARCHITECTURE
+
+    return ARCHITECTURE
 
 
 def load(context: LoadContext) -> Model:
@@ -43,10 +50,7 @@ class InTorch:
     """
 
     def __init__(self, context: LoadContext) -> None:
-        from matte_nodes.models.networks.robust_video_matting import RobustVideoMatting as Network
-
-        checkpoint = context.weights.get(FILE)
-        self._network = TorchNetwork(replace(context, checkpoint=checkpoint), "rvm", Network)
+        self._network = TorchNetwork(context, architecture(), context.weights.get(FILE))
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -119,6 +123,7 @@ CARD = ModelCard(
     title="Robust Video Matting",
     summary="People in video, no hints needed: recurrent, stable in time, gives a foreground.",
     load=load,
+    architecture=architecture,
     predicts_foreground=True,
     memory=Recurrent(),
     knobs=(

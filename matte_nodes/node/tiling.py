@@ -12,6 +12,7 @@ import numpy as np
 
 from matte_nodes.card import Inputs, KnobValue, Memory, Model, ModelCard, Prediction
 from matte_nodes.errors import DeviceError, MatteError, ModelError
+from matte_nodes.media.resize import resized
 
 if TYPE_CHECKING:
     from matte_nodes.card import Float
@@ -84,20 +85,6 @@ def fitted_step(
         ),
         following,
     )
-
-
-def resized(picture: Float, size: tuple[int, int]) -> Float:
-    """(H, W) or (H, W, C) float32 at another (H, W): by area down, by linear interpolation up."""
-    import cv2
-
-    height, width = picture.shape[:2]
-    if (height, width) == size:
-        return picture
-    down = size[0] * size[1] < height * width
-    result = cv2.resize(
-        picture, (size[1], size[0]), interpolation=cv2.INTER_AREA if down else cv2.INTER_LINEAR
-    )
-    return np.asarray(result, np.float32).reshape((*size, *picture.shape[2:]))
 
 
 @dataclass(frozen=True)
