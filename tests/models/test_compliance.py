@@ -3,18 +3,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from matte_nodes import models
+from matte_nodes.card import ModelCard
 from matte_nodes.testing import ModelCompliance
 from tests.conftest import has_weights
 
 
+def small(card: ModelCard) -> dict[str, Any]:
+    """Knobs of a small, quick network, as its architecture declares them."""
+    architecture = models.architecture(card)
+    return dict(architecture.small) if architecture else {}
+
+
 def _suite(name: str) -> type:
     card = models.card(name)
-    architecture = models.architecture(card)
     # Numbers of channels do not change what is tested.
-    body = {"card": card, "knobs": dict(architecture.small) if architecture else {}}
+    body = {"card": card, "knobs": small(card)}
     if card.checkpoint:
         body["node_options"] = {"untrained": True, "threads": 1}
     suite = type(f"Test_{name.replace('-', '_')}", (ModelCompliance,), body)
