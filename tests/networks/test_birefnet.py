@@ -89,9 +89,7 @@ def test_the_size_goes_by_the_name(name: str, size: int) -> None:
 
 
 def test_other_encoders_are_refused_in_words() -> None:
-    shapes = {
-        re.sub(r"^bb\.layers", "bb.blocks", name): shape for name, shape in _shapes().items()
-    }
+    shapes = {re.sub(r"^bb\.layers", "bb.blocks", name): shape for name, shape in _shapes().items()}
     with pytest.raises(WeightsError, match="encoder that the library does not have"):
         birefnet(shapes, "")
 
@@ -123,9 +121,7 @@ def test_logits_have_the_size_of_the_picture(narrow: nn.Module, size: tuple[int,
     assert logits.min() < 0  # not squeezed to 0..1
 
 
-def test_bounded_memory_changes_nothing(
-    narrow: nn.Module, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bounded_memory_changes_nothing(narrow: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     rgb = torch.randn(1, 3, 96, 128)
     whole = narrow(rgb)
     monkeypatch.setattr(module, "_STRIP", 8 * 128 * 7)

@@ -44,9 +44,7 @@ def _onnxruntime(x: Tensor, offsets: Tensor, modulator: Tensor, weight: Tensor) 
     model = onnx.helper.make_model(
         graph, opset_imports=[onnx.helper.make_opsetid("", deformable.ONNX_OPSET)], ir_version=9
     )
-    session = ort.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     feed = {name: tensor.numpy() for name, tensor in given.items()}
     return torch.from_numpy(session.run(["y"], feed)[0])
 
