@@ -210,7 +210,8 @@ class Checkpoint:
 
     publisher: where they are published, "" when nowhere. licence, commercial: their terms. files:
     what the published files are called there. optional: the card has weights of its own, which
-    serve where no checkpoint was imported or given.
+    serve where no checkpoint was imported or given. own: weights for the same network that this
+    project trained and ships; they are taken when nothing was imported.
     """
 
     publisher: str
@@ -218,6 +219,7 @@ class Checkpoint:
     commercial: Terms
     files: tuple[str, ...] = ()
     optional: bool = False
+    own: Weights | None = None
 
 
 @dataclass(frozen=True)

@@ -86,12 +86,25 @@ def imported(card: ModelCard) -> Path:
     return weights_folder() / f"{card.name}.safetensors"
 
 
+def brought(card: ModelCard) -> Path | None:
+    """The checkpoint that a model runs on when none is given: the imported one, else our own.
+
+    None: there is neither, or the model takes no checkpoint.
+    """
+    if card.checkpoint is None:
+        return None
+    if imported(card).is_file():
+        return imported(card)
+    return find(card.checkpoint.own) if card.checkpoint.own else None
+
+
 def checkpoint(
     card: ModelCard, given: str | os.PathLike[str] | None, untrained: bool
 ) -> Path | None:
-    """The checkpoint file to load: the one given, else the imported one.
+    """Return the checkpoint file to load: the given one, else the imported one, else our own.
 
-    None when untrained, and for a card whose own weights serve where there is no checkpoint.
+    Our own is the one that this project trained and ships. Returns None when untrained (an
+    imported one is taken even then), and for a card whose own weights serve without a checkpoint.
 
     Raises WeightsError that says which file to import, where it is published, on which terms.
     """
@@ -106,7 +119,10 @@ def checkpoint(
         raise WeightsError(f"{path}: there is no such checkpoint.")
     if untrained or card.checkpoint.optional:
         return None
-    raise WeightsError(f"Model {card.name!r} has no weights here. {how_to_bring(card)}")
+    own = brought(card)
+    if own is None:
+        raise WeightsError(f"Model {card.name!r} has no weights here. {how_to_bring(card)}")
+    return own
 
 
 def how_to_bring(card: ModelCard) -> str:
@@ -129,21 +145,21 @@ def identity(card: ModelCard, given: str | os.PathLike[str] | None = None) -> di
     found = {weights.file: weights.sha256 for weights in card.weights}
     if card.checkpoint is None:
         return found
-    path = Path(given) if given is not None else imported(card)
-    if card.checkpoint.optional:
-        return {"checkpoint": _hash_once(path)} if path.is_file() else found
-    found["checkpoint"] = _hash_once(path) if path.is_file() else "untrained"
-    return found
+    path = Path(given) if given is not None else brought(card)
+    if path is not None and path.is_file():
+        own = {"checkpoint": _hash_once(path)}
+        return own if card.checkpoint.optional else found | own
+    return found if card.checkpoint.optional else found | {"checkpoint": "untrained"}
 
 
 def ready(card: ModelCard) -> bool:
     """Whether every file that the model runs on is on this machine; hashes are not checked."""
-    brought = card.checkpoint is not None and imported(card).is_file()
-    if card.checkpoint is not None and not card.checkpoint.optional and not brought:
-        return False
-    return _replaces(card, imported(card) if brought else None) or all(
-        find(item) for item in card.weights
-    )
+    here = all(find(item) for item in card.weights)
+    if card.checkpoint is None:
+        return here
+    if card.checkpoint.optional:
+        return here or brought(card) is not None
+    return here and brought(card) is not None
 
 
 def _replaces(card: ModelCard, checkpoint: Path | None) -> bool:

@@ -50,8 +50,7 @@ def _machine(device: runtime.Device) -> Iterator[str]:
 
 def _of_model(card: ModelCard, device: str) -> Iterator[str]:
     terms = card.checkpoint
-    brought = terms is None or terms.optional or weights.imported(card).is_file()
-    untrained = not brought
+    untrained = terms is not None and not terms.optional and weights.brought(card) is None
     if not untrained and not weights.ready(card):
         yield f"{card.name}: its weights are not here"
         return

@@ -59,8 +59,9 @@ def choose(hints: Collection[str], *, live: bool = False) -> Choice:
         for name in FOR_BACKGROUND:
             if _can_run(name, hints):
                 return Choice(name, None, "a clean plate was given")
-    for name in FOR_PEOPLE:
-        if not _can_run(name, hints):
+    # First what is stronger: models on weights of their publishers, then those on our own.
+    for name, own in [(name, False) for name in FOR_PEOPLE] + [(name, True) for name in FOR_PEOPLE]:
+        if not _can_run(name, hints, own=own):
             continue
         refines = name in COARSE and not live
         able = (refiner for refiner in REFINERS if _can_run(refiner, {"trimap"}))
@@ -72,8 +73,10 @@ def choose(hints: Collection[str], *, live: bool = False) -> Choice:
     )
 
 
-def _can_run(name: str, hints: Collection[str]) -> bool:
+def _can_run(name: str, hints: Collection[str], *, own: bool = False) -> bool:
     card = models.card(name)
+    if card.checkpoint is not None and not own and not weights.imported(card).is_file():
+        return False
     return card.needs <= set(hints) and is_ready(card)
 
 
