@@ -138,7 +138,7 @@ class _Residual(nn.Module):
         self.norm3 = _ChannelNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.gelu(self.norm1(self.conv1(x)))
+        y: Tensor = F.gelu(self.norm1(self.conv1(x)))
         y = F.gelu(self.norm2(self.conv2(y)))
         y = self.norm3(self.conv3(y))
         return x + y
