@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from matte_nodes.checkpoints.fill import arrange, build, fill
 from matte_nodes.checkpoints.read import read_tensors
 from matte_nodes.checkpoints.recognition import Recognition
 from matte_nodes.errors import WeightsError
+from matte_nodes.whole_files import whole_file
 
 _MARK = "matte_nodes."
 
@@ -101,10 +101,7 @@ def convert(path: Path | str, out: Path | str, **options: Any) -> Recognition:
         f"{_MARK}source_sha256": digest,
         **({f"{_MARK}side": file.provenance["side"]} if "side" in file.provenance else {}),
     }
-    partial = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        save_file({name: tensor.contiguous() for name, tensor in ready.items()}, partial, metadata)
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
+    tensors = {name: tensor.contiguous() for name, tensor in ready.items()}
+    with whole_file(out, durable=True) as partial:
+        save_file(tensors, partial, metadata)
     return recognition

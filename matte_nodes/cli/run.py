@@ -123,11 +123,15 @@ def render(
     say: bool,
 ) -> None:
     """Do it by the service where there is one and nobody objects (here), else in this process."""
+    from matte_nodes.media.pattern import Pattern
+    from matte_nodes.media.sequence_writer import without_exr_pool
     from matte_nodes.render.render import Render
     from matte_nodes.service import remote
 
     signal.signal(signal.SIGTERM, _interrupt)
     with report:
+        if Pattern.parse(arguments["output"]) is not None:
+            without_exr_pool()
         if here or not remote.is_wanted():
             Render(**arguments).run(first, last, report)
         else:

@@ -25,7 +25,7 @@ def command() -> click.Command:
 @click.option("--tcp", is_flag=True, help="Use 127.0.0.1, not a Unix socket (as on Windows).")
 @click.option("--status", is_flag=True, help="Print the state of the running service.")
 @click.option("--stop", is_flag=True, help="End all services of this home.")
-@click.option("--stamp", is_flag=True, hidden=True, help="Print the hash of this code.")
+@click.option("--stamp", is_flag=True, help="Print the hash of this code, for clients.")
 def serve(idle: float, memory: int, tcp: bool, status: bool, stop: bool, stamp: bool) -> None:
     """Run the local service that keeps models loaded for Nuke, Blender and `matte run`.
 

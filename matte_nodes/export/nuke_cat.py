@@ -27,6 +27,7 @@ from matte_nodes.export.nuke_cat_cues import FromCues, half_traced
 from matte_nodes.export.nuke_cat_network import Core, FromPlate, FromTrimap
 from matte_nodes.models.torch_network import TorchNetwork, trained_side
 from matte_nodes.runtime import Device
+from matte_nodes.whole_files import write_text
 
 # torch says itself that this part of it has no types.
 _jit: Any = torch.jit
@@ -160,7 +161,7 @@ def export_cat(
             "loaded in torch 2.1": _loaded_there(file, plan, torch_python),
         }  # fmt: skip
     cat_files.write(folder, card, hint=plan.hint, knobs=plan.knobs)
-    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
     return report
 
 

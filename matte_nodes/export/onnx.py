@@ -23,6 +23,7 @@ from matte_nodes.errors import ModelError
 from matte_nodes.models.networks.blocks import imagenet
 from matte_nodes.models.torch_network import TorchNetwork
 from matte_nodes.runtime import Device
+from matte_nodes.whole_files import whole_file, write_text
 
 TOLERANCE = 1e-3
 
@@ -154,7 +155,7 @@ def export_onnx(
     stays.
     """
     if card.name == "rvm":
-        return _export_rvm(card, path)
+        return _export_rvm(card, path, weights.checkpoint(card, checkpoint, untrained))
     plan = PLANS.get(card.name)
     if plan is None:
         raise ModelError(f"{card.name} is not a torch network: there is nothing to export.")
@@ -201,7 +202,6 @@ def _write(
         columns = torch.export.Dim("columns", min=1, max=8192)
         factor = plan.multiple
         shapes = {role: {2: factor * rows, 3: factor * columns} for role in plan.inputs}
-    part = path.with_name(f".{path.name}.part.onnx")
     try:
         with torch.inference_mode():
             program = torch.onnx.export(
@@ -210,23 +210,22 @@ def _write(
             )  # fmt: skip
         assert program is not None
         path.parent.mkdir(parents=True, exist_ok=True)
-        program.save(str(part), external_data=False)
-        differences = {
-            f"{size[1]} x {size[0]}": _difference(wrapped, part, _example(plan, size, 1), plan)
-            for size in sizes
-        }
-        report = Report(path, differences)
-        if not report.ok:
-            raise ModelError(f"{path.name} would differ from torch by {differences}; not written.")
-        part.replace(path)
-        path.with_suffix(".json").write_text(
-            json.dumps({**declaration, "parity": differences}, indent=2) + "\n", "utf-8"
-        )
+        with whole_file(path, durable=True) as part:
+            program.save(str(part), external_data=False)
+            differences = {
+                f"{size[1]} x {size[0]}": _difference(wrapped, part, _example(plan, size, 1), plan)
+                for size in sizes
+            }
+            report = Report(path, differences)
+            if not report.ok:
+                raise ModelError(
+                    f"{path.name} would differ from torch by {differences}; not written."
+                )
+        told = {**declaration, "parity": differences}
+        write_text(path.with_suffix(".json"), json.dumps(told, indent=2) + "\n")
         return report
     except ImportError as error:
         raise ModelError("Export needs the onnx extra: pip install 'matte-nodes[onnx]'.") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _difference(wrapped: nn.Module, file: Path, example: dict[str, Tensor], plan: _Plan) -> float:
@@ -241,15 +240,19 @@ def _difference(wrapped: nn.Module, file: Path, example: dict[str, Tensor], plan
     return max(float(np.abs(got - want.numpy()).max()) for got, want in pairs)
 
 
-def _export_rvm(card: ModelCard, path: Path) -> Report:
+def _export_rvm(card: ModelCard, path: Path, checkpoint: Path | None) -> Report:
     """rvm is an ONNX file already: a copy with a declaration that names its states."""
     import shutil
 
-    source = weights.require(card)[card.weights[0].file]
+    if checkpoint is not None and checkpoint.suffix.lower() != ".onnx":
+        raise ModelError(
+            f"{checkpoint.name} is no ONNX file, and rvm is exported only as a copy of one. Its "
+            "publisher has ONNX files of both backbones: name one with --weights FILE.onnx."
+        )
+    source = checkpoint or weights.require(card)[card.weights[0].file]
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part.onnx")
-    shutil.copyfile(source, part)
-    part.replace(path)
+    with whole_file(path, durable=True) as part:
+        shutil.copyfile(source, part)
     declaration = {
         "schema": 1, "title": card.title, "summary": card.summary, "inputs": {"plate": "src"},
         "outputs": {"alpha": "pha", "foreground": "fgr"},
@@ -257,5 +260,5 @@ def _export_rvm(card: ModelCard, path: Path) -> Report:
         "constants": {"downsample_ratio": [0.25]}, "licence": card.licence,
         "commercial": card.commercial, "papers": list(card.papers),
     }  # fmt: skip
-    path.with_suffix(".json").write_text(json.dumps(declaration, indent=2) + "\n", "utf-8")
+    write_text(path.with_suffix(".json"), json.dumps(declaration, indent=2) + "\n")
     return Report(path, {"copied": 0.0})

@@ -23,6 +23,7 @@ from matte_nodes.service.client import (
     make_folder,
     private_folder,
 )
+from matte_nodes.whole_files import write_text
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -75,11 +76,7 @@ class Endpoint:
             "token": self.token, "pid": os.getpid(), "protocol": PROTOCOL, "version": __version__,
             "code": self.code, "python": os.path.abspath(sys.executable),
         }  # fmt: skip
-        part = self.folder / f".endpoint.{secrets.token_hex(8)}"
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            json.dump(facts, file)
-        os.replace(part, self._file)
+        write_text(self._file, json.dumps(facts), mode=0o600, durable=False)
 
     @property
     def _file(self) -> Path:
@@ -122,7 +119,7 @@ def _remove_dead(folder: Path, own: str) -> None:
 def _unix_socket(folder: Path, name: str) -> tuple[socket.socket, Path]:
     """Bind in the folder, or in /tmp where the path is too long or the disk takes no sockets."""
     error: OSError | None = None
-    for place in dict.fromkeys([folder, Path(folders()[1])]):
+    for place in dict.fromkeys([folder, *map(Path, folders()[1:])]):
         path = place / f"s{name}"
         if len(os.fsencode(path)) > LONGEST_SOCKET_PATH or not private_folder(str(place)):
             continue

@@ -46,7 +46,7 @@ class Job:
         self._events: deque[dict[str, Any]] = deque(maxlen=MOST_EVENTS)
         self._count = itertools.count()
         self._lock = threading.Lock()
-        self._path = ""
+        self.last_path = ""
 
     @property
     def ended(self) -> bool:
@@ -73,7 +73,7 @@ class Job:
     def frame(self, frame: int, path: Path) -> None:
         """Record a frame that is whole on disk. Raises Cancelled in a cancelled job."""
         self.done_frames += 1
-        self._path = str(path)
+        self.last_path = str(path)
         self._say("frame", frame=frame, path=str(path))
         if self.cancelled.is_set():
             raise Cancelled
@@ -168,7 +168,7 @@ class Board:
             with placed(job.request.cwd, job.request.umask, own=own):
                 job.state = "running"
                 output = self._render(job)
-            job.end("done", frames=job.done_frames, output=output, path=job._path)
+            job.end("done", frames=job.done_frames, output=output, path=job.last_path)
         except Cancelled:
             job.end("cancelled", frames=job.done_frames)
         except MatteError as error:
@@ -183,7 +183,7 @@ class Board:
     def _fail(self, job: Job, error: BaseException, message: str, code: int) -> None:
         job.end(
             "error", message=message, kind=type(error).__name__, exit_code=code,
-            frame=getattr(error, "frame", None),
+            frame=error.frame if isinstance(error, MatteError) else None,
         )  # fmt: skip
 
     def _render(self, job: Job) -> str:
@@ -199,6 +199,6 @@ class Board:
                 node={**asked.node, "loader": lease.load}, connect=asked.connect, **asked.options,
             )  # fmt: skip
             render.run(asked.first, asked.last, job)
-        if asked.single and not job._path and asked.first is not None:
-            job._path = frame_path(output, asked.first)  # it was there already
+        if asked.single and not job.last_path and asked.first is not None:
+            job.last_path = frame_path(output, asked.first)  # it was there already
         return output

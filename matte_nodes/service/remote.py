@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from matte_nodes import errors
-from matte_nodes.render.render import Render, Reporter
+from matte_nodes.render.progress import Quiet
+from matte_nodes.render.render import Render
 from matte_nodes.runtime import cores
 from matte_nodes.service.client import Client, ServiceError, ServiceGoneError
 from matte_nodes.service.endpoint import code_stamp
@@ -30,7 +31,7 @@ def render(
     arguments: Mapping[str, Any],
     first: int | None,
     last: int | None,
-    report: Reporter,
+    report: Quiet,
     *,
     say: bool = True,
 ) -> None:
@@ -74,7 +75,7 @@ def _greeting(client: Client) -> dict[str, Any] | None:
         return None
 
 
-def _follow(client: Client, request: dict[str, Any], report: Reporter, *, say: bool) -> None:
+def _follow(client: Client, request: dict[str, Any], report: Quiet, *, say: bool) -> None:
     job = ""
     try:
         for event in client.stream(request):
@@ -88,7 +89,7 @@ def _follow(client: Client, request: dict[str, Any], report: Reporter, *, say: b
         raise
 
 
-def _tell(event: dict[str, Any], report: Reporter, *, say: bool) -> None:
+def _tell(event: dict[str, Any], report: Quiet, *, say: bool) -> None:
     kind = event.pop("event")
     event.pop("number", None)
     if kind == "queued":
@@ -135,13 +136,10 @@ def _say(text: str) -> None:
 class _Resumed:
     """Carries a report on: the first start was told, and counted more than is left."""
 
-    def __init__(self, report: Reporter) -> None:
+    def __init__(self, report: Quiet) -> None:
         self._report = report
         self.frame, self.done = report.frame, report.done
 
     def start(self, total: int, **facts: Any) -> None:
         """Correct the count where the first start was told; tell it where it was not."""
-        if not getattr(self._report, "total", 0):
-            self._report.start(total, **facts)
-        else:
-            vars(self._report)["count"] = vars(self._report)["total"] - total
+        self._report.resume(total, **facts)

@@ -21,6 +21,7 @@ from typing import Any
 
 from matte_nodes import __version__
 from matte_nodes.errors import MatteError, UsageError
+from matte_nodes.media.sequence_writer import without_exr_pool
 from matte_nodes.runtime import cores
 from matte_nodes.service.client import LAST_EVENTS, PROTOCOL, pack, proof
 from matte_nodes.service.endpoint import Endpoint, code_stamp
@@ -298,6 +299,7 @@ def serve(*, idle: float, memory: int, tcp: bool) -> None:
     """Run the service until it ends. Its own environment never reaches a job."""
     os.environ.pop("OCIO", None)
     os.umask(0o077)
+    without_exr_pool()
     with contextlib.suppress(OSError, ValueError):
         faulthandler.enable()  # what a model's crash leaves in the log
     Server(idle=idle, memory=memory, tcp=tcp).run()

@@ -86,6 +86,4 @@ def is_ready(card: ModelCard) -> bool:
 
     if any(find_spec(package) is None for package in card.packages):
         return False
-    if card.checkpoint is not None and weights.brought(card) is None:
-        return False
-    return all(weights.find(item) for item in card.weights)
+    return weights.ready(card)

@@ -152,15 +152,12 @@ def cut(
 
 def closed_form(plate: Float, trimap: Float) -> Float:
     """The closed-form alpha of a crop, solved a little less exactly than the model does."""
-    import sys
     import warnings
 
     from pymatting import estimate_alpha_cf
 
     from matte_nodes.models.closed_form import SolverWarning, solve
 
-    # Its preconditioner prints on stdout when it has to try again, which is normal here.
-    sys.modules["pymatting.preconditioner.ichol"].__dict__["print"] = lambda *text: None
     known = (trimap == 0).any() and (trimap == 1).any()
     if not known:
         return trimap

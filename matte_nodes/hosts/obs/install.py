@@ -19,6 +19,7 @@ from matte_nodes.errors import MatteError, OutputError, UsageError
 from matte_nodes.hosts import install as installer
 from matte_nodes.node.knobs import NODE_KNOBS
 from matte_nodes.runtime import PROVIDERS
+from matte_nodes.whole_files import whole_file, write_text
 
 if TYPE_CHECKING:
     from matte_nodes.card import Knob
@@ -87,12 +88,10 @@ def install(options: Options) -> list[str]:
             binary.parent.mkdir(parents=True, exist_ok=True)
             shutil.copytree(source / "data", data, dirs_exist_ok=True)
             # Write beside it and rename: a running OBS has the old file mapped.
-            fresh = binary.with_suffix(".new")
-            shutil.copyfile(built, fresh)
-            fresh.chmod(0o755)
-            fresh.replace(binary)
-            text = json.dumps(declared, indent=1)
-            (data / SET_UP).write_text(text, encoding="utf-8")
+            with whole_file(binary, durable=True) as fresh:
+                shutil.copyfile(built, fresh)
+                fresh.chmod(0o755)
+            write_text(data / SET_UP, json.dumps(declared, indent=1))
         except OSError as error:
             raise OutputError(f"{root} cannot be written ({error}).") from error
     done.append(f"put it into {root}")
@@ -154,8 +153,7 @@ def declaration() -> tuple[dict[str, Any], list[str]]:
         if card.needs - {"background"}:
             continue
         try:
-            weights.require(card)
-            weights.checkpoint(card, None, False)
+            weights.require(card, weights.checkpoint(card, None, False))
         except MatteError:
             left.append(name)
             continue
