@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 from matte_nodes.card import HINTS
 from matte_nodes.errors import InputError, UsageError
 from matte_nodes.media.pattern import Pattern
+from matte_nodes.render.render import Render
+from matte_nodes.shot.matte_node import MatteNode
 
 DEEPEST = 8
 LONGEST_TEXT = 1 << 13
@@ -132,8 +134,6 @@ def checked(asked: Any) -> Request:
 @cache
 def _known() -> dict[str, tuple[str, ...]]:
     """The names that a request's parts may have: the keywords of the functions they are for."""
-    from matte_nodes.render.render import Render
-    from matte_nodes.shot.matte_node import MatteNode
 
     def keywords(function: Callable[..., Any], *without: str) -> tuple[str, ...]:
         found = signature(function).parameters.values()
