@@ -10,6 +10,7 @@ import click
 
 from matte_nodes import models
 from matte_nodes.cli import options as shared
+from matte_nodes.errors import UsageError
 
 
 def command() -> click.Command:
@@ -38,7 +39,6 @@ def export_onnx(
     model: str, output: Path, weights: str | None, untrained: bool, **options: Any
 ) -> None:
     """Write MODEL as ONNX and compare it with torch. `matte run --model FILE.onnx` runs it."""
-    from matte_nodes.errors import UsageError
     from matte_nodes.export.onnx import export_onnx as export
 
     if output.suffix.lower() != ".onnx":

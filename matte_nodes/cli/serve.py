@@ -8,6 +8,8 @@ import sys
 
 import click
 
+from matte_nodes.errors import MatteError
+
 IDLE_SECONDS = 1800.0
 MEMORY_BYTES = 4 << 30
 
@@ -45,7 +47,6 @@ def serve(idle: float, memory: int, tcp: bool, status: bool, stop: bool, stamp: 
 
 
 def _ask(*, stop: bool) -> None:
-    from matte_nodes.errors import MatteError
     from matte_nodes.service.client import Client, ServiceError
 
     client = Client()

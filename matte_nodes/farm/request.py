@@ -15,6 +15,7 @@ from matte_nodes.farm.paths import FileParameter, input_parameter, literal, outp
 from matte_nodes.farm.plan import Plan, handover, plan
 from matte_nodes.frame_range import spelled
 from matte_nodes.media.clip import Clip
+from matte_nodes.media.still import read_header
 from matte_nodes.render.render import Render
 from matte_nodes.shot.bind import cut_frames
 from matte_nodes.shot.shot import Shot
@@ -205,7 +206,6 @@ def _smaller(paths: Sequence[Path], clip: Clip) -> bool:
     """Whether these frames have a smaller canvas than the whole clip. A network would then see
     another size.
     """
-    from matte_nodes.media.still import read_header
 
     canvas = clip.display_window
     for path in paths:

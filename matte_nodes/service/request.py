@@ -16,6 +16,9 @@ from typing import Any, NoReturn, TypeAlias, get_args
 from matte_nodes.card import HINTS
 from matte_nodes.errors import InputError, UsageError
 from matte_nodes.media.pattern import Pattern
+from matte_nodes.render.render import Render
+from matte_nodes.shot.connect_options import options
+from matte_nodes.shot.matte_node import MatteNode
 
 DEEPEST = 8
 LONGEST_TEXT = 1 << 13
@@ -135,9 +138,6 @@ def checked(asked: Any) -> Request:
 @cache
 def _known() -> dict[str, Types]:
     """The entries that a request's parts may have, from the functions that they are for."""
-    from matte_nodes.render.render import Render
-    from matte_nodes.shot.connect_options import options
-    from matte_nodes.shot.matte_node import MatteNode
 
     def keywords(function: Callable[..., Any], *without: str) -> Types:
         found = signature(function, eval_str=True).parameters.values()
