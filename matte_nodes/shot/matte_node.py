@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from matte_nodes.card import Bank
 from matte_nodes.color import PlateColor, guess_space
 from matte_nodes.errors import MissingInputError
 from matte_nodes.node.hints import HintKeys
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
         str | os.PathLike[str] | Clip | Shot | NDArray[Any] | Mapping[int, Any] | HintKeys[Any]
     )
     PlateSource: TypeAlias = str | os.PathLike[str] | Clip | Shot | NDArray[Any] | Sequence[Any]
+
+
+def _named(hint: str) -> str:
+    return "points (a click on the subject)" if hint == "points" else f"a {hint}"
 
 
 class MatteNode(FrameNode):
@@ -49,6 +54,7 @@ class MatteNode(FrameNode):
         trimap: HintSource | None = None,
         background: HintSource | None = None,
         segmentation: HintSource | None = None,
+        points: Any = None,
         hint_keys: str = "exact",
         colorspace: str | None = None,
         background_colorspace: str | None = None,
@@ -66,7 +72,8 @@ class MatteNode(FrameNode):
         plate: a pattern (plate.####.exr), movie, folder, still, array, Clip or Shot. Hints: the
         same, or {frame: picture} keys; a single picture serves every frame. hint_keys says what a
         frame between sparse keys gets: `hold`, `nearest`, `only`, or `exact` (a missing frame is
-        an error). colorspace: of the plate; default is what the file says, else by its kind.
+        an error). points: clicks and boxes on some frames, as `matte_nodes.points.as_points` takes
+        them ({1001: [(640, 360, True)]}, or a JSON file). colorspace: of the plate; default is what the file says, else by its kind.
         encoded: the foreground goes back to the plate's own encoding (for movies and 8-bit files)
         instead of its linear counterpart; a linear plate's becomes BT.709. missing: what a frame without a file is: `error`, `hold`
         (the frame before) or `skip`.
@@ -82,13 +89,18 @@ class MatteNode(FrameNode):
         clip = bind.as_clip(plate, "plate", missing)
         given = {"trimap": trimap, "background": background, "segmentation": segmentation}
         sources = {name: source for name, source in given.items() if source is not None}
-        for name in sorted(self.card.needs - set(sources)):
+        given_names = set(sources) | ({"points"} if points is not None else set())
+        for name in sorted(self.card.needs - given_names):
+            how = "--click, --box, --points" if name == "points" else f"--{name}"
             raise MissingInputError(
-                f"Model {self.card.name!r} needs a {name}: connect one ({name}=... or --{name})."
+                f"Model {self.card.name!r} needs {_named(name)}: connect one ({name}=... or {how})."
             )
-        bound = {
-            name: bind.BoundHint(name, source, clip, hint_keys) for name, source in sources.items()
+        bound: dict[str, bind.BoundHint | bind.BoundPoints] = {
+            name: bind.BoundHint(name, source, clip, self._key_mode(name, hint_keys))
+            for name, source in sources.items()
         }
+        if points is not None:
+            bound["points"] = bind.BoundPoints(points, clip)
         color, background_color = self._colors(
             clip,
             bound["background"].clip if "background" in bound else None,
@@ -107,6 +119,11 @@ class MatteNode(FrameNode):
             warm_up=warm_up,
             start=start,
         )
+
+    def _key_mode(self, name: str, asked: str) -> str:
+        """What a frame between sparse keys gets; a painted key of a selector is for its own frame."""
+        painted = isinstance(self.card.memory, Bank) and name in ("trimap", "segmentation")
+        return "only" if painted and asked == "exact" else asked
 
     def _colors(
         self,

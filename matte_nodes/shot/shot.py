@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from matte_nodes.card import Prediction, Still, Window
+from matte_nodes.card import Bank, Prediction, Still, Window
 from matte_nodes.color import PlateColor
 from matte_nodes.errors import UsageError
 from matte_nodes.media.clip import Clip, paste
@@ -26,6 +26,7 @@ from matte_nodes.shot.fingerprint import (
 )
 from matte_nodes.shot.output_clips import MatteClip, alpha_clip, foreground_clip, trimap_clip
 from matte_nodes.shot.overlap import overlapped
+from matte_nodes.temporal.bank import BankKeys, BankSteps, BankTimeline
 from matte_nodes.temporal.cache import Cache
 from matte_nodes.temporal.cuts import CutDetector
 from matte_nodes.temporal.digest import digest
@@ -56,7 +57,7 @@ class Shot:
         self,
         node: FrameNode,
         clip: Clip,
-        hints: Mapping[str, bind.BoundHint],
+        hints: Mapping[str, bind.BoundHint | bind.BoundPoints],
         color: PlateColor,
         background_color: PlateColor | None,
         allow_grey: bool = False,
@@ -81,19 +82,37 @@ class Shot:
             self._detector() if cuts == "auto" else bind.cut_frames(cuts),
             max(0, first - (warm_up or 0)),
         )
-        self._timeline = Timeline(
-            clip.name,
-            clip.frames,
-            self.segments,
-            has_memory=not isinstance(node.card.memory, Still | Window),
-            offsets=node.window_offsets(),
-            is_steadied=bool(node.knobs["steady"]),
-            warm_up=warm_up,
-        )
+        self._timeline = self._made_timeline(warm_up)
         self.keys = self._keys(content=self.cache.by_content)
-        self._steps = Steps(self._timeline, self.keys, self.cache, self.read, self._step)
+        self._steps = self._made_steps()
         self._steady = Steadier(self._timeline, self.keys, self._steps, float(node.knobs["steady"]))
         self._lock = threading.RLock()
+
+    def _made_timeline(self, warm_up: int | None) -> Timeline:
+        node = self.node
+        facts: dict[str, Any] = {
+            "has_memory": not isinstance(node.card.memory, Still | Window),
+            "offsets": node.window_offsets(),
+            "is_steadied": bool(node.knobs["steady"]),
+            "warm_up": warm_up,
+        }
+        if not self._is_bank:
+            return Timeline(self.clip.name, self.clip.frames, self.segments, **facts)
+        keyed = bind.key_frames(self.clip, self.hints)
+        return BankTimeline(self.clip.name, self.clip.frames, self.segments, **facts, keyed=keyed)
+
+    def _made_steps(self) -> Steps:
+        if isinstance(self.keys, BankKeys) and isinstance(self._timeline, BankTimeline):
+            return BankSteps(
+                self._timeline, self.keys, self.cache, self.read,
+                self.node.advance, self.node.answer,
+            )  # fmt: skip
+        return Steps(self._timeline, self.keys, self.cache, self.read, self._step)
+
+    @property
+    def _is_bank(self) -> bool:
+        """Whether masks are carried from key frames, in both directions."""
+        return isinstance(self.node.card.memory, Bank) and "points" in self.hints
 
     @property
     def steps(self) -> int:
@@ -215,7 +234,8 @@ class Shot:
     def trimap(self, width: float = 10.0) -> MatteClip:
         """This shot's mattes as a clip of trimaps, `width` pixels of unknown round each edge."""
         drawn = self.hints.get("trimap")
-        return trimap_clip(self, self.node.card.name, width, drawn.pixels if drawn else None)
+        known = drawn.pixels if isinstance(drawn, bind.BoundHint) else None
+        return trimap_clip(self, self.node.card.name, width, known)
 
     def as_hint(self, name: str) -> Clip:
         """What this shot is to another node: its trimaps, its alphas, or its foregrounds."""
@@ -259,6 +279,8 @@ class Shot:
             read_by=self.node.hints_of,
             settings=lambda: (step_settings(self._setup), finish_settings(self._setup)),
         )
+        if isinstance(self._timeline, BankTimeline):
+            return BankKeys(inputs, self._timeline, self.cache.hashes, content=content)
         return ShotKeys(inputs, self._timeline, self.cache.hashes, content=content)
 
     def read(self, index: int, look: Look) -> tuple[frames.Seen, Image]:
@@ -270,6 +292,7 @@ class Shot:
             trimap=self._hint("trimap", frame),
             background=self._hint("background", frame),
             segmentation=self._hint("segmentation", frame),
+            points=self._hint("points", frame),
             where=f"Frame {frame} of {self.clip.name}",
         )
         frames.check(given, self.node.card)
