@@ -17,7 +17,7 @@ from matte_nodes.card import HINTS
 from matte_nodes.errors import InputError, UsageError
 from matte_nodes.media.pattern import Pattern
 
-DEEPEST = 8
+DEEPEST = 12
 LONGEST_TEXT = 1 << 13
 LARGEST_INT = 1 << 53
 
@@ -28,7 +28,7 @@ _TYPES: dict[str, type] = {
     "weights": str, "untrained": bool, "hint_keys": str, "colorspace": str,
     "background_colorspace": str, "missing": str, "allow_grey": bool,
     "cache": str, "cuts": str, "warm_up": int, "start": int,
-    **dict.fromkeys(HINTS, object),
+    **dict.fromkeys(HINTS, object), "points": dict,
 }  # fmt: skip
 _OWN = ("source", "output", "model", "knobs", "node", "connect", "frames", "frame", "cwd", "umask")
 

@@ -16,6 +16,7 @@ from matte_nodes.media.clip import Clip, paste
 from matte_nodes.media.image import Image
 from matte_nodes.node import frame as frames
 from matte_nodes.node.matte import Matte
+from matte_nodes.select.shares import shares
 from matte_nodes.shot import bind
 from matte_nodes.shot.fingerprint import (
     Setup,
@@ -87,6 +88,8 @@ class Shot:
         self._steps = self._made_steps()
         self._steady = Steadier(self._timeline, self.keys, self._steps, float(node.knobs["steady"]))
         self._lock = threading.RLock()
+        self._masks: Shot | None = None
+        self._objects: tuple[str, ...] = ()
 
     def _made_timeline(self, warm_up: int | None) -> Timeline:
         node = self.node
@@ -205,7 +208,7 @@ class Shot:
             if results:
                 matte = self._finished(loaded, prediction, look, in_memory=False)
             else:
-                matte = self.node.finish(prediction, loaded.seen, self.color)
+                matte = self._made(prediction, loaded)
             return sink(frame, matte, loaded.image)
 
         plan = self._steps.plan([self._position[n] for n in wanted], look, results=results)
@@ -244,6 +247,24 @@ class Shot:
         make = alpha_clip if name == "segmentation" else foreground_clip
         return make(self, self.node.card.name)
 
+    def shared_by(self, masks: Shot, objects: Sequence[str]) -> None:
+        """Add each object's share of the alpha as an extra `alpha.NAME`, by the masks of a shot.
+
+        masks: a shot with an extra `alpha.NAME` for each of several objects; one object has all.
+        """
+        if len(objects) > 1:
+            self._masks, self._objects = masks, tuple(objects)
+
+    def _made(self, prediction: Prediction, loaded: Loaded) -> Matte:
+        """A matte from the model's answer, with the shares of several objects."""
+        matte = self.node.finish(prediction, loaded.seen, self.color)
+        if self._masks is None:
+            return matte
+        masks = self._masks.at(self.clip.frames[loaded.index]).extras
+        found = shares(matte.alpha, {name: masks[f"alpha.{name}"] for name in self._objects})
+        named = {f"alpha.{name}": alpha for name, alpha in found.items()}
+        return replace(matte, extras={**matte.extras, **named})
+
     def cuts(self, first: int | None = None, last: int | None = None) -> list[int]:
         """The first frames of new takes in a range: those that were given, or found."""
         wanted, look = {self._position[n] for n in self.range(first, last)}, Look()
@@ -277,7 +298,10 @@ class Shot:
             self.clip,
             self.hints,
             read_by=self.node.hints_of,
-            settings=lambda: (step_settings(self._setup), finish_settings(self._setup)),
+            settings=lambda: (
+                step_settings(self._setup),
+                {**finish_settings(self._setup), "objects": self._objects},
+            ),
         )
         if isinstance(self._timeline, BankTimeline):
             return BankKeys(inputs, self._timeline, self.cache.hashes, content=content)
@@ -329,7 +353,7 @@ class Shot:
             kept = self.cache.result(key, (size[0], size[1])) if self.cache.by_content else None
             if kept is not None:
                 return kept
-            matte = self.node.finish(prediction, loaded.seen, self.color)
+            matte = self._made(prediction, loaded)
             facts = provenance(self._setup, frame)
             self.cache.keep_result(key, matte, facts, in_memory=in_memory)
             return matte
