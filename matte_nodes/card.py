@@ -218,13 +218,17 @@ class Checkpoint:
     """Weights that a user brings, because their publisher's place or terms keep us from fetching.
 
     publisher: where they are published, "" when nowhere. licence, commercial: their terms. files:
-    what the published files are called there.
+    what the published files are called there. optional: the card has weights of its own, which
+    serve where no checkpoint was imported or given. own: weights for the same network that this
+    project trained and ships; they are taken when nothing was imported.
     """
 
     publisher: str
     licence: str
     commercial: Terms
     files: tuple[str, ...] = ()
+    optional: bool = False
+    own: Weights | None = None
 
 
 @dataclass(frozen=True)
@@ -358,7 +362,7 @@ class ModelCard:
         terms = [weights.licence for weights in self.weights]
         if self.checkpoint:
             terms.append(self.checkpoint.licence)
-        return "; ".join(terms) or self.code_licence
+        return "; ".join(dict.fromkeys(terms)) or self.code_licence
 
     @property
     def commercial(self) -> Terms:

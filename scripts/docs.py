@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
+import layout
 
 # The pages are about our own models: other packages that happen to be installed stay out. This
 # must come before the verbs are imported, which make their flags from what is registered.
@@ -258,6 +259,10 @@ def generators() -> dict[str, Callable[[], str]]:
         "checks": checks,
         "public names": public_names,
         "further pages": further_pages,
+        "rooms": lambda: layout.drawing(layout.Tree(Path(matte_nodes.__file__).parent)),
+        "reasons of rooms": lambda: "".join(
+            f"- `{room}`: {reason}\n" for room, reason in layout.REASONS.items()
+        ),
     }
     for card in models.cards():
         found[f"model {card.name}"] = lambda card=card: model_page(card)  # type: ignore[misc]

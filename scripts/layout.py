@@ -31,7 +31,7 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("media", "clips and writers: pictures, movies, arrays"),
     ("color", "OpenColorIO: plate, working and network space"),
     ("foreground", "solves the colour of the subject"),
-    ("select", "clicks to masks: one frame, and from frame to frame"),
+    ("select", "clicks and boxes to a mask, and a mask carried from frame to frame"),
     ("models/networks", "the networks, one file each"),
     ("checkpoints", "reads published weights files"),
     ("models", "the registry; one file a model"),

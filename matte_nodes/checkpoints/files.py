@@ -32,7 +32,8 @@ class FileTensors:
     provenance: dict[str, str]
 
 
-def _provenance(path: Path) -> dict[str, str]:
+def provenance(path: Path) -> dict[str, str]:
+    """What this library noted in a safetensors file: model, options, source, side. {} for others."""
     if path.suffix.lower() != ".safetensors":
         return {}
     with safetensors.safe_open(path, framework="pt") as file:
@@ -52,14 +53,14 @@ def inspect(path: Path | str, **options: Any) -> FileTensors:
         recognition = recognise({n: tuple(t.shape) for n, t in tensors.items()}, path.stem)
     except WeightsError as error:
         raise type(error)(f"{path.name}: {error}") from error
-    provenance = _provenance(path)
+    noted = provenance(path)
     try:
-        saved = json.loads(provenance.get("options", "{}"))
+        saved = json.loads(noted.get("options", "{}"))
     except json.JSONDecodeError as error:
         raise WeightsError(f"{path.name}: its metadata is damaged ({error}).") from error
     known = {name: saved[name] for name in recognition.open if name in saved}
     recognition = recognition.decide({**known, **options})
-    return FileTensors(path, tensors, recognition, provenance)
+    return FileTensors(path, tensors, recognition, noted)
 
 
 def load(path: Path | str, **options: Any) -> tuple[nn.Module, Recognition]:
@@ -98,6 +99,7 @@ def convert(path: Path | str, out: Path | str, **options: Any) -> Recognition:
         f"{_MARK}found": recognition.found,
         f"{_MARK}source": file.path.name,
         f"{_MARK}source_sha256": digest,
+        **({f"{_MARK}side": file.provenance["side"]} if "side" in file.provenance else {}),
     }
     tensors = {name: tensor.contiguous() for name, tensor in ready.items()}
     with whole_file(out, durable=True) as partial:

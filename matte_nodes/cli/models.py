@@ -125,6 +125,9 @@ def _allowed(card: ModelCard, commercial_only: bool) -> bool:
 def _facts(card: ModelCard) -> dict[str, Any]:
     here = all(weights.find(item) for item in card.weights)
     state = "none needed" if not card.weights else "here" if here else "to pull"
-    if card.checkpoint is not None:
-        state = "imported" if weights.imported(card).is_file() else "to import"
+    terms, brought = card.checkpoint, weights.brought(card) is not None
+    if terms is not None and (brought or not terms.optional):
+        state = (
+            "imported" if weights.imported(card).is_file() else "here" if brought else "to import"
+        )
     return {**card.as_dict(), "weights_state": state}

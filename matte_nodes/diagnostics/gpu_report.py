@@ -49,8 +49,9 @@ def _machine(device: runtime.Device) -> Iterator[str]:
 
 
 def _of_model(card: ModelCard, device: str) -> Iterator[str]:
-    untrained = card.checkpoint is not None and not weights.imported(card).is_file()
-    if not all(weights.find(item) for item in card.weights):
+    terms = card.checkpoint
+    untrained = terms is not None and not terms.optional and weights.brought(card) is None
+    if not untrained and not weights.ready(card):
         yield f"{card.name}: its weights are not here"
         return
     # A classical model always runs on the CPU.

@@ -25,7 +25,7 @@ from matte_nodes.errors import ModelError, UsageError
 from matte_nodes.export import nuke_cat_files as cat_files
 from matte_nodes.export.nuke_cat_cues import FromCues, half_traced
 from matte_nodes.export.nuke_cat_network import Core, FromPlate, FromTrimap
-from matte_nodes.models.torch_network import TorchNetwork
+from matte_nodes.models.torch_network import TorchNetwork, trained_side
 from matte_nodes.runtime import Device
 from matte_nodes.whole_files import write_text
 
@@ -107,7 +107,7 @@ def plan_for(card: ModelCard, knobs: Mapping[str, Any]) -> Plan:
             f"one TorchScript. These can: {', '.join(PLANS)}."
         )
     if plan.reference_size:
-        return replace(plan, reference_size=int(knobs["reference_size"]))
+        return replace(plan, reference_size=int(knobs["reference_size"]) or plan.reference_size)
     return plan
 
 
@@ -127,9 +127,12 @@ def export_cat(
     operators that torch 2.1 does not have.
     """
     values = {knob.name: knob.default for knob in card.knobs} | (knobs or {})
+    path = weights.checkpoint(card, checkpoint, untrained)
+    if values.get("reference_size") == 0:
+        values["reference_size"] = trained_side(path)
     plan = plan_for(card, values)
     context = LoadContext(
-        weights=weights.require(card), checkpoint=weights.checkpoint(card, checkpoint, untrained),
+        weights=weights.require(card), checkpoint=path,
         device=Device("cpu"), untrained=untrained,
         knobs=values,
     )  # fmt: skip

@@ -155,7 +155,7 @@ def export_onnx(
     stays.
     """
     if card.name == "rvm":
-        return _export_rvm(card, path)
+        return _export_rvm(card, path, weights.checkpoint(card, checkpoint, untrained))
     plan = PLANS.get(card.name)
     if plan is None:
         raise ModelError(f"{card.name} is not a torch network: there is nothing to export.")
@@ -240,11 +240,16 @@ def _difference(wrapped: nn.Module, file: Path, example: dict[str, Tensor], plan
     return max(float(np.abs(got - want.numpy()).max()) for got, want in pairs)
 
 
-def _export_rvm(card: ModelCard, path: Path) -> Report:
+def _export_rvm(card: ModelCard, path: Path, checkpoint: Path | None) -> Report:
     """rvm is an ONNX file already: a copy with a declaration that names its states."""
     import shutil
 
-    source = weights.require(card)[card.weights[0].file]
+    if checkpoint is not None and checkpoint.suffix.lower() != ".onnx":
+        raise ModelError(
+            f"{checkpoint.name} is no ONNX file, and rvm is exported only as a copy of one. Its "
+            "publisher has ONNX files of both backbones: name one with --weights FILE.onnx."
+        )
+    source = checkpoint or weights.require(card)[card.weights[0].file]
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path, durable=True) as part:
         shutil.copyfile(source, part)

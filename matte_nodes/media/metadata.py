@@ -4,7 +4,8 @@
 Carried over: time code, frame rate, key code, camera and lens, capture date, owner, and every
 attribute with a name of its own (`camera/lens`, `nuke/node_hash`, user text). Left behind: what
 describes the file and not the picture (compression, line order, tiles, windows, bit depth,
-thumbnails, checksums, embedded ICC and XMP packets), the colour space and chromaticities, which
+thumbnails, checksums, embedded ICC and XMP packets), what describes channels that are not written
+(a Cryptomatte manifest), texts of more than 64 KiB, the colour space and chromaticities, which
 the output may not share, and our own `matte/...`, which the writer makes anew.
 """
 
@@ -34,8 +35,11 @@ DENIED = {
 DENIED_PREFIXES = (
     "oiio:", "openexr:", "tiff:", "png:", "jpeg:", "dpx:", "cineon:", "bmp:", "targa:", "gif:",
     "webp:", "jpeg2000:", "pnm:", "rgbe:", "icc", "xmp:", "cicp", "photoshop:", "matte/",
-    "stereo", "mip", "dwa",
+    "stereo", "mip", "dwa", "cryptomatte/", "exif:makernote", "animation:",
 )  # fmt: skip
+
+# A longer text describes something else than the picture: a manifest, a scene, a script.
+_LONGEST_TEXT = 1 << 16
 
 _MOVIES = (".mov", ".mkv", ".webm", ".mp4", ".m4v", ".avi", ".mxf")
 
@@ -59,7 +63,9 @@ def carried(spec: Any) -> dict[str, Any]:
     for attribute in spec.extra_attribs:
         try:
             if is_carried(attribute.name):
-                found[attribute.name] = attribute.value
+                value = attribute.value
+                if not (isinstance(value, str) and len(value) > _LONGEST_TEXT):
+                    found[attribute.name] = value
         except UnicodeDecodeError:  # text in a code page nobody named: not worth a frame
             continue
     return found

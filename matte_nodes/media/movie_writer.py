@@ -3,7 +3,8 @@
 
 `.mov`: ProRes 4444 (Y'CbCr 4:4:4 of 10 bits, limited range, alpha of 10 bits coded without loss).
 `.mkv`: FFV1, lossless, RGB and alpha of 16 bits, full range; Matroska rounds times to a
-millisecond. Values are clipped to 0..1. Sound is left out: it belongs to the plate.
+millisecond. Colours are clipped to what the codes hold: -0.07 to 1.09 in ProRes, 0 to 1 in FFV1;
+alpha to 0..1. Sound is left out: it belongs to the plate.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from matte_nodes.whole_files import TemporaryFile, describe, prepare_folder
 
 _CONTAINERS = {".mov": "mov", ".mkv": "matroska"}
 _LIMITED, _FULL = 1, 2
+_LOWEST, _HIGHEST = 4, 1019  # what lies outside is timing (ITU-R BT.709)
 _DEFAULT_RATE = Fraction(24)
 
 
@@ -137,6 +139,8 @@ class MovieWriter:
         start, now = first.source.time, frame.source.time
         if self._keeps_times and start is not None and now is not None:
             pts = round(now / self._time_base) - round(start / self._time_base)
+            if self._last is not None and pts <= self._last[1]:
+                pts = self._last[1] + 1  # frames of one time: a movie shows them one after another
         else:
             pts = round((frame.frame - first.frame) / self._rate / self._time_base)
         if self._last is not None and (frame.frame <= self._last[0] or pts <= self._last[1]):
@@ -214,18 +218,21 @@ def rgb_codes(colour: NDArray[Any], alpha: NDArray[Any]) -> list[NDArray[Any]]:
 def ycbcr_codes(colour: NDArray[Any], alpha: NDArray[Any], tags: Tags) -> list[NDArray[Any]]:
     """Limited-range 10-bit Y', Cb, Cr (ITU-R BT.709 section 4) and full-range 10-bit alpha.
 
+    Colours up to 1.09 are kept: the codes above white and below black that video has (4 to 1019).
     The scaler inside FFmpeg takes 16-bit white as 65280 and comes out 3 codes too bright.
     """
-    red, green, blue = (np.clip(colour[..., i], 0, 1) for i in range(3))
+    low, high = (_LOWEST - 64) / 876, (_HIGHEST - 64) / 876
+    red, green, blue = (np.clip(colour[..., i], low, high) for i in range(3))
     luma = tags.red * red + (1 - tags.red - tags.blue) * green + tags.blue * blue
     cb = (blue - luma) * np.float32(0.5 / (1 - tags.blue))
     cr = (red - luma) * np.float32(0.5 / (1 - tags.red))
-    return [
-        np.rint(luma * np.float32(876) + np.float32(64)).astype(np.uint16),
-        np.rint(cb * np.float32(896) + np.float32(512)).astype(np.uint16),
-        np.rint(cr * np.float32(896) + np.float32(512)).astype(np.uint16),
-        _codes(alpha, 1023.0),
-    ]
+    planes = (
+        luma * np.float32(876) + np.float32(64),
+        cb * np.float32(896) + np.float32(512),
+        cr * np.float32(896) + np.float32(512),
+    )
+    codes = [np.rint(p).clip(_LOWEST, _HIGHEST).astype(np.uint16) for p in planes]
+    return [*codes, _codes(alpha, 1023.0)]
 
 
 def _codes(plane: NDArray[Any], white: float) -> NDArray[Any]:

@@ -63,6 +63,21 @@ class Clip(Protocol):
         ...
 
     @property
+    def taken(self) -> str:
+        """What is read, in words: "C of beauty.####.exr"."""
+        ...
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """What else could be meant, by the names that choose it (`layer`)."""
+        ...
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What the files leave open, and how it was taken; a sentence each."""
+        ...
+
+    @property
     def rate(self) -> Fraction | None:
         """Frames a second; None when unknown."""
         ...
@@ -120,9 +135,17 @@ class Clip(Protocol):
 class ClipBase:
     """The part of `Clip` that is the same for most clips: still, even in time, without files."""
 
+    name: str
     is_movie = False
     is_constant = False
     time_base: Fraction | None = None
+    others: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def taken(self) -> str:
+        """The clip's name."""
+        return self.name
 
     def files(self) -> Mapping[int, Path]:
         """No files."""

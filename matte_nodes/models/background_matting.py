@@ -80,14 +80,20 @@ class BackgroundMatting:
         return Prediction(alpha, foreground), {}
 
 
-def subject_box(mask: Float) -> tuple[slice, slice] | None:
-    """The square round the mask with a margin, kept inside the picture; None when it is empty."""
+def subject_box(
+    mask: Float, margin: float = BOX_MARGIN, least: int = 0
+) -> tuple[slice, slice] | None:
+    """The square round the mask with a margin, kept inside the picture; None when it is empty.
+
+    mask: (H, W) float32 0..1. margin: on each side, as a share of the subject's longer side.
+    least: the same in pixels, where that is more. Returns rows and columns.
+    """
     rows, columns = np.flatnonzero((mask > 0.2).any(1)), np.flatnonzero((mask > 0.2).any(0))
     if not len(rows):
         return None
     height, width = mask.shape
     side = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
-    side = round(side * (1 + 2 * BOX_MARGIN))
+    side = max(round(side * (1 + 2 * margin)), side + 2 * least)
 
     def span(first: int, last: int, length: int) -> slice:
         if side >= length:

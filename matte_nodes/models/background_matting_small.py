@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Background Matting, small: trained by this project, shipped with it."""
+"""The clean-plate cue network: trained by this project, shipped with it, under its first name."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class BackgroundMattingSmall:
 
 CARD = ModelCard(
     name="background-matting-small",
-    title="Background Matting, small",
+    title="Clean-plate cue network",
     summary="Any subject before a known place, from a clean plate; shipped, trained here.",
     load=BackgroundMattingSmall,
     needs=frozenset({"background"}),
@@ -44,6 +44,6 @@ CARD = ModelCard(
     "imperfect clean plate: gain, gamma, noise, a shift, a shadow (docs/train.md)",
     papers=("Sengupta, Jayaram, Curless, Seitz, Kemelmacher-Shlizerman: Background Matting: The "
             "World is Your Green Screen, CVPR 2020",),
-    limits="A clean plate from the same place (align_background helps a hand-held camera); where "
+    limits="A network of this project, not the one of the paper that its name recalls. A clean plate from the same place (align_background helps a hand-held camera); where "
     "subject and background have one colour only the segmentation and the surroundings tell.",
 )  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deep Image Matting, small: trained by this project, shipped with it."""
+"""The trimap cue network: trained by this project, shipped with it, under the name it first had."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class DeepImageMattingSmall:
 
 CARD = ModelCard(
     name="deep-image-matting-small",
-    title="Deep Image Matting, small",
+    title="Trimap cue network",
     summary="Any subject from a trimap, in a fraction of closed form's time; shipped, trained here.",
     load=DeepImageMattingSmall,
     needs=frozenset({"trimap"}),
@@ -48,7 +48,8 @@ CARD = ModelCard(
     tile_side=1600,
     training_data=TRAINING_DATA,
     papers=PAPERS,
-    limits="Trained for four hours on made pictures: wide unknown bands over busy backgrounds, and "
+    limits="A network of this project, not the one of the paper that its name recalls: an encoder and "
+    "decoder on 19 planes made of plate and trimap. Trained for four hours on made pictures: wide unknown bands over busy backgrounds, and "
     "subjects whose unknown part has colours that the known part has not, come out grey or torn. "
     "`closed-form-refined` is slower and better. Each frame is solved alone.",
 )  # fmt: skip

@@ -16,7 +16,9 @@ from matte_nodes.card import (
     Prediction,
 )
 from matte_nodes.media.resize import resized
-from matte_nodes.models.torch_network import TorchNetwork, array
+from matte_nodes.models.torch_network import TorchNetwork, array, trained_side
+
+PUBLISHED_SIDE = 512
 
 
 class MODNet:
@@ -26,13 +28,15 @@ class MODNet:
         from matte_nodes.models.networks.modnet import MODNet as Network
 
         self._network = TorchNetwork(context, "modnet", Network)
+        self._side = trained_side(context.checkpoint) or PUBLISHED_SIDE
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
         """Alpha of the people in the picture."""
         height, width = inputs.plate.shape[:2]
-        scale = int(knobs["reference_size"]) / min(height, width)
+        asked = int(knobs["reference_size"])
+        scale = (max(64, asked) if asked else self._side) / min(height, width)
         # Long strips are held to a bounded area: 1 x 4000 would ask for millions of columns.
         scale = min(scale, 2048 / max(height, width))
         size = (_sides(height * scale), _sides(width * scale))
@@ -53,8 +57,9 @@ CARD = ModelCard(
     subject="people",
     knobs=(
         Knob(
-            "reference_size", "int", 512, low=64, high=2048, unit="px",
-            help="Shorter side of what the network sees.",
+            "reference_size", "int", 0, low=0, high=2048, unit="px",
+            help="Shorter side of what the network sees, at least 64. 0: as its weights were "
+            "trained, which is 512 for the published ones.",
         ),
     ),
     checkpoint=Checkpoint(

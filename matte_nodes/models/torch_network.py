@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,6 +86,14 @@ class TorchNetwork:
         use_threads(self.threads)
         with self._torch.inference_mode():
             return self.network(*tensors, **options)
+
+
+def trained_side(path: Path | None) -> int:
+    """The side in pixels that a network of our own was trained at; 0 for other files."""
+    from matte_nodes.checkpoints.files import provenance
+
+    side = provenance(path).get("side", "") if path is not None else ""
+    return int(side) if side.isdigit() else 0
 
 
 def array(tensor: Tensor) -> Float:

@@ -144,9 +144,10 @@ class FrameNode:
     @cached_property
     def model(self) -> Model:
         """The loaded model; WeightsError or DeviceError when it cannot be loaded."""
+        checkpoint = files.checkpoint(self.card, self.weights, self.untrained)
         context = LoadContext(
-            weights=files.require(self.card),
-            checkpoint=files.checkpoint(self.card, self.weights, self.untrained),
+            weights=files.require(self.card, checkpoint),
+            checkpoint=checkpoint,
             device=self.device,
             threads=self.threads,
             half=self.half,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from matte_nodes.frame_range import parsed_numbers
 from matte_nodes.media.clip import ArrayClip, Clip, ClipBase, ClipSource, open_clip, paste
 from matte_nodes.media.image import Image
 from matte_nodes.node import hints
-from matte_nodes.node.hints import HintKeys
+from matte_nodes.node.hints import HintKeys, KeyMode
 from matte_nodes.points import FramePoints, Points, as_points
 from matte_nodes.temporal.bank import KeyFrames
 from matte_nodes.temporal.inputs import quick_sign
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from matte_nodes.card import Float
     from matte_nodes.media.stat_cache import StatCache
-
-KEY_MODES = ("exact", "hold", "nearest", "only")
 
 
 def warm_place(clip: Clip, warm_up: int | None, start: int | None) -> int:
@@ -53,8 +51,8 @@ class BoundHint:
     """One hint of a shot: which picture serves which frame, placed on the plate's canvas."""
 
     def __init__(self, name: str, source: Any, plate: Clip, keys: str) -> None:
-        if keys not in KEY_MODES:
-            raise UsageError(f"hint_keys is one of {', '.join(KEY_MODES)}, not {keys!r}.")
+        if keys not in get_args(KeyMode):
+            raise UsageError(f"hint_keys is one of {', '.join(get_args(KeyMode))}, not {keys!r}.")
         self.name, self._plate = name, plate
         self.clip, frames, keys = _hint_clip(source, name, keys)
         self.is_still = len(self.clip.frames) == 1 and keys != "only"

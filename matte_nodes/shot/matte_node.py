@@ -3,29 +3,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from matte_nodes.card import Bank
+from matte_nodes.card import HINTS, Bank
 from matte_nodes.color import PlateColor, guess_space
 from matte_nodes.errors import MissingInputError
-from matte_nodes.node.hints import HintKeys
 from matte_nodes.node.node import FrameNode
 from matte_nodes.shot import bind
+from matte_nodes.shot.connect_options import ConnectOptions, takes
 from matte_nodes.shot.shot import Shot
 from matte_nodes.shot.stream import Stream
-from matte_nodes.temporal.cache import Cache, as_cache
+from matte_nodes.temporal.cache import as_cache
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from matte_nodes.media.clip import Clip
-
-    HintSource: TypeAlias = (
-        str | os.PathLike[str] | Clip | Shot | NDArray[Any] | Mapping[int, Any] | HintKeys[Any]
-    )
-    PlateSource: TypeAlias = str | os.PathLike[str] | Clip | Shot | NDArray[Any] | Sequence[Any]
 
 
 def _named(hint: str) -> str:
@@ -47,48 +38,20 @@ class MatteNode(FrameNode):
     foreground of a model that has none), DeviceError, ColorError.
     """
 
-    def connect(
-        self,
-        plate: PlateSource,
-        *,
-        trimap: HintSource | None = None,
-        background: HintSource | None = None,
-        segmentation: HintSource | None = None,
-        points: Any = None,
-        hint_keys: str = "exact",
-        colorspace: str | None = None,
-        background_colorspace: str | None = None,
-        output_colorspace: str | None = None,
-        encoded: bool = False,
-        missing: str = "error",
-        allow_grey: bool = False,
-        cache: Cache | str | None = "memory",
-        cuts: Iterable[int] | str = (),
-        warm_up: int | None = None,
-        start: int | None = None,
-    ) -> Shot:
+    @takes(ConnectOptions)
+    def connect(self, options: ConnectOptions) -> Shot:
         """Connect clips: a Shot gives the matte of any frame, in any order.
 
-        plate: a pattern (plate.####.exr), movie, folder, still, array, Clip or Shot. Hints: the
-        same, or {frame: picture} keys; a single picture serves every frame. hint_keys says what a
-        frame between sparse keys gets: `hold`, `nearest`, `only`, or `exact` (a missing frame is
-        an error). points: clicks and boxes on some frames, as `matte_nodes.points.as_points` takes
-        them ({1001: [(640, 360, True)]}, or a JSON file). colorspace: of the plate; default is what the file says, else by its kind.
-        encoded: the foreground goes back to the plate's own encoding (for movies and 8-bit files)
-        instead of its linear counterpart; a linear plate's becomes BT.709. missing: what a frame without a file is: `error`, `hold`
-        (the frame before) or `skip`.
-
-        cache: `memory`, `states` (checkpoints on disk too), `disk` (mattes and predictions too,
-        shared between processes), `off` or None; or a `temporal.cache.Cache` that serves many
-        shots. cuts: first frames of new takes, where memory starts anew, or "auto" to find them.
-        warm_up, start: begin so many frames before frame `start` in place of the shot's first;
-        frames before `start` are then not to be had (docs/caching.md).
+        `node.connect("plate.####.exr", background="clean.exr")`: the arguments are the fields of
+        `ConnectOptions`, which says what each does. Hints are files, clips, shots, arrays, or
+        {frame: picture} keys. A single picture serves every frame.
 
         Raises MediaError, HintSizeError, MissingInputError, ColorError, UsageError.
         """
-        clip = bind.as_clip(plate, "plate", missing)
-        given = {"trimap": trimap, "background": background, "segmentation": segmentation}
+        clip = bind.as_clip(options.plate, "plate", options.missing)
+        given: dict[str, Any] = {name: getattr(options, name) for name in HINTS}
         sources = {name: source for name, source in given.items() if source is not None}
+        points = options.points
         given_names = set(sources) | ({"points"} if points is not None else set())
         for name in sorted(self.card.needs - given_names):
             how = "--click, --box, --points" if name == "points" else f"--{name}"
@@ -96,16 +59,13 @@ class MatteNode(FrameNode):
                 f"Model {self.card.name!r} needs {_named(name)}: connect one ({name}=... or {how})."
             )
         bound: dict[str, bind.BoundHint | bind.BoundPoints] = {
-            name: bind.BoundHint(name, source, clip, self._key_mode(name, hint_keys))
+            name: bind.BoundHint(name, source, clip, self._key_mode(name, options.hint_keys))
             for name, source in sources.items()
         }
         if points is not None:
             bound["points"] = bind.BoundPoints(points, clip)
         color, background_color = self._colors(
-            clip,
-            bound["background"].clip if "background" in bound else None,
-            (colorspace, background_colorspace, output_colorspace),
-            encoded=encoded,
+            clip, bound["background"].clip if "background" in bound else None, options
         )
         return Shot(
             self,
@@ -113,11 +73,11 @@ class MatteNode(FrameNode):
             bound,
             color,
             background_color,
-            allow_grey,
-            cache=as_cache(cache),
-            cuts=cuts,
-            warm_up=warm_up,
-            start=start,
+            options.allow_grey,
+            cache=as_cache(options.cache),
+            cuts=options.cuts,
+            warm_up=options.warm_up,
+            start=options.start,
         )
 
     def _key_mode(self, name: str, asked: str) -> str:
@@ -126,20 +86,15 @@ class MatteNode(FrameNode):
         return "only" if painted and asked == "exact" else asked
 
     def _colors(
-        self,
-        clip: Clip,
-        background: Clip | None,
-        spaces: tuple[str | None, str | None, str | None],
-        *,
-        encoded: bool,
+        self, clip: Clip, background: Clip | None, options: ConnectOptions
     ) -> tuple[PlateColor, PlateColor | None]:
-        """The transforms of the plate and of the clean plate.
-
-        spaces: of the plate, the clean plate and the output, as the user named them.
-        """
-        plate_space, background_space = bind.spaces(clip, spaces[0], background, spaces[1])
-        color = self.plate_color(plate_space, output=spaces[2], encoded_output=encoded)
-        if encoded and spaces[2] is None and color.plate == color.working:
+        """The transforms of the plate and of the clean plate."""
+        plate_space, background_space = bind.spaces(
+            clip, options.colorspace, background, options.background_colorspace
+        )
+        encoded, output = options.encoded, options.output_colorspace
+        color = self.plate_color(plate_space, output=output, encoded_output=encoded)
+        if encoded and output is None and color.plate == color.working:
             # A linear plate has no encoding to go back to: movies are BT.709 unless asked.
             video = guess_space("bt709", is_movie=True, is_float=False, extension=".mov")
             color = self.plate_color(plate_space, output=video)

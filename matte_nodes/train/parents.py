@@ -71,11 +71,13 @@ def network(
         return _shot_network(parent, keys, width)
     key = systems.of_model(parent.system.model)
     assert key is not None
-    if parent.card.checkpoint is not None:
+    terms = parent.card.checkpoint
+    if terms is not None:
         path = weights.checkpoint(parent.card, checkpoint, untrained)
-        if path is None:
+        if path is not None:
+            return _loaded(parent, path, key)
+        if untrained or not terms.optional:
             return parent.system.make(width)
-        return _loaded(parent, path, key)
     made = parent.system.make(1.0)
     if untrained:
         return made

@@ -153,8 +153,7 @@ def declaration() -> tuple[dict[str, Any], list[str]]:
         if card.needs - {"background"}:
             continue
         try:
-            weights.require(card)
-            weights.checkpoint(card, None, False)
+            weights.require(card, weights.checkpoint(card, None, False))
         except MatteError:
             left.append(name)
             continue
