@@ -24,6 +24,7 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("paths", "where weights, models and caches are kept"),
     ("whole_files", "writes files whole or not at all; locks"),
     ("frame_range", "frame numbers as text"),
+    ("points", "clicks and boxes as a value, and their file"),
     ("runtime", "devices, threads, sessions"),
     ("card", "what a model declares: ModelCard, Knob, memory"),
     ("weights", "finds, verifies and fetches weights"),

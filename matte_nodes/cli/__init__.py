@@ -16,6 +16,7 @@ from matte_nodes.errors import MatteError
 
 VERBS = {
     "run": "Matte a clip or a still.",
+    "select": "Click on a subject: its mask is tracked and matted through the shot.",
     "compare": "Several models on one frame, as one contact sheet.",
     "eval": "Metrics of a model over a folder with true alphas.",
     "train": "Train a model by a recipe, from procedural foregrounds on.",

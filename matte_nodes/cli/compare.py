@@ -31,6 +31,7 @@ def command() -> click.Command:
     show_default=True,
     help="Width of the sheet in pixels.",
 )
+@shared.points_flags
 @shared.input_flags
 @shared.node_flags
 def compare(
@@ -50,6 +51,7 @@ def compare(
         )
     prepare_folder(output.parent)
     knobs = shared.given_knobs(options)
+    shared.fold_points(options)
     node_options = shared.taken(options, shared.NODE)
     rows = []
     chosen_names = names or _runnable(options)

@@ -10,8 +10,9 @@ import click
 
 from matte_nodes import models
 from matte_nodes.card import HINTS, Knob
-from matte_nodes.errors import MatteError
+from matte_nodes.errors import MatteError, UsageError
 from matte_nodes.node.knobs import NODE_KNOBS
+from matte_nodes.points import from_file, from_flags
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -110,6 +111,40 @@ def input_flags(function: Function) -> Function:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def points_flags(function: Function) -> Function:
+    """Flags for clicks and boxes; `fold_points` makes one hint of them."""
+    where = "in pixels of the display window, from its top left corner"
+    for option in (
+        click.option("--points", metavar="FILE", help="Clicks and boxes from a JSON file."),
+        click.option("--box", "boxes", multiple=True, metavar="X0,Y0,X1,Y1[@FRAME]",
+                     help=f"A box round the subject, {where}."),
+        click.option("--not", "others", multiple=True, metavar="X,Y[@FRAME]",
+                     help="A click beside the subject, which takes a part away."),
+        click.option("--click", "clicks", multiple=True, metavar="X,Y[@FRAME]",
+                     help=f"A click on the subject, {where}; without a frame, in the shot's "
+                     "first. NAME=X,Y@FRAME names one of several objects."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def fold_points(options: dict[str, Any]) -> None:
+    """Put one hint `points`, as plain data, in the place of the flags for clicks and boxes.
+
+    Raises UsageError for flags beside a file, and for what they say.
+    """
+    clicks, others, boxes = (options.pop(name) for name in ("clicks", "others", "boxes"))
+    path = options.pop("points")
+    if path is not None and (clicks or others or boxes):
+        raise UsageError("Give the clicks by flags or in a file (--points), not both.")
+    if path is not None:
+        options["points"] = from_file(path).as_dict()
+    elif clicks or others or boxes:
+        options["points"] = from_flags(clicks, others, boxes).as_dict()
+    else:
+        options["points"] = None
 
 
 def taken(options: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -63,6 +63,7 @@ def command() -> click.Command:
 )
 @click.option("--output-colorspace", help="Colour space of the foreground that is written.")
 @shared.chain_flags
+@shared.points_flags
 @shared.input_flags
 @shared.node_flags
 @click.option("--again", is_flag=True, help="Do frames anew that are already done.")
@@ -97,6 +98,7 @@ def asked(
 ) -> tuple[dict[str, Any], int | None, int | None]:
     """The keywords of `render.Render`, and the range, from the options of the verb."""
     knobs = shared.given_knobs(options)
+    shared.fold_points(options)
     first, last = parsed_span(options.pop("frames"))
     node = shared.taken(options, shared.NODE)
     if output is None:

@@ -31,6 +31,7 @@ _OWN = (
     "background_matting_v2",
     "selfie",
     "u2netp",
+    "click",
     "deep_image_matting_small",
     "closed_form_refined",
     "background_matting_small",

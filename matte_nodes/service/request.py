@@ -20,7 +20,7 @@ from matte_nodes.render.render import Render
 from matte_nodes.shot.connect_options import options
 from matte_nodes.shot.matte_node import MatteNode
 
-DEEPEST = 8
+DEEPEST = 12
 LONGEST_TEXT = 1 << 13
 LARGEST_INT = 1 << 53
 
@@ -31,7 +31,7 @@ _OWN: dict[str, tuple[type, ...]] = {
 """The request's own entries, and what JSON has for each; the rest is made from declarations."""
 
 _OF_KIND: dict[str, tuple[type, ...]] = {
-    "picture": (object,), "text": (str,), "choice": (str,), "switch": (bool,), "number": (int,),
+    "picture": (object,), "points": (dict,), "text": (str,), "choice": (str,), "switch": (bool,), "number": (int,),
 }  # fmt: skip
 
 Types: TypeAlias = "Mapping[str, tuple[type, ...]]"
