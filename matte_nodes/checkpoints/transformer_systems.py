@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any
 
-from matte_nodes.checkpoints.recognition import Recognition, Shapes, number, present, vote
+from matte_nodes.recognition import Recognition, Shapes, number, present, vote
 from matte_nodes.errors import WeightsError
 
 _BIREFNET_MARKS = (
