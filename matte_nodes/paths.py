@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from matte_nodes.errors import ModelError
@@ -33,8 +36,26 @@ def check_plain_name(name: object, declaration: Path) -> None:
         )
 
 
+_chosen: ContextVar[Path | None] = ContextVar("cache folder", default=None)
+
+
+@contextmanager
+def cache_at(folder: Path | None) -> Iterator[None]:
+    """Caches that are opened inside are kept in this folder; None changes nothing."""
+    token = _chosen.set(folder or _chosen.get())
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
 def cache_folder() -> Path:
-    """`$MATTE_CACHE`, or `$MATTE_HOME/cache`, or the platform's folder for caches."""
+    """`$MATTE_CACHE`, or `$MATTE_HOME/cache`, or the platform's folder for caches.
+
+    Inside `cache_at` it is the folder that was named there.
+    """
+    if (chosen := _chosen.get()) is not None:
+        return chosen
     if folder := os.environ.get("MATTE_CACHE"):
         return Path(folder).expanduser()
     if home := os.environ.get("MATTE_HOME"):

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from matte_nodes.frame_range import parsed_numbers
+from matte_nodes.whole_files import write_text
 
 
 def command() -> click.Command:
@@ -17,9 +18,9 @@ def command() -> click.Command:
     return group
 
 
-@click.group("bench")
+@click.group("bench", help="")
 def group() -> None:
-    """Measure: parity with published networks, warm-up of recurrent models, the GPU."""
+    """The verb."""
 
 
 @group.command("parity")
@@ -84,4 +85,4 @@ def gpu(device: str, output: Path | None) -> None:
     text = report(device)
     click.echo(text)
     if output:
-        output.write_text(text + "\n", "utf-8")
+        write_text(output, text + "\n")

@@ -15,7 +15,9 @@ import click
 
 from matte_nodes.cli import run as one_machine
 from matte_nodes.cli import verb
+from matte_nodes.cli.knob_flags import KnobCommand
 from matte_nodes.frame_range import parsed_frames, parsed_numbers, spelled
+from matte_nodes.paths import cache_at
 
 HERE_ONLY = ("as_json", "quiet", "no_service", "detect_cuts", "again", "cache")
 PLANNED = ("source", "output", "model", "refine", "frames", "cuts", "warm_up")
@@ -23,9 +25,7 @@ PLANNED = ("source", "output", "model", "refine", "frames", "cuts", "warm_up")
 
 def command() -> click.Command:
     """Return the verb and its sub-verbs. Those that take a request have the flags of `matte run`."""
-    group = click.Group("farm", help=(
-        "Matte on a render farm: Open Job Description bundles, or plain commands (docs/farm.md)."
-    ))  # fmt: skip
+    group = click.Group("farm", help="Bundles are Open Job Descriptions; see docs/farm.md.")
     group.add_command(_like_run("bundle", bundle))
     group.add_command(_like_run("commands", commands))
     group.add_command(_like_run("chunk", chunk))
@@ -35,7 +35,7 @@ def command() -> click.Command:
 
 
 def _like_run(name: str, function: Callable[..., None]) -> click.Command:
-    own: click.Command = click.command(name)(function)
+    own: click.Command = click.command(name, cls=KnobCommand)(function)
     params = [copy(param) for param in verb("run").params if param.name not in HERE_ONLY]
     for param in params:
         if param.name == "output":
@@ -159,7 +159,6 @@ def chunk(
     from matte_nodes.farm import chunk as chunks
     from matte_nodes.farm.session import Lines
 
-    _hand_over(states)
     options["cache"] = "states"
     arguments, first, last = one_machine.asked(source, output, model, {**options, "again": False})
     done: list[str] = []
@@ -170,7 +169,8 @@ def chunk(
         one_machine.render(what, low, high, lines, here=False, say=True)
         done.append(str(what["output"]))
 
-    chunks.do(arguments, first, last, render, overlap=overlap, job_last=job_last)
+    with cache_at(_states(states)):
+        chunks.do(arguments, first, last, render, overlap=overlap, job_last=job_last)
 
 
 @click.command("validate")
@@ -214,8 +214,7 @@ def enter(names: tuple[str, ...], own_weights: bool, states: str | None) -> None
     """Begin a worker's session: check that the weights are here, load models once."""
     from matte_nodes.farm.session import enter as begin
 
-    _hand_over(states)
-    begin(names, own_weights=own_weights)
+    begin(names, own_weights=own_weights, cache=_states(states))
 
 
 @click.command("leave")
@@ -245,7 +244,7 @@ def _given(options: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
     """Return the given flags of `matte run` that pass through unchanged, by parameter name."""
     context = click.get_current_context()
     found = {}
-    for param in context.command.params:
+    for param in context.command.get_params(context):
         name = param.name or ""
         is_default = context.get_parameter_source(name) is click.core.ParameterSource.DEFAULT
         own = param.name in ("folder", "size", "overlap", "seam_limit", "name", "gpus",
@@ -256,9 +255,8 @@ def _given(options: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
     return found
 
 
-def _hand_over(output: str | None) -> None:
-    """Keep states where the next chunk finds them."""
-    if output is not None:
-        from matte_nodes.farm.parts import states_folder
+def _states(output: str | None) -> Path | None:
+    """The folder where the next chunk finds the states of this one, if they are handed over."""
+    from matte_nodes.farm.parts import states_folder
 
-        os.environ["MATTE_CACHE"] = str(states_folder(os.path.abspath(output)))
+    return None if output is None else states_folder(os.path.abspath(output))

@@ -28,7 +28,7 @@ def command() -> click.Command:
 )
 @click.pass_context
 def group(context: click.Context, as_json: bool, commercial_only: bool) -> None:
-    """List the registered models: needs, terms, and whether their weights are here."""
+    """Without a command: a table of needs, terms, and whether the weights are here."""
     if context.invoked_subcommand:
         return
     cards = [card for card in models.cards() if _allowed(card, commercial_only)]
@@ -125,6 +125,9 @@ def _allowed(card: ModelCard, commercial_only: bool) -> bool:
 def _facts(card: ModelCard) -> dict[str, Any]:
     here = all(weights.find(item) for item in card.weights)
     state = "none needed" if not card.weights else "here" if here else "to pull"
-    if card.checkpoint is not None:
-        state = "imported" if weights.imported(card).is_file() else "to import"
+    terms, brought = card.checkpoint, weights.brought(card) is not None
+    if terms is not None and (brought or not terms.optional):
+        state = (
+            "imported" if weights.imported(card).is_file() else "here" if brought else "to import"
+        )
     return {**card.as_dict(), "weights_state": state}

@@ -64,8 +64,10 @@ def state_here(card: ModelCard) -> dict[str, str]:
     """Return the state of the model's weights on this machine, by file name. Checks hashes."""
     state = {item.file: weights.verify(item) for item in card.weights}
     if card.checkpoint is not None:
-        path = weights.imported(card)
+        path, own = weights.imported(card), card.checkpoint.own
         state[path.name] = "imported" if path.is_file() else "not imported"
+        if own is not None:
+            state[own.file] = f"shipped, {weights.verify(own)}"
     return state
 
 
@@ -160,4 +162,6 @@ def weights_lines(card: ModelCard) -> list[str]:
         lines += [f"published at {terms.publisher}"] * bool(terms.publisher)
         lines += [f"files: {', '.join(terms.files)}"] * bool(terms.files)
         lines.append(f"bring {'them' if terms.publisher else 'your own'}: matte models import FILE")
+        if terms.own is not None:
+            lines.append(f"until then it runs on {file_line(terms.own)}")
     return lines or ["needs none"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The colour space of a file that does not say, or says it in its own words."""
+"""Chooses the colour space of a file from its tags and its kind."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this installation can do: packages, devices, weights, caches, hosts, and what to do."""
+"""Checks this installation: packages, devices, weights, caches and hosts, with advice."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ from pathlib import Path
 
 from matte_nodes import __version__, models, paths, runtime, weights
 from matte_nodes.errors import MatteError
-from matte_nodes.hosts.blender import install as blender
 from matte_nodes.hosts.finding import Finding
-from matte_nodes.hosts.nuke import install as nuke
-from matte_nodes.hosts.obs import install as obs
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything, cheapest first; no finding ever raises."""
+    """Check everything, cheapest first. A failed check becomes a finding; nothing is raised."""
     looks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
         ("python", _python),
         ("package", _packages),
@@ -47,7 +44,7 @@ def _python() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """Every requirement of the distribution, as its own metadata lists them."""
+    """Check every requirement in the distribution's own metadata."""
     import re
 
     for line in requires("matte-nodes") or []:
@@ -113,7 +110,7 @@ def _devices() -> Iterator[Finding]:
 
 
 def _colour() -> Iterator[Finding]:
-    from matte_nodes.color import ColorConfig
+    from matte_nodes.color import ColorConfig  # what is broken is told, not died of
 
     try:
         config = ColorConfig(None)
@@ -175,6 +172,10 @@ def _hosts() -> Iterator[Finding]:
     ):
         found = next((place for c in commands if (place := shutil.which(c))), None)
         yield Finding("host", host, "ok" if found else "note", found or "not on the PATH")
+    from matte_nodes.hosts.blender import install as blender
+    from matte_nodes.hosts.nuke import install as nuke
+    from matte_nodes.hosts.obs import install as obs
+
     for adapter in (nuke, blender, obs):
         for what, state, detail, advice in adapter.findings():
             yield Finding("host", what, state, detail, advice)

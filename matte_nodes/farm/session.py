@@ -11,20 +11,21 @@ from pathlib import Path
 from matte_nodes import models, weights
 from matte_nodes.errors import WeightsError
 from matte_nodes.render.progress import Quiet
+from matte_nodes.service import remote
+from matte_nodes.service.client import Client, ServiceError
+from matte_nodes.service.endpoint import code_stamp
 
 PID = "MATTE_FARM_SERVICE"
 """The process of the service that this session started; it ends it."""
 
 
-def enter(names: Sequence[str], *, own_weights: bool = False) -> None:
+def enter(names: Sequence[str], *, own_weights: bool = False, cache: Path | None = None) -> None:
     """Start the service that keeps models loaded, or use the user's running service.
 
     Raises WeightsError before the first chunk when a model's weights are missing on this machine.
-    With MATTE_SERVICE=off, each chunk loads the model itself.
+    With MATTE_SERVICE=off, each chunk loads the model itself. cache: the folder in which a service
+    that is started here keeps states.
     """
-    from matte_nodes.service import remote
-    from matte_nodes.service.client import Client
-    from matte_nodes.service.endpoint import code_stamp
 
     for name in names:
         card = models.card(name)
@@ -39,7 +40,8 @@ def enter(names: Sequence[str], *, own_weights: bool = False) -> None:
         return
     # Pass the whole environment: studios add matte-nodes and models by PYTHONPATH. A service
     # without it would run other code, and the chunks would not use it.
-    client = Client(python=sys.executable, environment=os.environ)
+    folder = {"MATTE_CACHE": str(cache)} if cache else {}
+    client = Client(python=sys.executable, environment={**os.environ, **folder})
     before = client.hello()
     hello = client.ensure()
     if before is None or before["pid"] != hello["pid"]:
@@ -55,7 +57,6 @@ def enter(names: Sequence[str], *, own_weights: bool = False) -> None:
 
 def leave() -> None:
     """Stop the service that `enter` started, unless other jobs use it."""
-    from matte_nodes.service.client import Client, ServiceError
 
     own = os.environ.get(PID)
     try:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -10,13 +12,14 @@ import torch.nn.functional as F
 from matte_nodes.errors import DeviceError
 from matte_nodes.foreground.levels import Float, Mask
 from matte_nodes.foreground.multilevel import (
+    ALPHA_DOUBT,
     GRADIENT_WEIGHT,
     LEAST_TRUST,
-    PASSES,
-    PASSES_SMALL,
-    SMALL,
+    MOST_LOSS,
     SMOOTHNESS,
+    Limits,
     Stiffness,
+    passes,
 )
 
 
@@ -28,21 +31,54 @@ def _around(image: torch.Tensor) -> torch.Tensor:
     )
 
 
-def _weights(
-    alpha: torch.Tensor, stiffness: Stiffness
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Neighbours' weights (4, 2, 1, H, W) and gains (2, 1, H, W), F then B; alpha (H, W)."""
+@dataclass(frozen=True)
+class _Weights:
+    """How a level's pixels hang together; parts: (2, 1, H, W), alpha and 1 - alpha."""
+
+    near: torch.Tensor  # (4, 2, 1, H, W): the neighbours' weights, for F and for B
+    total: torch.Tensor  # (H, W): s
+    parts: torch.Tensor
+
+
+def _weights(alpha: torch.Tensor) -> _Weights:
+    """The weights of a level; alpha: (H, W)."""
     theirs = _around(alpha[None])[:, 0]
     weights = (theirs - alpha).abs() * float(GRADIENT_WEIGHT) + float(SMOOTHNESS)
-    total = weights.sum(0)
     trust = torch.stack([theirs, 1 - theirs], 1) + float(LEAST_TRUST)
     trust = trust * weights[:, None]
     trust = trust / trust.sum(0)
-    parts = torch.stack([alpha, 1 - alpha])
-    stiff = torch.tensor([stiffness.foreground, stiffness.background], device=alpha.device)
-    into = parts / (total * stiff.to(alpha.dtype)[:, None, None])
-    gains = into / (1 + (parts * into).sum(0))
-    return trust[:, :, None], gains[:, None], parts[:, None]
+    parts = torch.stack([alpha, 1 - alpha])[:, None]
+    return _Weights(trust[:, :, None], weights.sum(0), parts)
+
+
+def _gains(
+    mean: torch.Tensor,
+    behind: torch.Tensor | None,
+    weights: _Weights,
+    limits: Limits,
+    stiffness: Stiffness,
+) -> torch.Tensor:
+    """(2, 1, H, W): what of the remaining difference goes into F and into B; mean: (2, 3, H, W)."""
+    colors = mean if behind is None else torch.stack([mean[0], mean[1] + behind])
+    doubt = ((colors[0] - colors[1]) ** 2).sum(0) * float(ALPHA_DOUBT)
+    light = (colors**2).sum(1) + 3 * float(limits.dark) ** 2
+    stiff = torch.tensor([stiffness.foreground, stiffness.background], device=mean.device)
+    parts = weights.parts[:, 0]
+    into = parts / (weights.total * stiff.to(mean.dtype)[:, None, None] + doubt / light)
+    return (into / (1 + (parts * into).sum(0)))[:, None]
+
+
+def _moved(
+    mean: torch.Tensor,
+    image: torch.Tensor,
+    gains: torch.Tensor,
+    parts: torch.Tensor,
+    below: torch.Tensor,
+) -> torch.Tensor:
+    """(2, 3, H, W): the means after what the plate says of them, before the floor."""
+    moves = (image - (mean * parts).sum(0)) * gains
+    loss = (moves[0] / (mean[0] - below)).amin(0) * (-1 / float(MOST_LOSS))
+    return mean + torch.stack([moves[0] / loss.clamp(min=1), moves[1]])
 
 
 def solve_dense(
@@ -51,7 +87,7 @@ def solve_dense(
     masks: list[Mask],
     first: Float,
     background: Float | None,
-    floor: Float,
+    limits: Limits,
     stiffness: Stiffness,
     device: str,
 ) -> Float:
@@ -68,14 +104,17 @@ def solve_dense(
             f'Ask for device "cpu", or see `matte doctor`.'
         ) from reason
     alphas = torch.from_numpy(alpha).to(where)
+    behind = None
     if background is not None:
         behind = torch.from_numpy(background).to(where).permute(2, 0, 1)
         pixels = pixels - (1 - alphas) * behind
-    lowest = torch.from_numpy(floor).to(where).reshape(2, 3, 1, 1)
+    lowest = torch.from_numpy(limits.floor).to(where).reshape(2, 3, 1, 1)
+    below = torch.from_numpy(limits.below).to(where).reshape(3, 1, 1)
     state = torch.from_numpy(np.ascontiguousarray(first)).to(where).reshape(2, 3, 1, 1)
     for power in reversed(range(len(masks))):
         step = 1 << power
         image, a = pixels[:, ::step, ::step], alphas[::step, ::step]
+        clean = None if behind is None else behind[:, ::step, ::step]
         height, width = a.shape
         if state.shape[-1] == 1 and power == len(masks) - 1:
             state = state.expand(2, 3, height, width)
@@ -85,13 +124,17 @@ def solve_dense(
         known = torch.stack([a >= 1, a <= 0])[:, None]
         unknown = torch.from_numpy(masks[power]).to(where).bool()
         state = torch.where(known & ~unknown, image[None], state)
-        weights, gains, parts = _weights(a, stiffness)
+        weights = _weights(a)
         rows = torch.arange(height, device=where)[:, None]
         black = ((rows + torch.arange(width, device=where)) & 1).bool()
-        for _ in range(PASSES_SMALL if max(height, width) <= SMALL else PASSES):
-            for color in (unknown & ~black, unknown & black):
+        # The gains stay those of a cell's first visit, as in numpy.
+        gains: dict[int, torch.Tensor] = {}
+        for _ in range(passes(height, width, step)):
+            for number, color in enumerate((unknown & ~black, unknown & black)):
                 near = _around(state.reshape(6, height, width)).reshape(4, 2, 3, height, width)
-                mean = (near * weights).sum(0)
-                left = image - (mean * parts).sum(0)
-                state = torch.where(color, torch.maximum(mean + left * gains, lowest), state)
+                mean = (near * weights.near).sum(0)
+                if number not in gains:
+                    gains[number] = _gains(mean, clean, weights, limits, stiffness)
+                moved = _moved(mean, image, gains[number], weights.parts, below)
+                state = torch.where(color, torch.maximum(moved, lowest), state)
     return state.reshape(6, *alpha.shape).cpu().numpy()

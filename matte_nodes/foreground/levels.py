@@ -22,23 +22,25 @@ class Level:
 
     Cells are pixels at level 0; a level's cell (y, x) stands for the finer cells (2y..2y+1,
     2x..2x+1) and looks at the first of them, as in the paper. rows, columns: (N,) positions.
-    lookup: (height * width,) cell number at a position; only cells of this level are defined.
-    plate: (3, N); alpha: (N,).
+    step: how many pixels wide a cell is. lookup: (height * width,) cell number at a position; only cells of this level are defined.
+    plate: (3, N); alpha: (N,). behind: (3, N) the clean plate, or None.
     """
 
     height: int
     width: int
+    step: int
     rows: Index
     columns: Index
     red: int
     unknown: int
-    lookup: NDArray[np.int32]
+    lookup: Index
     plate: Float
     alpha: Float
+    behind: Float | None = None
 
     def at(self, rows: Index, columns: Index) -> Index:
         """The cell numbers at positions of this level."""
-        found: Index = self.lookup[rows * self.width + columns].astype(np.intp)
+        found: Index = np.take(self.lookup, rows * self.width + columns, mode="clip")
         return found
 
     def neighbours(self, cells: slice) -> Index:
@@ -46,10 +48,14 @@ class Level:
         rows, columns = self.rows[cells], self.columns[cells]
         here = rows * self.width + columns
         found = np.empty((4, len(rows)), np.intp)
-        found[0] = self.lookup[here - (columns > 0)]
-        found[1] = self.lookup[here + (columns < self.width - 1)]
-        found[2] = self.lookup[here - self.width * (rows > 0)]
-        found[3] = self.lookup[here + self.width * (rows < self.height - 1)]
+        steps = (
+            here - (columns > 0),
+            here + (columns < self.width - 1),
+            here - self.width * (rows > 0),
+            here + self.width * (rows < self.height - 1),
+        )
+        for side, there in enumerate(steps):
+            np.take(self.lookup, there, out=found[side], mode="clip")
         return found
 
 
@@ -82,18 +88,21 @@ def make_level(
     places = np.concatenate(parts)
     rows = places // width
     columns = places - rows * width
-    lookup = np.empty(height * width, np.int32)
-    lookup[places] = np.arange(len(places), dtype=np.int32)
+    lookup = np.empty(height * width, np.intp)
+    lookup[places] = np.arange(len(places))
     pixels = rows * (step * plate.shape[1]) + columns * step
     colors = np.take(plate.reshape(-1, 3), pixels, axis=0)
     alphas = np.take(alpha.reshape(-1), pixels)
+    behind = None
     if background is not None:
-        behind = np.take(background.reshape(-1, 3), pixels, axis=0)
-        behind *= (1 - alphas)[:, None]
-        colors -= behind
+        clean = np.take(background.reshape(-1, 3), pixels, axis=0)
+        behind = np.ascontiguousarray(clean.T)
+        clean *= (1 - alphas)[:, None]
+        colors -= clean
     return Level(
         height=height,
         width=width,
+        step=step,
         rows=rows,
         columns=columns,
         red=len(parts[0]),
@@ -101,4 +110,5 @@ def make_level(
         lookup=lookup,
         plate=np.ascontiguousarray(colors.T),
         alpha=alphas,
+        behind=behind,
     )

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from matte_nodes.foreground import evidence
 from matte_nodes.foreground.levels import Level, Mask, make_level, unknown_masks
-from matte_nodes.foreground.multilevel import Stiffness, refine, start_state
+from matte_nodes.foreground.multilevel import DARK, Limits, Stiffness, refine, start_state
 
 Float = NDArray[np.float32]
 
 _MOST_THREADS = 8  # a 4K band is about 25 blocks of work a colour
+_DIVISIBLE = np.float32(1e-6)  # of the mean light: what may be divided by
+_LEAST_LIGHT = np.float32(1e-15)  # in place of the mean light where all is black
 _WORTH_THREADS = 40_000  # unknown pixels; below it, handing work over costs what it saves
 
 
@@ -66,24 +68,28 @@ def solve_foreground(
     floor = np.full((6, 1), min(0.0, float(plate.min())), np.float32)
     if background is not None:
         floor[3:] = -np.inf
+    light = np.maximum(np.abs(finest.plate).mean(), _LEAST_LIGHT)
+    limits = Limits(floor, floor[:3] - light * _DIVISIBLE, DARK * light)
     if device == "cpu":
-        state = _by_cells(plate, alpha, masks, finest, background, floor, stiffness, threads)
+        state = _by_cells(plate, alpha, masks, finest, background, limits, stiffness, threads)
     else:
         from matte_nodes.foreground.dense import solve_dense
 
-        first = start_state(finest)
-        state = solve_dense(plate, alpha, masks, first, background, floor, stiffness, device)
-        state = state.reshape(6, -1)[:, places]
-    solved = state[:3, unknown]
+        first = start_state(finest)[0, :6]
+        state = solve_dense(plate, alpha, masks, first, background, limits, stiffness, device)
+        state = state.reshape(6, -1)[:, places].T
+    solved = state[unknown, :3]
     if start is not None:
-        behind = state[3:, unknown]
+        behind = np.ascontiguousarray(state[unknown, 3:6].T)
         if background is not None:
             behind = behind + np.take(background.reshape(-1, 3), places, axis=0).T
         guess = np.take(np.ascontiguousarray(start, np.float32).reshape(-1, 3), places, axis=0).T
         seen = np.take(plate.reshape(-1, 3), places, axis=0).T
-        solved = evidence.weigh(guess, solved, behind, seen, finest.alpha[unknown])
-        np.maximum(solved, floor[:3], out=solved)
-    out.reshape(-1, 3)[places] = solved.T
+        weighed = evidence.weigh(
+            guess, np.ascontiguousarray(solved.T), behind, seen, finest.alpha[unknown]
+        )
+        solved = np.maximum(weighed, floor[:3]).T
+    out.reshape(-1, 3)[places] = solved
     return out
 
 
@@ -93,11 +99,11 @@ def _by_cells(
     masks: list[Mask],
     finest: Level,
     background: Float | None,
-    floor: Float,
+    limits: Limits,
     stiffness: Stiffness,
     threads: int,
 ) -> Float:
-    """(6, N) F and B of the finest level's cells, coarse to fine on the unknown cells only."""
+    """(N, WIDTH) F and B of the finest level's cells, coarse to fine on the unknown cells only."""
     count = threads or min(_MOST_THREADS, os.cpu_count() or 1)
     if finest.unknown < _WORTH_THREADS:
         count = 1
@@ -111,10 +117,10 @@ def _by_cells(
         )
         for level in (*reversed(list(made)), finest):
             if coarser is None:
-                state = np.repeat(state, len(level.alpha), axis=1)
+                state = np.repeat(state, len(level.alpha), axis=0)
             else:
                 parents = coarser.at(level.rows >> 1, level.columns >> 1)
-                state = np.take(state, parents, axis=1, mode="clip")
-            refine(level, state, floor=floor, stiffness=stiffness, pool=pool)
+                state = np.take(state, parents, axis=0, mode="clip")
+            refine(level, state, limits=limits, stiffness=stiffness, pool=pool)
             coarser = level
     return state

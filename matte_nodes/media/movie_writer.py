@@ -27,7 +27,7 @@ from matte_nodes.media.movie import PIXEL_ASPECT
 from matte_nodes.media.movie_rate import DEFAULT_RATE
 from matte_nodes.media.movie_tags import Tags, tags_of
 from matte_nodes.media.timecode import Timecode
-from matte_nodes.whole_files import describe, discard, prepare_folder, temporary
+from matte_nodes.whole_files import TemporaryFile, describe, prepare_folder
 
 _CONTAINERS = {".mov": "mov", ".mkv": "matroska"}
 _LIMITED, _FULL = 1, 2
@@ -70,7 +70,7 @@ class MovieWriter:
             "matte/colorspace": colorspace,
         }
         self._lock = threading.Lock()
-        self._temporary: Path | None = None
+        self._temporary: TemporaryFile | None = None
         self._container: Any = None
         self._stream: Any = None
         self._first: OutputFrame | None = None
@@ -102,9 +102,9 @@ class MovieWriter:
 
     def _open(self, first: OutputFrame) -> None:
         self._first = first
-        self._temporary = temporary(self._path)
+        self._temporary = TemporaryFile(self._path)
         self._container = container = av.open(
-            str(self._temporary.absolute()),
+            str(self._temporary.path.absolute()),
             "w",
             format=_CONTAINERS[self._path.suffix.lower()],
             options={"movflags": "use_metadata_tags+write_colr"} if self._is_prores else {},
@@ -183,10 +183,13 @@ class MovieWriter:
             try:
                 self._container.mux(self._stream.encode(None))
                 self._container.close()
-                self._temporary.replace(self._path)
+                self._temporary.commit()
             except (av.FFmpegError, OSError) as error:
                 self._discard()
                 raise self._failed(error) from error
+            except OutputError:
+                self._discard()
+                raise
             self._container = self._temporary = None
 
     def abort(self) -> None:
@@ -201,7 +204,7 @@ class MovieWriter:
             with suppress(av.FFmpegError, OSError, ValueError):
                 container.close()
         if self._temporary is not None:
-            discard(self._temporary)
+            self._temporary.discard()
             self._temporary = None
 
     def _failed(self, error: Exception) -> OutputError:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Background Matting, small: trained by this project, shipped with it."""
+"""The clean-plate cue network: trained by this project, shipped with it, under its first name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,12 +12,22 @@ from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, ModelCard, 
 from matte_nodes.models.cue_network import CueNetwork
 from matte_nodes.models.shipped import PLATE
 
+if TYPE_CHECKING:
+    from matte_nodes.architecture import Architecture
+
+
+def architecture() -> Architecture:
+    """The declaration of its network; this imports torch."""
+    from matte_nodes.models.networks.cue_matting import CLEAN_PLATE_ARCHITECTURE
+
+    return CLEAN_PLATE_ARCHITECTURE
+
 
 class BackgroundMattingSmall:
     """Plate and clean plate, and a rough segmentation where there is one, to alpha."""
 
     def __init__(self, context: LoadContext) -> None:
-        self._network = CueNetwork(context, PLATE.file, "plate")
+        self._network = CueNetwork(context, architecture(), PLATE.file)
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -31,9 +42,10 @@ class BackgroundMattingSmall:
 
 CARD = ModelCard(
     name="background-matting-small",
-    title="Background Matting, small",
+    title="Clean-plate cue network",
     summary="Any subject before a known place, from a clean plate; shipped, trained here.",
     load=BackgroundMattingSmall,
+    architecture=architecture,
     needs=frozenset({"background"}),
     takes=frozenset({"segmentation"}),
     weights=(PLATE,),
@@ -44,6 +56,6 @@ CARD = ModelCard(
     "imperfect clean plate: gain, gamma, noise, a shift, a shadow (docs/train.md)",
     papers=("Sengupta, Jayaram, Curless, Seitz, Kemelmacher-Shlizerman: Background Matting: The "
             "World is Your Green Screen, CVPR 2020",),
-    limits="A clean plate from the same place (align_background helps a hand-held camera); where "
+    limits="A network of this project, not the one of the paper that its name recalls. A clean plate from the same place (align_background helps a hand-held camera); where "
     "subject and background have one colour only the segmentation and the surroundings tell.",
 )  # fmt: skip

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deep Image Matting, small: trained by this project, shipped with it."""
+"""The trimap cue network: trained by this project, shipped with it, under the name it first had."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
 from matte_nodes.models.cue_network import CueNetwork, matted
 from matte_nodes.models.shipped import TRIMAP
+
+if TYPE_CHECKING:
+    from matte_nodes.architecture import Architecture
 
 TRAINING_DATA = (
     "5,248 procedural foregrounds with exact alpha (hair, fur, foliage, mesh, glass, smoke, holes, "
@@ -22,11 +26,18 @@ PAPERS = (
 )
 
 
+def architecture() -> Architecture:
+    """The declaration of its network; this imports torch."""
+    from matte_nodes.models.networks.cue_matting import TRIMAP_ARCHITECTURE
+
+    return TRIMAP_ARCHITECTURE
+
+
 class DeepImageMattingSmall:
     """Encoder, decoder and refinement on a trimap's cues, 1.8 million parameters."""
 
     def __init__(self, context: LoadContext) -> None:
-        self._network = CueNetwork(context, TRIMAP.file, "trimap")
+        self._network = CueNetwork(context, architecture(), TRIMAP.file)
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -38,9 +49,10 @@ class DeepImageMattingSmall:
 
 CARD = ModelCard(
     name="deep-image-matting-small",
-    title="Deep Image Matting, small",
+    title="Trimap cue network",
     summary="Any subject from a trimap, in a fraction of closed form's time; shipped, trained here.",
     load=DeepImageMattingSmall,
+    architecture=architecture,
     needs=frozenset({"trimap"}),
     weights=(TRIMAP,),
     tileable=True,
@@ -48,7 +60,8 @@ CARD = ModelCard(
     tile_side=1600,
     training_data=TRAINING_DATA,
     papers=PAPERS,
-    limits="Trained for four hours on made pictures: wide unknown bands over busy backgrounds, and "
+    limits="A network of this project, not the one of the paper that its name recalls: an encoder and "
+    "decoder on 19 planes made of plate and trimap. Trained for four hours on made pictures: wide unknown bands over busy backgrounds, and "
     "subjects whose unknown part has colours that the known part has not, come out grey or torn. "
     "`closed-form-refined` is slower and better. Each frame is solved alone.",
 )  # fmt: skip

@@ -19,6 +19,7 @@ from typing import Any
 from matte_nodes.card import LoadContext, Model, ModelCard, Terms, Weights, checked_terms
 from matte_nodes.errors import ModelError, UsageError
 from matte_nodes.paths import check_plain_name, models_folder, weights_folder
+from matte_nodes.whole_files import write_text
 
 SHOT = "shot"
 FORMAT = 1
@@ -138,10 +139,8 @@ def register(found: Declaration, weights: Path, taken: Collection[str]) -> Path:
     for folder in (target.parent, path.parent):
         folder.mkdir(parents=True, exist_ok=True)
     os.replace(weights, target)
-    part = path.with_suffix(".part")
     text = {"format": FORMAT, **{k: getattr(found, k) for k in Declaration.__dataclass_fields__}}
-    part.write_text(json.dumps(text, indent=1, default=list) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_text(path, json.dumps(text, indent=1, default=list) + "\n")
     if old is not None and old.file != found.file:
         (weights_folder() / old.file).unlink(missing_ok=True)
     return path

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matte_nodes.card import Float
     from matte_nodes.media.image import Image
 
+
 class InputWarning(UserWarning):
     """An input is unclear; the message says how it was taken."""
 

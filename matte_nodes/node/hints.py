@@ -6,6 +6,7 @@ Sparse keys in time (a trimap drawn on three frames) are in `HintKeys`, which kn
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
@@ -202,10 +203,19 @@ def _distance_to(mask: NDArray[np.bool_]) -> Float:
 
     if not mask.any():
         return np.full(mask.shape, np.inf, np.float32)
-    away: Float = cv2.distanceTransform(
-        (~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
-    )
+    # The last bits of OpenCV's answer depend on where its result lies in memory (measured: 405 of
+    # 12,288 pixels, one unit in the last place), and no two runs of a frame may differ.
+    away = _aligned(mask.shape)
+    cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE, dst=away)
     return away
+
+
+def _aligned(shape: tuple[int, ...]) -> Float:
+    """An empty float32 array that begins at a multiple of 64 bytes."""
+    size = 4 * math.prod(shape)
+    room = np.empty(size + 64, np.uint8)
+    first = -room.ctypes.data % 64
+    return room[first : first + size].view(np.float32).reshape(shape)
 
 
 def white(trimap: NDArray[Any]) -> float:

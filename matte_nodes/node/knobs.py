@@ -84,6 +84,49 @@ class StageKnobs(Mapping[str, KnobValue]):
         return len(self._values)
 
 
+class LoadKnobs(Mapping[str, KnobValue]):
+    """The knob values that a model is loaded with. They remember which of them loading reads.
+
+    A program that keeps loaded models calls `close` after loading, and asks `serve` whether a
+    model fits other values too.
+    """
+
+    def __init__(self, values: Mapping[str, KnobValue]) -> None:
+        self._values = values
+        self._read: dict[str, KnobValue] = {}
+        self._closed = False
+
+    def close(self) -> None:
+        """Loading has ended: from now on a knob that it did not read raises ModelError."""
+        self._closed = True
+
+    def serve(self, other: Mapping[str, KnobValue]) -> bool:
+        """Whether a model loaded with these is the one that would be loaded with the others."""
+        return all(other.get(name) == value for name, value in self._read.items())
+
+    @property
+    def read(self) -> frozenset[str]:
+        """The names of the knobs that were read so far."""
+        return frozenset(self._read)
+
+    def __getitem__(self, name: str) -> KnobValue:
+        value = self._values[name]
+        if self._closed and name not in self._read:
+            # The loaded model may already serve a job with another value.
+            raise ModelError(
+                f"The model reads the knob {name!r} of its LoadContext after it was loaded. Read "
+                "it in `load`, or take it from the knobs that `step` is given."
+            )
+        self._read[name] = value
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
 def active_neighbour_knobs(values: Mapping[str, KnobValue]) -> tuple[Knob, ...]:
     """The knobs that are set so that a finished frame is also made from the frames beside it."""
     return tuple(k for k in NODE_KNOBS if k.neighbours and values[k.name] != k.default)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from matte_nodes.errors import OutputError
-from matte_nodes.whole_files import describe, temporary
+from matte_nodes.whole_files import describe, prepare_folder, temporary_folder, write_text
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
@@ -42,17 +42,17 @@ def integrate(
     if not re.fullmatch(r"[^/\\.\s][^/\\]*", name):
         raise OutputError(f"{name!r} cannot be the name of a publish: it becomes a folder.")
     home = root / name
-    part = temporary(home / "version")
+    prepare_folder(home)
     try:
-        part.mkdir(parents=True)
-        entries = [_copied(path, part / path.name) for path in files]
-        if len({entry["file"] for entry in entries}) != len(entries):
-            raise OutputError("Two files of the publish have the same name. Rename one of them.")
-        return _placed(part, home, name, entries, facts, version)
+        with temporary_folder(home) as part:
+            entries = [_copied(path, part / path.name) for path in files]
+            if len({entry["file"] for entry in entries}) != len(entries):
+                raise OutputError(
+                    "Two files of the publish have the same name. Rename one of them."
+                )
+            return _placed(part, home, name, entries, facts, version)
     except OSError as error:
         raise OutputError(f"{home}: cannot be published ({describe(error, home)})") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def damaged(folder: Path) -> Iterator[tuple[str, str]]:
@@ -99,7 +99,7 @@ def _placed(
             "published": datetime.now(UTC).isoformat(timespec="seconds"),
             **facts, "files": list(entries),
         }  # fmt: skip
-        (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+        write_text(part / MANIFEST, json.dumps(manifest, indent=1) + "\n")
         if not final.exists() and _renamed(part, final):
             return final
         if version is not None:

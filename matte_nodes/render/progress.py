@@ -35,6 +35,13 @@ class Quiet:
         """Before the first frame."""
         self.total, self._began = total, time.monotonic()
 
+    def resume(self, left: int, **facts: Any) -> None:
+        """A run that was cut off goes on, with so many frames left; starts one that had not begun."""
+        if self.total:
+            self.count = self.total - left
+        else:
+            self.start(left, **facts)
+
     def frame(self, frame: int, path: Path) -> None:
         """A frame is whole on disk."""
         self.count += 1

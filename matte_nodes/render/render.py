@@ -11,9 +11,12 @@ from typing import Any, Protocol
 
 from matte_nodes import __version__
 from matte_nodes.errors import OutputError, UsageError
+from matte_nodes.frame_range import spelled
 from matte_nodes.media.image import Image, Window
+from matte_nodes.media.metadata import own_attribute
 from matte_nodes.media.movie_rate import DEFAULT_RATE
 from matte_nodes.media.pattern import Pattern
+from matte_nodes.media.sequence_writer import is_whole
 from matte_nodes.media.writers import (
     OutputFrame,
     check_name,
@@ -164,16 +167,19 @@ class Render:
 
     def _run(self, wanted: list[int], report: Reporter) -> None:
         manifest = Manifest(self.output, {**self.shot.identity, **self.provenance()})
-        clip, todo = self.shot.clip, wanted
+        clip, todo, notes = self.shot.clip, wanted, list[str]()
         try:
             if not self._again:
                 todo = self._unfinished(wanted, manifest)
             if todo:
                 for node in self.chain.nodes:
                     _ = node.model  # a missing weight is said before anything is written
+            if not self.is_movie:
+                notes = self._without_surplus(wanted, manifest)
             report.start(
                 len(todo), done_before=len(wanted) - len(todo), model=self.chain.name,
-                notes=[*self.chain.notes, *self.notes], inputs=[i.facts() for i in self.inputs],
+                notes=[*self.chain.notes, *notes, *self.notes],
+                inputs=[i.facts() for i in self.inputs],
                 device=str(self.node.device), input=clip.name, output=self.output,
                 colorspace=self.shot.color.output,
             )  # fmt: skip
@@ -196,7 +202,7 @@ class Render:
             key = self.key(frame)
             path = writer.write(_output(frame, matte, image, clip.canvas, key))
             if not self.is_movie:
-                manifest.record(frame, key, path)
+                manifest.record(frame, key, path, _written(frame, key, path))
             return path
 
         try:
@@ -222,9 +228,6 @@ class Render:
         return [frame for frame in wanted if not self._is_done(frame, manifest)]
 
     def _is_done(self, frame: int, manifest: Manifest) -> bool:
-        from matte_nodes.media.metadata import own_attribute
-        from matte_nodes.media.sequence_writer import is_whole
-
         pattern = Pattern.parse(self.output)
         path = pattern.path(frame) if pattern else Path(self.output)
         if not path.is_file():
@@ -243,8 +246,44 @@ class Render:
             return True
         return False
 
+    def _without_surplus(self, wanted: list[int], manifest: Manifest) -> list[str]:
+        """Remove frames inside the range that an earlier run wrote and this one would not.
+
+        A run that holds missing plates writes a matte for each; one that skips them does not. Only
+        files that lie as our manifest says are removed. Returns what the user should know.
+        """
+        pattern, frames = Pattern.parse(self.output), set(wanted)
+        gone = []
+        if pattern is not None:
+            for frame in manifest.frames(wanted[0], wanted[-1]):
+                path = pattern.path(frame)
+                if frame not in frames and manifest.holds(frame, path):
+                    path.unlink(missing_ok=True)
+                    gone.append(frame)
+        if not gone:
+            return []
+        return [
+            f"Removed the mattes of frames {spelled(gone)}: an earlier run wrote them, and the "
+            "plate has no such frames now."
+        ]
+
     def _movie_key(self, wanted: list[int]) -> str:
         return digest([self.key(frame) for frame in wanted])
+
+
+def _written(frame: int, key: str, path: Path) -> os.stat_result:
+    """The state of a frame's file, which must be the very one that was written.
+
+    OutputError when another run has put its own in its place: nothing else would tell.
+    """
+    before = path.stat()
+    after = before if own_attribute(path, KEY) == key else None
+    if after is None or not os.path.samestat(before, path.stat()):
+        raise OutputError(
+            f"{path}: Another run wrote frame {frame} at the same moment. Let one run end before "
+            "another one writes into this folder."
+        )
+    return before
 
 
 def _output(frame: int, matte: Matte, image: Image, canvas: Window, key: str) -> OutputFrame:

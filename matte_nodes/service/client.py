@@ -17,11 +17,11 @@ import os
 import re
 import secrets
 import socket
+import stat
 import struct
 import subprocess
 import sys
 import time
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from typing import Any, Dict  # noqa: UP035 (3.7 has no dict[...] outside annotations)
@@ -54,6 +54,34 @@ class ServiceError(Exception):
 
 class ServiceGoneError(ServiceError):
     """There is no service, or it went away in the middle of an answer."""
+
+
+def host_request(
+    inputs: Mapping[str, Any], frames: int | tuple[int, int], start: int | None = None, **more: Any
+) -> Json:
+    """The request of a host for its connected inputs.
+
+    inputs: (path, colour space) by name: `plate`, `trimap`, `background`, `segmentation`. frames:
+    (first, last), or one frame. start: where the shot starts, if the plate's files may have frames
+    before it. more: the other entries of a request (output, model, knobs, node, layout, ...).
+    """
+    connect: Json = {}
+    for name, (path, space) in inputs.items():
+        if name == "plate":
+            source, connect["colorspace"] = path, space
+        else:
+            connect[name] = path
+        if name == "background":
+            connect["background_colorspace"] = space
+    if start is not None:
+        connect["start"], connect["warm_up"] = start, 0
+    asked: Json = {"source": source, "connect": connect}
+    asked.update(more)
+    if isinstance(frames, int):
+        asked["frame"] = frames
+    else:
+        asked["frames"] = list(frames)
+    return asked
 
 
 class Client:
@@ -419,11 +447,11 @@ def write_pixels(path: str, pixels: Any, width: int, height: int, channels: int 
     head = facts.format(height, width, channels).encode("ascii")
     head += b" " * (-(len(head) + 11) % 64) + b"\n"
     # The library's own form of name: its writers remove what those that died have left.
-    host = zlib.crc32(socket.gethostname().encode())
-    own = f".matte-{host:08x}-{os.getpid()}-{secrets.randbelow(10**12)}.tmp"
-    scratch = os.path.join(os.path.dirname(path), own)
+    scratch = os.path.join(os.path.dirname(path), f".matte-client-{secrets.token_hex(16)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
-        with open(scratch, "wb") as file:
+        with os.fdopen(os.open(scratch, flags, 0o666), "wb") as file:
             file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head)
             file.write(numbers)
         os.replace(scratch, path)
@@ -571,17 +599,19 @@ def clean_environment(home: str | None) -> dict[str, str]:
 def folders(home: str | None = None) -> list[str]:
     """Where a service of this user, machine and home may keep its files, the better place first.
 
-    The second place, with a short path, serves homes that are read-only or another user's, and
-    sockets whose path would be too long (108 bytes on Linux, 104 on macOS).
+    The other places, with short paths, serve homes that are read-only or another user's, and
+    sockets whose path would be too long (108 bytes on Linux, 104 on macOS). There are several: in
+    a shared folder for temporary files, somebody may have taken a name.
     """
     home = os.path.abspath(_expanded(home or _default_home()))
     user = str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     host = re.sub(r"[^A-Za-z0-9.-]", "_", socket.gethostname())
     short = hashlib.sha256(home.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     temporary = "/tmp" if os.name == "posix" else os.environ.get("TEMP", home)
+    others = [os.path.join(temporary, "matte-nodes-" + user + tail) for tail in ("", "-1", "-2")]
     return [
         os.path.join(home, "service", user + "-" + host),
-        os.path.join(temporary, "matte-nodes-" + user, short),
+        *(os.path.join(other, short) for other in others),
     ]
 
 
@@ -594,15 +624,18 @@ def make_folder(home: str | None = None) -> str:
 
 
 def private_folder(folder: str) -> bool:
-    """Make a folder of mode 0700; False when it cannot be, or is somebody else's."""
+    """Make a folder of mode 0700; False when it cannot be, or is somebody else's.
+
+    False too where others could put another folder in its place.
+    """
     try:
         os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
         with suppress(FileExistsError):
             os.mkdir(folder, 0o700)
         found = os.lstat(folder)
-        if os.path.islink(folder) or not os.access(folder, os.W_OK | os.X_OK):
+        if not stat.S_ISDIR(found.st_mode) or not os.access(folder, os.W_OK | os.X_OK):
             return False
-        return _is_mine(found) and os.path.isdir(folder)
+        return _is_mine(found) and _is_kept(os.lstat(os.path.dirname(folder)))
     except OSError:
         return False
 
@@ -627,6 +660,14 @@ def read_endpoints(home: str | None = None) -> list[Json]:
                         if isinstance(endpoint, dict):
                             found.append((os.fstat(handle).st_mtime, endpoint))
     return [endpoint for _, endpoint in sorted(found, key=lambda item: -item[0])]
+
+
+def _is_kept(parent: os.stat_result) -> bool:
+    """Whether nobody but this user (and root) can rename what lies in a folder."""
+    if not hasattr(os, "getuid"):
+        return True
+    owned = parent.st_uid in (os.geteuid(), 0) and stat.S_ISDIR(parent.st_mode)
+    return owned and (not parent.st_mode & 0o022 or bool(parent.st_mode & stat.S_ISVTX))
 
 
 def _is_mine(found: os.stat_result) -> bool:

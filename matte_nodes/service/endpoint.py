@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matte_nodes import __version__
 from matte_nodes.errors import MatteError
+from matte_nodes.models import ENTRY_POINT_GROUP
 from matte_nodes.service.client import (
     ALREADY_RUNNING,
     PROTOCOL,
@@ -23,6 +25,7 @@ from matte_nodes.service.client import (
     make_folder,
     private_folder,
 )
+from matte_nodes.whole_files import write_text
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -67,7 +70,6 @@ class Endpoint:
 
     def publish(self) -> None:
         """Write the file that tells clients where and how: mode 0600, whole or not there."""
-        from matte_nodes import __version__
 
         facts = {
             "unix": str(self.path) if self.path else None,
@@ -75,11 +77,7 @@ class Endpoint:
             "token": self.token, "pid": os.getpid(), "protocol": PROTOCOL, "version": __version__,
             "code": self.code, "python": os.path.abspath(sys.executable),
         }  # fmt: skip
-        part = self.folder / f".endpoint.{secrets.token_hex(8)}"
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            json.dump(facts, file)
-        os.replace(part, self._file)
+        write_text(self._file, json.dumps(facts), mode=0o600, durable=False)
 
     @property
     def _file(self) -> Path:
@@ -122,7 +120,7 @@ def _remove_dead(folder: Path, own: str) -> None:
 def _unix_socket(folder: Path, name: str) -> tuple[socket.socket, Path]:
     """Bind in the folder, or in /tmp where the path is too long or the disk takes no sockets."""
     error: OSError | None = None
-    for place in dict.fromkeys([folder, Path(folders()[1])]):
+    for place in dict.fromkeys([folder, *map(Path, folders()[1:])]):
         path = place / f"s{name}"
         if len(os.fsencode(path)) > LONGEST_SOCKET_PATH or not private_folder(str(place)):
             continue
@@ -161,8 +159,6 @@ def code_stamp() -> str:
 def _code_files() -> Iterator[Path]:
     from importlib.metadata import entry_points
     from importlib.util import find_spec
-
-    from matte_nodes.models import ENTRY_POINT_GROUP
 
     yield from sorted(Path(__file__).parents[1].rglob("*.py"))
     for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The service's process: an event loop that speaks with clients, and the lanes that do the jobs."""
+"""The service's process: an event loop that talks to clients, and the lanes that do the jobs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from matte_nodes import __version__
+from matte_nodes import __version__, models
+from matte_nodes.card import SCHEMA_VERSION
 from matte_nodes.errors import MatteError, UsageError
+from matte_nodes.media.sequence_writer import without_exr_pool
+from matte_nodes.node.knobs import NODE_KNOBS
 from matte_nodes.runtime import cores
 from matte_nodes.service.client import LAST_EVENTS, PROTOCOL, pack, proof
 from matte_nodes.service.endpoint import Endpoint, code_stamp
@@ -44,9 +47,9 @@ within milliseconds, so those that wait longest are silent."""
 
 
 class Server:
-    """One service: `run` returns when it was told to end, or has been idle for `idle` seconds.
+    """One service. `run` returns when it is told to end, or after `idle` seconds without work.
 
-    idle: 0 never ends it. memory: bytes of loaded models that are kept. Raises AlreadyRunningError.
+    idle: 0 never ends it. memory: bytes of loaded models to keep. Raises AlreadyRunningError.
     """
 
     def __init__(self, *, idle: float, memory: int, tcp: bool = False) -> None:
@@ -63,7 +66,7 @@ class Server:
         self._outdated, self._looked = False, self._began
 
     def run(self) -> None:
-        """Serve."""
+        """Serve until the end."""
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
@@ -295,23 +298,20 @@ class Server:
 
 
 def serve(*, idle: float, memory: int, tcp: bool) -> None:
-    """Be the service until it ends; nothing of this process's environment reaches a job."""
+    """Run the service until it ends. Its own environment never reaches a job."""
     os.environ.pop("OCIO", None)
     os.umask(0o077)
+    without_exr_pool()
     with contextlib.suppress(OSError, ValueError):
         faulthandler.enable()  # what a model's crash leaves in the log
     Server(idle=idle, memory=memory, tcp=tcp).run()
     sys.stderr.flush()
-    # A step that runs now may take minutes; whole frames are on disk, half ones have other names.
+    # A running step may take minutes. Whole frames are on disk; unfinished ones have other names.
     os._exit(0)
 
 
 def _declarations() -> dict[str, Any]:
-    """What hosts build their user interfaces from."""
-
-    from matte_nodes import models
-    from matte_nodes.card import SCHEMA_VERSION
-    from matte_nodes.node.knobs import NODE_KNOBS
+    """Return the declarations from which hosts build their user interfaces."""
 
     cards, problems = [], []
     for name in models.names():

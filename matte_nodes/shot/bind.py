@@ -7,7 +7,7 @@ import os
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from matte_nodes.errors import (
     UsageError,
 )
 from matte_nodes.frame_range import parsed_numbers
-from matte_nodes.media.clip import ArrayClip, Clip, ClipSource, open_clip, paste
+from matte_nodes.media.clip import ArrayClip, Clip, ClipBase, ClipSource, open_clip, paste
 from matte_nodes.media.image import Image, Window
 from matte_nodes.media.sequence import SequenceClip
 from matte_nodes.media.still import spoken_rate
@@ -31,13 +31,16 @@ from matte_nodes.node.hint_meaning import (
     mask_values,
     plane_of,
 )
-from matte_nodes.node.hints import HintKeys, clean_trimap
+from matte_nodes.node.hints import HintKeys, KeyMode, clean_trimap
+from matte_nodes.points import FramePoints, Points, as_points
+from matte_nodes.temporal.bank import KeyFrames
 from matte_nodes.temporal.inputs import quick_sign
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-KEY_MODES = ("exact", "hold", "nearest", "only")
+    from matte_nodes.media.stat_cache import StatCache
+
 MASKS = ("trimap", "segmentation")
 
 
@@ -121,8 +124,8 @@ class BoundHint:
         offset: int | Literal["first"] | None = None,
         reading: Reading | None = None,
     ) -> None:
-        if keys not in KEY_MODES:
-            raise UsageError(f"hint_keys is one of {', '.join(KEY_MODES)}, not {keys!r}.")
+        if keys not in get_args(KeyMode):
+            raise UsageError(f"hint_keys is one of {', '.join(get_args(KeyMode))}, not {keys!r}.")
         self.name, self._plate = name, plate
         self.clip, frames, keys = _hint_clip(source, name, keys, reading or Reading())
         self.is_still = len(self.clip.frames) == 1 and keys != "only"
@@ -192,6 +195,15 @@ class BoundHint:
         """What is read and how, in words."""
         return ", ".join(filter(None, (base_name(self.clip.taken), self.meaning.said)))
 
+    @property
+    def read_as(self) -> str:
+        """How its pictures are read, for keys."""
+        return self.meaning.said
+
+    def is_painted(self, frame: int) -> bool:
+        """Whether the hint has a picture of its own for this frame of the plate."""
+        return frame in self._keys
+
     def source_frame(self, frame: int) -> int | None:
         """The hint's own frame that serves this frame of the plate, or None."""
         try:
@@ -240,6 +252,71 @@ def base_name(taken: str) -> str:
     """What was taken, without the folders of the file's name."""
     before, of, name = taken.rpartition(" of ")
     return f"{before}{of}{os.path.basename(name) or name}"
+
+
+class BoundPoints:
+    """The points of a shot, in the pixels of the plate's canvas."""
+
+    read_as = ""
+
+    def __init__(self, source: Any, plate: Clip) -> None:
+        shown, canvas = plate.display_window, plate.canvas
+        self.points = as_points(source).bound(
+            plate.frames, shown.width, shown.height, where=plate.name
+        )
+        self._offset = canvas.x - shown.x, canvas.y - shown.y
+        self.clip: Clip = PointsClip(self.points, plate)
+
+    def source_frame(self, frame: int) -> int | None:
+        """The frame itself where it has marks, else None."""
+        return frame if frame in self.clip.frames else None
+
+    def pixels(self, frame: int) -> FramePoints:
+        """The marks of a frame of the plate; all objects' names in every frame."""
+        found = self.points.at(frame)
+        marks = {name: marks.placed(*self._offset) for name, marks in found.marks.items()}
+        return FramePoints(found.objects, marks)
+
+
+def key_frames(plate: Clip, hints: Mapping[str, BoundHint | BoundPoints]) -> KeyFrames:
+    """Which objects have marks in which frames of a shot; a painted hint is of the first object."""
+    bound = hints["points"]
+    assert isinstance(bound, BoundPoints)
+    names = bound.points.names
+    marked: dict[int, frozenset[str]] = {}
+    started: dict[int, frozenset[str]] = {}
+    painted = [hint for name, hint in hints.items() if name in ("segmentation", "trimap")]
+    for place, frame in enumerate(plate.frames):
+        marks = bound.points.at(frame).marks
+        found, alone = set(marks), {name for name, m in marks.items() if m.starts}
+        if any(isinstance(hint, BoundHint) and hint.is_painted(frame) for hint in painted):
+            found.add(names[0])
+            alone.add(names[0])
+        if found:
+            marked[place], started[place] = frozenset(found), frozenset(alone)
+    return KeyFrames(names, marked, started)
+
+
+class PointsClip(ClipBase):
+    """Points as a clip has its frames: for keys, which ask every hint what a frame of it is."""
+
+    def __init__(self, points: Points, plate: Clip) -> None:
+        self._points = points
+        self.name = "points"
+        self.frames = [frame for frame in points.frames if frame is not None]
+        self.canvas, self.display_window = plate.canvas, plate.display_window
+        self.rate, self.pixel_aspect, self.colorspace = plate.rate, plate.pixel_aspect, ""
+
+    def read(self, frame: int) -> Image:
+        """Points are no pixels: UsageError."""
+        raise UsageError("Points are clicks and boxes, not a picture.")
+
+    def stamp(self, frame: int, look: StatCache | None = None) -> str:
+        """The fingerprint of the frame's marks."""
+        return self._points.fingerprint(frame)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def _hint_clip(source: Any, name: str, keys: str, reading: Reading) -> tuple[Clip, list[int], str]:

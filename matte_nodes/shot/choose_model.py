@@ -51,6 +51,8 @@ def choose(hints: Collection[str], *, live: bool = False) -> Choice:
     live: speed counts: nothing is refined. Raises WeightsError when nothing can run, saying what
     to pull.
     """
+    if "points" in hints and "trimap" not in hints:
+        return Choice("click", None if live else refiner(), "a subject was clicked on")
     if "trimap" in hints:
         for name in FOR_TRIMAP:
             if _can_run(name, hints):
@@ -59,21 +61,29 @@ def choose(hints: Collection[str], *, live: bool = False) -> Choice:
         for name in FOR_BACKGROUND:
             if _can_run(name, hints):
                 return Choice(name, None, "a clean plate was given")
-    for name in FOR_PEOPLE:
-        if not _can_run(name, hints):
+    # First what is stronger: models on weights of their publishers, then those on our own.
+    for name, own in [(name, False) for name in FOR_PEOPLE] + [(name, True) for name in FOR_PEOPLE]:
+        if not _can_run(name, hints, own=own):
             continue
         refines = name in COARSE and not live
-        able = (refiner for refiner in REFINERS if _can_run(refiner, {"trimap"}))
-        refine = next(able, None) if refines else None
-        return Choice(name, refine, "people are expected when no hint is given")
+        return Choice(
+            name, refiner() if refines else None, "people are expected when no hint is given"
+        )
     raise WeightsError(
         "No model can run here yet. For people: `matte models pull rvm` (licence unclear) or "
         "`matte models pull selfie` (Apache-2.0). Or give a trimap."
     )
 
 
-def _can_run(name: str, hints: Collection[str]) -> bool:
+def refiner() -> str | None:
+    """The best trimap model that can run here, or None."""
+    return next((name for name in REFINERS if _can_run(name, {"trimap"}, own=True)), None)
+
+
+def _can_run(name: str, hints: Collection[str], *, own: bool = False) -> bool:
     card = models.card(name)
+    if card.checkpoint is not None and not own and not weights.imported(card).is_file():
+        return False
     return card.needs <= set(hints) and is_ready(card)
 
 
@@ -83,6 +93,4 @@ def is_ready(card: ModelCard) -> bool:
 
     if any(find_spec(package) is None for package in card.packages):
         return False
-    if card.checkpoint is not None and not weights.imported(card).is_file():
-        return False
-    return all(weights.find(item) for item in card.weights)
+    return weights.ready(card)

@@ -3,29 +3,26 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from matte_nodes.card import HINTS, Bank
 from matte_nodes.color import PlateColor, guess_space
 from matte_nodes.errors import MissingInputError
-from matte_nodes.node.hints import HintKeys
 from matte_nodes.node.node import FrameNode
 from matte_nodes.shot import bind
+from matte_nodes.shot.connect_options import ConnectOptions, takes
 from matte_nodes.shot.shot import Shot
 from matte_nodes.shot.stream import Stream
 from matte_nodes.shot.taken import Taken, check_strict, space_text
-from matte_nodes.temporal.cache import Cache, as_cache
+from matte_nodes.temporal.cache import as_cache
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from matte_nodes.media.clip import Clip
 
-    HintSource: TypeAlias = (
-        str | os.PathLike[str] | Clip | Shot | NDArray[Any] | Mapping[int, Any] | HintKeys[Any]
-    )
-    PlateSource: TypeAlias = str | os.PathLike[str] | Clip | Shot | NDArray[Any] | Sequence[Any]
+
+def _named(hint: str) -> str:
+    return "points (a click on the subject)" if hint == "points" else f"a {hint}"
 
 
 class MatteNode(FrameNode):
@@ -43,87 +40,49 @@ class MatteNode(FrameNode):
     foreground of a model that has none), DeviceError, ColorError.
     """
 
-    def connect(
-        self,
-        plate: PlateSource,
-        *,
-        trimap: HintSource | None = None,
-        background: HintSource | None = None,
-        segmentation: HintSource | None = None,
-        layer: str = "",
-        view: str = "",
-        trimap_layer: str = "",
-        background_layer: str = "",
-        segmentation_layer: str = "",
-        hint_keys: str = "exact",
-        hint_offset: int | str | None = None,
-        colorspace: str | None = None,
-        background_colorspace: str | None = None,
-        output_colorspace: str | None = None,
-        encoded: bool = False,
-        missing: str = "error",
-        rate: str | float | None = None,
-        allow_grey: bool = False,
-        strict: bool = False,
-        cache: Cache | str | None = "memory",
-        cuts: Iterable[int] | str = (),
-        warm_up: int | None = None,
-        start: int | None = None,
-    ) -> Shot:
+    @takes(ConnectOptions)
+    def connect(self, options: ConnectOptions) -> Shot:
         """Connect clips: a Shot gives the matte of any frame, in any order.
 
-        plate: a pattern (plate.####.exr), movie, folder, still, array, Clip or Shot. Hints: the
-        same, or {frame: picture} keys; a single picture serves every frame. hint_keys says what a
-        frame between sparse keys gets: `hold`, `nearest`, `only`, or `exact` (a missing frame is
-        an error). hint_offset: what is added to the hints' numbers to get the plate's, or `first` to
-        lay first frame on first frame. layer, view: of the plate, where a file holds several (a
-        layer, part or channel by its name); trimap_layer and the like: of a hint. colorspace: of
-        the plate; default is what the file says, else by its kind.
-        encoded: the foreground goes back to the plate's own encoding (for movies and 8-bit files)
-        instead of its linear counterpart; a linear plate's becomes BT.709. missing: what a frame without a file is: `error`, `hold`
-        (the frame before) or `skip`. rate: of the plate, frames a second, in place of what its
-        files say. strict: what would be assumed of an input is an error (`Shot.inputs` tells it).
+        `node.connect("plate.####.exr", background="clean.exr")`: the arguments are the fields of
+        `ConnectOptions`, which says what each does. Hints are files, clips, shots, arrays, or
+        {frame: picture} keys. A single picture serves every frame.
 
-        cache: `memory`, `states` (checkpoints on disk too), `disk` (mattes and predictions too,
-        shared between processes), `off` or None; or a `temporal.cache.Cache` that serves many
-        shots. cuts: first frames of new takes, where memory starts anew, or "auto" to find them.
-        warm_up, start: begin so many frames before frame `start` in place of the shot's first;
-        frames before `start` are then not to be had (docs/caching.md).
-
-        Raises MediaError, HintSizeError, MissingInputError, InputError, ColorError, UsageError.
+        Raises MediaError, HintSizeError, MissingInputError, ColorError, UsageError.
         """
-        reading = bind.Reading(layer, view, bind.told_rate(rate), missing)
-        clip = bind.as_clip(plate, "plate", reading)
-        given = {"trimap": trimap, "background": background, "segmentation": segmentation}
+        rate = bind.told_rate(options.rate)
+        reading = bind.Reading(options.layer, options.view, rate, options.missing)
+        clip = bind.as_clip(options.plate, "plate", reading)
+        given: dict[str, Any] = {name: getattr(options, name) for name in HINTS}
         sources = {name: source for name, source in given.items() if source is not None}
-        for name in sorted(self.card.needs - set(sources)):
+        points = options.points
+        given_names = set(sources) | ({"points"} if points is not None else set())
+        for name in sorted(self.card.needs - given_names):
+            how = "--click, --box, --points" if name == "points" else f"--{name}"
             raise MissingInputError(
-                f"Model {self.card.name!r} needs a {name}: connect one ({name}=... or --{name})."
+                f"Model {self.card.name!r} needs {_named(name)}: connect one ({name}=... or {how})."
             )
-        layers = {
-            "trimap": trimap_layer,
-            "background": background_layer,
-            "segmentation": segmentation_layer,
-        }
-        bound = {
+        bound: dict[str, bind.BoundHint | bind.BoundPoints] = {
             name: bind.BoundHint(
                 name,
                 source,
                 clip,
-                hint_keys,
-                offset=bind.told_offset(hint_offset),
-                reading=bind.Reading(layers[name], view if bind.is_file(source) else ""),
+                self._key_mode(name, options.hint_keys),
+                offset=bind.told_offset(options.hint_offset),
+                reading=bind.Reading(
+                    getattr(options, f"{name}_layer"),
+                    options.view if bind.is_file(source) else "",
+                ),
             )
             for name, source in sources.items()
         }
+        if points is not None:
+            bound["points"] = bind.BoundPoints(points, clip)
         color, background_color = self._colors(
-            clip,
-            bound["background"].clip if "background" in bound else None,
-            (colorspace, background_colorspace, output_colorspace),
-            encoded=encoded,
+            clip, bound["background"].clip if "background" in bound else None, options
         )
-        inputs = _taken(clip, bound, color, background_color, (colorspace, background_colorspace))
-        if strict:
+        inputs = _taken(clip, bound, (color, background_color), options)
+        if options.strict:
             check_strict(inputs)
         return Shot(
             self,
@@ -131,29 +90,29 @@ class MatteNode(FrameNode):
             bound,
             color,
             background_color,
-            allow_grey,
-            cache=as_cache(cache),
-            cuts=cuts,
-            warm_up=warm_up,
-            start=start,
+            options.allow_grey,
+            cache=as_cache(options.cache),
+            cuts=options.cuts,
+            warm_up=options.warm_up,
+            start=options.start,
             inputs=inputs,
         )
 
-    def _colors(
-        self,
-        clip: Clip,
-        background: Clip | None,
-        spaces: tuple[str | None, str | None, str | None],
-        *,
-        encoded: bool,
-    ) -> tuple[PlateColor, PlateColor | None]:
-        """The transforms of the plate and of the clean plate.
+    def _key_mode(self, name: str, asked: str) -> str:
+        """What a frame between sparse keys gets; a painted key of a selector is for its own frame."""
+        painted = isinstance(self.card.memory, Bank) and name in ("trimap", "segmentation")
+        return "only" if painted and asked == "exact" else asked
 
-        spaces: of the plate, the clean plate and the output, as the user named them.
-        """
-        plate_space, background_space = bind.spaces(clip, spaces[0], background, spaces[1])
-        color = self.plate_color(plate_space, output=spaces[2], encoded_output=encoded)
-        if encoded and spaces[2] is None and color.plate == color.working:
+    def _colors(
+        self, clip: Clip, background: Clip | None, options: ConnectOptions
+    ) -> tuple[PlateColor, PlateColor | None]:
+        """The transforms of the plate and of the clean plate."""
+        plate_space, background_space = bind.spaces(
+            clip, options.colorspace, background, options.background_colorspace
+        )
+        encoded, output = options.encoded, options.output_colorspace
+        color = self.plate_color(plate_space, output=output, encoded_output=encoded)
+        if encoded and output is None and color.plate == color.working:
             # A linear plate has no encoding to go back to: movies are BT.709 unless asked.
             video = guess_space("bt709", is_movie=True, is_float=False, extension=".mov")
             color = self.plate_color(plate_space, output=video)
@@ -171,18 +130,21 @@ class MatteNode(FrameNode):
 
 def _taken(
     clip: Clip,
-    bound: Mapping[str, bind.BoundHint],
-    color: PlateColor,
-    background_color: PlateColor | None,
-    told: tuple[str | None, str | None],
+    bound: Mapping[str, bind.BoundHint | bind.BoundPoints],
+    colors: tuple[PlateColor, PlateColor | None],
+    options: ConnectOptions,
 ) -> tuple[Taken, ...]:
-    """What was taken from each input. told: the spaces that the user named."""
-    space, unsaid = space_text(color.plate, told[0], clip.colorspace)
+    """What was taken from each input. colors: of the plate and of the clean plate."""
+    color, of_background = colors
+    space, unsaid = space_text(color.plate, options.colorspace, clip.colorspace)
     inputs = [Taken("plate", bind.base_name(clip.taken), space, clip.assumptions, unsaid)]
     for name, hint in bound.items():
+        if isinstance(hint, bind.BoundPoints):
+            continue
         space, unsaid = "", ()
-        if name == "background" and background_color is not None:
-            same = told[1] or (told[0] if background_color.plate == color.plate else None)
-            space, unsaid = space_text(background_color.plate, same, hint.clip.colorspace)
+        if name == "background" and of_background is not None:
+            same = options.colorspace if of_background.plate == color.plate else None
+            told = options.background_colorspace or same
+            space, unsaid = space_text(of_background.plate, told, hint.clip.colorspace)
         inputs.append(Taken(name, hint.taken, space, hint.assumptions, unsaid))
     return tuple(inputs)

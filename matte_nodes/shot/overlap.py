@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
+from matte_nodes.errors import MatteError
+
 Frame = TypeVar("Frame")
 Loaded = TypeVar("Loaded")
 Stepped = TypeVar("Stepped")
@@ -80,5 +82,8 @@ def _blaming(frame: Any) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        vars(error)["frame"] = frame
+        if isinstance(error, MatteError):
+            error.frame = frame
+        else:
+            error.add_note(f"At frame {frame}.")
         raise

@@ -70,9 +70,7 @@ def test_sequential_reads_do_not_seek(tmp_path: Path, monkeypatch: pytest.Monkey
     clip: Any = open_clip(write_movie(tmp_path / "p.mp4", pictures, "libx264", options={"g": "5"}))
     seeks: list[int | None] = []
     seek = clip._decoder._search
-    monkeypatch.setattr(
-        clip._decoder, "_search", lambda place: (seeks.append(place), seek(place))
-    )
+    monkeypatch.setattr(clip._decoder, "_search", lambda place: (seeks.append(place), seek(place)))
     for n in clip.frames:
         clip.read(n)
     assert seeks == []
