@@ -25,6 +25,8 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("whole_files", "writes files whole or not at all; locks"),
     ("frame_range", "frame numbers as text"),
     ("points", "clicks and boxes as a value, and their file"),
+    ("recognition", "what the tensors of a weights file tell"),
+    ("architecture", "what a network declares, once"),
     ("runtime", "devices, threads, sessions"),
     ("card", "what a model declares: ModelCard, Knob, memory"),
     ("weights", "finds, verifies and fetches weights"),
