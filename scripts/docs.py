@@ -79,7 +79,17 @@ def knob_table(knobs: tuple[Knob, ...]) -> str:
 def model_page(card: ModelCard) -> str:
     """A model's card as the first part of its page."""
     labels = dict(models_card.facts(card))
-    shown = ("for", "needs", "takes", "gives", "memory", "sizes", "commercial use", "limits")
+    shown = (
+        "for",
+        "once called",
+        "needs",
+        "takes",
+        "gives",
+        "memory",
+        "sizes",
+        "commercial use",
+        "limits",
+    )
     rows = [(label, labels[label][0]) for label in shown if label in labels]
     parts = [
         f"# {card.title} (`{card.name}`)\n\n{card.summary}\n",

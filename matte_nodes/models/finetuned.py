@@ -99,6 +99,8 @@ def card_of(found: Declaration) -> ModelCard:
         takes=base.takes - frozenset(found.needs),
         weights=(weights,),
         checkpoint=None,
+        auto={},
+        old_names=(),
         training_data=f"{told} of {found.shot}"
         + (f"; before that: {base.training_data}" if base.training_data else ""),
         limits=f"For {found.shot} and shots that look like it. {base.limits}".strip(),
@@ -118,11 +120,11 @@ def parent_card(name: str) -> ModelCard:
 
 def check_name(name: str) -> None:
     """Raise UsageError for a name that no model can have, or that another one has."""
-    from matte_nodes.models import _others, _own
+    from matte_nodes.models import _others, _own, old_names
 
     if not NAME.fullmatch(name):
         raise UsageError(f"A model's name is lower-case letters, digits and dashes, not {name!r}.")
-    if name in _own() or name in _others() or name in (SHOT, "auto"):
+    if name in _own() or name in old_names() or name in _others() or name in (SHOT, "auto"):
         raise UsageError(f"There is a model {name!r} already: choose another name (--name).")
 
 

@@ -103,8 +103,9 @@ def declaration() -> dict[str, Any]:
         "python": sys.executable,
         "environment": installer.environment(),
         "models": [
-            {key: card.as_dict()[key] for key in ("name", "needs", "takes", "memory")}
+            {"name": name, **{key: card.as_dict()[key] for key in ("needs", "takes", "memory")}}
             for card in gizmos.cards()
+            for name in (card.name, *card.old_names)
         ],
     }
 
