@@ -70,6 +70,11 @@ def checked_terms(value: object, where: object) -> Terms:
     )
 
 
+Job = Literal["trimap", "background", "people", "refine", "finetune"]
+"""What a model can be chosen for: a given trimap or clean plate, people without a hint, the
+refinement of a coarse mask, and as the network that a fine-tuning begins with."""
+
+
 @dataclass(frozen=True)
 class Knob:
     """One setting of a model or of the node: the flag, gizmo knob, Blender property and docs row.
@@ -342,6 +347,11 @@ class ModelCard:
     packages: tuple[str, ...] = ()
     architecture: Callable[[], Architecture] | None = None
     old_names: tuple[str, ...] = ()
+    auto: Mapping[Job, int] = field(default_factory=dict)
+    """The jobs that `--model auto` may choose it for, each with its rank; the lowest that can run
+    is chosen."""
+    coarse: bool = False
+    """Its answer is a mask and not a matte: a trimap model should refine it."""
     multiple: int = 1
     fixed_size: tuple[int, int] | None = None
     wants_scene: bool = False

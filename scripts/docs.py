@@ -117,7 +117,17 @@ def fields_table(kind: type) -> str:
 def model_page(card: ModelCard) -> str:
     """A model's card as the first part of its page."""
     labels = dict(models_card.facts(card))
-    shown = ("for", "needs", "takes", "gives", "memory", "sizes", "commercial use", "limits")
+    shown = (
+        "for",
+        "once called",
+        "needs",
+        "takes",
+        "gives",
+        "memory",
+        "sizes",
+        "commercial use",
+        "limits",
+    )
     rows = [(label, labels[label][0]) for label in shown if label in labels]
     parts = [
         f"# {card.title} (`{card.name}`)\n\n{card.summary}\n",

@@ -72,7 +72,11 @@ def sha256(delivery: Delivery) -> Iterator[Finding]:
 
 
 def _made_by(picture: Picture) -> Sequence[str]:
-    return tuple(picture.says(name) for name in MADE_BY)
+    said = {name: picture.says(name) for name in MADE_BY}
+    # A model that got another name is the same model.
+    chain = said.get("matte/model", "").split(" -> ")
+    said["matte/model"] = " -> ".join(models.current_name(name) for name in chain)
+    return tuple(said[name] for name in MADE_BY)
 
 
 def _terms(picture: Picture) -> str:

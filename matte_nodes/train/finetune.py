@@ -88,7 +88,7 @@ def finetune(
     """
 
     began = time.monotonic()
-    finetuned.check_name(asked.name, models.installed_names())
+    finetuned.check_name(asked.name, models.taken_names())
     parent = parents.find(asked.model, checkpoint=asked.checkpoint, untrained=asked.untrained)
     # A trimap is made of a key's matte where none is drawn, so it may be missing here.
     card = parent.card

@@ -57,7 +57,7 @@ def register(
                 path.stat().st_size, terms(parent), parent.card.commercial, shot, tuple(needs),
                 facts=told,
             )  # fmt: skip
-            finetuned.register(found, path, models.installed_names())
+            finetuned.register(found, path, models.taken_names())
     except OSError as error:
         raise OutputError(
             f"The model cannot be written to {folder}: {error.strerror or error}. Make the folder "

@@ -21,8 +21,9 @@ import numpy as np
 from matte_nodes import models
 from matte_nodes.errors import InputError, UsageError
 from matte_nodes.models import finetuned
+from matte_nodes.shot.choose_model import parent_for
 from matte_nodes.shot.matte_node import MatteNode
-from matte_nodes.train import crops, losses, parents
+from matte_nodes.train import crops, losses, parents, systems
 from matte_nodes.train.data import read_pictures
 from matte_nodes.train.finetune import fitting_crop
 from matte_nodes.train.keys import fitted, read_key
@@ -54,7 +55,7 @@ class Unlabelled:
 
     source: Any
     name: str
-    model: str = "background-matting-small"
+    model: str = ""
     connect: dict[str, Any] = field(default_factory=dict)
     backgrounds: str | None = None
     steps: int = 0
@@ -80,12 +81,14 @@ def selfsupervise(
     """
     import torch
 
-    finetuned.check_name(asked.name, models.installed_names())
-    parent = parents.find(asked.model, checkpoint=asked.checkpoint, untrained=asked.untrained)
+    finetuned.check_name(asked.name, models.taken_names())
+    model = asked.model or parent_for("background") or finetuned.SHOT
+    parent = parents.find(model, checkpoint=asked.checkpoint, untrained=asked.untrained)
     if "background" not in parent.system.hints:
+        able = (c.name for c in models.cards() if "background" in c.needs and systems.of_card(c))
         raise UsageError(
-            f"Model {asked.model!r} takes no clean plate: begin with background-matting-small or "
-            "background-matting, or draw key mattes (--keys)."
+            f"Model {model!r} takes no clean plate: begin with one of {', '.join(able)}, or draw key "
+            "mattes (--keys)."
         )
     shot = MatteNode(parent.card, device="cpu", ocio=asked.ocio).connect(
         asked.source, **asked.connect
