@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from matte_nodes.color import PlateColor, guess_space
 from matte_nodes.errors import MissingInputError
@@ -53,7 +53,7 @@ class MatteNode(FrameNode):
         colorspace: str | None = None,
         background_colorspace: str | None = None,
         output_colorspace: str | None = None,
-        encoded: bool = False,
+        encoded: bool | Literal["video"] = False,
         missing: str = "error",
         allow_grey: bool = False,
         cache: Cache | str | None = "memory",
@@ -68,8 +68,8 @@ class MatteNode(FrameNode):
         frame between sparse keys gets: `hold`, `nearest`, `only`, or `exact` (a missing frame is
         an error). colorspace: of the plate; default is what the file says, else by its kind.
         encoded: the foreground goes back to the plate's own encoding (for movies and 8-bit files)
-        instead of its linear counterpart; a linear plate's becomes BT.709. missing: what a frame without a file is: `error`, `hold`
-        (the frame before) or `skip`.
+        instead of its linear counterpart; "video": that of a linear plate is BT.709. missing: what
+        a frame without a file is: `error`, `hold` (the frame before) or `skip`.
 
         cache: `memory`, `states` (checkpoints on disk too), `disk` (mattes and predictions too,
         shared between processes), `off` or None; or a `temporal.cache.Cache` that serves many
@@ -114,15 +114,15 @@ class MatteNode(FrameNode):
         background: Clip | None,
         spaces: tuple[str | None, str | None, str | None],
         *,
-        encoded: bool,
+        encoded: bool | Literal["video"],
     ) -> tuple[PlateColor, PlateColor | None]:
         """The transforms of the plate and of the clean plate.
 
         spaces: of the plate, the clean plate and the output, as the user named them.
         """
         plate_space, background_space = bind.spaces(clip, spaces[0], background, spaces[1])
-        color = self.plate_color(plate_space, output=spaces[2], encoded_output=encoded)
-        if encoded and spaces[2] is None and color.plate == color.working:
+        color = self.plate_color(plate_space, output=spaces[2], encoded_output=bool(encoded))
+        if encoded == "video" and spaces[2] is None and color.plate == color.working:
             # A linear plate has no encoding to go back to: movies are BT.709 unless asked.
             video = guess_space("bt709", is_movie=True, is_float=False, extension=".mov")
             color = self.plate_color(plate_space, output=video)
