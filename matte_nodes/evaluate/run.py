@@ -43,9 +43,12 @@ def evaluate_items(
         }
         # Both shots share it, so that no frame is stepped twice.
         asked: dict[str, Any] = {
-            **hints, "colorspace": colorspace, "encoded": True, "missing": "skip",
+            **hints,
+            "colorspace": colorspace,
+            "encoded": True,
+            "missing": "skip",
             "cache": Cache(),
-        }  # fmt: skip
+        }
         shot = node.connect(_source(item, "plate"), **asked)
         unsteady = plain and plain.connect(_source(item, "plate"), **asked)
         for number, frame in zip(shot.frames, item.frames, strict=True):
@@ -84,10 +87,16 @@ def _unsteadied(node: MatteNode) -> MatteNode:
     off = {knob.name: knob.default for knob in active_neighbour_knobs(node.knobs)}
     knobs: dict[str, Any] = {**node.knobs, **off}
     return MatteNode(
-        node.card, device=str(node.device), threads=node.threads, ocio=node.config.path,
-        weights=node.weights, untrained=node.untrained, half=node.half,
-        loader=lambda card, context: node.model, **knobs,
-    )  # fmt: skip
+        node.card,
+        device=str(node.device),
+        threads=node.threads,
+        ocio=node.config.path,
+        weights=node.weights,
+        untrained=node.untrained,
+        half=node.half,
+        loader=lambda card, context: node.model,
+        **knobs,
+    )
 
 
 def _source(item: Item, role: Role) -> str:

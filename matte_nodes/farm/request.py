@@ -118,15 +118,23 @@ def job(
         chunk.append(states)
         enter.append(states)
     validate = [
-        f"--output={target.argument}", f"--frames={spelled(asked.frames)}",
-        f"--overlap={overlap if begins == 'warm' else 0}", f"--seam-limit={limit:g}",
+        f"--output={target.argument}",
+        f"--frames={spelled(asked.frames)}",
+        f"--overlap={overlap if begins == 'warm' else 0}",
+        f"--seam-limit={limit:g}",
         *_cuts_flag(asked),
-    ]  # fmt: skip
+    ]
     return Job(
         name=literal(name) or f"matte {Path(source).name} {asked.model}"[:64],
-        plan=asked.plan, files=_distinct(files), chunk=chunk, validate=validate, enter=enter,
-        assets=(*asked.assets, *_points_file(flags)), output_folder=str(Path(os.path.abspath(output)).parent), **needs,
-    )  # fmt: skip
+        plan=asked.plan,
+        files=_distinct(files),
+        chunk=chunk,
+        validate=validate,
+        enter=enter,
+        assets=(*asked.assets, *_points_file(flags)),
+        output_folder=str(Path(os.path.abspath(output)).parent),
+        **needs,
+    )
 
 
 def _points_file(flags: Mapping[str, Any]) -> list[str]:
@@ -154,8 +162,11 @@ def own_flags(asked: FarmPlan, overlap: int) -> list[str]:
         words.append(f"--refine={asked.refine}")
     words += _cuts_flag(asked)
     if asked.plan.handover == "warm":
-        words += [f"--warm-up={asked.plan.warm_up}", f"--overlap={overlap}",
-                  f"--job-last={asked.frames[-1]}"]  # fmt: skip
+        words += [
+            f"--warm-up={asked.plan.warm_up}",
+            f"--overlap={overlap}",
+            f"--job-last={asked.frames[-1]}",
+        ]
     return words
 
 

@@ -68,9 +68,7 @@ class Proxies:
         color = self._seen_color(picture, alpha, small)
         if color is None and self._plate is not None:
             color = plate
-        return Proxy(
-            jpeg(plate, self._quality), webp(_codes(small)), jpeg(color, self._quality)
-        )  # fmt: skip
+        return Proxy(jpeg(plate, self._quality), webp(_codes(small)), jpeg(color, self._quality))
 
     def _seen_plate(self, frame: int) -> Codes | None:
         clip = self._plate

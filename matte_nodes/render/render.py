@@ -79,13 +79,20 @@ class Render:
         self._look = Look()
         self.is_movie = is_movie_output(output)
         self.chain = build(
-            source, model, knobs=knobs, node=node, refine=refine, refine_width=refine_width,
+            source,
+            model,
+            knobs=knobs,
+            node=node,
+            refine=refine,
+            refine_width=refine_width,
             segmentation_model=segmentation_model,
             connect={
-                "cache": "states", **connect, "output_colorspace": output_colorspace,
-                "encoded": self.is_movie,
+                "cache": "states",
+                **connect,
+                "output_colorspace": output_colorspace,
+                "encoded": "video" if self.is_movie else False,
             },
-        )  # fmt: skip
+        )
         self.node, self.shot = self.chain.node, self.chain.shot
         for clip in (self.shot.clip, *(hint.clip for hint in self.shot.hints.values())):
             check_not_input(output, clip)
@@ -177,12 +184,16 @@ class Render:
             if not self.is_movie:
                 notes = self._without_surplus(wanted, manifest)
             report.start(
-                len(todo), done_before=len(wanted) - len(todo), model=self.chain.name,
+                len(todo),
+                done_before=len(wanted) - len(todo),
+                model=self.chain.name,
                 notes=[*self.chain.notes, *notes, *self.notes],
-                inputs=[i.facts() for i in self.inputs],
-                device=str(self.node.device), input=clip.name, output=self.output,
+                inputs=[one.facts() for one in self.inputs],
+                device=str(self.node.device),
+                input=clip.name,
+                output=self.output,
                 colorspace=self.shot.color.output,
-            )  # fmt: skip
+            )
             if todo:
                 self._render(todo, wanted, manifest, report)
         finally:
@@ -194,9 +205,13 @@ class Render:
     ) -> None:
         clip, asked = self.shot.clip, set(todo)
         writer = open_writer(
-            self.output, layout=self.layout, colorspace=self.shot.color.output,
-            provenance=self.provenance(inherited(self.shot, wanted)), rate=clip.rate, like=clip,
-        )  # fmt: skip
+            self.output,
+            layout=self.layout,
+            colorspace=self.shot.color.output,
+            provenance=self.provenance(inherited(self.shot, wanted)),
+            rate=clip.rate,
+            like=clip,
+        )
 
         def sink(frame: int, matte: Matte, image: Image) -> Path:
             key = self.key(frame)
@@ -207,9 +222,13 @@ class Render:
 
         try:
             frames = self.shot.process(
-                sink, todo[0], todo[-1], only=lambda n: n in asked, look=self._look,
+                sink,
+                todo[0],
+                todo[-1],
+                only=lambda n: n in asked,
+                look=self._look,
                 finishers=1 if writer.ordered else FINISHERS,
-            )  # fmt: skip
+            )
             for frame, path in frames:
                 report.frame(frame, path)
             writer.close()

@@ -101,9 +101,12 @@ class Manifest:
         """
         found = state or path.stat()
         entry = {
-            "frame": frame, "key": key, "file": path.name,
-            "size": found.st_size, "mtime_ns": found.st_mtime_ns,
-        }  # fmt: skip
+            "frame": frame,
+            "key": key,
+            "file": path.name,
+            "size": found.st_size,
+            "mtime_ns": found.st_mtime_ns,
+        }
         lines = "" if self._began else "\n" + self._head()
         self._began = True
         self._done[frame] = entry

@@ -171,9 +171,9 @@ class ConnectOptions:
         "text", "output", request=False,
     ))  # fmt: skip
 
-    encoded: bool = field(default=False, metadata=_told(
-        "The foreground goes back to the plate's own encoding, as movies and 8-bit files need it. "
-        "A linear plate's becomes BT.709.",
+    encoded: bool | Literal["video"] = field(default=False, metadata=_told(
+        "The foreground goes back to the plate's own encoding, as 8-bit files need it. With video, "
+        "as movies need it: that of a linear plate is BT.709.",
         "switch", "output", flag=False, request=False,
     ))  # fmt: skip
 

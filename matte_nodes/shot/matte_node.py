@@ -111,8 +111,8 @@ class MatteNode(FrameNode):
             clip, options.colorspace, background, options.background_colorspace
         )
         encoded, output = options.encoded, options.output_colorspace
-        color = self.plate_color(plate_space, output=output, encoded_output=encoded)
-        if encoded and output is None and color.plate == color.working:
+        color = self.plate_color(plate_space, output=output, encoded_output=bool(encoded))
+        if encoded == "video" and output is None and color.plate == color.working:
             # A linear plate has no encoding to go back to: movies are BT.709 unless asked.
             video = guess_space("bt709", is_movie=True, is_float=False, extension=".mov")
             color = self.plate_color(plate_space, output=video)
