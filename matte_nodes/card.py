@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from matte_nodes.architecture import Architecture
+    from matte_nodes.points import FramePoints
     from matte_nodes.runtime import Device
 
     Float: TypeAlias = NDArray[np.float32]
@@ -33,8 +35,10 @@ Stage = Literal["view", "step", "finish"]
 STAGES: tuple[Stage, ...] = ("view", "step", "finish")
 """In the order of their work: what changes a stage changes those after it."""
 
-Hint = Literal["trimap", "background", "segmentation"]
+Hint = Literal["trimap", "background", "segmentation", "points"]
 HINTS: tuple[Hint, ...] = ("trimap", "background", "segmentation")
+"""The hints that are pictures. The fourth hint, `points`, is clicks and boxes."""
+
 SCHEMA_VERSION = 1
 
 Terms = Literal["yes", "no", "unclear"]
@@ -172,7 +176,13 @@ class Recurrent:
 
 @dataclass(frozen=True)
 class Bank:
-    """The model keeps chosen frames and starts from a first-frame mask (its segmentation)."""
+    """The model keeps chosen frames and carries masks from them, in both directions of time.
+
+    A chain of steps runs forward from the first key frame, and one backward from each key frame to
+    the key frame before. Such a model has, besides `step`, the methods of `Carrier`. Names of its
+    memory are `OBJECT/NAME` for what belongs to one object, and `NAME` for the rest; `OBJECT/mask`
+    is all that an answer needs. Key frames are those with points or a painted hint.
+    """
 
 
 MemoryKind: TypeAlias = Still | Window | Recurrent | Bank
@@ -229,7 +239,9 @@ class Inputs:
     plate: (H, W, 3) float32, display-encoded, 0..1. background: the same. trimap: (H, W) float32
     with 0, 0.5 (unknown) and 1. segmentation: (H, W) float32 0..1. neighbours: plates at the
     declared window offsets, same shape as plate. scene: for cards that say `wants_scene`, the
-    plate in scene-linear light, exposed like the network copy, unbounded, same shape. Hints that were not given are None.
+    plate in scene-linear light, exposed like the network copy, unbounded, same shape. points: the
+    names of all objects, and the clicks and boxes of this frame in the plate's pixels. Hints that
+    were not given are None.
     """
 
     plate: Float
@@ -238,6 +250,7 @@ class Inputs:
     segmentation: Float | None = None
     neighbours: tuple[Float, ...] = ()
     scene: Float | None = None
+    points: FramePoints | None = None
 
 
 @dataclass(frozen=True)
@@ -280,6 +293,20 @@ class Model(Protocol):
         ...
 
 
+class Carrier(Model, Protocol):
+    """A model with a `Bank`: its step in two parts, so that two directions can be joined."""
+
+    def advance(self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]) -> Memory:
+        """The memory after this frame, from the memory of the frame beside it."""
+        ...
+
+    def answer(
+        self, inputs: Inputs, masks: Mapping[str, Float], knobs: Mapping[str, KnobValue]
+    ) -> Prediction:
+        """The prediction from the masks of the objects, by name, at the working size."""
+        ...
+
+
 @dataclass(frozen=True)
 class ModelCard:
     """The one declaration of a model; every flag, knob, property, docs table comes from it.
@@ -291,8 +318,12 @@ class ModelCard:
     light, for classical methods that can use values above 1. fixed_size: (H, W) the network always works at, or None.
     tileable: a tile's alpha, with `tile_overlap` pixels of overlap, is
     that of the whole within a stated error; plates over `tile_side` are worked in tiles. weights: files; empty
-    for a classical model. checkpoint: the terms of weights that the user must bring. packages: optional
-    Python packages, by import name, without which it cannot be loaded. load: called with a LoadContext, answers a Model.
+    for a classical model. helpers: files that it uses where they are here, and works without.
+    checkpoint: the terms of weights that the user must bring. packages: optional
+    Python packages, by import name, without which it cannot be loaded. architecture: returns the
+    declaration of its torch network (called when it is needed, so that a card imports no torch);
+    None for a model without one. old_names: names that the model had before; they are accepted
+    wherever a model is named. load: called with a LoadContext, answers a Model.
     """
 
     name: str
@@ -306,8 +337,11 @@ class ModelCard:
     memory: MemoryKind = Still()
     knobs: tuple[Knob, ...] = ()
     weights: tuple[Weights, ...] = ()
+    helpers: tuple[Weights, ...] = ()
     checkpoint: Checkpoint | None = None
     packages: tuple[str, ...] = ()
+    architecture: Callable[[], Architecture] | None = None
+    old_names: tuple[str, ...] = ()
     multiple: int = 1
     fixed_size: tuple[int, int] | None = None
     wants_scene: bool = False
@@ -340,7 +374,7 @@ class ModelCard:
     @property
     def commercial(self) -> Terms:
         """The strictest terms of its weights; "yes" for a model without weights."""
-        terms = [weights.commercial for weights in self.weights]
+        terms = [weights.commercial for weights in (*self.weights, *self.helpers)]
         if self.checkpoint:
             terms.append(self.checkpoint.commercial)
         return strictest(terms)
@@ -351,6 +385,7 @@ class ModelCard:
         return {
             "schema_version": self.schema_version,
             "name": self.name,
+            "old_names": list(self.old_names),
             "title": self.title,
             "summary": self.summary,
             "needs": sorted(self.needs),
@@ -360,6 +395,7 @@ class ModelCard:
             "memory": {"kind": kind, **asdict(self.memory)},
             "knobs": [knob.as_dict() for knob in self.knobs],
             "weights": [asdict(weights) for weights in self.weights],
+            "helpers": [asdict(weights) for weights in self.helpers],
             "checkpoint": asdict(self.checkpoint) if self.checkpoint else None,
             "packages": list(self.packages),
             "multiple": self.multiple,

@@ -7,9 +7,8 @@ import math
 import re
 from typing import Any
 
+from matte_nodes.recognition import Recognition, Shapes, number, present, vote
 from matte_nodes.errors import WeightsError
-
-from .recognition import Recognition, Shapes, number, present, vote
 
 _BIREFNET_MARKS = (
     "squeeze_module.0.conv_in.weight",
@@ -27,7 +26,7 @@ _BIREFNET_EMBED = {
 _BLOCKS = ("squeeze_module.0", *(f"decoder.decoder_block{level}" for level in (1, 2, 3, 4)))
 # heads that only training uses
 _BIREFNET_TRAINING = ("decoder.conv_ms_spvn_", "decoder.gdt_convs_pred_")
-_SWIN = {
+_SWIN: dict[tuple[int, tuple[int, ...]], str] = {
     (96, (2, 2, 6, 2)): "Swin-T",
     (96, (2, 2, 18, 2)): "Swin-S",
     (128, (2, 2, 18, 2)): "Swin-B",

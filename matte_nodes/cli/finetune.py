@@ -29,7 +29,7 @@ def command() -> click.Command:
               "nothing (with --trimap deep-image-matting-small, with --background "
               "background-matting-small, where its weights are here); without, "
               "background-matting-small.")  # fmt: skip
-@shared.input_flags
+@shared.connect_flags("input")
 @click.option("--steps", type=click.IntRange(1), help="At most this many steps. Default: 800 for a "
               "network that begins as nothing, else 400.")  # fmt: skip
 @click.option("--crop", type=click.IntRange(32), default=224, show_default=True,
@@ -45,7 +45,7 @@ def command() -> click.Command:
 @click.option("--threads", type=click.IntRange(1), help="Threads. Default: all cores.")
 @click.option("--ocio", help="OCIO config: a file or an ocio:// name. Default: $OCIO.")
 def finetune(source: str, keys: str | None, name: str | None, **options: Any) -> None:
-    """Train a model for SHOT and register it: `matte run SHOT --model NAME`.
+    """The new model is registered: `matte run SHOT --model NAME`.
 
     With --keys it learns from the frames that have a matte: minutes for a short shot. With
     --background and no keys, it learns from the shot itself, with a teacher and a discriminator.

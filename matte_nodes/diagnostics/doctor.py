@@ -14,10 +14,7 @@ from pathlib import Path
 
 from matte_nodes import __version__, models, paths, runtime, weights
 from matte_nodes.errors import MatteError
-from matte_nodes.hosts.blender import install as blender
 from matte_nodes.hosts.finding import Finding
-from matte_nodes.hosts.nuke import install as nuke
-from matte_nodes.hosts.obs import install as obs
 
 
 def examine() -> Iterator[Finding]:
@@ -113,7 +110,7 @@ def _devices() -> Iterator[Finding]:
 
 
 def _colour() -> Iterator[Finding]:
-    from matte_nodes.color import ColorConfig
+    from matte_nodes.color import ColorConfig  # what is broken is told, not died of
 
     try:
         config = ColorConfig(None)
@@ -175,6 +172,10 @@ def _hosts() -> Iterator[Finding]:
     ):
         found = next((place for c in commands if (place := shutil.which(c))), None)
         yield Finding("host", host, "ok" if found else "note", found or "not on the PATH")
+    from matte_nodes.hosts.blender import install as blender
+    from matte_nodes.hosts.nuke import install as nuke
+    from matte_nodes.hosts.obs import install as obs
+
     for adapter in (nuke, blender, obs):
         for what, state, detail, advice in adapter.findings():
             yield Finding("host", what, state, detail, advice)

@@ -12,6 +12,8 @@ from matte_nodes.evaluate.dataset import Item, Role, read_colour, read_matte
 from matte_nodes.evaluate.frames import REGIONS, SequenceScores
 from matte_nodes.node.hints import clean_trimap
 from matte_nodes.node.knobs import active_neighbour_knobs
+from matte_nodes.shot.matte_node import MatteNode
+from matte_nodes.temporal.cache import Cache
 
 if TYPE_CHECKING:
     from matte_nodes.shot.matte_node import MatteNode
@@ -30,7 +32,6 @@ def evaluate_items(
     plate's own encoding. For a node with `steady`, the scores include dtssd_before: the same mattes
     without it. Raises what reading and matting raise.
     """
-    from matte_nodes.temporal.cache import Cache
 
     _ = node.model
     plain = _unsteadied(node) if active_neighbour_knobs(node.knobs) else None
@@ -79,7 +80,6 @@ def evaluate_items(
 
 def _unsteadied(node: MatteNode) -> MatteNode:
     """Return the same node with its loaded model, without `steady`."""
-    from matte_nodes.shot.matte_node import MatteNode
 
     off = {knob.name: knob.default for knob in active_neighbour_knobs(node.knobs)}
     knobs: dict[str, Any] = {**node.knobs, **off}

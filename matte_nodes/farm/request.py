@@ -15,11 +15,14 @@ from matte_nodes.farm.paths import FileParameter, input_parameter, literal, outp
 from matte_nodes.farm.plan import Plan, handover, plan
 from matte_nodes.frame_range import spelled
 from matte_nodes.media.clip import Clip
+from matte_nodes.media.still import read_header
 from matte_nodes.render.render import Render
 from matte_nodes.shot.bind import cut_frames
 from matte_nodes.shot.shot import Shot
 
-FILE_OPTIONS: dict[str, str] = {name: name.capitalize() for name in (*HINTS, "weights", "ocio")}
+FILE_OPTIONS: dict[str, str] = {
+    name: name.capitalize() for name in (*HINTS, "points", "weights", "ocio")
+}
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,8 @@ def job(
             file = input_parameter(FILE_OPTIONS[option], str(value))
             files.append(file)
             words.append(f"{flag}={file.argument}")
+        elif isinstance(value, tuple):
+            words += [f"{flag}={literal(str(item))}" for item in value]
         else:
             words.append(flag if value is True else f"{flag}={literal(str(value))}")
     begins = asked.plan.handover
@@ -120,8 +125,13 @@ def job(
     return Job(
         name=literal(name) or f"matte {Path(source).name} {asked.model}"[:64],
         plan=asked.plan, files=_distinct(files), chunk=chunk, validate=validate, enter=enter,
-        assets=asked.assets, output_folder=str(Path(os.path.abspath(output)).parent), **needs,
+        assets=(*asked.assets, *_points_file(flags)), output_folder=str(Path(os.path.abspath(output)).parent), **needs,
     )  # fmt: skip
+
+
+def _points_file(flags: Mapping[str, Any]) -> list[str]:
+    """The file of clicks, which no clip reads."""
+    return [os.path.abspath(flags["points"][1])] if "points" in flags else []
 
 
 def is_file(option: str, value: Any) -> bool:
@@ -205,7 +215,6 @@ def _smaller(paths: Sequence[Path], clip: Clip) -> bool:
     """Whether these frames have a smaller canvas than the whole clip. A network would then see
     another size.
     """
-    from matte_nodes.media.still import read_header
 
     canvas = clip.display_window
     for path in paths:

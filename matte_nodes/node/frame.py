@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float
+    from matte_nodes.points import FramePoints
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,14 @@ class Given:
     """What came in for one frame, in plate space: pixels as they lay in their files.
 
     plate, background: (H, W, 3) of any pixel type. trimap, segmentation: (H, W) float32.
-    where: how messages name the frame.
+    points: in pixels of the plate. where: how messages name the frame.
     """
 
     plate: NDArray[Any]
     trimap: Float | None = None
     background: NDArray[Any] | None = None
     segmentation: Float | None = None
+    points: FramePoints | None = None
     where: str = "the plate"
 
 
@@ -182,6 +184,7 @@ def see(
         segmentation=given.segmentation,
         neighbours=neighbours,
         scene=_exposed(working, color.view.exposure),
+        points=given.points,
     )
     return Seen(inputs, given, working, background_working)
 
@@ -199,6 +202,7 @@ def offered(inputs: Inputs, card: ModelCard) -> Inputs:
         background=inputs.background if "background" in declared else None,
         segmentation=inputs.segmentation if "segmentation" in declared else None,
         scene=inputs.scene if card.wants_scene else None,
+        points=inputs.points if "points" in declared else None,
     )
 
 
@@ -209,7 +213,8 @@ def checked_prediction(
     pairs: list[tuple[str, Float, tuple[int, ...]]] = [("alpha", prediction.alpha, size)]
     if prediction.foreground is not None:
         pairs.append(("foreground", prediction.foreground, (*size, 3)))
-    if undeclared := set(prediction.extras) - set(card.extras):
+    extras = {n for n in prediction.extras if "points" not in card.needs or n[:6] != "alpha."}
+    if undeclared := extras - set(card.extras):
         raise ModelError(f"Model {card.name!r} gave extras it does not declare: {undeclared}.")
     pairs += [(name, extra, extra.shape) for name, extra in prediction.extras.items()]
     for name, array, shape in pairs:

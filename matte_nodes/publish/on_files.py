@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from matte_nodes.color.config import ColorConfig
 from matte_nodes.publish.delivery import Delivery
 from matte_nodes.publish.finding import Finding, as_plate, grouped, usual
 
@@ -74,8 +75,6 @@ def colorspace(delivery: Delivery) -> Iterator[Finding]:
     if delivery.color is not None:
         config, wanted = delivery.color.config, delivery.color.output
     else:
-        from matte_nodes.color.config import ColorConfig
-
         config, wanted = (
             ColorConfig(),
             Counter({k: len(v) for k, v in said.items()}).most_common()[0][0],

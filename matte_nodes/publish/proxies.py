@@ -11,6 +11,7 @@ import numpy as np
 from matte_nodes.color import PlateColor
 from matte_nodes.errors import ColorError, MatteError, OutputError
 from matte_nodes.media.clip import paste
+from matte_nodes.media.image import Image
 from matte_nodes.publish.picture import Picture, read_matte
 from matte_nodes.shot.bind import as_clip, guessed, rgb
 
@@ -151,8 +152,6 @@ def _file(suffix: str, pixels: Codes, options: list[int]) -> bytes:
 
 
 def _shown(picture: Picture, pixels: Float) -> Float:
-    from matte_nodes.media.image import Image
-
     names = ("Y",) * pixels.shape[2]
     window = picture.display_window
     return paste(Image(pixels, names, picture.data_window, window), window)

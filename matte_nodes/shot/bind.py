@@ -13,16 +13,19 @@ import numpy as np
 from matte_nodes.color import guess_space
 from matte_nodes.errors import BadPlateError, HintSizeError, MissingInputError, UsageError
 from matte_nodes.frame_range import parsed_numbers
-from matte_nodes.media.clip import ArrayClip, Clip, ClipSource, open_clip, paste
+from matte_nodes.media.clip import ArrayClip, Clip, ClipBase, ClipSource, open_clip, paste
 from matte_nodes.media.image import Image
 from matte_nodes.node import hints
 from matte_nodes.node.hints import HintKeys, KeyMode
+from matte_nodes.points import FramePoints, Points, as_points
+from matte_nodes.temporal.bank import KeyFrames
 from matte_nodes.temporal.inputs import quick_sign
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float
+    from matte_nodes.media.stat_cache import StatCache
 
 
 def warm_place(clip: Clip, warm_up: int | None, start: int | None) -> int:
@@ -94,6 +97,66 @@ class BoundHint:
             placed = _floats(placed[..., 0])
         self._cached = asked, placed
         return placed
+
+
+class BoundPoints:
+    """The points of a shot, in the pixels of the plate's canvas."""
+
+    def __init__(self, source: Any, plate: Clip) -> None:
+        shown, canvas = plate.display_window, plate.canvas
+        self.points = as_points(source).bound(
+            plate.frames, shown.width, shown.height, where=plate.name
+        )
+        self._offset = canvas.x - shown.x, canvas.y - shown.y
+        self.clip: Clip = PointsClip(self.points, plate)
+
+    def source_frame(self, frame: int) -> int | None:
+        """The frame itself where it has marks, else None."""
+        return frame if frame in self.clip.frames else None
+
+    def pixels(self, frame: int) -> FramePoints:
+        """The marks of a frame of the plate; all objects' names in every frame."""
+        found = self.points.at(frame)
+        marks = {name: marks.placed(*self._offset) for name, marks in found.marks.items()}
+        return FramePoints(found.objects, marks)
+
+
+def key_frames(plate: Clip, hints: Mapping[str, BoundHint | BoundPoints]) -> KeyFrames:
+    """Which objects have marks in which frames of a shot; a painted hint is of the first object."""
+    bound = hints["points"]
+    assert isinstance(bound, BoundPoints)
+    names = bound.points.names
+    marked: dict[int, frozenset[str]] = {}
+    started: dict[int, frozenset[str]] = {}
+    painted = [hint for name, hint in hints.items() if name in ("segmentation", "trimap")]
+    for place, frame in enumerate(plate.frames):
+        marks = bound.points.at(frame).marks
+        found, alone = set(marks), {name for name, m in marks.items() if m.starts}
+        if any(hint.source_frame(frame) == frame for hint in painted):
+            found.add(names[0])
+            alone.add(names[0])
+        if found:
+            marked[place], started[place] = frozenset(found), frozenset(alone)
+    return KeyFrames(names, marked, started)
+
+
+class PointsClip(ClipBase):
+    """Points as a clip has its frames: for keys, which ask every hint what a frame of it is."""
+
+    def __init__(self, points: Points, plate: Clip) -> None:
+        self._points = points
+        self.name = "points"
+        self.frames = [frame for frame in points.frames if frame is not None]
+        self.canvas, self.display_window = plate.canvas, plate.display_window
+        self.rate, self.pixel_aspect, self.colorspace = plate.rate, plate.pixel_aspect, ""
+
+    def read(self, frame: int) -> Image:
+        """Points are no pixels: UsageError."""
+        raise UsageError("Points are clicks and boxes, not a picture.")
+
+    def stamp(self, frame: int, look: StatCache | None = None) -> str:
+        """The fingerprint of the frame's marks."""
+        return self._points.fingerprint(frame)
 
 
 def _hint_clip(source: Any, name: str, keys: str) -> tuple[Clip, list[int], str]:

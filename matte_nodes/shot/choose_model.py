@@ -51,6 +51,8 @@ def choose(hints: Collection[str], *, live: bool = False) -> Choice:
     live: speed counts: nothing is refined. Raises WeightsError when nothing can run, saying what
     to pull.
     """
+    if "points" in hints and "trimap" not in hints:
+        return Choice("click", None if live else refiner(), "a subject was clicked on")
     if "trimap" in hints:
         for name in FOR_TRIMAP:
             if _can_run(name, hints):
@@ -64,13 +66,18 @@ def choose(hints: Collection[str], *, live: bool = False) -> Choice:
         if not _can_run(name, hints, own=own):
             continue
         refines = name in COARSE and not live
-        able = (refiner for refiner in REFINERS if _can_run(refiner, {"trimap"}))
-        refine = next(able, None) if refines else None
-        return Choice(name, refine, "people are expected when no hint is given")
+        return Choice(
+            name, refiner() if refines else None, "people are expected when no hint is given"
+        )
     raise WeightsError(
         "No model can run here yet. For people: `matte models pull rvm` (licence unclear) or "
         "`matte models pull selfie` (Apache-2.0). Or give a trimap."
     )
+
+
+def refiner() -> str | None:
+    """The best trimap model that can run here, or None."""
+    return next((name for name in REFINERS if _can_run(name, {"trimap"}, own=True)), None)
 
 
 def _can_run(name: str, hints: Collection[str], *, own: bool = False) -> bool:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     PlateSource: TypeAlias = str | os.PathLike[str] | Clip | Shot | NDArray[Any] | Sequence[Any]
 
-Kind = Literal["picture", "text", "choice", "switch", "number"]
+Kind = Literal["picture", "points", "text", "choice", "switch", "number"]
 Group = Literal["input", "time", "output"]
 
 _OPTION = "option"
@@ -45,7 +45,7 @@ class Option:
     """What it does, in a sentence or two, for people."""
 
     kind: Kind
-    """picture: a path or {frame: path}. The others: a text, one of the choices, a switch, a whole
+    """picture: a path or {frame: path}. points: clicks and boxes. The others: a text, one of the choices, a switch, a whole
     number."""
 
     group: Group
@@ -97,6 +97,12 @@ class ConnectOptions:
 
     segmentation: HintSource | None = field(default=None, metadata=_told(
         "Rough mask of the subject: it bounds the matte.", "picture", "input",
+    ))  # fmt: skip
+
+    points: Any = field(default=None, metadata=_told(
+        "Clicks and boxes that say which subject is meant, in pixels of the display window from its "
+        "top left corner: a JSON file, or {frame: [(x, y, True)]} (docs/points.md).",
+        "points", "input",
     ))  # fmt: skip
 
     hint_keys: str = field(default="exact", metadata=_told(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from matte_nodes.card import HINTS
+from matte_nodes.card import HINTS, Bank
 from matte_nodes.color import PlateColor, guess_space
 from matte_nodes.errors import MissingInputError
 from matte_nodes.node.node import FrameNode
@@ -17,6 +17,10 @@ from matte_nodes.temporal.cache import as_cache
 
 if TYPE_CHECKING:
     from matte_nodes.media.clip import Clip
+
+
+def _named(hint: str) -> str:
+    return "points (a click on the subject)" if hint == "points" else f"a {hint}"
 
 
 class MatteNode(FrameNode):
@@ -47,14 +51,19 @@ class MatteNode(FrameNode):
         clip = bind.as_clip(options.plate, "plate", options.missing)
         given: dict[str, Any] = {name: getattr(options, name) for name in HINTS}
         sources = {name: source for name, source in given.items() if source is not None}
-        for name in sorted(self.card.needs - set(sources)):
+        points = options.points
+        given_names = set(sources) | ({"points"} if points is not None else set())
+        for name in sorted(self.card.needs - given_names):
+            how = "--click, --box, --points" if name == "points" else f"--{name}"
             raise MissingInputError(
-                f"Model {self.card.name!r} needs a {name}: connect one ({name}=... or --{name})."
+                f"Model {self.card.name!r} needs {_named(name)}: connect one ({name}=... or {how})."
             )
-        bound = {
-            name: bind.BoundHint(name, source, clip, options.hint_keys)
+        bound: dict[str, bind.BoundHint | bind.BoundPoints] = {
+            name: bind.BoundHint(name, source, clip, self._key_mode(name, options.hint_keys))
             for name, source in sources.items()
         }
+        if points is not None:
+            bound["points"] = bind.BoundPoints(points, clip)
         color, background_color = self._colors(
             clip, bound["background"].clip if "background" in bound else None, options
         )
@@ -70,6 +79,11 @@ class MatteNode(FrameNode):
             warm_up=options.warm_up,
             start=options.start,
         )
+
+    def _key_mode(self, name: str, asked: str) -> str:
+        """What a frame between sparse keys gets; a painted key of a selector is for its own frame."""
+        painted = isinstance(self.card.memory, Bank) and name in ("trimap", "segmentation")
+        return "only" if painted and asked == "exact" else asked
 
     def _colors(
         self, clip: Clip, background: Clip | None, options: ConnectOptions

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matte_nodes import __version__, models
+from matte_nodes.errors import OutputError
 from matte_nodes.models import finetuned
 from matte_nodes.paths import weights_folder
 from matte_nodes.train import parents, state, systems
@@ -35,15 +36,13 @@ def register(
     hints: what was connected; the model needs those that its parent declares. Raises OutputError
     when the folder cannot be written.
     """
-    from matte_nodes.errors import OutputError
 
     inner = systems.inner(network)
-    kind = systems.of_model(parents.root_of(parent.name)) or finetuned.SHOT
     told = {
         **facts, "parent": parent.name, "parent_weights": dict(parent.identity), "shot": shot,
         "version": __version__, "licence": terms(parent),
     }  # fmt: skip
-    marks = {} if kind == finetuned.SHOT else systems.marks(inner, kind)
+    marks = systems.marks(inner, parent.system.architecture)
     declared = parent.card.needs | parent.card.takes
     needs = sorted(parent.card.needs | (declared & set(hints)))
     folder = weights_folder()

@@ -18,17 +18,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from matte_nodes import models
 from matte_nodes.errors import InputError, UsageError
+from matte_nodes.models import finetuned
+from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.train import crops, losses, parents
+from matte_nodes.train.data import read_pictures
+from matte_nodes.train.finetune import fitting_crop
 from matte_nodes.train.keys import fitted, read_key
+from matte_nodes.train.registering import register
 from matte_nodes.train.systems import inner
+from matte_nodes.train.textures import Pictures
 from matte_nodes.train.trainer import Plan, Progress, Schedule, train
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from matte_nodes.architecture import Answer
     from matte_nodes.card import ModelCard
-    from matte_nodes.train.systems import Answer, System
+    from matte_nodes.train.systems import System
     from matte_nodes.train.textures import Pictures
     from matte_nodes.train.trainer import Batch
 
@@ -72,15 +80,9 @@ def selfsupervise(
     """
     import torch
 
-    from matte_nodes import models
-    from matte_nodes.models import finetuned
-    from matte_nodes.shot.matte_node import MatteNode
-    from matte_nodes.train.finetune import fitting_crop
-    from matte_nodes.train.registering import register
-
     finetuned.check_name(asked.name, models.installed_names())
     parent = parents.find(asked.model, checkpoint=asked.checkpoint, untrained=asked.untrained)
-    if parent.system is None or "background" not in parent.system.hints:
+    if "background" not in parent.system.hints:
         raise UsageError(
             f"Model {asked.model!r} takes no clean plate: begin with background-matting-small or "
             "background-matting, or draw key mattes (--keys)."
@@ -227,8 +229,6 @@ def _clean(batch: Batch) -> Tensor:
 def _backgrounds(folder: str | None) -> Pictures | None:
     if folder is None:
         return None
-    from matte_nodes.train.data import read_pictures
-    from matte_nodes.train.textures import Pictures
 
     pictures: Sequence[np.ndarray] = read_pictures(Path(folder))
     if not pictures:

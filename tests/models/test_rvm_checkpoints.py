@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from matte_nodes import MatteNode, models, weights
 from matte_nodes.card import Inputs, LoadContext
-from matte_nodes.cli import main
+from matte_nodes.cli import matte
 from matte_nodes.errors import WeightsError
 from matte_nodes.models.networks.robust_video_matting import RobustVideoMatting
 from matte_nodes.runtime import Device
@@ -53,13 +54,12 @@ def _expected(network: RobustVideoMatting, plates: list[np.ndarray]) -> list[np.
 
 
 @pytest.mark.parametrize("backbone", ["resnet50", "mobilenetv3"])
-def test_an_imported_checkpoint_runs(
-    backbone: str, home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_imported_checkpoint_runs(backbone: str, home: Path) -> None:
     path, network = _file(home, backbone)
     assert not is_ready(CARD)
-    assert main(["models", "import", str(path)]) == 0
-    assert backbone in capsys.readouterr().out
+    told = CliRunner().invoke(matte, ["models", "import", str(path)])
+    assert told.exit_code == 0, told.output
+    assert backbone in told.output
     assert is_ready(CARD)
     node = MatteNode("rvm", device="cpu", threads=1)
     assert list(node.weights_identity) == ["checkpoint"]

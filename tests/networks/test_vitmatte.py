@@ -86,7 +86,7 @@ def narrow(alive: Alive) -> nn.Module:
 
 @pytest.mark.parametrize("size", [(1, 1), (33, 70), (64, 96)])
 def test_any_size(narrow: nn.Module, size: tuple[int, int]) -> None:
-    alpha = narrow(torch.rand(2, 4, *size))
+    alpha = narrow.alpha(torch.rand(2, 4, *size))
     assert alpha.shape == (2, 1, *size)
     assert 0 <= alpha.min() <= alpha.max() <= 1
 
@@ -95,14 +95,14 @@ def test_padding_is_zeros_and_is_cut(narrow: nn.Module) -> None:
     x = torch.rand(1, 4, 40, 50)
     padded = torch.zeros(1, 4, 64, 64)
     padded[:, :, :40, :50] = x
-    assert (narrow(x) - narrow(padded)[:, :, :40, :50]).abs().max() < 1e-6
+    assert (narrow.alpha(x) - narrow.alpha(padded)[:, :, :40, :50]).abs().max() < 1e-6
 
 
 def test_bounded_memory_changes_nothing(narrow: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.rand(1, 4, 96, 160)
-    whole = narrow(x)
+    whole = narrow.alpha(x)
     monkeypatch.setattr(module, "_SCORES", 1)
-    assert (narrow(x) - whole).abs().max() < 1e-5
+    assert (narrow.alpha(x) - whole).abs().max() < 1e-5
 
 
 def _theirs(transformers: Any) -> nn.Module:
@@ -133,7 +133,7 @@ def test_equals_the_transformers_library(size: tuple[int, int], alive: Alive) ->
     ours = ViTMatte(**recognition.options).eval()
     checkpoints.fill(ours, recognition, theirs.state_dict())
     x = torch.randn(2, 4, *size)
-    assert (ours(x) - theirs(pixel_values=x).alphas).abs().max() < 1e-5
+    assert (ours.alpha(x) - theirs(pixel_values=x).alphas).abs().max() < 1e-5
 
 
 def test_both_layouts_give_the_same(alive: Alive) -> None:
@@ -144,4 +144,4 @@ def test_both_layouts_give_the_same(alive: Alive) -> None:
     other = ViTMatte(**recognition.options).eval()
     checkpoints.fill(other, recognition, tensors)
     x = torch.rand(1, 4, 64, 64)
-    assert torch.equal(network(x), other(x))
+    assert torch.equal(network.alpha(x), other.alpha(x))

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import base_channels, resize
-from .deformable import DeformableConv
-from .swin import Swin
+from matte_nodes.models.networks.blocks import base_channels, resize
+from matte_nodes.models.networks.deformable import DeformableConv
+from matte_nodes.models.networks.swin import Swin
 
 # floats of the full-size map of the last inward reference that are held at a time (64 MiB)
 _STRIP = 1 << 24
@@ -53,8 +53,8 @@ class _Pyramid(nn.Module):
         for branch, weight in zip(self.aspp_deforms, weights[1:4], strict=True):
             y = y + F.conv2d(branch(x), weight)
         y = y + F.conv2d(self.global_avg_pool(x), weights[4])
-        y = self.dropout(F.relu(self.bn1(y)))
-        return y
+        joined: Tensor = self.dropout(F.relu(self.bn1(y)))
+        return joined
 
 
 class _DecoderBlock(nn.Module):
@@ -69,8 +69,8 @@ class _DecoderBlock(nn.Module):
         self.bn_out = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.dec_att(F.relu(self.bn_in(self.conv_in(x))))
-        y = self.bn_out(self.conv_out(y))
+        inner = self.dec_att(F.relu(self.bn_in(self.conv_in(x))))
+        y: Tensor = self.bn_out(self.conv_out(inner))
         return y
 
 
@@ -92,7 +92,7 @@ class _Reference(nn.Module):
         Both convolutions and the sum are linear, so the sum is taken of the weights, and the
         picture is worked in strips of rows: at full size the inner map has 64 channels.
         """
-        last = (self.conv_out.weight * weight[0, :, :, None, None][:, :, 0]).sum(0, keepdim=True)
+        last = (self.conv_out.weight * weight[0, :, :, None]).sum(0, keepdim=True)
         assert self.conv_out.bias is not None
         bias = (self.conv_out.bias * weight[0, :, 0, 0]).sum()[None]
         height, width = picture.shape[-2:]
@@ -195,8 +195,8 @@ class _Decoder(nn.Module):
         # enlarged to full size, not 120.
         last = self.conv_out1.get_submodule("0")
         assert isinstance(last, nn.Conv2d)
-        split = (x.shape[1], last.in_channels - x.shape[1])
-        own, other = last.weight.split(split, 1)
+        split = [x.shape[1], last.in_channels - x.shape[1]]
+        own, other = torch.split(last.weight, split, 1)
         coarse = resize(F.conv2d(x, own, last.bias), rgb, align_corners=True)
         reference1 = part("ipt_blk1")
         assert isinstance(reference1, _Reference)

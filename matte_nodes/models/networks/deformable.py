@@ -55,10 +55,9 @@ def _strip(x: Tensor, strip: _Strip, offsets: Tensor, modulator: Tensor, weight:
     outputs, channels, kernel, _ = weight.shape
     count, taps, size = len(x), kernel * kernel, (strip.rows, strip.width)
     moved = strip.of(offsets).float().reshape(count, taps, 2, *size)
-    place = {"dtype": torch.float32, "device": x.device}
-    reach = torch.arange(kernel, **place) - kernel // 2
-    row = torch.arange(strip.top, strip.top + strip.rows, **place)[:, None]
-    column = torch.arange(strip.width, **place)
+    reach = _counted(x, kernel) - kernel // 2
+    row = _counted(x, strip.rows)[:, None] + strip.top
+    column = _counted(x, strip.width)
     down = moved[:, :, 0] + reach.repeat_interleave(kernel)[:, None, None] + row
     right = moved[:, :, 1] + reach.repeat(kernel)[:, None, None] + column
     # the first and the last pixel's centres stand at -1 and 1
@@ -69,6 +68,11 @@ def _strip(x: Tensor, strip: _Strip, offsets: Tensor, modulator: Tensor, weight:
     seen = seen.to(weight.dtype) * strip.of(modulator).reshape(count, 1, taps, -1)
     columns = seen.reshape(count, channels * taps, -1)
     return torch.matmul(weight.reshape(outputs, -1), columns).reshape(count, outputs, *size)
+
+
+def _counted(like: Tensor, length: int) -> Tensor:
+    """0, 1, 2, ... in 32 bits, on the device of `like`."""
+    return torch.arange(length, dtype=torch.float32, device=like.device)
 
 
 def _onnx_node(x: Tensor, offsets: Tensor, modulator: Tensor, weight: Tensor) -> Tensor:

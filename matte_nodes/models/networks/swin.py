@@ -26,7 +26,7 @@ def in_parts(work: Callable[[Tensor], Tensor], tokens: Tensor) -> Tensor:
     """`work` of (N, L, C) tokens, each alone, some at a time: the hidden layer stays bounded."""
     if torch.onnx.is_in_onnx_export() or tokens.shape[1] <= _TOKENS:
         return work(tokens)
-    return torch.cat([work(part) for part in tokens.split(_TOKENS, 1)], 1)
+    return torch.cat([work(part) for part in torch.split(tokens, _TOKENS, 1)], 1)
 
 
 class _Attention(nn.Module):
@@ -115,9 +115,11 @@ class _Block(nn.Module):
             mask = mask.repeat(len(parts) // len(mask), 1, 1)
         step = max(1, _TOKENS // parts.shape[1])
         if torch.onnx.is_in_onnx_export() or len(parts) <= step:
-            return self.attn(parts, mask)
-        masks = [None] * len(parts) if mask is None else mask.split(step)
-        return torch.cat([self.attn(p, m) for p, m in zip(parts.split(step), masks, strict=False)])
+            seen: Tensor = self.attn(parts, mask)
+            return seen
+        groups = torch.split(parts, step)
+        masks = [None] * len(groups) if mask is None else torch.split(mask, step)
+        return torch.cat([self.attn(p, m) for p, m in zip(groups, masks, strict=True)])
 
 
 def _shift_mask(height: int, width: int, window: int, like: Tensor) -> Tensor:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import base_channels, double
-from .swin import picture_of, windows_of
+from matte_nodes.models.networks.blocks import base_channels, double, imagenet
+from matte_nodes.models.networks.swin import picture_of, windows_of
+
+Normalisation = Literal["imagenet", "half"]
 
 _EPS = 1e-6
 _PATCH = 16
@@ -46,7 +49,7 @@ class _Attention(nn.Module):
     def _tables(self, height: int, width: int) -> tuple[Tensor, Tensor]:
         found = []
         for name, length in (("rel_pos_h", height), ("rel_pos_w", width)):
-            table = self.get_parameter(name)
+            table: Tensor = self.get_parameter(name)
             if self.whole:  # a window always has the size of its table
                 line = table.T[:, :, None]
                 line = F.interpolate(
@@ -117,7 +120,8 @@ class _ChannelNorm(nn.LayerNorm):
         super().__init__(channels, eps=_EPS)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        y: Tensor = super().forward(x.permute(0, 2, 3, 1))
+        return y.permute(0, 3, 1, 2)
 
 
 class _Residual(nn.Module):
@@ -134,9 +138,10 @@ class _Residual(nn.Module):
         self.norm3 = _ChannelNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.gelu(self.norm1(self.conv1(x)))
+        y: Tensor = F.gelu(self.norm1(self.conv1(x)))
         y = F.gelu(self.norm2(self.conv2(y)))
-        return x + self.norm3(self.conv3(y))
+        y = self.norm3(self.conv3(y))
+        return x + y
 
 
 class _Layer(nn.Module):
@@ -165,7 +170,7 @@ class _Layer(nn.Module):
         if not window:
             whole: Tensor = self.attention(x)
             return whole
-        count, height, width, channels = x.shape
+        _, height, width, channels = x.shape
         x = F.pad(x, (0, 0, 0, -width % window, 0, -height % window))
         parts = windows_of(x, window).reshape(-1, window, window, channels)
         parts = self.attention(parts).reshape(-1, window * window, channels)
@@ -183,7 +188,7 @@ class _Embeddings(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         patches = self.projection(x)
-        places = self.position_embeddings
+        places: Tensor = self.position_embeddings
         side = math.isqrt(places.shape[1])
         places = places[:, places.shape[1] - side * side :]  # the first one is of a class token
         grid = places.reshape(1, side, side, -1).permute(0, 3, 1, 2)
@@ -290,7 +295,9 @@ class ViTMatte(nn.Module):
     of the blocks that attend over the whole picture, each followed by convolutions; the others
     attend in windows of `window` patches. side: patches on a side of the training picture.
     positions: rows of the position table. stream, fusion, head: channels of the detail stream,
-    of the fusion blocks and of the last layer.
+    of the fusion blocks and of the last layer. normalisation: of the plate: "imagenet" is
+    ImageNet's mean and deviation (the authors' code), "half" is 0.5 and 0.5 (the transformers
+    library's preprocessor); it changes no tensor.
     """
 
     multiple = 32
@@ -307,8 +314,10 @@ class ViTMatte(nn.Module):
         stream: Sequence[int] = (48, 96, 192),
         fusion: Sequence[int] = (256, 128, 64, 32),
         head: int = 16,
+        normalisation: Normalisation = "imagenet",
     ) -> None:
         super().__init__()
+        self.normalisation = normalisation
         layers = [
             _Layer(hidden, heads, 0 if n in whole else window, side, n in whole)
             for n in range(depth)
@@ -328,12 +337,20 @@ class ViTMatte(nn.Module):
             head=last // 2,
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (N, 4, H, W), any size: normalised RGB and the trimap (0, 0.5, 1). Alpha 0..1.
+    def forward(self, plate: Tensor, trimap: Tensor) -> Tensor:
+        """plate: (N, 3, H, W), 0..1. trimap: (N, 1, H, W), 0, 0.5 and 1. Alpha (N, 1, H, W)."""
+        rgb = imagenet(plate) if self.normalisation == "imagenet" else plate * 2 - 1
+        return self.alpha(torch.cat((rgb, trimap), 1))
+
+    def alpha(self, x: Tensor) -> Tensor:
+        """x: (N, 4, H, W), any size: normalised RGB and the trimap. Alpha (N, 1, H, W), 0..1.
 
         The picture is padded with zeros at the bottom and right to multiples of 32, as the authors
-        do, and the result (N, 1, H, W) is cut.
+        do, and the result is cut.
         """
+        if torch.onnx.is_in_onnx_export():  # a file takes multiples of 32 alone
+            exported: Tensor = self.decoder(self.backbone(x), x)
+            return exported
         height, width = x.shape[-2:]
         x = F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple))
         alpha: Tensor = self.decoder(self.backbone(x), x)
