@@ -252,6 +252,25 @@ def layouts() -> str:
     )
 
 
+def odd_inputs() -> str:
+    """What the tests of odd inputs show, by room: how many were tried and what came of them."""
+    sys.path.insert(0, str(ROOT))
+    from tests.faults import test_kinds, test_reported  # noqa: F401 (they register their cases)
+    from tests.faults.rig import CASES
+
+    rooms = list(dict.fromkeys(case.room for case in CASES))
+    answers = ("taken", "said", "refused")
+    counts = [
+        (room, *(str(sum(c.room == room and c.answer == a for c in CASES)) for a in answers))
+        for room in rooms
+    ]
+    text = table(("", "taken", "taken and said", "refused"), counts)
+    for room in rooms:
+        rows = [(c.given, c.answer, c.does) for c in CASES if c.room == room]
+        text += f"\n### {room}\n\n" + table(("what comes in", "", "what it does"), rows)
+    return text
+
+
 def checks() -> str:
     """The checks of a hand-over."""
     return table(
@@ -296,6 +315,7 @@ def generators() -> dict[str, Callable[[], str]]:
         "verbs": help_texts,
         "exit codes": exit_codes,
         "layouts": layouts,
+        "odd input": odd_inputs,
         "checks": checks,
         "public names": public_names,
         "further pages": further_pages,

@@ -180,7 +180,9 @@ def _read(path: Path, size: int, mtime: int) -> Declaration:
             raise ModelError(f"{path} was written by another version of matte-nodes.")
         text["needs"] = tuple(text["needs"])
         found = Declaration(**text)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
+    ) as error:  # fmt: skip
         raise ModelError(
             f"{path} cannot be read ({error}): fine-tune again, or remove the file."
         ) from error

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from matte_nodes.points import FramePoints
 
 
+LARGEST = 1e9
+"""The largest value of a plate: 15,000 times what half floats hold. Squares of it still add up."""
+
+
 @dataclass(frozen=True)
 class Given:
     """What came in for one frame, in plate space: pixels as they lay in their files.
@@ -148,15 +152,28 @@ def check_picture(pixels: NDArray[Any], where: str) -> None:
             f"{where} has pixels of type {pixels.dtype}; give float32 (or uint8, uint16, float16)."
         )
     if pixels.dtype.kind == "f":
-        finite = np.isfinite(pixels)
-        if not finite.all():
-            bad = np.argwhere(~finite.all(axis=2))
-            y, x = bad[0]
-            raise BadPlateError(
-                f"{where} has {len(bad)} pixel{'s' * (len(bad) > 1)} with NaN or infinite values, "
-                f"the first at {x},{y} from the top left. Clean the plate first (in Nuke: "
-                "Expression with isnan, or a Median on them)."
-            )
+        # Both answer NaN where there is one: half the time of isfinite.
+        low, high = float(pixels.min()), float(pixels.max())
+        if not (low >= -LARGEST and high <= LARGEST):
+            _raise_values(pixels, where)
+
+
+def _raise_values(pixels: NDArray[Any], where: str) -> None:
+    """Name the first pixel that is not finite, or too large to work with."""
+    finite = np.isfinite(pixels)
+    if not finite.all():
+        bad = np.argwhere(~finite.all(axis=2))
+        what = "NaN or infinite values"
+        advice = "Expression with isnan, or a Median on them"
+    else:
+        bad = np.argwhere((np.abs(pixels) > LARGEST).any(axis=2))
+        what = f"values beyond {LARGEST:g}, which sums cannot hold"
+        advice = "Clamp"
+    y, x = bad[0]
+    raise BadPlateError(
+        f"{where} has {len(bad)} pixel{'s' * (len(bad) > 1)} with {what}, the first at {x},{y} "
+        f"from the top left. Clean the plate first (in Nuke: {advice})."
+    )
 
 
 def see(

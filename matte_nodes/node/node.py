@@ -31,6 +31,7 @@ from matte_nodes.errors import InputError, UsageError
 from matte_nodes.node import frame as frames
 from matte_nodes.node import hints
 from matte_nodes.node import tiling as fit
+from matte_nodes.node.hint_meaning import warn_of_trimap
 from matte_nodes.node.knobs import StageKnobs, checked
 from matte_nodes.node.matte import Matte
 from matte_nodes.points import FramePoints, as_points
@@ -118,6 +119,8 @@ class FrameNode:
             _still_points(points, picture),
         )
         frames.check(given, self.card)
+        if given.trimap is not None:
+            warn_of_trimap(given.trimap)
         given = self.prepared(given)
         seen = frames.see(given, color)
         neighbours = self.still_neighbours(seen.inputs)
@@ -253,7 +256,10 @@ def _plane(hint: Any) -> Float | None:
         raise InputError(f"A segmentation holds numbers, 0 to 1; this one holds {array.dtype}.")
     if array.dtype.kind in "ui":
         return array.astype(np.float32) / np.float32(hints.white(array))
-    return array.astype(np.float32, copy=False)
+    values: Float = array.astype(np.float32, copy=False)
+    if values.size and not 0 <= float(values.min()) <= float(values.max()) <= 1:
+        values = np.clip(values, 0, 1)  # NaN stays, and is refused by name later
+    return values
 
 
 def _mask(hint: Any) -> NDArray[Any]:

@@ -52,6 +52,8 @@ class Manifest:
         self.settings = dict(settings)
         self._done: dict[int, dict[str, Any]] = {}
         self._began = False
+        if self.path.exists() and not self.path.is_file():  # a pipe would be waited for
+            raise OutputError(f"{self.path} is no file; move it away.")
         try:
             lines = read_plain(self.path).decode("utf-8", "replace").splitlines()
         except (FileNotFoundError, NotADirectoryError):
@@ -123,5 +125,5 @@ class Manifest:
                 self._done[int(entry["frame"])] = entry
             elif not self.settings:
                 self.settings = dict(entry["settings"])
-        except (ValueError, TypeError, KeyError):
-            return  # a line that a crash cut off
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            return  # a line that a crash cut off, or that is none of ours

@@ -19,6 +19,9 @@ from matte_nodes.shot import choose_model as auto
 from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.shot.shot import Shot
 
+MASK_LAYERS = ("trimap_layer", "segmentation_layer")
+"""What belongs to hints that are files, and not to those that a node of the chain makes."""
+
 SELECT = "select"
 """The name of the chain from clicks to mattes: `click`, then the best trimap model here."""
 
@@ -118,9 +121,11 @@ def build(
         hints = {
             k: v
             for k, v in early.items()
-            if k not in ("trimap", "segmentation", "warm_up", "start")
+            if k not in ("trimap", "segmentation", "warm_up", "start", *MASK_LAYERS)
         }
         mask_shot = masks.connect(source, **_for_alpha(masks, hints))
+        closing.pop("segmentation_layer", None)
+        early.pop("segmentation_layer", None)
         closing["segmentation"] = early["segmentation"] = mask_shot
     for hints_of in (early, closing):  # points are the selector's alone
         if "points" not in models.card(model if hints_of is early else last_name).needs:
@@ -137,6 +142,7 @@ def build(
         canvas = coarse_shot.clip.canvas
         width = refine_width or auto_width(canvas.height, canvas.width)
         closing["trimap"] = coarse_shot.trimap(width)
+        closing.pop("trimap_layer", None)
         node = _plain(node) if takes_own else node
     final = MatteNode(last_name, **node, **dealt.of(last_name, last=True))
     nodes.append(final)

@@ -105,6 +105,43 @@ class ConnectOptions:
         "points", "input",
     ))  # fmt: skip
 
+    layer: str = field(default="", metadata=_told(
+        "Layer, part or channel of the plate's file, by its name. Default: the picture.",
+        "text", "input",
+    ))  # fmt: skip
+
+    view: str = field(default="", metadata=_told(
+        "View of a stereo file, as left or right. Default: its first.", "text", "input",
+    ))  # fmt: skip
+
+    trimap_layer: str = field(default="", metadata=_told(
+        "Layer, part or channel of the trimap's file, by its name.", "text", "input",
+    ))  # fmt: skip
+
+    background_layer: str = field(default="", metadata=_told(
+        "Layer or part of the clean plate's file, by its name.", "text", "input",
+    ))  # fmt: skip
+
+    segmentation_layer: str = field(default="", metadata=_told(
+        "Layer, part or channel of the segmentation's file, by its name.", "text", "input",
+    ))  # fmt: skip
+
+    hint_offset: int | str | None = field(default=None, metadata=_told(
+        "What is added to the hints' numbers to get the plate's; first: the hint's first frame is "
+        "the plate's first.",
+        "text", "input",
+    ))  # fmt: skip
+
+    strict: bool = field(default=False, metadata=_told(
+        "Assume nothing: what the inputs leave open is an error.", "switch", "input",
+    ))  # fmt: skip
+
+    rate: str | float | None = field(default=None, metadata=_told(
+        "Frames a second of the plate, as in 25, 23.976 or 24000/1001. Default: what its files "
+        "say.",
+        "text", "time",
+    ))  # fmt: skip
+
     hint_keys: str = field(default="exact", metadata=_told(
         "What a frame without a hint of its own gets: an error (exact), the hint before it (hold), "
         "the nearest, or none (only). A single picture serves every frame.",

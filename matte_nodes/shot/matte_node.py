@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from matte_nodes.card import HINTS, Bank
@@ -13,6 +14,7 @@ from matte_nodes.shot import bind
 from matte_nodes.shot.connect_options import ConnectOptions, takes
 from matte_nodes.shot.shot import Shot
 from matte_nodes.shot.stream import Stream
+from matte_nodes.shot.taken import Taken, check_strict, space_text
 from matte_nodes.temporal.cache import as_cache
 
 if TYPE_CHECKING:
@@ -48,7 +50,9 @@ class MatteNode(FrameNode):
 
         Raises MediaError, HintSizeError, MissingInputError, ColorError, UsageError.
         """
-        clip = bind.as_clip(options.plate, "plate", options.missing)
+        rate = bind.told_rate(options.rate)
+        reading = bind.Reading(options.layer, options.view, rate, options.missing)
+        clip = bind.as_clip(options.plate, "plate", reading)
         given: dict[str, Any] = {name: getattr(options, name) for name in HINTS}
         sources = {name: source for name, source in given.items() if source is not None}
         points = options.points
@@ -59,7 +63,17 @@ class MatteNode(FrameNode):
                 f"Model {self.card.name!r} needs {_named(name)}: connect one ({name}=... or {how})."
             )
         bound: dict[str, bind.BoundHint | bind.BoundPoints] = {
-            name: bind.BoundHint(name, source, clip, self._key_mode(name, options.hint_keys))
+            name: bind.BoundHint(
+                name,
+                source,
+                clip,
+                self._key_mode(name, options.hint_keys),
+                offset=bind.told_offset(options.hint_offset),
+                reading=bind.Reading(
+                    getattr(options, f"{name}_layer"),
+                    options.view if bind.is_file(source) else "",
+                ),
+            )
             for name, source in sources.items()
         }
         if points is not None:
@@ -67,6 +81,9 @@ class MatteNode(FrameNode):
         color, background_color = self._colors(
             clip, bound["background"].clip if "background" in bound else None, options
         )
+        inputs = _taken(clip, bound, (color, background_color), options)
+        if options.strict:
+            check_strict(inputs)
         return Shot(
             self,
             clip,
@@ -78,6 +95,7 @@ class MatteNode(FrameNode):
             cuts=options.cuts,
             warm_up=options.warm_up,
             start=options.start,
+            inputs=inputs,
         )
 
     def _key_mode(self, name: str, asked: str) -> str:
@@ -108,3 +126,25 @@ class MatteNode(FrameNode):
         The memory starts anew at `reset`, at a new size and (cuts="auto", else "off") at a cut.
         """
         return Stream(self, self.plate_color(colorspace), cuts)
+
+
+def _taken(
+    clip: Clip,
+    bound: Mapping[str, bind.BoundHint | bind.BoundPoints],
+    colors: tuple[PlateColor, PlateColor | None],
+    options: ConnectOptions,
+) -> tuple[Taken, ...]:
+    """What was taken from each input. colors: of the plate and of the clean plate."""
+    color, of_background = colors
+    space, unsaid = space_text(color.plate, options.colorspace, clip.colorspace)
+    inputs = [Taken("plate", bind.base_name(clip.taken), space, clip.assumptions, unsaid)]
+    for name, hint in bound.items():
+        if isinstance(hint, bind.BoundPoints):
+            continue
+        space, unsaid = "", ()
+        if name == "background" and of_background is not None:
+            same = options.colorspace if of_background.plate == color.plate else None
+            told = options.background_colorspace or same
+            space, unsaid = space_text(of_background.plate, told, hint.clip.colorspace)
+        inputs.append(Taken(name, hint.taken, space, hint.assumptions, unsaid))
+    return tuple(inputs)

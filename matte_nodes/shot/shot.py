@@ -27,6 +27,7 @@ from matte_nodes.shot.fingerprint import (
 )
 from matte_nodes.shot.output_clips import MatteClip, alpha_clip, foreground_clip, trimap_clip
 from matte_nodes.shot.overlap import overlapped
+from matte_nodes.shot.taken import Taken
 from matte_nodes.temporal.bank import BankKeys, BankSteps, BankTimeline
 from matte_nodes.temporal.cache import Cache
 from matte_nodes.temporal.cuts import CutDetector
@@ -49,7 +50,7 @@ class Shot:
     """A shot of one plate: `at` any frame, `render` a range; a clip for other nodes (`as_hint`).
 
     frames: the plate's own numbering; those from `start` on where a warm start was asked for.
-    cuts: first frames of new takes, or "auto".
+    cuts: first frames of new takes, or "auto". inputs: what was taken from each input.
     The memory of a recurrent model starts at the shot's first frame and at every cut; with a warm
     start, warm_up frames before `start`.
     """
@@ -67,13 +68,20 @@ class Shot:
         cuts: Iterable[int] | str = (),
         warm_up: int | None = None,
         start: int | None = None,
+        inputs: tuple[Taken, ...] = (),
     ) -> None:
         self.node, self.clip, self.hints = node, clip, hints
+        self.inputs = inputs
         self.color, self.background_color = color, background_color
         self.cache = cache or Cache()
         self.allow_grey = allow_grey
         self._setup = Setup(
-            node, clip, color, background_color, frozenset(hints), allow_grey=allow_grey
+            node,
+            clip,
+            color,
+            background_color,
+            {name: hint.read_as for name, hint in hints.items()},
+            allow_grey=allow_grey,
         )
         self._position = {number: index for index, number in enumerate(clip.frames)}
         first = bind.warm_place(clip, warm_up, start)
