@@ -17,9 +17,9 @@ from matte_nodes.card import (
     ModelCard,
     Prediction,
 )
+from matte_nodes.media.resize import resized
 from matte_nodes.models.background_matting import subject_box
 from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array
-from matte_nodes.media.resize import resized
 
 # Round a segmentation: a fifth of the subject's side, as context; and what the node leaves of
 # alpha outside a segmentation by default (24 pixels and their fade).
