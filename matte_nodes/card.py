@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from matte_nodes.architecture import Architecture
     from matte_nodes.runtime import Device
 
     Float: TypeAlias = NDArray[np.float32]
@@ -292,7 +293,10 @@ class ModelCard:
     tileable: a tile's alpha, with `tile_overlap` pixels of overlap, is
     that of the whole within a stated error; plates over `tile_side` are worked in tiles. weights: files; empty
     for a classical model. checkpoint: the terms of weights that the user must bring. packages: optional
-    Python packages, by import name, without which it cannot be loaded. load: called with a LoadContext, answers a Model.
+    Python packages, by import name, without which it cannot be loaded. architecture: returns the
+    declaration of its torch network (called when it is needed, so that a card imports no torch);
+    None for a model without one. old_names: names that the model had before; they are accepted
+    wherever a model is named. load: called with a LoadContext, answers a Model.
     """
 
     name: str
@@ -308,6 +312,8 @@ class ModelCard:
     weights: tuple[Weights, ...] = ()
     checkpoint: Checkpoint | None = None
     packages: tuple[str, ...] = ()
+    architecture: Callable[[], Architecture] | None = None
+    old_names: tuple[str, ...] = ()
     multiple: int = 1
     fixed_size: tuple[int, int] | None = None
     wants_scene: bool = False
@@ -351,6 +357,7 @@ class ModelCard:
         return {
             "schema_version": self.schema_version,
             "name": self.name,
+            "old_names": list(self.old_names),
             "title": self.title,
             "summary": self.summary,
             "needs": sorted(self.needs),

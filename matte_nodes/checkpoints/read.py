@@ -16,6 +16,7 @@ import safetensors
 import torch
 from torch import Tensor
 
+from matte_nodes.checkpoints.onnx_file import Convolutions, onnx_tensors
 from matte_nodes.errors import WeightsError
 
 # where training scripts keep the network inside a checkpoint, in the order they are looked for
@@ -58,8 +59,8 @@ def _torch(path: Path) -> dict[str, Tensor]:
     if _is_program(path):
         raise WeightsError(
             f"{path.name} is a TorchScript archive, which is a program and not only weights. "
-            "Import the PyTorch weights (a dictionary of tensors), or use the ONNX file through "
-            "the model `onnx`."
+            "Import the PyTorch weights (a dictionary of tensors), or run an ONNX file of the "
+            "network: `--model FILE.onnx`."
         )
     try:
         with torch.serialization.safe_globals(_scalars()), warnings.catch_warnings():
@@ -113,15 +114,17 @@ def _tflite(path: Path) -> dict[str, Tensor]:
     return {name: torch.from_numpy(a.copy()) for name, a in constants(path.read_bytes()).items()}
 
 
-def _onnx(path: Path) -> dict[str, Tensor]:
-    from matte_nodes.checkpoints.onnx_file import video_matting_tensors
-
-    return video_matting_tensors(path.read_bytes())
+def read_file(path: Path | str) -> tuple[dict[str, Tensor], Convolutions]:
+    """As `read_tensors`; for an ONNX file also the inputs of its convolutions, in order."""
+    path = Path(path)
+    if path.suffix.lower() == ".onnx" and path.is_file():
+        return onnx_tensors(path.read_bytes())
+    return read_tensors(path), ()
 
 
 def read_tensors(path: Path | str) -> dict[str, Tensor]:
     """Name -> tensor of a file: safetensors; PyTorch (.pth, .pt, .ckpt, .tar); numpy (.npz);
-    TensorFlow Lite (.tflite); ONNX (.onnx, whose folded layers are put back for RVM).
+    TensorFlow Lite (.tflite); ONNX (.onnx).
 
     Names are the file's own. WeightsError when it cannot be read, is damaged, or would have to be
     unpickled.
@@ -129,7 +132,12 @@ def read_tensors(path: Path | str) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise WeightsError(f"There is no file {path}.")
-    readers = {".safetensors": _safetensors, ".npz": _npz, ".onnx": _onnx, ".tflite": _tflite}
+    readers = {
+        ".safetensors": _safetensors,
+        ".npz": _npz,
+        ".onnx": lambda path: onnx_tensors(path.read_bytes())[0],
+        ".tflite": _tflite,
+    }
     if path.suffix.lower() in readers:
         return readers[path.suffix.lower()](path)
     if path.suffix.lower() in (".index", ".meta") or ".data-0" in path.name:

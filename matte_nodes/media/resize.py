@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A picture at another size."""
+"""Pictures at another size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def resized(picture: Float, size: tuple[int, int]) -> Float:
-    """(H, W) or (H, W, C) float32 at another (H, W): by area down, by linear interpolation up."""
+    """Return a picture (H, W) or (H, W, C) float32 at another (H, W).
+
+    It is reduced by area and enlarged by linear interpolation.
+    """
     import cv2
 
     height, width = picture.shape[:2]

@@ -12,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
+from matte_nodes.architecture import Architecture
 from matte_nodes.card import ModelCard
 from matte_nodes.errors import ModelError, UnknownModelError
 from matte_nodes.models import finetuned
@@ -43,6 +44,11 @@ def _own() -> dict[str, ModelCard]:
 
 
 @cache
+def _new_names() -> dict[str, str]:
+    return {old: card.name for card in _own().values() for old in card.old_names}
+
+
+@cache
 def _others() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
 
@@ -71,6 +77,7 @@ def card(name: str) -> ModelCard:
     """
     if not isinstance(name, str):
         raise UnknownModelError(f"A model is a name or a ModelCard, not {name!r}.")
+    name = _new_names().get(name, name)
     if name in _own():
         return _own()[name]
     if name.lower().endswith(".onnx"):
@@ -110,3 +117,56 @@ def cards() -> list[ModelCard]:
         except ModelError as error:
             warnings.warn(str(error), ModelWarning, 2)
     return found
+
+
+def architecture(card: ModelCard) -> Architecture | None:
+    """The declaration of a card's torch network; None for a model without one.
+
+    Raises ModelError when it cannot be imported or is not an Architecture.
+    """
+    if card.architecture is None:
+        return None
+    try:
+        found = card.architecture()
+    except Exception as error:
+        raise ModelError(f"The network of {card.name!r} cannot be imported: {error}") from error
+    if not isinstance(found, Architecture):
+        raise ModelError(
+            f"The card of {card.name!r} declares {found!r} as its architecture; it must be a "
+            "matte_nodes.Architecture. Report it to its author."
+        )
+    return found
+
+
+def architectures() -> list[Architecture]:
+    """All networks that the registered cards declare, each once, our own first.
+
+    A broken one of another package gives a warning.
+    """
+    found: dict[str, Architecture] = {}
+    for declared in cards():
+        try:
+            one = architecture(declared)
+        except ModelError as error:
+            warnings.warn(str(error), ModelWarning, 2)
+            continue
+        if one is not None:
+            found.setdefault(one.id, one)
+    return list(found.values())
+
+
+def of_architecture(id: str) -> ModelCard:
+    """The model that runs a network's published weights.
+
+    It has the architecture's id as its name, or it is the first that declares it. Raises
+    UnknownModelError when no registered card declares it.
+    """
+    declaring = []
+    for declared in cards():
+        found = architecture(declared) if declared.architecture is not None else None
+        if found is not None and found.id == id:
+            declaring.append(declared)
+    named = [declared for declared in declaring if declared.name == id]
+    if not declaring:
+        raise UnknownModelError(f"No model has the network {id!r}.")
+    return (named or declaring)[0]

@@ -20,29 +20,28 @@ from matte_nodes.card import (
     Window,
 )
 from matte_nodes.media.resize import resized
+from matte_nodes.models.torch_model import picture
 from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array
 
 if TYPE_CHECKING:
+    from matte_nodes.architecture import Architecture
     from matte_nodes.card import Float
 
-GREY = np.array([0.299, 0.587, 0.114], np.float32)
 BOX_MARGIN = 0.1
+
+
+def architecture() -> Architecture:
+    """The declaration of its network; this imports torch."""
+    from matte_nodes.models.networks.background_matting import ARCHITECTURE
+
+    return ARCHITECTURE
 
 
 class BackgroundMatting:
     """Prepares the priors round the subject, runs the network there, pastes the answer back."""
 
     def __init__(self, context: LoadContext) -> None:
-        from matte_nodes.models.networks.background_matting import BackgroundMatting as Network
-
-        wiring, width = str(context.knobs["wiring"]), float(context.knobs["width"])
-        options = {} if wiring == "auto" else {"wiring": wiring}
-        self._network = TorchNetwork(
-            context,
-            "background-matting",
-            lambda: Network(width=width, wiring="paper" if wiring == "auto" else wiring),  # type: ignore[arg-type]
-            **options,
-        )
+        self._network = TorchNetwork(context, architecture())
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -59,21 +58,14 @@ class BackgroundMatting:
         side = int(knobs["network_size"])
         network, square = self._network, (side, side)
         mask = soft_mask(inputs.segmentation)
-        grey = [picture @ GREY for picture in inputs.neighbours]
-        motion = np.stack(grey, axis=2)
-
-        def seen(picture: Float) -> Float:
-            return resized(np.ascontiguousarray(picture[box]), square) * 2 - 1
-
-        answer = network(
-            *(network.tensor(seen(p)) for p in (inputs.plate, inputs.background, mask, motion))
-        )
+        parts = (inputs.plate, inputs.background, mask, picture("motion", inputs))
+        tensors = [
+            network.pixels(resized(np.ascontiguousarray(part[box]), square)) for part in parts
+        ]
+        answer = network.decoded(*tensors)
         there = (box[0].stop - box[0].start, box[1].stop - box[1].start)
-        inner = resized(np.asarray((array(answer.alpha) + 1) / 2, np.float32), there).clip(0, 1)
-        alpha[box] = largest_component(inner)
-        foreground[box] = resized(
-            np.asarray((array(answer.foreground) + 1) / 2, np.float32), there
-        ).clip(0, 1)
+        alpha[box] = largest_component(resized(array(answer["alpha"]), there).clip(0, 1))
+        foreground[box] = resized(array(answer["foreground"]), there).clip(0, 1)
         # The network never saw the foreground of solid pixels apart from the plate.
         solid = alpha > 0.95
         foreground[solid] = inputs.plate[solid]
@@ -139,6 +131,7 @@ CARD = ModelCard(
     title="Background Matting",
     summary="A person before a known place: clean plate, rough mask and motion; alpha, foreground.",
     load=BackgroundMatting,
+    architecture=architecture,
     needs=frozenset({"background", "segmentation"}),
     predicts_foreground=True,
     memory=Window((-2, -1, 1, 2), scale_knob="motion_step"),

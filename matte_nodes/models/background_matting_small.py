@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,12 +12,22 @@ from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, ModelCard, 
 from matte_nodes.models.cue_network import CueNetwork
 from matte_nodes.models.shipped import PLATE
 
+if TYPE_CHECKING:
+    from matte_nodes.architecture import Architecture
+
+
+def architecture() -> Architecture:
+    """The declaration of its network; this imports torch."""
+    from matte_nodes.models.networks.cue_matting import CLEAN_PLATE_ARCHITECTURE
+
+    return CLEAN_PLATE_ARCHITECTURE
+
 
 class BackgroundMattingSmall:
     """Plate and clean plate, and a rough segmentation where there is one, to alpha."""
 
     def __init__(self, context: LoadContext) -> None:
-        self._network = CueNetwork(context, PLATE.file, "plate")
+        self._network = CueNetwork(context, architecture(), PLATE.file)
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -34,6 +45,7 @@ CARD = ModelCard(
     title="Clean-plate cue network",
     summary="Any subject before a known place, from a clean plate; shipped, trained here.",
     load=BackgroundMattingSmall,
+    architecture=architecture,
     needs=frozenset({"background"}),
     takes=frozenset({"segmentation"}),
     weights=(PLATE,),

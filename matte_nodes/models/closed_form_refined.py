@@ -11,7 +11,7 @@ import numpy as np
 from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
 from matte_nodes.models import closed_form
 from matte_nodes.models.cue_network import CueNetwork, matted
-from matte_nodes.models.deep_image_matting_small import PAPERS, TRAINING_DATA
+from matte_nodes.models.deep_image_matting_small import PAPERS, TRAINING_DATA, architecture
 from matte_nodes.models.shipped import TRIMAP
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class ClosedFormRefined:
 
     def __init__(self, context: LoadContext) -> None:
         self._first = closed_form.ClosedForm(context)
-        self._network = CueNetwork(context, TRIMAP.file, "trimap")
+        self._network = CueNetwork(context, architecture(), TRIMAP.file)
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
 from matte_nodes.models.cue_network import CueNetwork, matted
 from matte_nodes.models.shipped import TRIMAP
+
+if TYPE_CHECKING:
+    from matte_nodes.architecture import Architecture
 
 TRAINING_DATA = (
     "5,248 procedural foregrounds with exact alpha (hair, fur, foliage, mesh, glass, smoke, holes, "
@@ -22,11 +26,18 @@ PAPERS = (
 )
 
 
+def architecture() -> Architecture:
+    """The declaration of its network; this imports torch."""
+    from matte_nodes.models.networks.cue_matting import TRIMAP_ARCHITECTURE
+
+    return TRIMAP_ARCHITECTURE
+
+
 class DeepImageMattingSmall:
     """Encoder, decoder and refinement on a trimap's cues, 1.8 million parameters."""
 
     def __init__(self, context: LoadContext) -> None:
-        self._network = CueNetwork(context, TRIMAP.file, "trimap")
+        self._network = CueNetwork(context, architecture(), TRIMAP.file)
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -41,6 +52,7 @@ CARD = ModelCard(
     title="Trimap cue network",
     summary="Any subject from a trimap, in a fraction of closed form's time; shipped, trained here.",
     load=DeepImageMattingSmall,
+    architecture=architecture,
     needs=frozenset({"trimap"}),
     weights=(TRIMAP,),
     tileable=True,

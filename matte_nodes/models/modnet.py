@@ -3,57 +3,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from matte_nodes.card import (
     Checkpoint,
-    Inputs,
     Knob,
-    KnobValue,
-    LoadContext,
-    Memory,
     ModelCard,
-    Prediction,
 )
-from matte_nodes.media.resize import resized
-from matte_nodes.models.torch_network import TorchNetwork, array, trained_side
+from matte_nodes.models.torch_model import torch_model
 
-PUBLISHED_SIDE = 512
-
-
-class MODNet:
-    """The network with the plate's shorter side at the reference size, sides multiples of 32."""
-
-    def __init__(self, context: LoadContext) -> None:
-        from matte_nodes.models.networks.modnet import MODNet as Network
-
-        self._network = TorchNetwork(context, "modnet", Network)
-        self._side = trained_side(context.checkpoint) or PUBLISHED_SIDE
-
-    def step(
-        self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
-    ) -> tuple[Prediction, Memory]:
-        """Alpha of the people in the picture."""
-        height, width = inputs.plate.shape[:2]
-        asked = int(knobs["reference_size"])
-        scale = (max(64, asked) if asked else self._side) / min(height, width)
-        # Long strips are held to a bounded area: 1 x 4000 would ask for millions of columns.
-        scale = min(scale, 2048 / max(height, width))
-        size = (_sides(height * scale), _sides(width * scale))
-        small = resized(inputs.plate, size)
-        alpha = array(self._network(self._network.tensor(small * 2 - 1)))
-        return Prediction(resized(alpha, (height, width)).clip(0, 1)), {}
+if TYPE_CHECKING:
+    from matte_nodes.architecture import Architecture
 
 
-def _sides(length: float) -> int:
-    return max(32, int(length) // 32 * 32)
+def architecture() -> Architecture:
+    """The declaration of its network; this imports torch."""
+    from matte_nodes.models.networks.modnet import ARCHITECTURE
+
+    return ARCHITECTURE
 
 
 CARD = ModelCard(
     name="modnet",
     title="MODNet",
     summary="Portraits, automatic, each frame alone; its published weights are Apache-2.0.",
-    load=MODNet,
+    load=torch_model(architecture),
+    architecture=architecture,
     subject="people",
     knobs=(
         Knob(

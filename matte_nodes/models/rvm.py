@@ -29,11 +29,19 @@ from matte_nodes.errors import WeightsError
 from matte_nodes.models.torch_network import TorchNetwork, array
 
 if TYPE_CHECKING:
+    from matte_nodes.architecture import Architecture
     from matte_nodes.card import Float
 
 FILE = "rvm_mobilenetv3_fp32.onnx"
 STATES = ("r1", "r2", "r3", "r4")
 LICENCE = "unclear (published in a GPL-3.0 repository; the weights' terms never stated)"
+
+
+def architecture() -> Architecture:
+    """The declaration of its network; this imports torch."""
+    from matte_nodes.models.networks.robust_video_matting import ARCHITECTURE
+
+    return ARCHITECTURE
 
 
 def load(context: LoadContext) -> Model:
@@ -62,9 +70,7 @@ class InTorch:
     """
 
     def __init__(self, context: LoadContext) -> None:
-        from matte_nodes.models.networks.robust_video_matting import RobustVideoMatting as Network
-
-        self._network = TorchNetwork(context, "rvm", Network)
+        self._network = TorchNetwork(context, architecture())
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -142,6 +148,7 @@ CARD = ModelCard(
     title="Robust Video Matting",
     summary="People in video, no hints needed: recurrent, stable in time, gives a foreground.",
     load=load,
+    architecture=architecture,
     predicts_foreground=True,
     memory=Recurrent(),
     knobs=(

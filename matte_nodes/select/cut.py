@@ -80,7 +80,9 @@ def geodesic(steps_down: Float, steps_right: Float, seeds: Float, rounds: int = 
     return found.astype(np.float32)
 
 
-def _swept(found: NDArray[np.float64], along: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+def _swept(
+    found: NDArray[np.float64], along: NDArray[np.float64], axis: int
+) -> NDArray[np.float64]:
     """The best distance along one axis, both ways: min over x' of found(x') + |along(x) - along(x')|."""
     forth = np.minimum.accumulate(found - along, axis=axis) + along
     back = np.flip(np.minimum.accumulate(np.flip(found + along, axis), axis=axis), axis) - along

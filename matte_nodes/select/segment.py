@@ -164,8 +164,11 @@ def _around(
     x0: float, y0: float, x1: float, y1: float, width: int, height: int
 ) -> tuple[int, int, int, int]:
     left, top = min(max(0, int(x0)), width - 1), min(max(0, int(y0)), height - 1)
-    return left, top, max(left + 1, min(width, int(np.ceil(x1)))), max(
-        top + 1, min(height, int(np.ceil(y1)))
+    return (
+        left,
+        top,
+        max(left + 1, min(width, int(np.ceil(x1)))),
+        max(top + 1, min(height, int(np.ceil(y1)))),
     )
 
 

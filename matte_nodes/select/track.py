@@ -147,7 +147,12 @@ def _colours(
     was = key[1] > 0.5
     around = (~was) & (_distance(~was) <= spread)
     both = [
-        np.concatenate([now * np.float32(share / max(now.sum(), 1)), then.astype(np.float32) * np.float32((1 - share) / max(then.sum(), 1))])
+        np.concatenate(
+            [
+                now * np.float32(share / max(now.sum(), 1)),
+                then.astype(np.float32) * np.float32((1 - share) / max(then.sum(), 1)),
+            ]
+        )
         for now, then, share in ((subject, was, NOW_SUBJECT), (rest, around, NOW_REST))
     ]
     odds = colour_odds(np.concatenate([lab, known]), both[0], both[1])[: len(lab)]

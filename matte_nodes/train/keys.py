@@ -79,13 +79,13 @@ def read_key(shot: Shot, frame: int, alpha: Float | None = None) -> Key:
     )  # fmt: skip
 
 
-def fitted(key: Key, system: System | None) -> Key:
+def fitted(key: Key, system: System) -> Key:
     """A key at the size that a system's network looks at plates (`System.shorter`, `share`)."""
     import cv2
 
     height, width = key.alpha.shape
-    share = 1.0 if system is None else system.share
-    if system is not None and system.shorter:
+    share = system.share
+    if system.shorter:
         share = min(1.0, system.shorter / min(height, width))
     if share == 1.0:
         return key

@@ -38,12 +38,11 @@ def register(
     from matte_nodes.errors import OutputError
 
     inner = systems.inner(network)
-    kind = systems.of_model(parents.root_of(parent.name)) or finetuned.SHOT
     told = {
         **facts, "parent": parent.name, "parent_weights": dict(parent.identity), "shot": shot,
         "version": __version__, "licence": terms(parent),
     }  # fmt: skip
-    marks = {} if kind == finetuned.SHOT else systems.marks(inner, kind)
+    marks = systems.marks(inner, parent.system.architecture)
     declared = parent.card.needs | parent.card.takes
     needs = sorted(parent.card.needs | (declared & set(hints)))
     folder = weights_folder()

@@ -71,7 +71,7 @@ def run(
         folder / "weights.safetensors",
         final.state_dict(),
         facts,
-        systems.marks(final, recipe.network),
+        systems.marks(final, systems.find(recipe.network).architecture),
     )
     return outcome
 
@@ -125,12 +125,10 @@ def stage_plan(
         parameters = [p for n, p in network.named_parameters() if n.startswith(stage.only)]
         if not parameters:
             raise UsageError(f"no parameter of {recipe.network} begins with {stage.only}")
-    system = None if recipe.network.endswith("-cues") else systems.find(recipe.network)
+    system = systems.find(recipe.network)
     return Plan(
         batches,
-        objectives.SystemObjective(system, stage.losses)
-        if system
-        else objectives.AlphaObjective(stage.losses),
+        objectives.SystemObjective(system, stage.losses),
         stage.schedule,
         lambda average: objectives.mean_error(average, held, system),
         parameters=parameters,

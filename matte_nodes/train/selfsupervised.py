@@ -27,8 +27,9 @@ from matte_nodes.train.trainer import Plan, Progress, Schedule, train
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from matte_nodes.architecture import Answer
     from matte_nodes.card import ModelCard
-    from matte_nodes.train.systems import Answer, System
+    from matte_nodes.train.systems import System
     from matte_nodes.train.textures import Pictures
     from matte_nodes.train.trainer import Batch
 
@@ -80,7 +81,7 @@ def selfsupervise(
 
     finetuned.check_name(asked.name, models.installed_names())
     parent = parents.find(asked.model, checkpoint=asked.checkpoint, untrained=asked.untrained)
-    if parent.system is None or "background" not in parent.system.hints:
+    if "background" not in parent.system.hints:
         raise UsageError(
             f"Model {asked.model!r} takes no clean plate: begin with background-matting-small or "
             "background-matting, or draw key mattes (--keys)."

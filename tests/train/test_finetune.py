@@ -195,18 +195,19 @@ def test_the_first_matte_of_a_frame_is_that_of_keys_that_look_like_it() -> None:
         recalled = network.recall(plate)[0, 0].numpy()  # type: ignore[operator]
         errors = [np.abs(recalled - other.alpha).mean() for other in found]
         assert int(np.argmin(errors)) == found.index(key)
-    seen = validation(network, None, found[0])
-    assert set(seen) == {"plate", "first", "alpha"}
+    seen = validation(network, parent.system, found[0])
+    assert set(seen) == {"plate", "segmentation", "alpha"}
 
 
 def test_the_first_matte_in_training_is_never_the_true_one() -> None:
+    system = parents.find("shot").system
     shot = MatteNode(parents.find("shot").card).connect(ArrayClip(shots.plates()))
     found = read_keys(shot, shots.keys())
     for step in range(3):
-        batch = crops.Crops(found, None, 64, 4)(step)
-        again = crops.Crops(found, None, 64, 4)(step)
+        batch = crops.Crops(found, system, 64, 4)(step)
+        again = crops.Crops(found, system, 64, 4)(step)
         assert all(torch.equal(batch[name], again[name]) for name in batch)
-        assert ((batch["first"] - batch["alpha"]).abs().mean((1, 2, 3)) > 1e-3).all()
+        assert ((batch["segmentation"] - batch["alpha"]).abs().mean((1, 2, 3)) > 1e-3).all()
 
 
 @pytest.mark.parametrize(

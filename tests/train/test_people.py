@@ -298,6 +298,10 @@ def disc(folder: Path) -> None:
 def test_a_wrong_field_is_named() -> None:
     with pytest.raises(UsageError, match="'colour'"):
         learn.parse({"title": "t", "network": "mmnet", "colour": 1, "stages": [{}]})
+    with pytest.raises(UsageError, match="'title'"):
+        learn.parse({"network": "mmnet", "stages": [{}]})
+    with pytest.raises(UsageError, match="'side'"):
+        learn.parse({"title": "t", "network": "mmnet", "stages": [{}]})
     with pytest.raises(UsageError, match="'dogs'"):
         learn.parse({"title": "t", "network": "mmnet", "mix": {"dogs": 1}, "stages": [{}]})
 

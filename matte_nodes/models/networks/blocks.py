@@ -25,10 +25,25 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tupl
 
 
 def imagenet(rgb: Tensor) -> Tensor:
-    """(N, 3, H, W) display-encoded 0..1, by ImageNet's mean and deviation of each channel."""
-    mean = torch.tensor((0.485, 0.456, 0.406), dtype=rgb.dtype, device=rgb.device)
-    deviation = torch.tensor((0.229, 0.224, 0.225), dtype=rgb.dtype, device=rgb.device)
-    return (rgb - mean.reshape(1, 3, 1, 1)) / deviation.reshape(1, 3, 1, 1)
+    """(N, 3, H, W) display-encoded 0..1, by ImageNet's mean and deviation of each channel.
+
+    The constants are numbers and not tensors, so that a trace of it works in any precision.
+    """
+    red = (rgb[:, 0:1] - 0.485) / 0.229
+    green = (rgb[:, 1:2] - 0.456) / 0.224
+    blue = (rgb[:, 2:3] - 0.406) / 0.225
+    return torch.cat((red, green, blue), 1)
+
+
+def imagenet_and_trimap(plate: Tensor, trimap: Tensor) -> Tensor:
+    """(N, 4, H, W): the normalised plate, and the trimap as published trimap networks take it.
+
+    plate: (N, 3, H, W), display-encoded 0..1. trimap: (N, 1, H, W), 0, 0.5 (unknown) and 1. The
+    unknown part becomes 128/255.
+    """
+    unknown = (trimap > 0) & (trimap < 1)
+    codes = torch.where(unknown, torch.full_like(trimap, 128 / 255), trimap)
+    return torch.cat((imagenet(plate), codes), 1)
 
 
 def double(x: Tensor, align_corners: bool = False) -> Tensor:

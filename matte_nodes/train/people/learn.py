@@ -94,21 +94,29 @@ def parse(source: Mapping[str, Any]) -> PeopleRecipe:
     strays = sorted(set(source) - known)
     if strays:
         raise UsageError(f"A recipe for people has no field {strays[0]!r}: use {sorted(known)}.")
-    if not source.get("stages"):
-        raise UsageError("A recipe has at least one [[stages]]. Add one.")
+    for name in ("title", "network", "stages"):
+        if not source.get(name):
+            raise UsageError(f"A recipe for people has no {name!r}. Add it.")
     mix = _mix(Mix(), source.get("mix", {}))
-    stages = tuple(
-        PeopleStage(
-            int(stage["side"]), int(stage["batch"]), dict(stage["losses"]),
-            Schedule(**stage["schedule"]), _mix(mix, stage.get("mix", {})),
-            tuple(stage.get("frozen", ())),
-        )
-        for stage in source["stages"]
-    )  # fmt: skip
+    try:
+        stages = tuple(_stage(mix, stage) for stage in source["stages"])
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"A stage of the recipe is wrong: {error}. See docs/people.md.") from error
     return PeopleRecipe(
         str(source["title"]), str(source["network"]), float(source.get("width", 1.0)),
         str(source.get("encoder", "")), int(source.get("heldout", 96)), mix, stages, source,
     )  # fmt: skip
+
+
+def _stage(mix: Mix, stage: Mapping[str, Any]) -> PeopleStage:
+    return PeopleStage(
+        int(stage["side"]),
+        int(stage["batch"]),
+        dict(stage["losses"]),
+        Schedule(**stage["schedule"]),
+        _mix(mix, stage.get("mix", {})),
+        tuple(stage.get("frozen", ())),
+    )
 
 
 def _mix(base: Mix, values: Mapping[str, float]) -> Mix:

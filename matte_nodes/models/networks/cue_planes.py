@@ -7,14 +7,12 @@ torch 2.1 lacks. The two agree to about a thousandth.
 """
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from matte_nodes.export.nuke_cat_network import grown, resized, seen
-from matte_nodes.models.networks.cue_matting import TrimapCues
+from matte_nodes.models.networks.scriptable import resized
 
 
 def nearest(known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -163,49 +161,16 @@ def best_pairs(
     return answers[0], answers[1], resized(error, height, width)
 
 
-def half_traced(network: nn.Module) -> nn.Module:
-    """The shipped network with its convolutions traced; what is before them follows the precision.
-
-    A trace keeps the precision that it was made in wherever a tensor is made or converted.
-    """
-    jit: Any = torch.jit
-    given = torch.rand(1, 25, 128, 160), torch.rand(1, 3, 128, 160)
-    shell = TrimapCues(0.1).eval()
-    shell.net = jit.trace(network.net, given, check_trace=False)
-    return shell
-
-
-class FromCues(nn.Module):
-    """(1, 4, H, W), RGB and trimap, to (1, 1, H, W), by a network that sees 19 planes.
-
-    Knobs: linear, exposure. The trimap's 0 and 1 are kept.
-    """
-
-    def __init__(self, core: nn.Module, multiple: int) -> None:
-        super().__init__()
-        self.core = core
-        self.multiple = multiple
-        self.linear: bool = True
-        self.exposure: float = 0.0
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Alpha, 0..1, as large as the picture."""
-        height, width = x.shape[2], x.shape[3]
-        plate = seen(x[:, :3], self.linear, self.exposure).float()
-        given = x[:, 3:4].float()
-        black, white = given <= 0.05, given >= 0.95
-        trimap = torch.where(black, torch.zeros_like(given), torch.full_like(given, 0.5))
-        trimap = torch.where(white, torch.ones_like(given), trimap)
-        near_front, near_back = push_pull(plate, white[0, 0]), push_pull(plate, black[0, 0])
-        front, back, error = best_pairs(plate, trimap, near_front, near_back)
-        planes = torch.cat(
-            [
-                plate, near_front, near_back, front, back, trimap,
-                closeness(white[0, 0]).unsqueeze(0).unsqueeze(0),
-                closeness(black[0, 0]).unsqueeze(0).unsqueeze(0),
-                error.sqrt().clamp(0.0, 1.0),
-            ], 1,
-        )  # fmt: skip
-        alpha = self.core(grown(planes, self.multiple).to(x.dtype))[:, :, :height, :width]
-        alpha = torch.where(black, torch.zeros_like(alpha), alpha.to(x.dtype).clamp(0.0, 1.0))
-        return torch.where(white, torch.ones_like(alpha), alpha).contiguous()
+def planes(plate: Tensor, trimap: Tensor) -> Tensor:
+    """(1, 19, H, W): the planes of `models.cues`."""
+    black, white = trimap < 0.25, trimap > 0.75
+    near_front, near_back = push_pull(plate, white[0, 0]), push_pull(plate, black[0, 0])
+    front, back, error = best_pairs(plate, trimap, near_front, near_back)
+    return torch.cat(
+        [
+            plate, near_front, near_back, front, back, trimap,
+            closeness(white[0, 0]).unsqueeze(0).unsqueeze(0),
+            closeness(black[0, 0]).unsqueeze(0).unsqueeze(0),
+            error.sqrt().clamp(0.0, 1.0),
+        ], 1,
+    )  # fmt: skip

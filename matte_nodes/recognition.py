@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a file of tensors was found to be."""
+"""Recognition: which network the tensors of a file belong to, and helpers for detectors."""
 
 from __future__ import annotations
 
@@ -17,33 +17,32 @@ Shapes: TypeAlias = Mapping[str, Shape]
 
 @dataclass(frozen=True)
 class Recognition:
-    """Which network a set of tensors belongs to, and how to put them into ours.
+    """Which network a set of tensors belongs to, and how to put them into ours."""
 
-    model: the library's model id. options: arguments for the network's constructor. layout: who
-    wrote the file, in a word or two. names: name in the file -> name in our network; several names
-    of the file may mean one tensor of ours (they must then be equal). permutations: our name ->
-    axes to transpose by (TensorFlow's order). dropped: names of the file that no answer depends
-    on. optional: names of ours that no answer depends on, so that a file may lack them. open:
-    options that the tensors cannot tell, with the choices there are; the first is assumed (it may
-    have been chosen by the file's name).
-    found: one sentence for a person.
-    """
-
-    model: str
     options: Mapping[str, Any]
+    """Arguments of `Architecture.build`, read from the tensors' shapes."""
     layout: str
+    """The name of the project whose tensor names the file has."""
     names: Mapping[str, str]
+    """Name in the file -> name in our network. Several names of the file may mean one of our
+    tensors; they must then be equal."""
     found: str
+    """One sentence for a person."""
     permutations: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Our name -> axes to transpose by (TensorFlow's order)."""
     dropped: frozenset[str] = frozenset()
+    """Names in the file of tensors that do not affect the output."""
     optional: Callable[[str], bool] = lambda name: name.endswith("num_batches_tracked")
+    """Whether a tensor of ours does not affect the output, so that the file may lack it."""
+    model: str = ""
+    """The id of the architecture. `checkpoints.recognise` fills it in."""
     open: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Options that the tensors cannot tell, with their allowed values. The first is assumed."""
 
     def decide(self, options: Mapping[str, Any]) -> Recognition:
-        """The same with options set by who knows better (a person, or the file's own metadata).
+        """A copy with these options set (by the user, or by the file's metadata).
 
-        WeightsError when the network has no such option, or when the tensors themselves say
-        otherwise.
+        Raises WeightsError when the network has no such option, or when the tensors contradict it.
         """
         for name, value in options.items():
             if name in self.open:
@@ -63,7 +62,7 @@ class Recognition:
 
     @property
     def summary(self) -> str:
-        """`found`, and what could not be told from the tensors."""
+        """`found`, and the options that the tensors cannot tell."""
         if not self.open:
             return self.found
         assumed = "; ".join(
@@ -74,7 +73,7 @@ class Recognition:
 
 
 def same(first: Any, second: Any) -> bool:
-    """Equal as options are: JSON has no tuples, and floats come back a hair off."""
+    """Whether two options are equal. JSON has no tuples, and rounds floats."""
     if isinstance(first, float) and isinstance(second, int | float):
         return math.isclose(first, second, rel_tol=1e-6)
     if isinstance(first, list | tuple) and isinstance(second, list | tuple):
@@ -85,10 +84,10 @@ def same(first: Any, second: Any) -> bool:
 
 
 def vote(shapes: Shapes, factors: Mapping[str, int], axis: int = 0) -> int:
-    """The base number of channels, by majority: each named tensor says `shape[axis] / factor`.
+    """Return the base number of channels by majority vote: each named tensor votes for
+    `shape[axis] / factor`. Return 0 if none of the tensors is there.
 
-    One tensor of a wrong shape is outvoted, so that it is reported for what it is. 0 if none of
-    the tensors is there.
+    One tensor of a wrong shape is outvoted, so that it can be reported.
     """
     said: Counter[int] = Counter()
     for name, factor in factors.items():
@@ -99,14 +98,16 @@ def vote(shapes: Shapes, factors: Mapping[str, int], axis: int = 0) -> int:
 
 
 def present(shapes: Shapes, names: tuple[str, ...]) -> bool:
-    """Half of the marking names or more are there: a damaged file is still known for its kind."""
+    """Whether half of the names or more are there. A damaged file is then still recognised."""
     return 2 * sum(name in shapes for name in names) >= len(names)
 
 
 def number(text: float) -> str:
-    """0.5, 1, 1.4: as short as it can be said."""
+    """A number in its shortest form: 0.5, 1, 1.4."""
     return f"{text:.4g}"
 
 
 Detector: TypeAlias = Callable[[Shapes, str], Recognition | None]
-"""Shapes under cleaned names, and a hint in lower case (the file's name): a recognition or None."""
+"""Takes shapes by name (prefixes of wrappers removed) and a hint in lower case (the file's name).
+Returns a Recognition, or None for another network. Raises WeightsError for a network that is known
+and cannot be used."""
