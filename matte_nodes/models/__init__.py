@@ -34,6 +34,8 @@ _OWN = (
     "deep_image_matting_small",
     "closed_form_refined",
     "background_matting_small",
+    "birefnet",
+    "vitmatte",
 )
 
 
