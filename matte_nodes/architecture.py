@@ -234,6 +234,12 @@ class Architecture:
     """The size at which it works."""
     export_size: tuple[int, int] | None = None
     """(height, width) that exported files always work at. None: any size, or as `size` says."""
+    onnx_size: tuple[int, int] | None = None
+    """The same for ONNX files alone, where their exporter cannot leave the size open."""
+    onnx_size_of: Callable[[Any, Knobs], tuple[int, int]] | None = None
+    """Called with a network and knobs: `onnx_size` where it depends on the weights."""
+    export_opset: int | None = None
+    """The ONNX opset that its layers need. None: the exporter's usual one."""
     export_knobs: Knobs = field(default_factory=dict)
     """Values of knobs that replace the user's in exported files."""
     script: Callable[[nn.Module], nn.Module] | None = None

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -100,6 +101,12 @@ def vote(shapes: Shapes, factors: Mapping[str, int], axis: int = 0) -> int:
 def present(shapes: Shapes, names: tuple[str, ...]) -> bool:
     """Whether half of the names or more are there. A damaged file is then still recognised."""
     return 2 * sum(name in shapes for name in names) >= len(names)
+
+
+def numbered(shapes: Shapes, pattern: str) -> set[int]:
+    """Return the numbers in the one group of a pattern, of the names that begin with it."""
+    found = (re.match(pattern, name) for name in shapes)
+    return {int(match.group(1)) for match in found if match}
 
 
 def number(text: float) -> str:

@@ -67,4 +67,6 @@ def _option(text: str) -> tuple[str, Any]:
     name, mark, value = text.partition("=")
     if not mark:
         raise UsageError(f"--option is NAME=VALUE, not {text!r}.")
+    if value.isdecimal():
+        return name, int(value)
     return name, {"true": True, "false": False}.get(value.lower(), value)

@@ -71,7 +71,7 @@ def trimap(name: str, shape: tuple[int, ...], salt: int = 0) -> Array:
     return made
 
 
-_CALL = re.compile(r"(?:(\w+)\s*:\s*)?(image|trimap)\(([^)]*)\)")
+_CALL = re.compile(r"(?:(\w+)\s*:\s*)?\b(image|trimap)(?:\(([^)]*)\)|\s*$)")
 
 
 def _names(name: str) -> list[str]:

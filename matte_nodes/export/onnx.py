@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ class _Plan:
     outputs: tuple[str, ...]
     call: Mapping[str, Any]
     window: tuple[int, ...] = ()
+    size: tuple[int, int] | None = None
 
     @property
     def inputs(self) -> dict[str, int]:
@@ -75,8 +76,13 @@ class _Plan:
     @property
     def fixed(self) -> tuple[int, int] | None:
         """(height, width) that the file always works at, or None."""
-        square = self.architecture.size.square
-        return self.architecture.export_size or ((square, square) if square else None)
+        declared, square = self.architecture, self.architecture.size.square
+        fixed = self.size or declared.onnx_size or declared.export_size
+        return fixed or ((square, square) if square else None)
+
+    def tile_side(self, card: ModelCard) -> int:
+        """The side of the tiles: those of a file of one size have that size."""
+        return min(self.fixed) if self.fixed and card.tileable else card.tile_side
 
 
 def _plan_for(card: ModelCard, architecture: Architecture, knobs: Mapping[str, Any]) -> _Plan:
@@ -132,13 +138,15 @@ def export_onnx(
     values = {knob.name: knob.default for knob in card.knobs} | (knobs or {})
     plan = _plan_for(card, architecture, values)
     network = network_of(card, checkpoint=checkpoint, untrained=untrained, knobs=values)
+    if architecture.onnx_size_of is not None:
+        plan = replace(plan, size=architecture.onnx_size_of(network, values))
     wrapped = _Exported(network, plan).eval()
     declaration = {
         "schema": 1, "title": card.title, "summary": card.summary,
         "inputs": {role: role for role in plan.inputs},
         "outputs": {name: name for name in plan.outputs},
         "multiple": architecture.multiple, "fixed_size": plan.fixed, "window": list(plan.window),
-        "tileable": card.tileable, "tile_side": card.tile_side, "tile_overlap": card.tile_overlap,
+        "tileable": card.tileable, "tile_side": plan.tile_side(card), "tile_overlap": card.tile_overlap,
         "licence": card.licence, "commercial": card.commercial, "papers": list(card.papers),
         "weights": weights.identity(card, checkpoint),
     }  # fmt: skip
@@ -173,6 +181,7 @@ def _write(
             program = torch.onnx.export(
                 wrapped, tuple(example.values()), dynamo=True, verbose=False,
                 input_names=list(example), output_names=list(plan.outputs), dynamic_shapes=shapes,
+                opset_version=plan.architecture.export_opset,
             )  # fmt: skip
         assert program is not None
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -35,6 +35,8 @@ _OWN = (
     "trimap_cues",
     "closed_form_refined",
     "clean_plate_cues",
+    "birefnet",
+    "vitmatte",
 )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,10 @@ from matte_nodes.media.resize import resized
 from matte_nodes.models.background_matting import subject_box
 from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array
 
+if TYPE_CHECKING:
+    from matte_nodes.architecture import Architecture
+    from matte_nodes.card import Float
+
 # Round a segmentation: a fifth of the subject's side, as context; and what the node leaves of
 # alpha outside a segmentation by default (24 pixels and their fade).
 _CONTEXT = 0.2
@@ -29,35 +34,37 @@ _LEAST = 40
 _SMALLEST, _LARGEST = 256, 2304
 
 
+def architecture() -> Architecture:
+    """The declaration of its network; this imports torch."""
+    from matte_nodes.models.networks.birefnet import ARCHITECTURE
+
+    return ARCHITECTURE
+
+
 class BiRefNet:
     """The network on the plate, or on the square round a segmentation, at the size it knows."""
 
     def __init__(self, context: LoadContext) -> None:
-        from matte_nodes.models.networks.birefnet import BiRefNet as Network
-
-        width = float(context.knobs["width"])
-        self._network = TorchNetwork(context, "birefnet", lambda: Network.narrow(width))
+        self._network = TorchNetwork(context, architecture())
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
         """Alpha of what stands out; 0 outside the square round the segmentation, if there is one."""
         if inputs.segmentation is None:
-            return Prediction(self._alpha(inputs, knobs)), {}
+            return Prediction(self._alpha(inputs.plate, knobs)), {}
         alpha = np.zeros(inputs.plate.shape[:2], np.float32)
         box = subject_box(inputs.segmentation, _CONTEXT, _LEAST)
         if box is not None:
-            plate = np.ascontiguousarray(inputs.plate[box])
-            alpha[box] = self._alpha(Inputs(plate), knobs)
+            alpha[box] = self._alpha(np.ascontiguousarray(inputs.plate[box]), knobs)
         return Prediction(alpha), {}
 
-    def _alpha(self, inputs: Inputs, knobs: Mapping[str, KnobValue]) -> np.ndarray:
-        from matte_nodes.models.networks.blocks import imagenet
-
-        height, width = inputs.plate.shape[:2]
-        small = resized(inputs.plate, self._size(str(knobs["size"]), height, width))
-        logits = self._network(imagenet(self._network.tensor(small)))
-        return resized(array(logits.float().sigmoid()), (height, width)).clip(0, 1)
+    def _alpha(self, plate: Float, knobs: Mapping[str, KnobValue]) -> Float:
+        """(H, W) alpha of a plate (H, W, 3), at the plate's size."""
+        height, width = plate.shape[:2]
+        small = resized(plate, self._size(str(knobs["size"]), height, width))
+        found = self._network.decoded(self._network.pixels(small))["alpha"]
+        return resized(array(found), (height, width)).clip(0, 1)
 
     def _size(self, asked: str, height: int, width: int) -> tuple[int, int]:
         """What the network sees: a square, or the plate's own size in steps of 32."""
@@ -79,6 +86,7 @@ CARD = ModelCard(
     title="BiRefNet",
     summary="Anything that stands out, automatic, fine edges; the weights are MIT.",
     load=BiRefNet,
+    architecture=architecture,
     takes=frozenset({"segmentation"}),
     knobs=(
         WIDTH,

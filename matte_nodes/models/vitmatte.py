@@ -3,72 +3,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from matte_nodes.card import (
     Checkpoint,
-    Inputs,
     Knob,
-    KnobValue,
-    LoadContext,
-    Memory,
     ModelCard,
-    Prediction,
 )
-from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array
+from matte_nodes.models.torch_model import torch_model
+from matte_nodes.models.torch_network import WIDTH
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from matte_nodes.architecture import Architecture
 
 
-class ViTMatte:
-    """The network on the whole picture; it pads to its own multiple of 32."""
+def architecture() -> Architecture:
+    """The declaration of its network; this imports torch."""
+    from matte_nodes.models.networks.vitmatte import ARCHITECTURE
 
-    def __init__(self, context: LoadContext) -> None:
-        from matte_nodes.models.networks.vitmatte import ViTMatte as Network
-
-        width = float(context.knobs["width"])
-        self._network = TorchNetwork(context, "vitmatte", lambda: Network.narrow(width))
-
-    def step(
-        self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
-    ) -> tuple[Prediction, Memory]:
-        """Alpha; where the trimap knows the answer, the node forces it."""
-        return Prediction(array(self._network(self._picture(inputs, knobs)))), {}
-
-    def _picture(self, inputs: Inputs, knobs: Mapping[str, KnobValue]) -> Tensor:
-        """(1, 4, H, W): normalised RGB, and the trimap as 0, 0.5 and 1."""
-        import torch
-
-        from matte_nodes.models.networks.blocks import imagenet
-
-        assert inputs.trimap is not None  # declared in `needs`; the node has seen to it
-        known = (inputs.trimap == 0) | (inputs.trimap == 1)
-        trimap = np.where(known, inputs.trimap, np.float32(0.5)).astype(np.float32)
-        plate = self._network.tensor(inputs.plate)
-        plate = imagenet(plate) if knobs["normalisation"] == "imagenet" else plate * 2 - 1
-        return torch.cat((plate, self._network.tensor(trimap)), 1)
+    return ARCHITECTURE
 
 
 CARD = ModelCard(
     name="vitmatte",
     title="ViTMatte",
     summary="Any subject from a trimap: the strongest published edges and hair; weights unclear.",
-    load=ViTMatte,
+    load=torch_model(architecture),
+    architecture=architecture,
     needs=frozenset({"trimap"}),
+    multiple=32,
     tileable=True,
     tile_overlap=256,
     tile_side=2048,
     knobs=(
         WIDTH,
         Knob(
-            "normalisation", "choice", "imagenet", choices=("imagenet", "half"),
+            "normalisation", "choice", "auto", choices=("auto", "imagenet", "half"), reload=True,
             help="How the plate is normalised: by ImageNet's mean and deviation as the authors "
             "do, or by 0.5 and 0.5 as the transformers library's preprocessor does. The weights "
-            "are the same; compare both when edges look wrong.",
+            "do not tell; compare both when edges look wrong. Auto: ImageNet, unless the import "
+            "said otherwise.",
         ),
     ),
     checkpoint=Checkpoint(

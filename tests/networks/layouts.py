@@ -142,6 +142,24 @@ def _gfm(network: nn.Module, tensors: Tensors) -> Tensors | None:
     return write(tensors)
 
 
+def vitmatte_authors(tensors: Tensors) -> Tensors:
+    """Our names, which are those of the transformers library, as the authors' files have them."""
+    rules = (
+        (r"embeddings\.position_embeddings", "pos_embed"),
+        (r"embeddings\.projection", "patch_embed.proj"),
+        (r"encoder\.layer\.", "blocks."),
+        (r"\.attention\.", ".attn."),
+        (r"fusion_blocks", "fusion_blks"),
+        (r"batch_norm", "bn"),
+    )
+    renamed = {}
+    for name, tensor in tensors.items():
+        for pattern, replacement in rules:
+            name = re.sub(pattern, replacement, name)
+        renamed[name] = tensor
+    return renamed
+
+
 Writer = Callable[[nn.Module, Tensors], Tensors | None]
 WRITERS: dict[str, Writer] = {
     "mmediting": _mmediting,
@@ -149,6 +167,7 @@ WRITERS: dict[str, Writer] = {
     "MediaPipe tflite": lambda network, tensors: mediapipe(tensors),
     "GFM": _gfm,
     "MODNet": lambda network, tensors: modnet(tensors),
+    "ViTMatte": lambda network, tensors: vitmatte_authors(tensors),
 }
 """How a layout is written, where its names are not ours. None: not for this variant."""
 

@@ -12,11 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from matte_nodes.checkpoints.transformer_systems import birefnet
 from matte_nodes.errors import WeightsError
 from matte_nodes.models.networks import birefnet as module
 from matte_nodes.models.networks import swin
-from matte_nodes.models.networks.birefnet import BiRefNet, pieces_of
+from matte_nodes.models.networks.birefnet import SWIN_L, BiRefNet, detect, pieces_of
 
 Alive = Callable[[nn.Module], nn.Module]
 Shapes = dict[str, tuple[int, ...]]
@@ -40,9 +39,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "swin_v1_b": {
         "embed": 128, "depths": (2, 2, 18, 2), "heads": (4, 8, 16, 32), "window": 12,
     },
-    "swin_v1_l": {
-        "embed": 192, "depths": (2, 2, 18, 2), "heads": (6, 12, 24, 48), "window": 12,
-    },
+    "swin_v1_l": dict(SWIN_L),
     "narrow": {"embed": 24, "inner": 16, "branch": 32, "window": 4},
 }  # fmt: skip
 
@@ -50,7 +47,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_the_encoder_is_told_by_tensors(name: str) -> None:
     options = PUBLISHED[name]
-    found = birefnet(_shapes(**options), "model")
+    found = detect(_shapes(**options), "model")
     assert found is not None
     usual = {"embed": 96, "depths": (2, 2, 6, 2), "heads": (3, 6, 12, 24), "window": 7}
     usual |= {"inner": 64, "branch": 256, "size": 1024}
@@ -59,14 +56,6 @@ def test_the_encoder_is_told_by_tensors(name: str) -> None:
         built = BiRefNet(**found.options).state_dict()
     kept = {found.names[n] for n in _shapes(**options) if n not in found.dropped}
     assert kept == set(built)
-
-
-def test_parameters_are_as_many_as_published() -> None:
-    # 44.4 million for Swin-T, 220 million for Swin-L (the authors' figures)
-    with torch.device("meta"):
-        small, large = BiRefNet(), BiRefNet(**PUBLISHED["swin_v1_l"])
-    count = [sum(p.numel() for p in net.parameters()) / 1e6 for net in (small, large)]
-    assert count == pytest.approx([44.3, 220.2], abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +70,7 @@ def test_parameters_are_as_many_as_published() -> None:
     ],
 )
 def test_the_size_goes_by_the_name(name: str, size: int) -> None:
-    found = birefnet(_shapes(), name)
+    found = detect(_shapes(), name)
     assert found is not None
     assert found.options["size"] == size
     assert found.open["size"][0] == size
@@ -91,11 +80,11 @@ def test_the_size_goes_by_the_name(name: str, size: int) -> None:
 def test_other_encoders_are_refused_in_words() -> None:
     shapes = {re.sub(r"^bb\.layers", "bb.blocks", name): shape for name, shape in _shapes().items()}
     with pytest.raises(WeightsError, match="encoder that the library does not have"):
-        birefnet(shapes, "")
+        detect(shapes, "")
 
 
 def test_rmbg_terms_are_named() -> None:
-    found = birefnet(_shapes(), "rmbg-2.0")
+    found = detect(_shapes(), "rmbg-2.0")
     assert found is not None
     assert "non-commercial" in found.summary
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -104,3 +106,24 @@ def test_it_can_be_trained() -> None:
         for name, parameter in layer.named_parameters():
             assert parameter.grad is not None, name
             assert torch.isfinite(parameter.grad).all(), name
+
+
+def test_an_exported_layer_is_one_node(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    ort = pytest.importorskip("onnxruntime")
+    layer = DeformableConv(3, 4, 3).eval()
+    for convolution in (layer.offset_conv, layer.modulator_conv):
+        convolution.weight.normal_(0, 0.3)
+    x = torch.randn(1, 3, 10, 12)
+    program = torch.onnx.export(
+        layer, (x,), dynamo=True, verbose=False, opset_version=deformable.ONNX_OPSET,
+        input_names=["x"], output_names=["y"],
+    )  # fmt: skip
+    file = tmp_path / "layer.onnx"
+    program.save(str(file), external_data=False)
+    kinds = [node.op_type for node in onnx.load(file).graph.node]
+    assert kinds.count("DeformConv") == 1
+    session = ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    answer = torch.from_numpy(session.run(["y"], {"x": x.numpy()})[0])
+    assert (answer - layer(x)).abs().max() < 1e-5

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from matte_nodes import checkpoints
-from matte_nodes.checkpoints.transformer_systems import vitmatte
 from matte_nodes.errors import WeightsError
 from matte_nodes.models.networks import vitmatte as module
-from matte_nodes.models.networks.vitmatte import ViTMatte
+from matte_nodes.models.networks.vitmatte import ARCHITECTURE, ViTMatte, detect
+
+from .layouts import vitmatte_authors
 
 Alive = Callable[[nn.Module], nn.Module]
 Tensors = dict[str, Tensor]
@@ -23,24 +23,6 @@ Tensors = dict[str, Tensor]
 
 def _shapes(tensors: Tensors) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-
-
-def _authors(tensors: Tensors) -> Tensors:
-    """Our names, which are the transformers library's, as the authors' checkpoint has them."""
-    rules = (
-        (r"embeddings\.position_embeddings", "pos_embed"),
-        (r"embeddings\.projection", "patch_embed.proj"),
-        (r"encoder\.layer\.", "blocks."),
-        (r"\.attention\.", ".attn."),
-        (r"fusion_blocks", "fusion_blks"),
-        (r"batch_norm", "bn"),
-    )
-    renamed = {}
-    for name, tensor in tensors.items():
-        for pattern, replacement in rules:
-            name = re.sub(pattern, replacement, name)
-        renamed[name] = tensor
-    return renamed
 
 
 OTHER: dict[str, Any] = {
@@ -54,29 +36,24 @@ OTHER: dict[str, Any] = {
 def test_options_and_names_are_told_by_tensors(layout: str, options: dict[str, Any]) -> None:
     with torch.device("meta"):
         own = ViTMatte(**options).state_dict()
-    given = _authors(own) if layout == "authors" else own
-    found = vitmatte(_shapes(given), "")
+    given = vitmatte_authors(own) if layout == "authors" else own
+    found = detect(_shapes(given), "")
     assert found is not None
     usual: dict[str, Any] = {
         "hidden": 384, "heads": 6, "depth": 12, "whole": (2, 5, 8, 11), "window": 14, "side": 32,
         "positions": 197, "stream": (48, 96, 192), "fusion": (256, 128, 64, 32), "head": 16,
+        "normalisation": "imagenet",
     }  # fmt: skip
     assert found.options == usual | options
     assert {found.names[name] for name in given} == set(own)
-    assert ("detectron2" in found.layout) == (layout == "authors")
-
-
-def test_parameters_are_as_many_as_published() -> None:
-    with torch.device("meta"):
-        count = sum(p.numel() for p in ViTMatte().parameters())
-    assert count == pytest.approx(25.8e6, rel=0.002)
+    assert found.layout == {"authors": "ViTMatte"}.get(layout, layout)
 
 
 def test_networks_with_a_router_are_refused() -> None:
     with torch.device("meta"):
         shapes = _shapes(ViTMatte().state_dict())
     with pytest.raises(WeightsError, match="MEMatte"):
-        vitmatte({**shapes, "backbone.routers.0.weight": (1,)}, "")
+        detect({**shapes, "backbone.routers.0.weight": (1,)}, "")
 
 
 @pytest.fixture
@@ -86,7 +63,7 @@ def narrow(alive: Alive) -> nn.Module:
 
 @pytest.mark.parametrize("size", [(1, 1), (33, 70), (64, 96)])
 def test_any_size(narrow: nn.Module, size: tuple[int, int]) -> None:
-    alpha = narrow.alpha(torch.rand(2, 4, *size))
+    alpha = narrow(torch.rand(2, 4, *size))
     assert alpha.shape == (2, 1, *size)
     assert 0 <= alpha.min() <= alpha.max() <= 1
 
@@ -95,14 +72,14 @@ def test_padding_is_zeros_and_is_cut(narrow: nn.Module) -> None:
     x = torch.rand(1, 4, 40, 50)
     padded = torch.zeros(1, 4, 64, 64)
     padded[:, :, :40, :50] = x
-    assert (narrow.alpha(x) - narrow.alpha(padded)[:, :, :40, :50]).abs().max() < 1e-6
+    assert (narrow(x) - narrow(padded)[:, :, :40, :50]).abs().max() < 1e-6
 
 
 def test_bounded_memory_changes_nothing(narrow: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.rand(1, 4, 96, 160)
-    whole = narrow.alpha(x)
+    whole = narrow(x)
     monkeypatch.setattr(module, "_SCORES", 1)
-    assert (narrow.alpha(x) - whole).abs().max() < 1e-5
+    assert (narrow(x) - whole).abs().max() < 1e-5
 
 
 def _theirs(transformers: Any) -> nn.Module:
@@ -127,21 +104,25 @@ def test_equals_the_transformers_library(size: tuple[int, int], alive: Alive) ->
         "transformers", reason="the second oracle: pip install 'matte-nodes[test]'"
     )
     theirs = alive(_theirs(transformers))
-    recognition = vitmatte(_shapes(theirs.state_dict()), "")
+    recognition = detect(_shapes(theirs.state_dict()), "")
     assert recognition is not None
     assert recognition.options["whole"] == (1, 3)
     ours = ViTMatte(**recognition.options).eval()
     checkpoints.fill(ours, recognition, theirs.state_dict())
     x = torch.randn(2, 4, *size)
-    assert (ours.alpha(x) - theirs(pixel_values=x).alphas).abs().max() < 1e-5
+    assert (ours(x) - theirs(pixel_values=x).alphas).abs().max() < 1e-5
 
 
-def test_both_layouts_give_the_same(alive: Alive) -> None:
-    network = alive(ViTMatte(**OTHER))
-    tensors = _authors(network.state_dict())
-    recognition = vitmatte(_shapes(tensors), "")
-    assert recognition is not None
-    other = ViTMatte(**recognition.options).eval()
-    checkpoints.fill(other, recognition, tensors)
-    x = torch.rand(1, 4, 64, 64)
-    assert torch.equal(network.alpha(x), other.alpha(x))
+def test_the_normalisation_is_an_option_that_no_tensor_tells(alive: Alive) -> None:
+    network = alive(ViTMatte.narrow(0.125))
+    half = ViTMatte.narrow(0.125, "half").eval()
+    half.load_state_dict(network.state_dict())
+    plate, trimap = torch.rand(1, 3, 64, 64), torch.full((1, 1, 64, 64), 0.5)
+    expected = network(torch.cat((plate * 2 - 1, trimap), 1))
+    assert (half(ARCHITECTURE.encode(plate, trimap)) - expected).abs().max() < 1e-5
+    found = detect(_shapes(network.state_dict()), "")
+    assert found is not None
+    assert "normalisation = 'imagenet' is assumed" in found.summary
+    assert found.decide({"normalisation": "half"}).options["normalisation"] == "half"
+    assert ARCHITECTURE.asked({"normalisation": "auto"}) == {}
+    assert ARCHITECTURE.asked({"normalisation": "half"}) == {"normalisation": "half"}

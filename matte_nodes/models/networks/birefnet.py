@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from matte_nodes.models.networks.blocks import base_channels, resize
-from matte_nodes.models.networks.deformable import DeformableConv
+from matte_nodes.architecture import Architecture, Parity, Published, Size
+from matte_nodes.errors import WeightsError
+from matte_nodes.models.networks.blocks import base_channels, exporting, imagenet, resize
+from matte_nodes.models.networks.deformable import ONNX_OPSET, DeformableConv
 from matte_nodes.models.networks.swin import Swin
+from matte_nodes.recognition import Recognition, Shapes, numbered, present, vote
 
 # floats of the full-size map of the last inward reference that are held at a time (64 MiB)
 _STRIP = 1 << 24
@@ -97,7 +103,7 @@ class _Reference(nn.Module):
         bias = (self.conv_out.bias * weight[0, :, 0, 0]).sum()[None]
         height, width = picture.shape[-2:]
         rows = max(1, _STRIP // (self.conv1.out_channels * width))
-        if torch.onnx.is_in_onnx_export() or rows >= height:
+        if exporting() or rows >= height:
             return F.conv2d(self.conv1(picture), last, bias, padding=1)
         return torch.cat(
             [self._strip(picture, top, rows, last, bias) for top in range(0, height, rows)], 2
@@ -233,10 +239,10 @@ class BiRefNet(nn.Module):
         self.decoder = _Decoder(maps, inner, branch)
 
     @classmethod
-    def narrow(cls, width: float) -> BiRefNet:
+    def narrow(cls, width: float, size: int = 1024) -> BiRefNet:
         """Swin-T with `width` times the channels; heads and blocks are kept."""
         embed = base_channels(width, 96, 12)
-        return cls(embed, inner=base_channels(width), branch=base_channels(width, 256))
+        return cls(embed, inner=base_channels(width), branch=base_channels(width, 256), size=size)
 
     def _encoded(self, rgb: Tensor) -> list[Tensor]:
         half = F.interpolate(
@@ -257,3 +263,140 @@ class BiRefNet(nn.Module):
         maps[3] = self.squeeze_module(torch.cat((*context, maps[3]), 1))
         logits: Tensor = self.decoder(rgb, maps)
         return logits
+
+
+_MARKS = (
+    "squeeze_module.0.conv_in.weight",
+    "decoder.ipt_blk5.conv1.weight",
+    "decoder.decoder_block1.conv_in.weight",
+    "decoder.lateral_block2.conv.weight",
+)
+_EMBED = {
+    "bb.patch_embed.proj.weight": 1,
+    "bb.norm0.weight": 1,
+    "bb.norm1.weight": 2,
+    "bb.norm2.weight": 4,
+    "bb.norm3.weight": 8,
+}
+_BLOCKS = ("squeeze_module.0", *(f"decoder.decoder_block{level}" for level in (1, 2, 3, 4)))
+# Heads that only training uses.
+_TRAINING = ("decoder.conv_ms_spvn_", "decoder.gdt_convs_pred_")
+_ENCODERS: dict[tuple[int, tuple[int, ...]], str] = {
+    (96, (2, 2, 6, 2)): "Swin-T",
+    (96, (2, 2, 18, 2)): "Swin-S",
+    (128, (2, 2, 18, 2)): "Swin-B",
+    (192, (2, 2, 18, 2)): "Swin-L",
+}
+
+
+def _sizes(hint: str) -> tuple[int, ...]:
+    """Sides the weights may have been trained at, the likeliest by the file's name first."""
+    words = set(re.split(r"[^a-z0-9]+", hint))
+    if "dynamic" in words:
+        return 0, 1024, 2048
+    return (2048, 1024, 0) if words & {"hr", "2048", "2k"} else (1024, 2048, 0)
+
+
+def _options(shapes: Shapes, depths: tuple[int, ...]) -> dict[str, Any]:
+    """Arguments of the network, but its size."""
+    tables = [
+        shapes.get(f"bb.layers.{n}.blocks.0.attn.relative_position_bias_table", (169, 3 << n))
+        for n in range(len(depths))
+    ]
+    return {
+        "embed": vote(shapes, _EMBED) or 96,
+        "depths": depths,
+        "heads": tuple(table[-1] for table in tables),
+        "window": (math.isqrt(tables[0][0]) + 1) // 2,
+        "inner": vote(shapes, {f"{block}.conv_in.weight": 1 for block in _BLOCKS}) or 64,
+        "branch": vote(shapes, {f"{block}.dec_att.aspp1.bn.weight": 1 for block in _BLOCKS}) or 256,
+    }
+
+
+def detect(shapes: Shapes, hint: str) -> Recognition | None:
+    """The published layout with any Swin encoder: general, matting, HR, dynamic, lite, portrait."""
+    if not present(shapes, _MARKS):
+        return None
+    stages = numbered(shapes, r"bb\.layers\.(\d+)\.blocks\.0\.")
+    if stages != {0, 1, 2, 3}:
+        raise WeightsError(
+            "These are weights of BiRefNet with an encoder that the library does not have. It has "
+            "the Swin encoders: swin_v1_t (the files called lite), swin_v1_s, swin_v1_b and "
+            "swin_v1_l."
+        )
+    depths = tuple(
+        len(numbered(shapes, rf"bb\.layers\.{stage}\.blocks\.(\d+)\.")) for stage in range(4)
+    )
+    options, sizes = _options(shapes, depths), _sizes(hint)
+    embed = options["embed"]
+    encoder = _ENCODERS.get((embed, depths), f"Swin ({embed} channels, {sum(depths)} blocks)")
+    terms = " The file has the name of BRIA's RMBG-2.0: its terms are non-commercial."
+    return Recognition(
+        options={**options, "size": sizes[0]},
+        layout="BiRefNet",
+        names={name: name for name in shapes},
+        found=f"BiRefNet with a {encoder} encoder.{terms if 'rmbg' in hint else ''}",
+        # They follow from the window: the network makes its own.
+        dropped=frozenset(
+            name for name in shapes if name.endswith((".relative_position_index", ".attn_mask"))
+        ),
+        optional=lambda name: name.endswith("num_batches_tracked") or name.startswith(_TRAINING),
+        open={"size": sizes},
+    )
+
+
+def decode(logits: Tensor) -> dict[str, Tensor]:
+    """Alpha 0..1 from logits."""
+    return {"alpha": torch.sigmoid(logits.float())}
+
+
+def build(width: float = 1.0, **options: Any) -> BiRefNet:
+    """A network with these options; without any that changes tensors, Swin-T at a width."""
+    if set(options) <= {"size"}:
+        return BiRefNet.narrow(width, **options)
+    return BiRefNet(**options)
+
+
+def _parity(
+    network: nn.Module, inputs: Mapping[str, Tensor], options: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """A fixture gives RGB that is normalised already, and holds logits."""
+    return {"logits": network(*inputs.values())}
+
+
+def _file_size(network: Any, knobs: Mapping[str, Any]) -> tuple[int, int]:
+    """What an exported file works at: the side that is asked for, or that of the weights."""
+    asked = str(knobs.get("size", "auto"))
+    side = int(asked) if asked.isdecimal() else network.size or 1024
+    return side, side
+
+
+SWIN_L: Mapping[str, Any] = {
+    "embed": 192, "depths": (2, 2, 18, 2), "heads": (6, 12, 24, 48), "window": 12,
+}  # fmt: skip
+"""Options of the large published networks."""
+
+ARCHITECTURE = Architecture(
+    id="birefnet",
+    build=build,
+    detect=detect,
+    encode=imagenet,
+    decode=decode,
+    options={"width": 1.0, "size": 1024},
+    from_knobs=lambda knobs: {"width": knobs["width"]},
+    size=Size(square=1024),
+    export_size=(1024, 1024),
+    export_opset=ONNX_OPSET,
+    onnx_size_of=_file_size,
+    parity=Parity(_parity),
+    small={"width": 0.125, "size": "256"},
+    variants=(
+        {"width": 0.125},
+        {
+            "embed": 16, "depths": (2, 1, 3, 1), "heads": (1, 2, 2, 4), "window": 4, "inner": 8,
+            "branch": 12,
+        },
+    ),
+    layouts=("BiRefNet",),
+    published=(Published({}, 44_313_720), Published(SWIN_L, 220_176_498)),
+)  # fmt: skip

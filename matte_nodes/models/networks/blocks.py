@@ -7,6 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+IMAGENET = ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
+"""Mean and standard deviation of red, green and blue in ImageNet, 0..1."""
+
+
+def exporting() -> bool:
+    """Whether an export reads the network: loops over parts of the picture must not be in it."""
+    return torch.onnx.is_in_onnx_export() or torch._C._get_tracing_state() is not None
+
 
 def base_channels(width: float, full: int = 64, step: int = 4) -> int:
     """Channels of the first layer at a width: `full * width`, to a multiple of `step`.
@@ -29,10 +37,8 @@ def imagenet(rgb: Tensor) -> Tensor:
 
     The constants are numbers and not tensors, so that a trace of it works in any precision.
     """
-    red = (rgb[:, 0:1] - 0.485) / 0.229
-    green = (rgb[:, 1:2] - 0.456) / 0.224
-    blue = (rgb[:, 2:3] - 0.406) / 0.225
-    return torch.cat((red, green, blue), 1)
+    planes = [(rgb[:, n : n + 1] - mean) / width for n, (mean, width) in enumerate(IMAGENET)]
+    return torch.cat(planes, 1)
 
 
 def imagenet_and_trimap(plate: Tensor, trimap: Tensor) -> Tensor:

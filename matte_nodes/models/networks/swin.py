@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from matte_nodes.models.networks.blocks import exporting
+
 # Tokens whose hidden layer of the perceptron is held at a time (at 4 x 192 channels 200 MB).
 _TOKENS = 1 << 16
 _APART = -100.0  # added to the score of two tokens that are not neighbours in the picture
@@ -24,7 +26,7 @@ def relative_index(window: int) -> Tensor:
 
 def in_parts(work: Callable[[Tensor], Tensor], tokens: Tensor) -> Tensor:
     """`work` of (N, L, C) tokens, each alone, some at a time: the hidden layer stays bounded."""
-    if torch.onnx.is_in_onnx_export() or tokens.shape[1] <= _TOKENS:
+    if exporting() or tokens.shape[1] <= _TOKENS:
         return work(tokens)
     return torch.cat([work(part) for part in torch.split(tokens, _TOKENS, 1)], 1)
 
@@ -114,7 +116,7 @@ class _Block(nn.Module):
         if mask is not None:
             mask = mask.repeat(len(parts) // len(mask), 1, 1)
         step = max(1, _TOKENS // parts.shape[1])
-        if torch.onnx.is_in_onnx_export() or len(parts) <= step:
+        if exporting() or len(parts) <= step:
             seen: Tensor = self.attn(parts, mask)
             return seen
         groups = torch.split(parts, step)

@@ -8,15 +8,25 @@ convolutions for the detail. Tensors have the names of the transformers library.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from matte_nodes.models.networks.blocks import base_channels, double, imagenet
+from matte_nodes.architecture import Architecture, Parity, Published
+from matte_nodes.errors import WeightsError
+from matte_nodes.models.networks.blocks import (
+    IMAGENET,
+    base_channels,
+    double,
+    exporting,
+    imagenet,
+)
 from matte_nodes.models.networks.swin import picture_of, windows_of
+from matte_nodes.recognition import Recognition, Shapes, number, numbered, present, vote
 
 Normalisation = Literal["imagenet", "half"]
 
@@ -65,7 +75,7 @@ class _Attention(nn.Module):
         tables = self._tables(height, width)
         parts = self.qkv(x).reshape(count, height, width, 3, self.heads, -1)
         query, key, value = parts.permute(3, 0, 4, 1, 2, 5).unbind(0)
-        if not torch.onnx.is_in_onnx_export():
+        if not exporting():
             rows = max(1, _SCORES // (count * self.heads * height * width * width))
             seen = torch.cat(
                 [
@@ -184,13 +194,14 @@ class _Embeddings(nn.Module):
         super().__init__()
         self.position_embeddings = nn.Parameter(torch.zeros(1, positions, channels))
         self.projection = nn.Conv2d(4, channels, _PATCH, stride=_PATCH)
+        self.side = math.isqrt(positions)
         nn.init.trunc_normal_(self.position_embeddings, std=0.02)
 
     def forward(self, x: Tensor) -> Tensor:
         patches = self.projection(x)
-        places: Tensor = self.position_embeddings
-        side = math.isqrt(places.shape[1])
-        places = places[:, places.shape[1] - side * side :]  # the first one is of a class token
+        side = self.side
+        # where there is one more, the first is of a class token
+        places = self.position_embeddings[:, -side * side :]
         grid = places.reshape(1, side, side, -1).permute(0, 3, 1, 2)
         grid = F.interpolate(grid, size=patches.shape[-2:], mode="bicubic")
         y: Tensor = (patches + grid).permute(0, 2, 3, 1)
@@ -326,7 +337,7 @@ class ViTMatte(nn.Module):
         self.decoder = _Decoder(hidden, stream, fusion, head)
 
     @classmethod
-    def narrow(cls, width: float) -> ViTMatte:
+    def narrow(cls, width: float, normalisation: Normalisation = "imagenet") -> ViTMatte:
         """ViTMatte-S with `width` times the channels; heads and blocks are kept."""
         base = base_channels(width, 48)
         last = base_channels(width, 32)
@@ -335,23 +346,171 @@ class ViTMatte(nn.Module):
             stream=(base, 2 * base, 4 * base),
             fusion=(8 * last, 4 * last, 2 * last, last),
             head=last // 2,
+            normalisation=normalisation,
         )
 
-    def forward(self, plate: Tensor, trimap: Tensor) -> Tensor:
-        """plate: (N, 3, H, W), 0..1. trimap: (N, 1, H, W), 0, 0.5 and 1. Alpha (N, 1, H, W)."""
-        rgb = imagenet(plate) if self.normalisation == "imagenet" else plate * 2 - 1
-        return self.alpha(torch.cat((rgb, trimap), 1))
-
-    def alpha(self, x: Tensor) -> Tensor:
-        """x: (N, 4, H, W), any size: normalised RGB and the trimap. Alpha (N, 1, H, W), 0..1.
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (N, 4, H, W), any size: ImageNet-normalised RGB and the trimap. Alpha (N, 1, H, W).
 
         The picture is padded with zeros at the bottom and right to multiples of 32, as the authors
         do, and the result is cut.
         """
-        if torch.onnx.is_in_onnx_export():  # a file takes multiples of 32 alone
+        if self.normalisation == "half":
+            x = torch.cat((_halves(x[:, :3]), x[:, 3:]), 1)
+        if exporting():  # a file takes multiples of 32 alone
             exported: Tensor = self.decoder(self.backbone(x), x)
             return exported
         height, width = x.shape[-2:]
         x = F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple))
         alpha: Tensor = self.decoder(self.backbone(x), x)
         return alpha[:, :, :height, :width]
+
+
+def _halves(rgb: Tensor) -> Tensor:
+    """ImageNet-normalised RGB as one normalised by 0.5 and 0.5."""
+    planes = [
+        rgb[:, n : n + 1] * (2 * width) + (2 * mean - 1) for n, (mean, width) in enumerate(IMAGENET)
+    ]
+    return torch.cat(planes, 1)
+
+
+_MARKS = (
+    "backbone.embeddings.projection.weight",
+    "decoder.convstream.convs.0.conv.weight",
+    "decoder.fusion_blocks.0.conv.conv.weight",
+    "decoder.matting_head.matting_convs.0.weight",
+)
+# The authors' names (detectron2's), and those of the transformers library, which are ours.
+_NAMES = (
+    (r"^backbone\.pos_embed$", "backbone.embeddings.position_embeddings"),
+    (r"^backbone\.patch_embed\.proj\.", "backbone.embeddings.projection."),
+    (r"^backbone\.blocks\.(\d+)\.", r"backbone.encoder.layer.\1."),
+    (r"^(backbone\.encoder\.layer\.\d+)\.attn\.", r"\1.attention."),
+    (r"^decoder\.fusion_blks\.", "decoder.fusion_blocks."),
+    (r"^(decoder\.(?:convstream|fusion_blocks)\..*)\.bn\.", r"\1.batch_norm."),
+)
+
+
+def _our_name(name: str) -> str:
+    for pattern, replacement in _NAMES:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _options(shapes: Shapes) -> dict[str, Any]:
+    """Arguments of the network. shapes: under our names."""
+    layer = "backbone.encoder.layer"
+    hidden = vote(
+        shapes,
+        {
+            "backbone.embeddings.projection.weight": 1,
+            f"{layer}.0.norm1.weight": 1,
+            f"{layer}.0.mlp.fc1.weight": 4,
+            f"{layer}.1.attention.qkv.weight": 3,
+        },
+    )
+    whole = tuple(sorted(numbered(shapes, r"backbone\.encoder\.layer\.(\d+)\.residual\.")))
+    depth = len(numbered(shapes, r"backbone\.encoder\.layer\.(\d+)\."))
+
+    def table(blocks: Iterable[int], usual: int) -> tuple[int, ...]:
+        names = (f"{layer}.{block}.attention.rel_pos_h" for block in blocks)
+        return next((shapes[name] for name in names if name in shapes), (2 * usual - 1, 64))
+
+    def channels(name: str, usual: int) -> int:
+        return shapes.get(name, (usual,))[0]
+
+    in_windows = table([block for block in range(depth) if block not in whole], 14)
+    return {
+        "hidden": hidden,
+        "heads": hidden // in_windows[-1],
+        "depth": depth,
+        "whole": whole,
+        "window": (in_windows[0] + 1) // 2,
+        "side": (table(whole, 32)[0] + 1) // 2,
+        "positions": shapes.get("backbone.embeddings.position_embeddings", (1, 197))[1],
+        "stream": tuple(
+            channels(f"decoder.convstream.convs.{n}.conv.weight", 48 << n)
+            for n in sorted(numbered(shapes, r"decoder\.convstream\.convs\.(\d+)\."))
+        ),
+        "fusion": tuple(
+            channels(f"decoder.fusion_blocks.{n}.conv.conv.weight", 256 >> n)
+            for n in sorted(numbered(shapes, r"decoder\.fusion_blocks\.(\d+)\."))
+        ),
+        "head": channels("decoder.matting_head.matting_convs.0.weight", 16),
+        "normalisation": "imagenet",
+    }
+
+
+def detect(shapes: Shapes, hint: str) -> Recognition | None:
+    """ViTMatte-S and -B: the safetensors of the transformers library, the authors' checkpoints."""
+    names = {name: _our_name(name) for name in shapes}
+    ours = {names[name]: shape for name, shape in shapes.items()}
+    if not present(ours, _MARKS):
+        return None
+    if any("router" in name for name in shapes):
+        raise WeightsError("These are weights of MEMatte, which the library does not have.")
+    options = _options(ours)
+    kind = {384: "ViTMatte-S", 768: "ViTMatte-B"}.get(options["hidden"])
+    authors = any(name.startswith("backbone.blocks.") for name in shapes)
+    layout = "ViTMatte" if authors else "transformers"
+    return Recognition(
+        options=options,
+        layout=layout,
+        names=names,
+        found=f"{kind or 'ViTMatte, width ' + number(options['hidden'] / 384)} in the layout of "
+        f"{'its authors (detectron2)' if authors else 'the transformers library'}.",
+        open={"normalisation": ("imagenet", "half")},
+    )
+
+
+def encode(plate: Tensor, trimap: Tensor) -> Tensor:
+    """(N, 4, H, W): the plate by ImageNet's mean and deviation, the trimap as it is: 0, 0.5, 1."""
+    return torch.cat((imagenet(plate), trimap), 1)
+
+
+def build(width: float = 1.0, **options: Any) -> ViTMatte:
+    """A network with these options; without any that changes tensors, ViTMatte-S at a width."""
+    if set(options) <= {"normalisation"}:
+        return ViTMatte.narrow(width, **options)
+    return ViTMatte(**options)
+
+
+def _asked(knobs: Mapping[str, Any]) -> dict[str, Any]:
+    chosen = knobs["normalisation"]
+    return {} if chosen == "auto" else {"normalisation": chosen}
+
+
+def _parity(
+    network: nn.Module, inputs: Mapping[str, Tensor], options: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """A fixture gives RGB that is normalised already, and the trimap."""
+    return {"alpha": network(torch.cat(tuple(inputs.values()), 1))}
+
+
+ARCHITECTURE = Architecture(
+    id="vitmatte",
+    build=build,
+    detect=detect,
+    inputs=("plate", "trimap"),
+    encode=encode,
+    options={"width": 1.0, "normalisation": "imagenet"},
+    from_knobs=lambda knobs: {"width": knobs["width"], **_asked(knobs)},
+    asked=_asked,
+    # Measured: with an open size torch.export takes minutes for three of twelve blocks, and its
+    # file then fails at another size.
+    onnx_size=(1024, 1024),
+    parity=Parity(_parity),
+    small={"width": 0.125},
+    variants=(
+        {"width": 0.125},
+        {
+            "hidden": 24, "heads": 3, "depth": 4, "whole": (1, 3), "window": 3, "side": 5,
+            "positions": 26, "stream": (4, 6, 8), "fusion": (12, 10, 8, 6), "head": 3,
+        },
+    ),
+    layouts=("transformers", "ViTMatte"),
+    published=(
+        Published({}, 25_814_753, 258),
+        Published({"hidden": 768, "heads": 12}, 96_686_561),
+    ),
+)  # fmt: skip
