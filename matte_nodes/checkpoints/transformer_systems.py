@@ -7,8 +7,8 @@ import math
 import re
 from typing import Any
 
-from matte_nodes.recognition import Recognition, Shapes, number, present, vote
 from matte_nodes.errors import WeightsError
+from matte_nodes.recognition import Recognition, Shapes, number, present, vote
 
 _BIREFNET_MARKS = (
     "squeeze_module.0.conv_in.weight",
