@@ -158,6 +158,9 @@ class PointsClip(ClipBase):
         """The fingerprint of the frame's marks."""
         return self._points.fingerprint(frame)
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 def _hint_clip(source: Any, name: str, keys: str) -> tuple[Clip, list[int], str]:
     if isinstance(source, HintKeys):
