@@ -15,14 +15,11 @@ from matte_nodes.errors import BadPlateError, HintSizeError, MissingInputError, 
 from matte_nodes.frame_range import parsed_numbers
 from matte_nodes.media.clip import ArrayClip, Clip, ClipSource, open_clip, paste
 from matte_nodes.media.image import Image
-from matte_nodes.node import hints
-from matte_nodes.node.hints import HintKeys, KeyMode
+from matte_nodes.node.hints import HINT_KINDS, HintKeys, KeyMode
 from matte_nodes.temporal.inputs import quick_sign
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from matte_nodes.card import Float
 
 
 def warm_place(clip: Clip, warm_up: int | None, start: int | None) -> int:
@@ -83,15 +80,10 @@ class BoundHint:
         if self._cached is not None and self._cached[0] == asked:
             return self._cached[1]
         image = self.clip.read(source)
-        if self.name == "background":
-            pixels = rgb(image, self.clip, source)
-        else:
-            pixels = plane(image, self.name)
+        kind = HINT_KINDS[self.name]
+        pixels = rgb(image, self.clip, source) if kind.is_picture else plane(image, self.name)
         placed = paste(_replaced(image, pixels), self._plate.canvas)
-        if self.name == "trimap":
-            placed = hints.clean_trimap(placed[..., 0])
-        elif self.name == "segmentation":
-            placed = _floats(placed[..., 0])
+        placed = kind.values(placed if kind.is_picture else placed[..., 0])
         self._cached = asked, placed
         return placed
 
@@ -196,9 +188,3 @@ def _suffix(clip: Clip) -> str:
 
 def _replaced(image: Image, pixels: NDArray[Any]) -> Image:
     return replace(image, pixels=pixels, channels=tuple("RGB"[: pixels.shape[2]]))
-
-
-def _floats(pixels: NDArray[Any]) -> Float:
-    if pixels.dtype.kind == "u":
-        return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-    return np.ascontiguousarray(pixels, np.float32)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matte_nodes import models
-from matte_nodes.card import Terms, strictest
+from matte_nodes.card import HINTS, Terms, strictest
 from matte_nodes.errors import UnknownKnobError, UsageError
 from matte_nodes.node.knobs import NODE_KNOBS, all_knobs
 from matte_nodes.shot import choose_model as auto
@@ -84,9 +84,7 @@ def build(
     each side of the first model's edges, found at full resolution (0: `auto_width`). segmentation_model: gives the
     segmentation that the (first) model takes. Raises what MatteNode and its connect raise.
     """
-    given = {
-        name for name in ("trimap", "background", "segmentation") if connect.get(name) is not None
-    }
+    given = {name for name in HINTS if connect.get(name) is not None}
     notes: tuple[str, ...] = ()
     if model == "auto":
         choice = auto.choose(given)
