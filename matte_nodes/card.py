@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.architecture import Architecture
+    from matte_nodes.points import FramePoints
     from matte_nodes.runtime import Device
 
     Float: TypeAlias = NDArray[np.float32]
@@ -34,8 +35,10 @@ Stage = Literal["view", "step", "finish"]
 STAGES: tuple[Stage, ...] = ("view", "step", "finish")
 """In the order of their work: what changes a stage changes those after it."""
 
-Hint = Literal["trimap", "background", "segmentation"]
+Hint = Literal["trimap", "background", "segmentation", "points"]
 HINTS: tuple[Hint, ...] = ("trimap", "background", "segmentation")
+"""The hints that are pictures. The fourth hint, `points`, is clicks and boxes."""
+
 SCHEMA_VERSION = 1
 
 Terms = Literal["yes", "no", "unclear"]
@@ -65,6 +68,11 @@ def checked_terms(value: object, where: object) -> Terms:
         f'{where}: "commercial" is {value!r:.60}. Write "yes", "no" or "unclear" '
         "(lower case, in quotes)."
     )
+
+
+Job = Literal["trimap", "background", "people", "refine", "finetune"]
+"""What a model can be chosen for: a given trimap or clean plate, people without a hint, the
+refinement of a coarse mask, and as the network that a fine-tuning begins with."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +181,13 @@ class Recurrent:
 
 @dataclass(frozen=True)
 class Bank:
-    """The model keeps chosen frames and starts from a first-frame mask (its segmentation)."""
+    """The model keeps chosen frames and carries masks from them, in both directions of time.
+
+    A chain of steps runs forward from the first key frame, and one backward from each key frame to
+    the key frame before. Such a model has, besides `step`, the methods of `Carrier`. Names of its
+    memory are `OBJECT/NAME` for what belongs to one object, and `NAME` for the rest; `OBJECT/mask`
+    is all that an answer needs. Key frames are those with points or a painted hint.
+    """
 
 
 MemoryKind: TypeAlias = Still | Window | Recurrent | Bank
@@ -230,7 +244,9 @@ class Inputs:
     plate: (H, W, 3) float32, display-encoded, 0..1. background: the same. trimap: (H, W) float32
     with 0, 0.5 (unknown) and 1. segmentation: (H, W) float32 0..1. neighbours: plates at the
     declared window offsets, same shape as plate. scene: for cards that say `wants_scene`, the
-    plate in scene-linear light, exposed like the network copy, unbounded, same shape. Hints that were not given are None.
+    plate in scene-linear light, exposed like the network copy, unbounded, same shape. points: the
+    names of all objects, and the clicks and boxes of this frame in the plate's pixels. Hints that
+    were not given are None.
     """
 
     plate: Float
@@ -239,6 +255,7 @@ class Inputs:
     segmentation: Float | None = None
     neighbours: tuple[Float, ...] = ()
     scene: Float | None = None
+    points: FramePoints | None = None
 
 
 @dataclass(frozen=True)
@@ -281,6 +298,20 @@ class Model(Protocol):
         ...
 
 
+class Carrier(Model, Protocol):
+    """A model with a `Bank`: its step in two parts, so that two directions can be joined."""
+
+    def advance(self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]) -> Memory:
+        """The memory after this frame, from the memory of the frame beside it."""
+        ...
+
+    def answer(
+        self, inputs: Inputs, masks: Mapping[str, Float], knobs: Mapping[str, KnobValue]
+    ) -> Prediction:
+        """The prediction from the masks of the objects, by name, at the working size."""
+        ...
+
+
 @dataclass(frozen=True)
 class ModelCard:
     """The one declaration of a model; every flag, knob, property, docs table comes from it.
@@ -292,7 +323,8 @@ class ModelCard:
     light, for classical methods that can use values above 1. fixed_size: (H, W) the network always works at, or None.
     tileable: a tile's alpha, with `tile_overlap` pixels of overlap, is
     that of the whole within a stated error; plates over `tile_side` are worked in tiles. weights: files; empty
-    for a classical model. checkpoint: the terms of weights that the user must bring. packages: optional
+    for a classical model. helpers: files that it uses where they are here, and works without.
+    checkpoint: the terms of weights that the user must bring. packages: optional
     Python packages, by import name, without which it cannot be loaded. architecture: returns the
     declaration of its torch network (called when it is needed, so that a card imports no torch);
     None for a model without one. old_names: names that the model had before; they are accepted
@@ -310,10 +342,16 @@ class ModelCard:
     memory: MemoryKind = Still()
     knobs: tuple[Knob, ...] = ()
     weights: tuple[Weights, ...] = ()
+    helpers: tuple[Weights, ...] = ()
     checkpoint: Checkpoint | None = None
     packages: tuple[str, ...] = ()
     architecture: Callable[[], Architecture] | None = None
     old_names: tuple[str, ...] = ()
+    auto: Mapping[Job, int] = field(default_factory=dict)
+    """The jobs that `--model auto` may choose it for, each with its rank; the lowest that can run
+    is chosen."""
+    coarse: bool = False
+    """Its answer is a mask and not a matte: a trimap model should refine it."""
     multiple: int = 1
     fixed_size: tuple[int, int] | None = None
     wants_scene: bool = False
@@ -346,7 +384,7 @@ class ModelCard:
     @property
     def commercial(self) -> Terms:
         """The strictest terms of its weights; "yes" for a model without weights."""
-        terms = [weights.commercial for weights in self.weights]
+        terms = [weights.commercial for weights in (*self.weights, *self.helpers)]
         if self.checkpoint:
             terms.append(self.checkpoint.commercial)
         return strictest(terms)
@@ -367,6 +405,7 @@ class ModelCard:
             "memory": {"kind": kind, **asdict(self.memory)},
             "knobs": [knob.as_dict() for knob in self.knobs],
             "weights": [asdict(weights) for weights in self.weights],
+            "helpers": [asdict(weights) for weights in self.helpers],
             "checkpoint": asdict(self.checkpoint) if self.checkpoint else None,
             "packages": list(self.packages),
             "multiple": self.multiple,

@@ -55,10 +55,6 @@ class MediaError(InputError):
     """A file or folder cannot be read as a clip."""
 
 
-class InputWarning(UserWarning):
-    """An input is unclear or damaged; the message says how it was taken."""
-
-
 class MissingFrameError(MediaError):
     """A frame inside the asked range has no file."""
 

@@ -117,7 +117,7 @@ def default_threads(*, still: bool = False) -> int:
 
     Measured on 2 cores at 720p: RVM takes 56 ms on one thread, 40 on two; with one, reading and
     writing run beside it and a frame of the whole pipeline costs about the 56 ms alone. A model of
-    stills takes much longer than reading and writing: twelve frames of deep-image-matting-small at
+    stills takes much longer than reading and writing: twelve frames of trimap-cues at
     800 x 480 take 9.2 s with one thread and 7.5 s with two.
     """
     return cores() if still else max(1, cores() - 1)

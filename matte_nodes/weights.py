@@ -79,6 +79,7 @@ def require(card: ModelCard, checkpoint: Path | None = None) -> dict[str, Path]:
             f"Run `matte models pull {card.name}`, or put the file into {weights_folder()}."
             + (f" A checkpoint serves as well. {how_to_bring(card)}" if card.checkpoint else "")
         )
+    found |= {weights.file: find(weights) for weights in card.helpers}
     return {name: path for name, path in found.items() if path is not None}
 
 
@@ -144,6 +145,9 @@ def how_to_bring(card: ModelCard) -> str:
 def identity(card: ModelCard, given: str | os.PathLike[str] | None = None) -> dict[str, str]:
     """sha256 by file name of all weights that a node of this model would use; for content keys."""
     found = {weights.file: weights.sha256 for weights in card.weights}
+    for weights in card.helpers:
+        path = find(weights)
+        found[weights.file] = "not here" if path is None else _hash_once(path)
     if card.checkpoint is None:
         return found
     path = Path(given) if given is not None else brought(card)

@@ -36,6 +36,8 @@ except ImportError:  # Windows: a file that is open cannot be removed there
 
 TEMPORARY_PREFIX = ".matte-"
 TEMPORARY_SUFFIX = ".tmp"
+CLAIM_PREFIX = f"{TEMPORARY_PREFIX}claim-"
+"""Begins the name of a lock file beside an output: the same name on every machine."""
 
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in the file's place is an error, not a trap
@@ -276,7 +278,8 @@ def _remove_left(folder: Path, names: list[str]) -> None:
 def _remove_dead(path: Path) -> None:
     """Remove a temporary file or folder whose writer is dead: no process holds its lock."""
     found = path.lstat()
-    own = path.name.startswith(f"{TEMPORARY_PREFIX}{_machine()}-")
+    # Without a claim two runs may do a frame twice, no more: a dead one's goes at once.
+    own = path.name.startswith((f"{TEMPORARY_PREFIX}{_machine()}-", CLAIM_PREFIX))
     if not own and time.time() - found.st_mtime < _STALE:
         return  # another machine's: whether its lock is seen here depends on the file system
     is_folder = stat.S_ISDIR(found.st_mode)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Put a training's weights into the package: half floats, the recipe's hash, the declaration.
 
-python scripts/ship_weights.py RUN/weights.safetensors deep-image-matting-small
+python scripts/ship_weights.py RUN/weights.safetensors trimap-cues
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ import cv2
 import numpy as np
 import pytest
 
-from matte_nodes import Knob, MatteNode, ModelCard, Prediction
+from matte_nodes import Knob, MatteNode, ModelCard, Prediction, models
 from matte_nodes.errors import BadPlateError, ModelError
 from matte_nodes.node import align_background
 from matte_nodes.node import knobs as node_knobs
 from matte_nodes.node.frame import Given
 from matte_nodes.shot import chain, fingerprint
 from matte_nodes.shot.matte_node import MatteNode as Node
+from tests.models.test_compliance import SMALL
 from tests.temporal.rig import disk, same
 from tests.test_align import shaken, textured
 
@@ -105,3 +107,68 @@ def test_a_grey_plate_is_refused_warm_as_cold(tmp_path: Path) -> None:
     node.connect(grey, allow_grey=True, cache=disk(tmp_path / "cache")).at(1)
     with pytest.raises(BadPlateError, match="allow-grey"):
         node.connect(grey, cache=disk(tmp_path / "cache")).at(1)
+
+
+def test_a_chain_shares_what_inputs_are_made_ready_by(tmp_path: Path) -> None:
+    plate, background = textured(), shaken(textured())[0]
+    knobs = {"align_background": True, "exposure": 0.5, "tile": 64, "gamma": 1.2}
+    built = chain.build(
+        plate, "green-screen", knobs=knobs, node={}, connect={"background": background},
+        refine="closed-form",
+    )  # fmt: skip
+    first, last = (node.knobs for node in built.nodes)
+    assert (first["align_background"], first["exposure"]) == (True, 0.5)
+    assert (first["tile"], first["gamma"]) == (0, 1.0)
+    assert [last[name] for name in knobs] == [*knobs.values()]
+
+
+def test_only_the_alpha_of_an_early_node_is_used_so_it_gets_no_clean_plate_it_does_not_take() -> (
+    None
+):
+    plate, background = textured(), textured(seed=3)
+    built = chain.build(
+        plate, "green-screen", knobs={}, node={}, connect={"background": background},
+        refine="closed-form",
+    )  # fmt: skip
+    trimap = built.shot.hints["trimap"].clip
+    assert "background" not in trimap._shot.hints  # type: ignore[attr-defined]
+    assert "background" in built.shot.hints
+
+
+def test_every_host_shows_one_label() -> None:
+    from matte_nodes.hosts.nuke.knobs import user_knob
+    from matte_nodes.hosts.obs.install import _knobs
+
+    for knob in node_knobs.NODE_KNOBS:
+        assert knob.label[0].isupper(), knob.name
+        assert user_knob(knob, "knob_").label == knob.title == knob.as_dict()["title"]
+    labels = {knob["name"]: knob["label"] for knob in _knobs(node_knobs.NODE_KNOBS)}
+    assert labels["shrink"] == "Shrink / grow (px)"
+    assert labels["black_point"] == "Black point"
+
+
+def test_a_loaded_model_refuses_a_knob_that_its_loading_did_not_read() -> None:
+    knobs = node_knobs.LoadKnobs({"width": 1.0, "mode": "a"})
+    assert knobs["width"] == 1.0
+    knobs.close()
+    assert knobs.serve({"width": 1.0, "mode": "b"})
+    assert not knobs.serve({"width": 0.5, "mode": "a"})
+    assert knobs["width"] == 1.0
+    with pytest.raises(ModelError, match=r"'mode'.*after it was loaded"):
+        knobs["mode"]
+
+
+@pytest.mark.parametrize("name", [card.name for card in models.cards() if card.checkpoint])
+def test_what_loading_reads_is_declared(name: str) -> None:
+    card = models.card(name)
+    read = []
+
+    def loader(card: ModelCard, context: Any) -> Any:
+        knobs = node_knobs.LoadKnobs(context.knobs)
+        model = card.load(replace(context, knobs=knobs))
+        read.append(knobs.read)
+        return model
+
+    small = SMALL.get(name, {})
+    _ = MatteNode(card, untrained=True, loader=loader, device="cpu", **small).model
+    assert read[0] <= {knob.name for knob in card.knobs if knob.reload}

@@ -18,9 +18,9 @@ def command() -> click.Command:
     return group
 
 
-@click.group("bench")
+@click.group("bench", help="")
 def group() -> None:
-    """Measure: parity with published networks, warm-up of recurrent models, the GPU."""
+    """The verb."""
 
 
 @group.command("parity")

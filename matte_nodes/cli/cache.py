@@ -19,7 +19,7 @@ def command() -> click.Command:
 
 @click.group("cache")
 def group() -> None:
-    """Show, check and trim the states, predictions and mattes on disk (docs/caching.md)."""
+    """States, predictions and mattes are kept; see docs/caching.md."""
 
 
 @group.command("info")

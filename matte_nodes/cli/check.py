@@ -52,7 +52,7 @@ def delivery_flags(function: Function) -> Function:
 @click.option("--json", "as_json", is_flag=True, help="One object with all checks and findings.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 def check(source: str, as_json: bool, strict: bool, **options: Any) -> None:
-    """Check the frames in DIR (a folder with one sequence, or its pattern) as a studio would.
+    """DIR is a folder with one sequence, or its pattern.
 
     Exit codes: 0 all checks passed, 1 a check failed, 3 nothing to check.
     """

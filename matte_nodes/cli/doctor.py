@@ -19,7 +19,7 @@ def command() -> click.Command:
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="The findings, as JSON.")
 def doctor(as_json: bool) -> None:
-    """Check Python, packages, devices, weights, folders and hosts. Exit code 1: a problem."""
+    """Looks at Python, packages, devices, weights, folders and hosts. Exit code 1: a problem."""
     from matte_nodes.diagnostics.doctor import examine
 
     findings = []

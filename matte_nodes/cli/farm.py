@@ -15,6 +15,7 @@ import click
 
 from matte_nodes.cli import run as one_machine
 from matte_nodes.cli import verb
+from matte_nodes.cli.knob_flags import KnobCommand
 from matte_nodes.frame_range import parsed_frames, parsed_numbers, spelled
 from matte_nodes.paths import cache_at
 
@@ -24,9 +25,7 @@ PLANNED = ("source", "output", "model", "refine", "frames", "cuts", "warm_up")
 
 def command() -> click.Command:
     """Return the verb and its sub-verbs. Those that take a request have the flags of `matte run`."""
-    group = click.Group("farm", help=(
-        "Matte on a render farm: Open Job Description bundles, or plain commands (docs/farm.md)."
-    ))  # fmt: skip
+    group = click.Group("farm", help="Bundles are Open Job Descriptions; see docs/farm.md.")
     group.add_command(_like_run("bundle", bundle))
     group.add_command(_like_run("commands", commands))
     group.add_command(_like_run("chunk", chunk))
@@ -36,7 +35,7 @@ def command() -> click.Command:
 
 
 def _like_run(name: str, function: Callable[..., None]) -> click.Command:
-    own: click.Command = click.command(name)(function)
+    own: click.Command = click.command(name, cls=KnobCommand)(function)
     params = [copy(param) for param in verb("run").params if param.name not in HERE_ONLY]
     for param in params:
         if param.name == "output":
@@ -245,7 +244,7 @@ def _given(options: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
     """Return the given flags of `matte run` that pass through unchanged, by parameter name."""
     context = click.get_current_context()
     found = {}
-    for param in context.command.params:
+    for param in context.command.get_params(context):
         name = param.name or ""
         is_default = context.get_parameter_source(name) is click.core.ParameterSource.DEFAULT
         own = param.name in ("folder", "size", "overlap", "seam_limit", "name", "gpus",

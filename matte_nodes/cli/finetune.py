@@ -10,6 +10,7 @@ import click
 from matte_nodes.cli import options as shared
 from matte_nodes.errors import UsageError
 from matte_nodes.frame_range import parsed_numbers
+from matte_nodes.shot.choose_model import parent_for, ranked
 
 if TYPE_CHECKING:
     from matte_nodes.train.trainer import Progress
@@ -25,11 +26,10 @@ def command() -> click.Command:
               "pattern, a folder or a movie. A few frames are enough.")  # fmt: skip
 @click.option("--key-frames", metavar="LIST", help="Only these of them, as in 1001,1024,1047.")
 @click.option("--name", help="The new model's name. Default: the shot's.")
-@click.option("--model", help="The model to begin with. Default: with --keys shot, which begins as "
-              "nothing (with --trimap deep-image-matting-small, with --background "
-              "background-matting-small, where its weights are here); without, "
-              "background-matting-small.")  # fmt: skip
-@shared.input_flags
+@click.option("--model", help="The model to begin with. Default: the small network for the given "
+              f"hint ({', '.join(card.name for card in ranked('finetune'))}); with --keys and no "
+              "hint shot, which trains a small network from scratch.")  # fmt: skip
+@shared.connect_flags("input")
 @click.option("--steps", type=click.IntRange(1), help="At most this many steps. Default: 800 for a "
               "network that begins as nothing, else 400.")  # fmt: skip
 @click.option("--crop", type=click.IntRange(32), default=224, show_default=True,
@@ -45,7 +45,7 @@ def command() -> click.Command:
 @click.option("--threads", type=click.IntRange(1), help="Threads. Default: all cores.")
 @click.option("--ocio", help="OCIO config: a file or an ocio:// name. Default: $OCIO.")
 def finetune(source: str, keys: str | None, name: str | None, **options: Any) -> None:
-    """Train a model for SHOT and register it: `matte run SHOT --model NAME`.
+    """The new model is registered: `matte run SHOT --model NAME`.
 
     With --keys it learns from the frames that have a matte: minutes for a short shot. With
     --background and no keys, it learns from the shot itself, with a teacher and a discriminator.
@@ -70,7 +70,7 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
 
         if options["background"] is None:
             raise UsageError("Give key mattes (--keys), or a clean plate (--background).")
-        asked = Unlabelled(source, name, model or "background-matting-small", options, backgrounds,
+        asked = Unlabelled(source, name, model or "", options, backgrounds,
                            **training)  # fmt: skip
         made = selfsupervise(asked, _say, click.echo)
         click.echo(f"{made.name}: registered. `matte run {source} --model {made.name}`")
@@ -93,14 +93,8 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
 
 def usual_model(given: dict[str, Any]) -> str:
     """Return the default parent: the small model for the given hint, else a new network."""
-    from matte_nodes import models
-    from matte_nodes.shot.choose_model import is_ready
-
-    for hint, model in (("trimap", "deep-image-matting-small"),
-                        ("background", "background-matting-small")):  # fmt: skip
-        if given.get(hint) is not None and model in models.names() and is_ready(models.card(model)):
-            return model
-    return "shot"
+    found = (parent_for(hint) for hint in ("trimap", "background") if given.get(hint) is not None)
+    return next((name for name in found if name is not None), "shot")
 
 
 def _say(progress: Progress) -> None:

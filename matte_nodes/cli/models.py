@@ -28,7 +28,7 @@ def command() -> click.Command:
 )
 @click.pass_context
 def group(context: click.Context, as_json: bool, commercial_only: bool) -> None:
-    """List the registered models: needs, terms, and whether their weights are here."""
+    """Without a command: a table of needs, terms, and whether the weights are here."""
     if context.invoked_subcommand:
         return
     cards = [card for card in models.cards() if _allowed(card, commercial_only)]

@@ -44,6 +44,7 @@ def facts(card: ModelCard) -> list[tuple[str, list[str]]]:
     """Return the card as labelled sentences, in the order a reader asks. Empty labels are left out."""
     found: list[tuple[str, list[str]]] = [
         ("for", [card.subject]),
+        ("once called", [", ".join(card.old_names)]),
         ("needs", [listed(card.needs) or "nothing but the plate"]),
         ("takes", [listed(card.takes - card.needs)]),
         ("gives", [gives(card)]),

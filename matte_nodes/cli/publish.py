@@ -33,7 +33,8 @@ def command() -> click.Command:
 @click.option("--against", metavar="DIR", help="Another version, for the report's A/B wipe.")
 @click.option("--json", "as_json", is_flag=True, help="One object with all results.")
 def publish(source: str, as_json: bool, **options: Any) -> None:
-    """Publish the frames in DIR with pyblish: collect, validate, extract, integrate.
+    """DIR is a folder with one sequence, or its pattern. pyblish collects, validates, extracts and
+    integrates.
 
     Plug-ins of your studio on $PYBLISHPLUGINPATH take part. A failed check stops everything before
     the report. Exit codes: 0 published, 1 a plug-in failed.

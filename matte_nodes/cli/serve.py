@@ -8,6 +8,8 @@ import sys
 
 import click
 
+from matte_nodes.errors import MatteError
+
 IDLE_SECONDS = 1800.0
 MEMORY_BYTES = 4 << 30
 
@@ -27,7 +29,7 @@ def command() -> click.Command:
 @click.option("--stop", is_flag=True, help="End all services of this home.")
 @click.option("--stamp", is_flag=True, help="Print the hash of this code, for clients.")
 def serve(idle: float, memory: int, tcp: bool, status: bool, stop: bool, stamp: bool) -> None:
-    """Run the local service that keeps models loaded for Nuke, Blender and `matte run`.
+    """Nuke and Blender start it when they need it; `matte run` uses it while it runs.
 
     Exit codes: 0 ended, 1 no service to ask, 75 another service of yours is running.
     """
@@ -45,7 +47,6 @@ def serve(idle: float, memory: int, tcp: bool, status: bool, stop: bool, stamp: 
 
 
 def _ask(*, stop: bool) -> None:
-    from matte_nodes.errors import MatteError
     from matte_nodes.service.client import Client, ServiceError
 
     client = Client()

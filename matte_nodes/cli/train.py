@@ -29,7 +29,7 @@ class _RecipeGroup(click.Group):
 
 @click.group("train", cls=_RecipeGroup)
 def group() -> None:
-    """Train by a recipe: `matte train RECIPE -o FOLDER`. See docs/train.md.
+    """`matte train RECIPE -o FOLDER`; see docs/train.md.
 
     RECIPE is a name (`matte train list`) or a TOML file. A stopped training continues where it was,
     with the same result.

@@ -12,6 +12,8 @@ from matte_nodes.evaluate.dataset import Item, Role, read_colour, read_matte
 from matte_nodes.evaluate.frames import REGIONS, SequenceScores
 from matte_nodes.node.hints import clean_trimap
 from matte_nodes.node.knobs import active_neighbour_knobs
+from matte_nodes.shot.matte_node import MatteNode
+from matte_nodes.temporal.cache import Cache
 
 if TYPE_CHECKING:
     from matte_nodes.shot.matte_node import MatteNode
@@ -30,7 +32,6 @@ def evaluate_items(
     plate's own encoding. For a node with `steady`, the scores include dtssd_before: the same mattes
     without it. Raises what reading and matting raise.
     """
-    from matte_nodes.temporal.cache import Cache
 
     _ = node.model
     plain = _unsteadied(node) if active_neighbour_knobs(node.knobs) else None
@@ -42,9 +43,12 @@ def evaluate_items(
         }
         # Both shots share it, so that no frame is stepped twice.
         asked: dict[str, Any] = {
-            **hints, "colorspace": colorspace, "encoded": True, "missing": "skip",
+            **hints,
+            "colorspace": colorspace,
+            "encoded": True,
+            "missing": "skip",
             "cache": Cache(),
-        }  # fmt: skip
+        }
         shot = node.connect(_source(item, "plate"), **asked)
         unsteady = plain and plain.connect(_source(item, "plate"), **asked)
         for number, frame in zip(shot.frames, item.frames, strict=True):
@@ -79,15 +83,20 @@ def evaluate_items(
 
 def _unsteadied(node: MatteNode) -> MatteNode:
     """Return the same node with its loaded model, without `steady`."""
-    from matte_nodes.shot.matte_node import MatteNode
 
     off = {knob.name: knob.default for knob in active_neighbour_knobs(node.knobs)}
     knobs: dict[str, Any] = {**node.knobs, **off}
     return MatteNode(
-        node.card, device=str(node.device), threads=node.threads, ocio=node.config.path,
-        weights=node.weights, untrained=node.untrained, half=node.half,
-        loader=lambda card, context: node.model, **knobs,
-    )  # fmt: skip
+        node.card,
+        device=str(node.device),
+        threads=node.threads,
+        ocio=node.config.path,
+        weights=node.weights,
+        untrained=node.untrained,
+        half=node.half,
+        loader=lambda card, context: node.model,
+        **knobs,
+    )
 
 
 def _source(item: Item, role: Role) -> str:

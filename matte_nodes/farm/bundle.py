@@ -84,17 +84,30 @@ def template(job: Job) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = [dict(file.definition) for file in job.files]
     if len({file.name for file in job.files}) != len(job.files):
         raise UsageError("Two inputs of the job have the same name. Rename one of them.")
-    parameters.append({
-        "name": "MatteCommand", "type": "STRING", "default": "matte",
-        "description": "The command of matte-nodes on the workers.",
-        "userInterface": {"control": "LINE_EDIT", "label": "Command", "groupLabel": "Matte"},
-    })  # fmt: skip
+    parameters.append(
+        {
+            "name": "MatteCommand",
+            "type": "STRING",
+            "default": "matte",
+            "description": "The command of matte-nodes on the workers.",
+            "userInterface": {"control": "LINE_EDIT", "label": "Command", "groupLabel": "Matte"},
+        }
+    )
     if job.plan.handover != "exact":
-        parameters.append({
-            "name": "ChunkSize", "type": "INT", "default": max(s.size for s in job.plan.steps),
-            "minValue": 1, "description": "Frames of a chunk.",
-            "userInterface": {"control": "SPIN_BOX", "label": "Chunk size", "groupLabel": "Matte"},
-        })  # fmt: skip
+        parameters.append(
+            {
+                "name": "ChunkSize",
+                "type": "INT",
+                "default": max(s.size for s in job.plan.steps),
+                "minValue": 1,
+                "description": "Frames of a chunk.",
+                "userInterface": {
+                    "control": "SPIN_BOX",
+                    "label": "Chunk size",
+                    "groupLabel": "Matte",
+                },
+            }
+        )
     steps = [_step(job, step) for step in job.plan.steps]
     return {
         "specificationVersion": "jobtemplate-2023-09",
@@ -108,13 +121,15 @@ def template(job: Job) -> dict[str, Any]:
 def _step(job: Job, step: Step) -> dict[str, Any]:
     exact = job.plan.handover == "exact"
     chunk = {
-        "name": "Frame", "type": "CHUNK[INT]", "range": spelled(step.frames),
+        "name": "Frame",
+        "type": "CHUNK[INT]",
+        "range": spelled(step.frames),
         "chunks": {
             "defaultTaskCount": step.size if exact else "{{Param.ChunkSize}}",
             "targetRuntimeSeconds": 0,
             "rangeConstraint": "CONTIGUOUS",
         },
-    }  # fmt: skip
+    }
     seconds = job.timeout or max(LEAST_SECONDS, FRAME_SECONDS * step.size)
     found: dict[str, Any] = {"name": step.name}
     if step.after:
@@ -169,6 +184,7 @@ def _action(arguments: Sequence[str], seconds: int) -> dict[str, Any]:
         "args": list(arguments),
         "timeout": seconds,
         "cancelation": {
-            "mode": "NOTIFY_THEN_TERMINATE", "notifyPeriodInSeconds": GRACE_SECONDS,
+            "mode": "NOTIFY_THEN_TERMINATE",
+            "notifyPeriodInSeconds": GRACE_SECONDS,
         },
-    }  # fmt: skip
+    }

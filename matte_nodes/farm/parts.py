@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from matte_nodes.errors import OutputError
+from matte_nodes.media.metadata import own_attribute
 from matte_nodes.media.pattern import Pattern
 from matte_nodes.render.resume_log import KEY, Manifest, manifest_path
 from matte_nodes.whole_files import prepare_folder, whole_file
@@ -86,7 +87,6 @@ def merge(output: str, parts: Sequence[Part]) -> tuple[list[Part], int]:
     A record is valid when the files on disk are those that its chunk wrote. Other files come from
     an earlier job.
     """
-    from matte_nodes.media.metadata import own_attribute
 
     pattern = Pattern.parse(output)
     if pattern is None:

@@ -41,8 +41,9 @@ def input_parameter(name: str, spec: str) -> FileParameter:
     if path.is_file():
         return FileParameter(
             {"name": name, "type": "PATH", "objectType": "FILE", "dataFlow": "IN", **label},
-            str(path), f"{{{{Param.{name}}}}}",
-        )  # fmt: skip
+            str(path),
+            f"{{{{Param.{name}}}}}",
+        )
     folder = path if path.is_dir() else path.parent
     return _folder(name, folder, "" if path.is_dir() else path.name, "NONE")
 

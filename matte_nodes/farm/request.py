@@ -15,11 +15,14 @@ from matte_nodes.farm.paths import FileParameter, input_parameter, literal, outp
 from matte_nodes.farm.plan import Plan, handover, plan
 from matte_nodes.frame_range import spelled
 from matte_nodes.media.clip import Clip
+from matte_nodes.media.still import read_header
 from matte_nodes.render.render import Render
 from matte_nodes.shot.bind import cut_frames
 from matte_nodes.shot.shot import Shot
 
-FILE_OPTIONS: dict[str, str] = {name: name.capitalize() for name in (*HINTS, "weights", "ocio")}
+FILE_OPTIONS: dict[str, str] = {
+    name: name.capitalize() for name in (*HINTS, "points", "weights", "ocio")
+}
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,8 @@ def job(
             file = input_parameter(FILE_OPTIONS[option], str(value))
             files.append(file)
             words.append(f"{flag}={file.argument}")
+        elif isinstance(value, tuple):
+            words += [f"{flag}={literal(str(item))}" for item in value]
         else:
             words.append(flag if value is True else f"{flag}={literal(str(value))}")
     begins = asked.plan.handover
@@ -113,15 +118,28 @@ def job(
         chunk.append(states)
         enter.append(states)
     validate = [
-        f"--output={target.argument}", f"--frames={spelled(asked.frames)}",
-        f"--overlap={overlap if begins == 'warm' else 0}", f"--seam-limit={limit:g}",
+        f"--output={target.argument}",
+        f"--frames={spelled(asked.frames)}",
+        f"--overlap={overlap if begins == 'warm' else 0}",
+        f"--seam-limit={limit:g}",
         *_cuts_flag(asked),
-    ]  # fmt: skip
+    ]
     return Job(
         name=literal(name) or f"matte {Path(source).name} {asked.model}"[:64],
-        plan=asked.plan, files=_distinct(files), chunk=chunk, validate=validate, enter=enter,
-        assets=asked.assets, output_folder=str(Path(os.path.abspath(output)).parent), **needs,
-    )  # fmt: skip
+        plan=asked.plan,
+        files=_distinct(files),
+        chunk=chunk,
+        validate=validate,
+        enter=enter,
+        assets=(*asked.assets, *_points_file(flags)),
+        output_folder=str(Path(os.path.abspath(output)).parent),
+        **needs,
+    )
+
+
+def _points_file(flags: Mapping[str, Any]) -> list[str]:
+    """The file of clicks, which no clip reads."""
+    return [os.path.abspath(flags["points"][1])] if "points" in flags else []
 
 
 def is_file(option: str, value: Any) -> bool:
@@ -144,8 +162,11 @@ def own_flags(asked: FarmPlan, overlap: int) -> list[str]:
         words.append(f"--refine={asked.refine}")
     words += _cuts_flag(asked)
     if asked.plan.handover == "warm":
-        words += [f"--warm-up={asked.plan.warm_up}", f"--overlap={overlap}",
-                  f"--job-last={asked.frames[-1]}"]  # fmt: skip
+        words += [
+            f"--warm-up={asked.plan.warm_up}",
+            f"--overlap={overlap}",
+            f"--job-last={asked.frames[-1]}",
+        ]
     return words
 
 
@@ -205,7 +226,6 @@ def _smaller(paths: Sequence[Path], clip: Clip) -> bool:
     """Whether these frames have a smaller canvas than the whole clip. A network would then see
     another size.
     """
-    from matte_nodes.media.still import read_header
 
     canvas = clip.display_window
     for path in paths:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matte_nodes.errors import InputError
+from matte_nodes.publish.picture import read_matte
 
 if TYPE_CHECKING:
     from matte_nodes.card import Float
@@ -60,7 +61,6 @@ class Seam:
 
 def compare(frame: int, before: int, shown: Path, expected: Path) -> Seam:
     """Compare two files of one frame. shown: by the next chunk. expected: by the chunk before it."""
-    from matte_nodes.publish.picture import read_matte
 
     one, two = read_matte(shown).alpha, read_matte(expected).alpha
     if one.shape != two.shape:

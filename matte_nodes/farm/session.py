@@ -11,6 +11,9 @@ from pathlib import Path
 from matte_nodes import models, weights
 from matte_nodes.errors import WeightsError
 from matte_nodes.render.progress import Quiet
+from matte_nodes.service import remote
+from matte_nodes.service.client import Client, ServiceError
+from matte_nodes.service.endpoint import code_stamp
 
 PID = "MATTE_FARM_SERVICE"
 """The process of the service that this session started; it ends it."""
@@ -23,9 +26,6 @@ def enter(names: Sequence[str], *, own_weights: bool = False, cache: Path | None
     With MATTE_SERVICE=off, each chunk loads the model itself. cache: the folder in which a service
     that is started here keeps states.
     """
-    from matte_nodes.service import remote
-    from matte_nodes.service.client import Client
-    from matte_nodes.service.endpoint import code_stamp
 
     for name in names:
         card = models.card(name)
@@ -57,7 +57,6 @@ def enter(names: Sequence[str], *, own_weights: bool = False, cache: Path | None
 
 def leave() -> None:
     """Stop the service that `enter` started, unless other jobs use it."""
-    from matte_nodes.service.client import Client, ServiceError
 
     own = os.environ.get(PID)
     try:

@@ -13,6 +13,7 @@ from matte_nodes.farm.seams import LIMIT, Seam, compare
 from matte_nodes.frame_range import spelled
 from matte_nodes.media.metadata import own_attribute
 from matte_nodes.media.pattern import Pattern
+from matte_nodes.media.sequence_writer import is_whole
 from matte_nodes.render.resume_log import KEY
 
 Say = Callable[[float, str], None]
@@ -63,7 +64,6 @@ def validate(
 
 def _files(verdict: Verdict, pattern: Pattern, frames: Sequence[int], say: Say) -> None:
     """Check that every frame exists, is whole, is ours, and has the same settings as the first one."""
-    from matte_nodes.media.sequence_writer import is_whole
 
     missing, broken, foreign = [], [], []
     made: dict[tuple[str | None, ...], list[int]] = {}

@@ -44,9 +44,7 @@ GRADIENT_WEIGHT = np.float32(0.1)  # w
 LEAST_TRUST = np.float32(1e-3)  # of a neighbour that is no foreground (or no background) at all
 SMALL = 32  # up to this size a level is cheap, and gets the passes that colours need to travel
 PASSES_SMALL, PASSES, PASSES_FINEST = 6, 2, 3  # 10, 3, 3: 2 % less error
-ALPHA_DOUBT = np.float32(
-    0.01
-)  # v: alphas wrong by 0.03 over colours that vary by 0.3 of their light
+ALPHA_DOUBT = np.float32(0.005)  # v: alpha wrong by 0.02, colours that vary by 0.3 of their light
 MOST_LOSS = np.float32(0.5)  # of F's light in one visit
 WIDTH = 8  # of a row of the state: F, B and two that fill it up to what is copied at once
 DARK = np.float32(0.01)  # of the mean light: below it colours are as uncertain as there

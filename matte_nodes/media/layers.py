@@ -123,7 +123,10 @@ def choose(
     views: the file's own list of views, its first being the one whose channels name no view.
     Raises MediaError that lists what there is when nothing or more than one thing fits.
     """
-    groups = _of_view(_groups(parts, views), view, views)
+    groups = _groups(parts, views)
+    if purpose == "mask" and not any(group.view for group in groups):
+        view = ""  # a mask without views serves every view of the plate
+    groups = _of_view(groups, view, views)
     if layer:
         return _named(groups, layer, purpose)
     if purpose == "mask":
@@ -251,7 +254,8 @@ def _mask(groups: list[_Group]) -> Choice:
     root = [group for group in groups if group.is_root and group.colour() is None]
     for group in root:
         if group.alpha() is not None or group.grey() is not None:
-            choice = _of_group(group, "mask", next(iter(group.own)))
+            only = len(groups) == 1 and len(group.own) == 1
+            choice = _of_group(group, "mask", "" if only else next(iter(group.own)))
             assert choice is not None
             return choice
     if len(masks) == 1 and (not coloured or all(not g.is_root for g in coloured)):

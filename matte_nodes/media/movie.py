@@ -72,7 +72,9 @@ class MovieClip(ClipBase):
         if int(first.color_trc) in (0, movie_pixels.UNSAID):
             self.colorspace = notes.get("matte/colorspace", self.colorspace)
         self.timecode = Timecode.parse(notes.get("timecode", ""), self.rate)
-        if first.interlaced_frame:
+        order = int(stream.codec_context.field_order)
+        self.field_order = order if order in (2, 3, 4, 5) else 2 if first.interlaced_frame else 0
+        if self.field_order:
             self.assumptions = (
                 "it is interlaced and is taken as whole frames, so moving edges are combed; "
                 "deinterlace it first",

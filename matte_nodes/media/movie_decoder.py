@@ -69,12 +69,11 @@ class Decoder:
         self._packets, self._place = self.container.demux(self.stream), 0
 
     def _new_context(self) -> Any:
-        context = self.stream.codec_context
+        context: Any = self.stream.codec_context
         decoder = _WITH_ALPHA.get(context.name)
         if decoder is not None and self.stream.metadata.get("alpha_mode") == "1":
             context = av.CodecContext.create(decoder, "r")
             context.width, context.height = self.stream.width, self.stream.height
-            context.time_base = self.stream.time_base
         context.thread_count = self._threads
         context.thread_type = "AUTO" if self._threads > 1 else "NONE"
         return context

@@ -70,9 +70,12 @@ class MovieIndex:
 
     def place_of(self, time: int, size: int, guess: int | None) -> int | None:
         """The place of a packet that was read; None when several may be it, or none."""
-        if guess is not None and guess < len(self.times):
-            if (self.times[guess], self.sizes[guess]) == (time, size):
-                return guess
+        if (
+            guess is not None
+            and guess < len(self.times)
+            and (self.times[guess], self.sizes[guess]) == (time, size)
+        ):
+            return guess
         places = self.of_time.get(time, [])
         return places[0] if len(places) == 1 and self.sizes[places[0]] == size else None
 

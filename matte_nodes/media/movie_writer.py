@@ -24,6 +24,7 @@ from matte_nodes.errors import OutputError
 from matte_nodes.media.clip import Clip
 from matte_nodes.media.layouts import OutputFrame, over_display
 from matte_nodes.media.movie import PIXEL_ASPECT
+from matte_nodes.media.movie_rate import DEFAULT_RATE
 from matte_nodes.media.movie_tags import Tags, tags_of
 from matte_nodes.media.timecode import Timecode
 from matte_nodes.whole_files import TemporaryFile, describe, prepare_folder
@@ -31,7 +32,6 @@ from matte_nodes.whole_files import TemporaryFile, describe, prepare_folder
 _CONTAINERS = {".mov": "mov", ".mkv": "matroska"}
 _LIMITED, _FULL = 1, 2
 _LOWEST, _HIGHEST = 4, 1019  # what lies outside is timing (ITU-R BT.709)
-_DEFAULT_RATE = Fraction(24)
 
 
 class MovieWriter:
@@ -57,10 +57,11 @@ class MovieWriter:
             raise OutputError(f"{path}: is already there; nothing written")
         self._path = path
         self._is_prores = path.suffix.lower() == ".mov"
-        self._rate = rate or (like.rate if like else None) or _DEFAULT_RATE
+        self._rate = rate or (like.rate if like else None) or DEFAULT_RATE
         times = like.time_base if like else None
         self._keeps_times = times is not None
         self._time_base = times or 1 / self._rate
+        self._field_order = like.field_order if like else 0
         self._tags = tags_of(colorspace)
         self._provenance = {
             **{k if k.startswith("matte/") else f"matte/{k}": v for k, v in provenance.items()},
@@ -123,6 +124,8 @@ class MovieWriter:
         stream.width, stream.height = display.width, display.height
         context = stream.codec_context
         context.time_base = self._time_base
+        if self._field_order:
+            context.field_order = self._field_order
         context.sample_aspect_ratio = Fraction(first.source.pixel_aspect).limit_denominator(1000)
         context.color_primaries = self._tags.primaries
         context.color_trc = self._tags.transfer

@@ -88,6 +88,11 @@ class Clip(Protocol):
         ...
 
     @property
+    def field_order(self) -> int:
+        """0 for whole frames; 2 to 5 where two fields make a frame, in FFmpeg's numbers."""
+        ...
+
+    @property
     def pixel_aspect(self) -> float:
         """Width of a pixel over its height."""
         ...
@@ -139,8 +144,13 @@ class ClipBase:
     is_movie = False
     is_constant = False
     time_base: Fraction | None = None
-    others: tuple[str, ...] = ()
+    field_order = 0
     assumptions: tuple[str, ...] = ()
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Nothing else."""
+        return ()
 
     @property
     def taken(self) -> str:

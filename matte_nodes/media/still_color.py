@@ -11,6 +11,7 @@ import struct
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 # Colour spaces by their primaries (x, y of red, green, blue) and curve.
 _PRIMARIES = {
@@ -47,7 +48,7 @@ def of(spec: Any) -> str:
     if spec.get_string_attribute("Exif:InteroperabilityIndex") == "R03":
         return "g22_adobergb_scene"  # DCF optional colour space
     gamma = spec.get_float_attribute("oiio:Gamma", 0.0)
-    told = spec.get_string_attribute("oiio:ColorSpace")
+    told = str(spec.get_string_attribute("oiio:ColorSpace"))
     if told in ("lin_rec709_scene", "linear", "Linear") and spec.format.basetype is not None:
         return "lin_rec709_scene" if str(spec.format).startswith("uint") else ""
     if told.startswith(("g18", "g22", "g24")):
@@ -143,7 +144,7 @@ def _curve(tag: bytes) -> str:
     return name if error < 0.003 else ""
 
 
-def _values(tag: bytes, at: np.ndarray) -> np.ndarray | None:
+def _values(tag: bytes, at: NDArray[Any]) -> NDArray[Any] | None:
     if tag[:4] == b"curv":
         (count,) = struct.unpack_from(">I", tag, 8)
         if count == 0:
@@ -151,7 +152,7 @@ def _values(tag: bytes, at: np.ndarray) -> np.ndarray | None:
         numbers = np.frombuffer(tag, ">u2", min(count, 65536), 12).astype(float)
         if count == 1:
             return np.asarray(at ** (numbers[0] / 256))
-        return np.interp(at, np.linspace(0, 1, count), numbers / 65535)
+        return np.asarray(np.interp(at, np.linspace(0, 1, count), numbers / 65535))
     if tag[:4] == b"para":
         (kind,) = struct.unpack_from(">H", tag, 8)
         count = {0: 1, 1: 3, 2: 4, 3: 5, 4: 7}.get(kind)
@@ -171,7 +172,7 @@ def _values(tag: bytes, at: np.ndarray) -> np.ndarray | None:
     return None
 
 
-def _adapted(corners: tuple[float, ...]) -> np.ndarray:
+def _adapted(corners: tuple[float, ...]) -> NDArray[Any]:
     """Columns of the matrix from RGB to XYZ of D50, for corners with a D65 white (Bradford)."""
     xy = np.array(corners).reshape(3, 2)
     raw = np.column_stack([xy[:, 0] / xy[:, 1], np.ones(3), (1 - xy.sum(1)) / xy[:, 1]]).T

@@ -31,9 +31,10 @@ _OWN = (
     "background_matting_v2",
     "selfie",
     "u2netp",
-    "deep_image_matting_small",
+    "click",
+    "trimap_cues",
     "closed_form_refined",
-    "background_matting_small",
+    "clean_plate_cues",
     "birefnet",
     "vitmatte",
 )
@@ -65,6 +66,21 @@ def installed_names() -> list[str]:
     return [*_own(), *sorted(set(_others()) - set(_own()))]
 
 
+def taken_names() -> list[str]:
+    """Names that a new model cannot have: those of installed models, and their old names."""
+    return [*installed_names(), *old_names()]
+
+
+def current_name(name: str) -> str:
+    """The name that a model of ours has today, from one that it had before; else the name itself."""
+    return _new_names().get(name, name)
+
+
+def old_names() -> list[str]:
+    """Names that models of ours had before. They are accepted wherever a model is named."""
+    return list(_new_names())
+
+
 def names() -> list[str]:
     """Names of all registered models: our own, those of packages, those fine-tuned here."""
     known = installed_names()
@@ -79,7 +95,7 @@ def card(name: str) -> ModelCard:
     """
     if not isinstance(name, str):
         raise UnknownModelError(f"A model is a name or a ModelCard, not {name!r}.")
-    name = _new_names().get(name, name)
+    name = current_name(name)
     if name in _own():
         return _own()[name]
     if name.lower().endswith(".onnx"):

@@ -37,6 +37,7 @@ CARD = ModelCard(
     tile_side=1600,
     knobs=(WIDTH,),
     checkpoint=Checkpoint("", "no weights of the paper's network were ever published", "unclear"),
+    auto={"trimap": 40},
     training_data="none: untrained until a recipe or a user trains it",
     papers=("Cai et al.: Disentangled Image Matting, ICCV 2019",),
     limits="The paper's network without weights: train it, or bring your own.",

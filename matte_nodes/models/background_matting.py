@@ -159,6 +159,7 @@ CARD = ModelCard(
         "no",
         ("netG_epoch_*.pth of real-fixed-cam", "of real-hand-held", "of syn-comp-adobe"),
     ),
+    auto={"background": 20},
     training_data="Adobe Composition-1k (non-commercial) and the authors' own clips",
     papers=("Sengupta, Jayaram, Curless, Seitz, Kemelmacher-Shlizerman: Background Matting: The "
             "World is Your Green Screen, CVPR 2020",),

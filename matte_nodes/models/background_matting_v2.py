@@ -59,6 +59,7 @@ CARD = ModelCard(
         "yes",
         ("pytorch_mobilenetv2.pth", "pytorch_resnet50.pth", "pytorch_resnet101.pth"),
     ),
+    auto={"background": 10},
     training_data="VideoMatte240K, PhotoMatte13K (private), Distinctions-646, Adobe set",
     papers=("Lin et al.: Real-Time High-Resolution Background Matting, CVPR 2021",),
     limits="The clean plate must match: same camera place, same light, little shake.",

@@ -169,6 +169,7 @@ CARD = ModelCard(
     tileable=True,
     tile_overlap=64,
     tile_side=2048,
+    auto={"trimap": 20, "refine": 20},
     papers=("Levin, Lischinski, Weiss: A Closed-Form Solution to Natural Image Matting, "
             "PAMI 2008",),
     limits="About 20 s a frame at 1080p on two cores; each frame is solved alone.",

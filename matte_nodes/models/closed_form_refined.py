@@ -11,8 +11,8 @@ import numpy as np
 from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
 from matte_nodes.models import closed_form
 from matte_nodes.models.cue_network import CueNetwork, matted
-from matte_nodes.models.deep_image_matting_small import PAPERS, TRAINING_DATA, architecture
 from matte_nodes.models.shipped import TRIMAP
+from matte_nodes.models.trimap_cues import PAPERS, TRAINING_DATA, architecture
 
 if TYPE_CHECKING:
     from matte_nodes.card import Float
@@ -72,6 +72,7 @@ CARD = ModelCard(
     tileable=True,
     tile_overlap=192,
     tile_side=1600,
+    auto={"trimap": 10, "refine": 10},
     training_data=TRAINING_DATA,
     papers=(*closed_form.CARD.papers, *PAPERS),
     limits="Closed form's time and a fifth more; each frame is solved alone. Near light above 1, "

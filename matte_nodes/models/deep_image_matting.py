@@ -50,6 +50,7 @@ CARD = ModelCard(
         "no",
         ("stage1_skip_sad_52.9.pth", "stage1_sad_54.4.pth"),
     ),
+    auto={"trimap": 30},
     training_data="Adobe Composition-1k (431 foregrounds; non-commercial research terms)",
     papers=("Xu, Price, Cohen, Huang: Deep Image Matting, CVPR 2017",),
     limits="Follows its trimap: wide unknown bands over busy backgrounds come out grey.",

@@ -102,6 +102,8 @@ def card_of(found: Declaration, registered: Registered) -> ModelCard:
         takes=base.takes - frozenset(found.needs),
         weights=(weights,),
         checkpoint=None,
+        auto={},
+        old_names=(),
         training_data=f"{told} of {found.shot}"
         + (f"; before that: {base.training_data}" if base.training_data else ""),
         limits=f"For {found.shot} and shots that look like it. {base.limits}".strip(),
@@ -120,7 +122,7 @@ def parent_card(name: str, registered: Registered) -> ModelCard:
 def check_name(name: str, taken: Collection[str]) -> None:
     """Raise UsageError for a name that no model can have, or that another one has.
 
-    taken: `models.installed_names()`.
+    taken: `models.taken_names()`.
     """
     if not NAME.fullmatch(name):
         raise UsageError(f"A model's name is lower-case letters, digits and dashes, not {name!r}.")
@@ -180,7 +182,9 @@ def _read(path: Path, size: int, mtime: int) -> Declaration:
             raise ModelError(f"{path} was written by another version of matte-nodes.")
         text["needs"] = tuple(text["needs"])
         found = Declaration(**text)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
+    ) as error:  # fmt: skip
         raise ModelError(
             f"{path} cannot be read ({error}): fine-tune again, or remove the file."
         ) from error

@@ -43,6 +43,7 @@ CARD = ModelCard(
         "yes",
         ("modnet_photographic_portrait_matting.ckpt", "modnet_webcam_portrait_matting.ckpt"),
     ),
+    auto={"people": 20},
     training_data="PPM-100-like portraits and a private set; the authors do not list terms",
     papers=("Ke, Sun, Li, Yan, Lau: MODNet: Real-Time Trimap-Free Portrait Matting via Objective "
             "Decomposition, AAAI 2022",),

@@ -135,7 +135,9 @@ def card_of(path: str | os.PathLike[str]) -> ModelCard:
     try:
         declared = json.loads(beside.read_text("utf-8"))
         return _card(file, declared, sha256_of(file))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
+    ) as error:  # fmt: skip
         raise ModelError(f"{beside} is not a declaration of an ONNX model: {error!r}.") from error
 
 

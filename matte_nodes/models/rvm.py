@@ -190,6 +190,7 @@ CARD = ModelCard(
         optional=True,
     ),
     subject="people",
+    auto={"people": 10},
     training_data="VideoMatte240K, Distinctions-646, Adobe Image Matting (non-commercial research "
     "sets), with backgrounds and segmentation sets",
     papers=("Lin, Yang, Saleemi, Sengupta: Robust High-Resolution Video Matting with Temporal "

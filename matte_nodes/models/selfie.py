@@ -49,6 +49,8 @@ CARD = ModelCard(
             publisher="https://ai.google.dev/edge/mediapipe",
         ),
     ),
+    auto={"people": 30},
+    coarse=True,
     training_data="Google's own pictures of consenting people (model card)",
     papers=("Howard et al.: Searching for MobileNetV3, ICCV 2019",
             "Google: MediaPipe Selfie Segmentation model card, 2021"),

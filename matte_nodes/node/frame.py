@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float
+    from matte_nodes.points import FramePoints
+
+
+LARGEST = 1e9
+"""The largest value of a plate: 15,000 times what half floats hold. Squares of it still add up."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,14 @@ class Given:
     """What came in for one frame, in plate space: pixels as they lay in their files.
 
     plate, background: (H, W, 3) of any pixel type. trimap, segmentation: (H, W) float32.
-    where: how messages name the frame.
+    points: in pixels of the plate. where: how messages name the frame.
     """
 
     plate: NDArray[Any]
     trimap: Float | None = None
     background: NDArray[Any] | None = None
     segmentation: Float | None = None
+    points: FramePoints | None = None
     where: str = "the plate"
 
 
@@ -146,15 +152,28 @@ def check_picture(pixels: NDArray[Any], where: str) -> None:
             f"{where} has pixels of type {pixels.dtype}; give float32 (or uint8, uint16, float16)."
         )
     if pixels.dtype.kind == "f":
-        finite = np.isfinite(pixels)
-        if not finite.all():
-            bad = np.argwhere(~finite.all(axis=2))
-            y, x = bad[0]
-            raise BadPlateError(
-                f"{where} has {len(bad)} pixel{'s' * (len(bad) > 1)} with NaN or infinite values, "
-                f"the first at {x},{y} from the top left. Clean the plate first (in Nuke: "
-                "Expression with isnan, or a Median on them)."
-            )
+        # Both answer NaN where there is one: half the time of isfinite.
+        low, high = float(pixels.min()), float(pixels.max())
+        if not (low >= -LARGEST and high <= LARGEST):
+            _raise_values(pixels, where)
+
+
+def _raise_values(pixels: NDArray[Any], where: str) -> None:
+    """Name the first pixel that is not finite, or too large to work with."""
+    finite = np.isfinite(pixels)
+    if not finite.all():
+        bad = np.argwhere(~finite.all(axis=2))
+        what = "NaN or infinite values"
+        advice = "Expression with isnan, or a Median on them"
+    else:
+        bad = np.argwhere((np.abs(pixels) > LARGEST).any(axis=2))
+        what = f"values beyond {LARGEST:g}, which sums cannot hold"
+        advice = "Clamp"
+    y, x = bad[0]
+    raise BadPlateError(
+        f"{where} has {len(bad)} pixel{'s' * (len(bad) > 1)} with {what}, the first at {x},{y} "
+        f"from the top left. Clean the plate first (in Nuke: {advice})."
+    )
 
 
 def see(
@@ -182,6 +201,7 @@ def see(
         segmentation=given.segmentation,
         neighbours=neighbours,
         scene=_exposed(working, color.view.exposure),
+        points=given.points,
     )
     return Seen(inputs, given, working, background_working)
 
@@ -199,6 +219,7 @@ def offered(inputs: Inputs, card: ModelCard) -> Inputs:
         background=inputs.background if "background" in declared else None,
         segmentation=inputs.segmentation if "segmentation" in declared else None,
         scene=inputs.scene if card.wants_scene else None,
+        points=inputs.points if "points" in declared else None,
     )
 
 
@@ -209,7 +230,8 @@ def checked_prediction(
     pairs: list[tuple[str, Float, tuple[int, ...]]] = [("alpha", prediction.alpha, size)]
     if prediction.foreground is not None:
         pairs.append(("foreground", prediction.foreground, (*size, 3)))
-    if undeclared := set(prediction.extras) - set(card.extras):
+    extras = {n for n in prediction.extras if "points" not in card.needs or n[:6] != "alpha."}
+    if undeclared := extras - set(card.extras):
         raise ModelError(f"Model {card.name!r} gave extras it does not declare: {undeclared}.")
     pairs += [(name, extra, extra.shape) for name, extra in prediction.extras.items()]
     for name, array, shape in pairs:

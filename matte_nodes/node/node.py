@@ -7,13 +7,14 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from matte_nodes import models, runtime
 from matte_nodes import weights as files
 from matte_nodes.card import (
+    Carrier,
     Hint,
     Inputs,
     KnobValue,
@@ -30,8 +31,10 @@ from matte_nodes.errors import InputError, UsageError
 from matte_nodes.node import frame as frames
 from matte_nodes.node import hints
 from matte_nodes.node import tiling as fit
+from matte_nodes.node.hint_meaning import warn_of_trimap
 from matte_nodes.node.knobs import StageKnobs, checked
 from matte_nodes.node.matte import Matte
+from matte_nodes.points import FramePoints, as_points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,6 +92,7 @@ class FrameNode:
         trimap: Float | None = None,
         background: Float | None = None,
         segmentation: Float | None = None,
+        points: Any = None,
         colorspace: str | None = None,
         output_colorspace: str | None = None,
     ) -> Matte:
@@ -96,7 +100,8 @@ class FrameNode:
 
         plate, background: (H, W, 3) float32, unbounded, in `colorspace`: unless one is named the
         config's scene-linear space; uint8 and uint16 arrays are sRGB, as 8 and 16 bit files are.
-        trimap, segmentation: (H, W), 0..1, bool, or integer codes. Answers a Matte
+        trimap, segmentation: (H, W), 0..1, bool, or integer codes. points: clicks and a box, as
+        `matte_nodes.points.as_points` takes them. Answers a Matte
         whose foreground is straight, in the plate's own space if that is linear, otherwise in its
         linear counterpart, or in `output_colorspace`.
 
@@ -111,8 +116,11 @@ class FrameNode:
             None if trimap is None else hints.clean_trimap(_mask(trimap)),
             _array(background),
             _plane(segmentation),
+            _still_points(points, picture),
         )
         frames.check(given, self.card)
+        if given.trimap is not None:
+            warn_of_trimap(given.trimap)
         given = self.prepared(given)
         seen = frames.see(given, color)
         neighbours = self.still_neighbours(seen.inputs)
@@ -170,6 +178,20 @@ class FrameNode:
         size = inputs.plate.shape[:2]
         return frames.checked_prediction(prediction, self.card, (size[0], size[1])), following
 
+    def advance(self, inputs: Inputs, memory: Memory) -> Memory:
+        """One call of a model with a `Bank`: the memory after a frame."""
+        model = cast("Carrier", self.model)
+        asked = frames.offered(inputs, self.card)
+        return model.advance(asked, memory, self.knobs_of("step"))
+
+    def answer(self, inputs: Inputs, masks: Mapping[str, Float]) -> Prediction:
+        """The answer of a model with a `Bank` from the masks of its objects, checked."""
+        model = cast("Carrier", self.model)
+        asked = frames.offered(inputs, self.card)
+        prediction = model.answer(asked, masks, self.knobs_of("step"))
+        size = inputs.plate.shape[:2]
+        return frames.checked_prediction(prediction, self.card, (size[0], size[1]))
+
     def tile_side(self, inputs: Inputs) -> int:
         """Side of the tiles this plate is worked in; 0 when it is worked whole.
 
@@ -215,6 +237,17 @@ class FrameNode:
         return (inputs.plate,) * len(self.window_offsets())
 
 
+def _still_points(points: Any, picture: NDArray[Any]) -> FramePoints | None:
+    """The points of a still, whatever frame number they name."""
+    if points is None or picture.ndim != 3:
+        return None
+    found = as_points(points)
+    frames = [frame for frame in found.frames if frame is not None] or [1]
+    if len(frames) > 1:
+        raise UsageError("A still has one frame, and the points name several.")
+    return found.bound(frames, picture.shape[1], picture.shape[0]).at(frames[0])
+
+
 def _plane(hint: Any) -> Float | None:
     if hint is None:
         return None
@@ -223,7 +256,10 @@ def _plane(hint: Any) -> Float | None:
         raise InputError(f"A segmentation holds numbers, 0 to 1; this one holds {array.dtype}.")
     if array.dtype.kind in "ui":
         return array.astype(np.float32) / np.float32(hints.white(array))
-    return array.astype(np.float32, copy=False)
+    values: Float = array.astype(np.float32, copy=False)
+    if values.size and not 0 <= float(values.min()) <= float(values.max()) <= 1:
+        values = np.clip(values, 0, 1)  # NaN stays, and is refused by name later
+    return values
 
 
 def _mask(hint: Any) -> NDArray[Any]:

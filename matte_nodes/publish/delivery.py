@@ -155,9 +155,12 @@ class Delivery:
             plate = self.plate.read(number)
         measured = measurer.of(number, read, plate)
         return Frame(
-            number, path, picture=read.without_pixels(), measured=measured,
+            number,
+            path,
+            picture=read.without_pixels(),
+            measured=measured,
             plate=None if plate is None else replace(plate, pixels=plate.pixels[:0].copy()),
-        )  # fmt: skip
+        )
 
 
 OPTIONS = tuple(signature(Delivery).parameters)[1:]

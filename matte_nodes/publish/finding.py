@@ -119,8 +119,9 @@ def as_plate(
         wanted = most if frame.plate is None else of_plate(frame.plate)
         if not picture.is_exr and hasattr(wanted, "width"):
             same = (picture.display_window.width, picture.display_window.height) == (
-                wanted.width, wanted.height,
-            )  # fmt: skip
+                wanted.width,
+                wanted.height,
+            )
         else:
             same = of_picture(picture) == wanted
         if not same:

@@ -95,10 +95,13 @@ def _placed(
         number = version or max(versions(home), default=0) + 1
         final = home / f"v{number:03d}"
         manifest = {
-            "schema": SCHEMA, "name": name, "version": number,
+            "schema": SCHEMA,
+            "name": name,
+            "version": number,
             "published": datetime.now(UTC).isoformat(timespec="seconds"),
-            **facts, "files": list(entries),
-        }  # fmt: skip
+            **facts,
+            "files": list(entries),
+        }
         write_text(part / MANIFEST, json.dumps(manifest, indent=1) + "\n")
         if not final.exists() and _renamed(part, final):
             return final
@@ -139,8 +142,10 @@ def _copied(source: Path, target: Path) -> dict[str, Any]:
             f"{target}: the copy differs from the original. Check the disk, then publish again."
         )
     return {
-        "file": target.name, "size": target.stat().st_size, "sha256": digest.hexdigest(),
-    }  # fmt: skip
+        "file": target.name,
+        "size": target.stat().st_size,
+        "sha256": digest.hexdigest(),
+    }
 
 
 def _sha256(path: Path) -> str:

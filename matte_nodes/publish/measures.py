@@ -168,8 +168,11 @@ def _fits(picture: Picture, plate: Image | None) -> bool:
 
 
 def _not_finite(picture: Picture) -> tuple[str, ...]:
-    planes = {"alpha": picture.alpha, "foreground": picture.foreground,
-              "premultiplied": picture.premultiplied}  # fmt: skip
+    planes = {
+        "alpha": picture.alpha,
+        "foreground": picture.foreground,
+        "premultiplied": picture.premultiplied,
+    }
     return tuple(n for n, p in planes.items() if p is not None and not np.isfinite(p).all())
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from matte_nodes.color.config import ColorConfig
 from matte_nodes.publish.delivery import Delivery
 from matte_nodes.publish.finding import Finding, as_plate, grouped, usual
 
@@ -33,9 +34,12 @@ def readable(delivery: Delivery) -> Iterator[Finding]:
 def size(delivery: Delivery) -> Iterator[Finding]:
     """The display window equals the plate's."""
     return as_plate(
-        delivery, lambda p: p.display_window, lambda image: image.display_window,
-        "the display window is {found}, not {wanted}", "Matte the plate in its own size.",
-    )  # fmt: skip
+        delivery,
+        lambda p: p.display_window,
+        lambda image: image.display_window,
+        "the display window is {found}, not {wanted}",
+        "Matte the plate in its own size.",
+    )
 
 
 def data_window(delivery: Delivery) -> Iterator[Finding]:
@@ -58,9 +62,12 @@ def data_window(delivery: Delivery) -> Iterator[Finding]:
 def pixel_aspect(delivery: Delivery) -> Iterator[Finding]:
     """The pixel aspect equals the plate's."""
     return as_plate(
-        delivery, lambda p: round(p.pixel_aspect, 4), lambda image: round(image.pixel_aspect, 4),
-        "the pixel aspect is {found}, not {wanted}", "Write them again from the plate.",
-    )  # fmt: skip
+        delivery,
+        lambda p: round(p.pixel_aspect, 4),
+        lambda image: round(image.pixel_aspect, 4),
+        "the pixel aspect is {found}, not {wanted}",
+        "Write them again from the plate.",
+    )
 
 
 def colorspace(delivery: Delivery) -> Iterator[Finding]:
@@ -74,8 +81,6 @@ def colorspace(delivery: Delivery) -> Iterator[Finding]:
     if delivery.color is not None:
         config, wanted = delivery.color.config, delivery.color.output
     else:
-        from matte_nodes.color.config import ColorConfig
-
         config, wanted = (
             ColorConfig(),
             Counter({k: len(v) for k, v in said.items()}).most_common()[0][0],
@@ -83,14 +88,16 @@ def colorspace(delivery: Delivery) -> Iterator[Finding]:
     for name, frames in said.items():
         if not name:
             yield Finding(
-                tuple(frames), "the file does not name its colour space (matte/colorspace)",
+                tuple(frames),
+                "the file does not name its colour space (matte/colorspace)",
                 "Write them again with matte run.",
-            )  # fmt: skip
+            )
         elif (config.find(name) or name) != (config.find(wanted) or wanted):
             yield Finding(
-                tuple(frames), f"the colour space is {name}, not {wanted}",
+                tuple(frames),
+                f"the colour space is {name}, not {wanted}",
                 "Write them again, or name the space that was ordered (--output-colorspace).",
-            )  # fmt: skip
+            )
 
 
 def channels(delivery: Delivery) -> Iterator[Finding]:
@@ -104,9 +111,10 @@ def channels(delivery: Delivery) -> Iterator[Finding]:
                 more
             )
             yield Finding(
-                (frame.number,), f"{' and '.join(what)}, unlike the others",
+                (frame.number,),
+                f"{' and '.join(what)}, unlike the others",
                 "Write them again with one layout.",
-            )  # fmt: skip
+            )
 
 
 def half(delivery: Delivery) -> Iterator[Finding]:
@@ -152,9 +160,10 @@ def rate(delivery: Delivery) -> Iterator[Finding]:
     )
     if bad:
         yield Finding(
-            bad, f"the frame rate is not the plate's {float(wanted):g}",
+            bad,
+            f"the frame rate is not the plate's {float(wanted):g}",
             "Write them again from the plate.",
-        )  # fmt: skip
+        )
 
 
 def _timecode(attributes: Any) -> int | None:

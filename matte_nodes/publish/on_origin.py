@@ -32,9 +32,10 @@ def model(delivery: Delivery) -> Iterator[Finding]:
         elif found != usual:
             differs = [n for n, a, b in zip(MADE_BY, usual, found, strict=True) if a != b]
             yield Finding(
-                frames, f"made with other {', '.join(n[6:] for n in differs)} than the rest",
+                frames,
+                f"made with other {', '.join(n[6:] for n in differs)} than the rest",
                 "Run the whole shot with one model and one set of weights and knobs.",
-            )  # fmt: skip
+            )
 
 
 def licence(delivery: Delivery) -> Iterator[Finding]:
@@ -52,9 +53,11 @@ def licence(delivery: Delivery) -> Iterator[Finding]:
 def licence_unclear(delivery: Delivery) -> Iterator[Finding]:
     """The terms of all models are known."""
     for picture, frames in grouped(delivery, lambda p: (_made_by(p), _terms(p))):
-        if delivery.use == "commercial" and picture.says("matte/model") and (
-            _terms(picture) == "unclear"
-        ):  # fmt: skip
+        if (
+            delivery.use == "commercial"
+            and picture.says("matte/model")
+            and (_terms(picture) == "unclear")
+        ):
             yield Finding(
                 frames,
                 f"nobody stated whether {picture.says('matte/model')} may be used commercially "
@@ -72,7 +75,11 @@ def sha256(delivery: Delivery) -> Iterator[Finding]:
 
 
 def _made_by(picture: Picture) -> Sequence[str]:
-    return tuple(picture.says(name) for name in MADE_BY)
+    said = {name: picture.says(name) for name in MADE_BY}
+    # A model that got another name is the same model.
+    chain = said.get("matte/model", "").split(" -> ")
+    said["matte/model"] = " -> ".join(models.current_name(name) for name in chain)
+    return tuple(said[name] for name in MADE_BY)
 
 
 def _terms(picture: Picture) -> str:

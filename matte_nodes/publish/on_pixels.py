@@ -26,9 +26,10 @@ def finite(delivery: Delivery) -> Iterator[Finding]:
     for frame, _, measured in delivery.readable:
         if measured.not_finite:
             yield Finding(
-                (frame.number,), f"NaN or Inf in {' and '.join(measured.not_finite)}",
+                (frame.number,),
+                f"NaN or Inf in {' and '.join(measured.not_finite)}",
                 "Look at the plate there; write it again.",
-            )  # fmt: skip
+            )
 
 
 def alpha_range(delivery: Delivery) -> Iterator[Finding]:
@@ -36,9 +37,10 @@ def alpha_range(delivery: Delivery) -> Iterator[Finding]:
     for frame, _, measured in delivery.readable:
         if measured.low < -TOLERANCE or measured.high > 1 + TOLERANCE:
             yield Finding(
-                (frame.number,), f"alpha runs from {measured.low:.3f} to {measured.high:.3f}",
+                (frame.number,),
+                f"alpha runs from {measured.low:.3f} to {measured.high:.3f}",
                 "Clamp it to 0 and 1.",
-            )  # fmt: skip
+            )
 
 
 def empty(delivery: Delivery) -> Iterator[Finding]:
@@ -46,9 +48,10 @@ def empty(delivery: Delivery) -> Iterator[Finding]:
     bad = where(delivery, lambda m: m.high <= TOLERANCE and m.low >= -TOLERANCE)
     if bad and not delivery.may_be_empty:
         yield Finding(
-            bad, "alpha is 0 everywhere",
+            bad,
+            "alpha is 0 everywhere",
             "If the subject is out of the picture there, say so (--may-be-empty).",
-        )  # fmt: skip
+        )
 
 
 def solid(delivery: Delivery) -> Iterator[Finding]:
@@ -73,14 +76,16 @@ def association(delivery: Delivery) -> Iterator[Finding]:
         tag = picture.says("matte/association")
         if tag not in ("premultiplied", "straight", "none"):
             yield Finding(
-                frames, "nothing says whether the colour is premultiplied (matte/association)",
+                frames,
+                "nothing says whether the colour is premultiplied (matte/association)",
                 "Write them again with matte run.",
-            )  # fmt: skip
+            )
         elif tag != _association(picture):
             yield Finding(
-                frames, f"tagged {tag}, but the channels are {_association(picture)}",
+                frames,
+                f"tagged {tag}, but the channels are {_association(picture)}",
                 "Correct the tag (matte/association).",
-            )  # fmt: skip
+            )
     bad = tuple(
         frame.number
         for frame, picture, measured in delivery.readable
@@ -99,9 +104,10 @@ def trimap(delivery: Delivery) -> Iterator[Finding]:
     for frame, _, measured in delivery.readable:
         if measured.off_trimap:
             yield Finding(
-                (frame.number,), f"{measured.off_trimap} pixels miss a 0 or 1 of the trimap",
+                (frame.number,),
+                f"{measured.off_trimap} pixels miss a 0 or 1 of the trimap",
                 "Run it with this trimap.",
-            )  # fmt: skip
+            )
 
 
 def flicker_limit(values: Iterable[float | None]) -> float:

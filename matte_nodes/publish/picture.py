@@ -52,9 +52,11 @@ class Picture:
     def without_pixels(self) -> Picture:
         """Return a copy that keeps only the header."""
         return replace(
-            self, alpha=self.alpha[:0].copy(), foreground=_kept(self.foreground),
+            self,
+            alpha=self.alpha[:0].copy(),
+            foreground=_kept(self.foreground),
             premultiplied=_kept(self.premultiplied),
-        )  # fmt: skip
+        )
 
     @property
     def is_exr(self) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from matte_nodes.color import PlateColor
 from matte_nodes.errors import ColorError, MatteError, OutputError
 from matte_nodes.media.clip import paste
+from matte_nodes.media.image import Image
 from matte_nodes.publish.picture import Picture, read_matte
 from matte_nodes.shot.bind import as_clip, guessed, rgb
 
@@ -67,9 +68,7 @@ class Proxies:
         color = self._seen_color(picture, alpha, small)
         if color is None and self._plate is not None:
             color = plate
-        return Proxy(
-            jpeg(plate, self._quality), webp(_codes(small)), jpeg(color, self._quality)
-        )  # fmt: skip
+        return Proxy(jpeg(plate, self._quality), webp(_codes(small)), jpeg(color, self._quality))
 
     def _seen_plate(self, frame: int) -> Codes | None:
         clip = self._plate
@@ -151,8 +150,6 @@ def _file(suffix: str, pixels: Codes, options: list[int]) -> bytes:
 
 
 def _shown(picture: Picture, pixels: Float) -> Float:
-    from matte_nodes.media.image import Image
-
     names = ("Y",) * pixels.shape[2]
     window = picture.display_window
     return paste(Image(pixels, names, picture.data_window, window), window)

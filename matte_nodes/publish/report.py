@@ -26,9 +26,18 @@ BUDGET = 14_000_000
 """Bytes of a report of up to 120 frames; longer shots have as much for each frame."""
 
 _TRIES = (
-    (1280, 82), (1120, 82), (960, 82), (880, 82), (800, 82), (800, 70), (720, 70), (640, 70),
-    (560, 70), (480, 70), (320, 70),
-)  # fmt: skip
+    (1280, 82),
+    (1120, 82),
+    (960, 82),
+    (880, 82),
+    (800, 82),
+    (800, 70),
+    (720, 70),
+    (640, 70),
+    (560, 70),
+    (480, 70),
+    (320, 70),
+)
 """Longer side and JPEG quality, the best first."""
 
 
@@ -50,9 +59,17 @@ def write_report(
     frames = list(delivery.expected)
     if not delivery.readable:
         raise MediaError(f"{delivery.folder}: no frame can be shown. Run `matte check` to see why.")
-    versions = [delivery] if against is None else [delivery, Delivery(
-        against, frames=(frames[0], frames[-1]),
-    )]  # fmt: skip
+    versions = (
+        [delivery]
+        if against is None
+        else [
+            delivery,
+            Delivery(
+                against,
+                frames=(frames[0], frames[-1]),
+            ),
+        ]
+    )
     allowed = budget * max(1.0, len(frames) / 120)
     side, quality = _size(versions, frames, allowed)
     made = [
@@ -117,11 +134,17 @@ def _plots(versions: Sequence[Delivery], frames: Sequence[int]) -> list[dict[str
         ("Flicker", "flicker", "of alpha in the edge band", 4, 1.0),
     ):
         lines = [_values(version, frames, what) for version in versions]
-        found.append({
-            "name": name, "unit": unit, "digits": digits,
-            "values": [[None if v is None else round(v * scale, 6) for v in line] for line in lines],
-            "bad": [index for index, frame in enumerate(frames) if frame in bad],
-        })  # fmt: skip
+        found.append(
+            {
+                "name": name,
+                "unit": unit,
+                "digits": digits,
+                "values": [
+                    [None if v is None else round(v * scale, 6) for v in line] for line in lines
+                ],
+                "bad": [index for index, frame in enumerate(frames) if frame in bad],
+            }
+        )
     return found
 
 
@@ -135,7 +158,8 @@ def _checks(delivery: Delivery) -> list[dict[str, Any]]:
     order = sorted(run(delivery), key=lambda r: (not r.failed, not r.findings))
     return [
         {
-            "name": result.check.name, "help": result.unchecked or result.check.help,
+            "name": result.check.name,
+            "help": result.unchecked or result.check.help,
             "mark": result.mark,
             "findings": [
                 {"text": finding.sentence, "frames": list(finding.frames)}
@@ -143,7 +167,7 @@ def _checks(delivery: Delivery) -> list[dict[str, Any]]:
             ],
         }
         for result in order
-    ]  # fmt: skip
+    ]
 
 
 def _origin(delivery: Delivery) -> str:
@@ -151,9 +175,10 @@ def _origin(delivery: Delivery) -> str:
     window = picture.display_window
     parts = [
         f"{len(delivery.frames)} frames, {window.width}x{window.height}",
-        picture.says("matte/model"), picture.says("matte/licence"),
+        picture.says("matte/model"),
+        picture.says("matte/licence"),
         picture.says("matte/colorspace"),
-    ]  # fmt: skip
+    ]
     return " · ".join(part for part in parts if part)
 
 

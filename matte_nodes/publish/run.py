@@ -53,15 +53,19 @@ class Outcome:
         """The outcome as JSON data."""
         steps = [
             {
-                "plugin": step.plugin, "succeeded": step.succeeded, "said": list(step.said),
+                "plugin": step.plugin,
+                "succeeded": step.succeeded,
+                "said": list(step.said),
                 "unchecked": step.unchecked,
             }
             for step in self.steps
-        ]  # fmt: skip
+        ]
         return {
-            "succeeded": self.succeeded, "report": self.report, "published": self.published,
+            "succeeded": self.succeeded,
+            "report": self.report,
+            "published": self.published,
             "plugins": steps,
-        }  # fmt: skip
+        }
 
     def lines(self) -> Iterator[str]:
         """The outcome as lines of text."""

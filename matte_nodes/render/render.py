@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from matte_nodes.errors import OutputError, UsageError
 from matte_nodes.frame_range import spelled
 from matte_nodes.media.image import Image, Window
 from matte_nodes.media.metadata import own_attribute
+from matte_nodes.media.movie_rate import DEFAULT_RATE
 from matte_nodes.media.pattern import Pattern
 from matte_nodes.media.sequence_writer import is_whole
 from matte_nodes.media.writers import (
@@ -26,6 +28,7 @@ from matte_nodes.node.matte import Matte
 from matte_nodes.render.resume_log import KEY, Manifest
 from matte_nodes.render.terms import Inherited, combined, inherited
 from matte_nodes.shot.chain import build
+from matte_nodes.shot.taken import Taken, check_strict, line, texts
 from matte_nodes.temporal.claims import output_claimed
 from matte_nodes.temporal.digest import digest
 from matte_nodes.temporal.stat_cache import Look
@@ -76,16 +79,35 @@ class Render:
         self._look = Look()
         self.is_movie = is_movie_output(output)
         self.chain = build(
-            source, model, knobs=knobs, node=node, refine=refine, refine_width=refine_width,
+            source,
+            model,
+            knobs=knobs,
+            node=node,
+            refine=refine,
+            refine_width=refine_width,
             segmentation_model=segmentation_model,
             connect={
-                "cache": "states", **connect, "output_colorspace": output_colorspace,
-                "encoded": self.is_movie,
+                "cache": "states",
+                **connect,
+                "output_colorspace": output_colorspace,
+                "encoded": "video" if self.is_movie else False,
             },
-        )  # fmt: skip
+        )
         self.node, self.shot = self.chain.node, self.chain.shot
         for clip in (self.shot.clip, *(hint.clip for hint in self.shot.hints.values())):
             check_not_input(output, clip)
+        self.inputs = self._inputs()
+        if connect.get("strict"):
+            check_strict(self.inputs)
+
+    def _inputs(self) -> tuple[Taken, ...]:
+        """What was taken from the inputs of all nodes, and the rate of a movie that has none."""
+        inputs = self.shot.inputs
+        if not (self.is_movie and self.shot.clip.rate is None):
+            return inputs
+        plate = inputs[0]
+        said = f"the plate has no rate and the movie has {DEFAULT_RATE} frames a second (--rate)"
+        return (replace(plate, assumptions=(*plate.assumptions, said)), *inputs[1:])
 
     def provenance(self, others: Sequence[Inherited] = ()) -> dict[str, str]:
         """Return the texts in every file: model, weights, knobs, spaces, licence, version.
@@ -106,15 +128,27 @@ class Render:
                 )
             ),
             "matte/commercial": combined(self.chain.commercial, others),
+            **texts(self.inputs),
             "matte/knobs": " ".join(f"{k}={v}" for k, v in sorted(self.node.knobs.items())),
             "matte/plate_space": color.plate,
             "matte/working_space": color.working,
             "matte/version": __version__,
         }
 
+    @property
+    def notes(self) -> list[str]:
+        """One line that says what was taken, and one for each assumption."""
+        found = [line(self.inputs)]
+        for taken in self.inputs:
+            found += [f"Assumed: {text}." for text in taken.assumptions]
+        return found
+
     def key(self, frame: int) -> str:
         """The content key of one frame's file: all that its pixels depend on."""
-        return digest(self.shot.stamp(frame, self._look), self.layout, Path(self.output).suffix)
+        return digest(
+            self.shot.stamp(frame, self._look), self.layout, Path(self.output).suffix,
+            str(self.shot.clip.rate),
+        )  # fmt: skip
 
     def run(self, first: int | None, last: int | None, report: Reporter) -> None:
         """Matte the range; frames appear whole, by rename; done ones are left alone."""
@@ -150,11 +184,16 @@ class Render:
             if not self.is_movie:
                 notes = self._without_surplus(wanted, manifest)
             report.start(
-                len(todo), done_before=len(wanted) - len(todo), model=self.chain.name,
-                notes=[*self.chain.notes, *notes],
-                device=str(self.node.device), input=clip.name, output=self.output,
+                len(todo),
+                done_before=len(wanted) - len(todo),
+                model=self.chain.name,
+                notes=[*self.chain.notes, *notes, *self.notes],
+                inputs=[one.facts() for one in self.inputs],
+                device=str(self.node.device),
+                input=clip.name,
+                output=self.output,
                 colorspace=self.shot.color.output,
-            )  # fmt: skip
+            )
             if todo:
                 self._render(todo, wanted, manifest, report)
         finally:
@@ -166,9 +205,13 @@ class Render:
     ) -> None:
         clip, asked = self.shot.clip, set(todo)
         writer = open_writer(
-            self.output, layout=self.layout, colorspace=self.shot.color.output,
-            provenance=self.provenance(inherited(self.shot, wanted)), rate=clip.rate, like=clip,
-        )  # fmt: skip
+            self.output,
+            layout=self.layout,
+            colorspace=self.shot.color.output,
+            provenance=self.provenance(inherited(self.shot, wanted)),
+            rate=clip.rate,
+            like=clip,
+        )
 
         def sink(frame: int, matte: Matte, image: Image) -> Path:
             key = self.key(frame)
@@ -179,9 +222,13 @@ class Render:
 
         try:
             frames = self.shot.process(
-                sink, todo[0], todo[-1], only=lambda n: n in asked, look=self._look,
+                sink,
+                todo[0],
+                todo[-1],
+                only=lambda n: n in asked,
+                look=self._look,
                 finishers=1 if writer.ordered else FINISHERS,
-            )  # fmt: skip
+            )
             for frame, path in frames:
                 report.frame(frame, path)
             writer.close()

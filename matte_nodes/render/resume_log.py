@@ -52,6 +52,8 @@ class Manifest:
         self.settings = dict(settings)
         self._done: dict[int, dict[str, Any]] = {}
         self._began = False
+        if self.path.exists() and not self.path.is_file():  # a pipe would be waited for
+            raise OutputError(f"{self.path} is no file; move it away.")
         try:
             lines = read_plain(self.path).decode("utf-8", "replace").splitlines()
         except (FileNotFoundError, NotADirectoryError):
@@ -99,9 +101,12 @@ class Manifest:
         """
         found = state or path.stat()
         entry = {
-            "frame": frame, "key": key, "file": path.name,
-            "size": found.st_size, "mtime_ns": found.st_mtime_ns,
-        }  # fmt: skip
+            "frame": frame,
+            "key": key,
+            "file": path.name,
+            "size": found.st_size,
+            "mtime_ns": found.st_mtime_ns,
+        }
         lines = "" if self._began else "\n" + self._head()
         self._began = True
         self._done[frame] = entry
@@ -123,5 +128,5 @@ class Manifest:
                 self._done[int(entry["frame"])] = entry
             elif not self.settings:
                 self.settings = dict(entry["settings"])
-        except (ValueError, TypeError, KeyError):
-            return  # a line that a crash cut off
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            return  # a line that a crash cut off, or that is none of ours

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import cv2
 import numpy as np
 
+from matte_nodes.points import Marks
 from matte_nodes.select.cut import LIMIT, colour_odds, cut, edge_steps, geodesic
-from matte_nodes.select.points import Marks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,10 +69,9 @@ def select(
         fixed = fixed + np.float32(strength) * (2 * known - 1)
         # What clicks are near to counts as theirs, or a wrong map would confirm itself.
         colours = _colours(lab, np.clip(known + near, 0, 1), sure)
-    for turn in range(ROUNDS):
-        if turn:
-            colours = _colours(lab, mask.astype(np.float32), sure)
+    for _ in range(ROUNDS):
         mask = cut(lab, np.clip(fixed + np.float32(COLOUR) * colours, -LIMIT, LIMIT), sure)
+        colours = _colours(lab, mask.astype(np.float32), sure)
     return _clicked_parts(mask, sure).astype(np.float32)
 
 
@@ -222,7 +221,7 @@ def _clicked_parts(mask: NDArray[np.bool_], sure: NDArray[np.int8], soft: bool =
     """The parts of a mask that a click is on; all of it when there is no such part."""
     if not (sure > 0).any():
         return mask.astype(np.float32) if not soft else np.ones(mask.shape, np.float32)
-    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
     chosen = np.unique(labels[(sure > 0) & mask])
     chosen = chosen[chosen > 0]
     if not len(chosen):

@@ -9,17 +9,21 @@ both directions of time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
+from matte_nodes.points import Marks
 from matte_nodes.select.cut import LIMIT, colour_odds, cut
+from matte_nodes.select.segment import select
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from matte_nodes.card import Float
+    from matte_nodes.card import Float, Memory
     from matte_nodes.select.segment import StandsOut
 
     Codes = NDArray[np.uint8]
@@ -38,6 +42,9 @@ NOW_SUBJECT, NOW_REST = 0.3, 0.8
 
 DOUBTED = -1.0
 """Colour odds below which no pixel is sure to be the subject's, however deep inside it lies."""
+
+AGAIN = 0.1
+"""Root mean square difference (0..1) up to which a lost object counts as found again."""
 
 SALIENCE = 4.0
 """Weight of the odds of what stands out, where that is the same object."""
@@ -159,15 +166,160 @@ def _colours(
     return np.clip(odds, -4, 4)
 
 
-def blended(forward: Float, backward: Float, since: int, until: int) -> Float:
-    """Two masks of one frame, one carried from the key before and one from the key after.
+def followed(
+    plate: Float,
+    objects: Sequence[str],
+    marks: Mapping[str, Marks],
+    memory: Memory,
+    stands_out: StandsOut | None,
+    painted: Float | None = None,
+) -> Memory:
+    """One step: the state after this frame, from the state after the frame beside it.
 
-    since, until: frames to those keys. The nearer key counts more; where both agree the answer is
-    theirs, and where they do not it is grey.
+    plate: (h, w, 3) float32, of the working size. objects: names of all objects, in their order.
+    marks: of this frame, in its pixels. memory: the state, or nothing. painted: (h, w) float32, a
+    mask or trimap (0.5: undecided) of the first object that somebody drew. Returns `plate`
+    (h, w, 3) uint8, and for each object that is known `NAME/mask`, `NAME/key_mask` (h, w) and
+    `NAME/key_plate` (h, w, 3), uint8.
     """
-    share = np.float32(since / max(1, since + until))
-    share = share * share * (3 - 2 * share)
-    return np.asarray((1 - share) * forward + share * backward, np.float32)
+    codes = codes_of(plate)
+    arrived = _arrived(codes, memory)
+    masks: dict[str, Float] = {}
+    following: dict[str, Any] = {"plate": codes}
+    for name in objects:
+        carried_here = None if arrived is None else arrived.masks.get(name)
+        own = _joined_marks(name, marks)
+        if painted is not None and name == objects[0]:
+            masks[name] = _from_painting(plate, painted, carried_here)
+        elif own is not None:
+            alone = own.starts or carried_here is None or carried_here.mean() < LEAST
+            masks[name] = select(plate, own, stands_out, None if alone else carried_here)
+        elif carried_here is not None:
+            assert arrived is not None
+            key = (
+                memory[f"{name}/key_plate"] / np.float32(255),
+                memory[f"{name}/key_mask"] / np.float32(255),
+            )
+            found = settled(plate, carried_here, arrived.believed, key, stands_out)
+            if found.mean() < LEAST:
+                found = found_again(plate, key, stands_out)
+            masks[name] = found
+            following |= {n: memory[n] for n in (f"{name}/key_plate", f"{name}/key_mask")}
+            continue
+        else:
+            continue
+        following[f"{name}/key_plate"] = codes
+        following[f"{name}/key_mask"] = codes_of(masks[name])
+    for name, mask in _apart(masks, arrived).items():
+        following[f"{name}/mask"] = codes_of(mask)
+    return following
+
+
+@dataclass(frozen=True)
+class _Arrived:
+    """What the flow brings from the frame beside: masks by object, and where it is believed."""
+
+    masks: Mapping[str, Float]
+    believed: NDArray[np.bool_]
+
+
+def _arrived(codes: Codes, memory: Memory) -> _Arrived | None:
+    before = memory.get("plate")
+    names = [name[:-5] for name in memory if name.endswith("/mask")]
+    if before is None or not names or before.shape != codes.shape:
+        return None
+    flow, believed = flow_back(codes, np.asarray(before, np.uint8))
+    masks = {
+        name: carried(np.asarray(memory[f"{name}/mask"], np.float32) / np.float32(255), flow)
+        for name in names
+    }
+    return _Arrived(masks, believed)
+
+
+def _joined_marks(name: str, marks: Mapping[str, Marks]) -> Marks | None:
+    """An object's marks, with the clicks on the other objects as clicks beside it."""
+    own = marks.get(name)
+    if own is None:
+        return None
+    others = [p for other, m in marks.items() if other != name for p in m.subject]
+    return Marks(own.subject, (*own.others, *others), own.box)
+
+
+def _from_painting(plate: Float, painted: Float, before: Float | None) -> Float:
+    """A drawn mask as it is; the undecided part of a drawn trimap cut by colours."""
+    undecided = (painted > 0.05) & (painted < 0.95)
+    if undecided.mean() < 0.02:
+        return (painted > 0.5).astype(np.float32)
+    lab = cv2.cvtColor(np.ascontiguousarray(plate, np.float32), cv2.COLOR_RGB2Lab)
+    subject, rest = (painted >= 0.95), (painted <= 0.05)
+    odds = np.clip(colour_odds(lab, subject.astype(np.float32), rest.astype(np.float32)), -4, 4)
+    if before is not None:
+        odds = odds + np.float32(CARRIED) * (2 * before - 1)
+    sure = subject.astype(np.int8) - rest.astype(np.int8)
+    return cut(lab, np.clip(odds, -LIMIT, LIMIT), sure).astype(np.float32)
+
+
+def _apart(masks: Mapping[str, Float], arrived: _Arrived | None) -> dict[str, Float]:
+    """Masks that share no pixel: a pixel of several belongs to the one that it was more of before."""
+    names, found = list(masks), {}
+    claims = (
+        np.stack(
+            [
+                np.zeros_like(masks[n])
+                if arrived is None or n not in arrived.masks
+                else arrived.masks[n]
+                for n in names
+            ]
+        )
+        if names
+        else None
+    )
+    for index, name in enumerate(names):
+        mask = masks[name].copy()
+        assert claims is not None
+        for other in range(len(names)):
+            both = (mask > 0.5) & (masks[names[other]] > 0.5)
+            first = (
+                claims[other] > claims[index] if other > index else claims[other] >= claims[index]
+            )
+            if other != index:
+                mask[both & first] = 0
+        found[name] = mask
+    return found
+
+
+def found_again(plate: Float, key: tuple[Float, Float], stands_out: StandsOut | None) -> Float:
+    """The mask of a lost object that has come back, or an empty one.
+
+    key: plate and mask of its key frame. It is looked for as it was there, by the pixels of its
+    mask; what is found must also have its outline.
+    """
+    empty = np.zeros(plate.shape[:2], np.float32)
+    rows, columns = (
+        np.nonzero((key[1] > 0.5).any(axis=1))[0],
+        np.nonzero((key[1] > 0.5).any(axis=0))[0],
+    )
+    if not len(rows):
+        return empty
+    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    like, mask = key[0][part].astype(np.float32), (key[1][part] > 0.5).astype(np.float32)
+    if min(mask.shape) < 6 or mask.shape[0] >= plate.shape[0] or mask.shape[1] >= plate.shape[1]:
+        return empty
+    planes = np.repeat(mask[..., None], 3, axis=2)
+    missed = cv2.matchTemplate(plate.astype(np.float32), like, cv2.TM_SQDIFF, mask=planes)
+    missed = np.sqrt(np.maximum(missed, 0) / planes.sum())
+    y, x = np.unravel_index(int(missed.argmin()), missed.shape)
+    if not missed[y, x] < AGAIN:
+        return empty
+    height, width = mask.shape
+    box = (float(x), float(y), float(x + width), float(y + height))
+    before = empty.copy()
+    before[y : y + height, x : x + width] = mask
+    found = select(plate, Marks(box=box), stands_out, before)
+    overlap = ((found > 0.5) & (before > 0.5)).sum() / max(
+        1, ((found > 0.5) | (before > 0.5)).sum()
+    )
+    return found if overlap > SAME else empty
 
 
 def _flow(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> Float:

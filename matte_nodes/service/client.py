@@ -56,6 +56,34 @@ class ServiceGoneError(ServiceError):
     """There is no service, or it went away in the middle of an answer."""
 
 
+def host_request(
+    inputs: Mapping[str, Any], frames: int | tuple[int, int], start: int | None = None, **more: Any
+) -> Json:
+    """The request of a host for its connected inputs.
+
+    inputs: (path, colour space) by name: `plate`, `trimap`, `background`, `segmentation`. frames:
+    (first, last), or one frame. start: where the shot starts, if the plate's files may have frames
+    before it. more: the other entries of a request (output, model, knobs, node, layout, ...).
+    """
+    connect: Json = {}
+    for name, (path, space) in inputs.items():
+        if name == "plate":
+            source, connect["colorspace"] = path, space
+        else:
+            connect[name] = path
+        if name == "background":
+            connect["background_colorspace"] = space
+    if start is not None:
+        connect["start"], connect["warm_up"] = start, 0
+    asked: Json = {"source": source, "connect": connect}
+    asked.update(more)
+    if isinstance(frames, int):
+        asked["frame"] = frames
+    else:
+        asked["frames"] = list(frames)
+    return asked
+
+
 class Client:
     """Speaks to the user's service on this machine; safe to use from several threads.
 

@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matte_nodes import __version__
 from matte_nodes.errors import MatteError
+from matte_nodes.models import ENTRY_POINT_GROUP
 from matte_nodes.service.client import (
     ALREADY_RUNNING,
     PROTOCOL,
@@ -68,7 +70,6 @@ class Endpoint:
 
     def publish(self) -> None:
         """Write the file that tells clients where and how: mode 0600, whole or not there."""
-        from matte_nodes import __version__
 
         facts = {
             "unix": str(self.path) if self.path else None,
@@ -158,8 +159,6 @@ def code_stamp() -> str:
 def _code_files() -> Iterator[Path]:
     from importlib.metadata import entry_points
     from importlib.util import find_spec
-
-    from matte_nodes.models import ENTRY_POINT_GROUP
 
     yield from sorted(Path(__file__).parents[1].rglob("*.py"))
     for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name):

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from matte_nodes.errors import MatteError, UsageError
+from matte_nodes.render.render import Render
+from matte_nodes.service.frames import frame_path, kept_output
 from matte_nodes.service.place import own_place, placed
 from matte_nodes.service.pool import Cancelled, Pool
 from matte_nodes.service.request import Request, check_inputs
@@ -187,9 +189,6 @@ class Board:
         )  # fmt: skip
 
     def _render(self, job: Job) -> str:
-        from matte_nodes.render.render import Render
-        from matte_nodes.service.frames import frame_path, kept_output
-
         asked = job.request
         check_inputs(asked)
         output = asked.output or kept_output(self._frames, asked)

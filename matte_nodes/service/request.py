@@ -16,8 +16,11 @@ from typing import Any, NoReturn, TypeAlias, get_args
 from matte_nodes.card import HINTS
 from matte_nodes.errors import InputError, UsageError
 from matte_nodes.media.pattern import Pattern
+from matte_nodes.render.render import Render
+from matte_nodes.shot.connect_options import options
+from matte_nodes.shot.matte_node import MatteNode
 
-DEEPEST = 8
+DEEPEST = 12
 LONGEST_TEXT = 1 << 13
 LARGEST_INT = 1 << 53
 
@@ -28,7 +31,7 @@ _OWN: dict[str, tuple[type, ...]] = {
 """The request's own entries, and what JSON has for each; the rest is made from declarations."""
 
 _OF_KIND: dict[str, tuple[type, ...]] = {
-    "picture": (object,), "text": (str,), "choice": (str,), "switch": (bool,), "number": (int,),
+    "picture": (object,), "points": (dict,), "text": (str,), "choice": (str,), "switch": (bool,), "number": (int,),
 }  # fmt: skip
 
 Types: TypeAlias = "Mapping[str, tuple[type, ...]]"
@@ -135,9 +138,6 @@ def checked(asked: Any) -> Request:
 @cache
 def _known() -> dict[str, Types]:
     """The entries that a request's parts may have, from the functions that they are for."""
-    from matte_nodes.render.render import Render
-    from matte_nodes.shot.connect_options import options
-    from matte_nodes.shot.matte_node import MatteNode
 
     def keywords(function: Callable[..., Any], *without: str) -> Types:
         found = signature(function, eval_str=True).parameters.values()

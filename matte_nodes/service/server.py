@@ -19,9 +19,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from matte_nodes import __version__
+from matte_nodes import __version__, models
+from matte_nodes.card import SCHEMA_VERSION
 from matte_nodes.errors import MatteError, UsageError
 from matte_nodes.media.sequence_writer import without_exr_pool
+from matte_nodes.node.knobs import NODE_KNOBS
 from matte_nodes.runtime import cores
 from matte_nodes.service.client import LAST_EVENTS, PROTOCOL, pack, proof
 from matte_nodes.service.endpoint import Endpoint, code_stamp
@@ -310,10 +312,6 @@ def serve(*, idle: float, memory: int, tcp: bool) -> None:
 
 def _declarations() -> dict[str, Any]:
     """Return the declarations from which hosts build their user interfaces."""
-
-    from matte_nodes import models
-    from matte_nodes.card import SCHEMA_VERSION
-    from matte_nodes.node.knobs import NODE_KNOBS
 
     cards, problems = [], []
     for name in models.names():

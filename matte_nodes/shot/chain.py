@@ -11,12 +11,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matte_nodes import models
-from matte_nodes.card import Terms, strictest
+from matte_nodes.card import HINTS, Terms, strictest
 from matte_nodes.errors import UnknownKnobError, UsageError
 from matte_nodes.node.knobs import NODE_KNOBS, all_knobs
+from matte_nodes.points import as_points
 from matte_nodes.shot import choose_model as auto
 from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.shot.shot import Shot
+
+MASK_LAYERS = ("trimap_layer", "segmentation_layer")
+"""What belongs to hints that are files, and not to those that a node of the chain makes."""
+
+SELECT = "select"
+"""The name of the chain from clicks to mattes: `click`, then the best trimap model here."""
+
+SELECT_KNOBS: Mapping[str, Any] = {"steady": 0.5}
+"""Values of knobs in that chain, where the user gives none."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +94,9 @@ def build(
     each side of the first model's edges, found at full resolution (0: `auto_width`). segmentation_model: gives the
     segmentation that the (first) model takes. Raises what MatteNode and its connect raise.
     """
-    given = {
-        name for name in ("trimap", "background", "segmentation") if connect.get(name) is not None
-    }
+    given = {name for name in (*HINTS, "points") if connect.get(name) is not None}
+    if model == SELECT:
+        model, refine, knobs = "click", refine or auto.refiner(), {**SELECT_KNOBS, **knobs}
     notes: tuple[str, ...] = ()
     if model == "auto":
         choice = auto.choose(given)
@@ -111,10 +121,15 @@ def build(
         hints = {
             k: v
             for k, v in early.items()
-            if k not in ("trimap", "segmentation", "warm_up", "start")
+            if k not in ("trimap", "segmentation", "warm_up", "start", *MASK_LAYERS)
         }
         mask_shot = masks.connect(source, **_for_alpha(masks, hints))
+        closing.pop("segmentation_layer", None)
+        early.pop("segmentation_layer", None)
         closing["segmentation"] = early["segmentation"] = mask_shot
+    for hints_of in (early, closing):  # points are the selector's alone
+        if "points" not in models.card(model if hints_of is early else last_name).needs:
+            hints_of.pop("points", None)
     if refine is not None:
         if "trimap" not in models.card(refine).needs:
             raise UsageError(f"--refine takes a trimap model; {refine!r} needs no trimap.")
@@ -127,11 +142,15 @@ def build(
         canvas = coarse_shot.clip.canvas
         width = refine_width or auto_width(canvas.height, canvas.width)
         closing["trimap"] = coarse_shot.trimap(width)
+        closing.pop("trimap_layer", None)
         node = _plain(node) if takes_own else node
     final = MatteNode(last_name, **node, **dealt.of(last_name, last=True))
     nodes.append(final)
     dealt.check(" and ".join(item.card.name for item in nodes))
-    return Chain(final, final.connect(source, **closing), tuple(nodes), notes)
+    shot = final.connect(source, **closing)
+    if refine is not None and (points := connect.get("points")) is not None:
+        shot.shared_by(coarse_shot, as_points(points).names)
+    return Chain(final, shot, tuple(nodes), notes)
 
 
 def auto_width(height: int, width: int) -> float:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     PlateSource: TypeAlias = str | os.PathLike[str] | Clip | Shot | NDArray[Any] | Sequence[Any]
 
-Kind = Literal["picture", "text", "choice", "switch", "number"]
+Kind = Literal["picture", "points", "text", "choice", "switch", "number"]
 Group = Literal["input", "time", "output"]
 
 _OPTION = "option"
@@ -45,7 +45,7 @@ class Option:
     """What it does, in a sentence or two, for people."""
 
     kind: Kind
-    """picture: a path or {frame: path}. The others: a text, one of the choices, a switch, a whole
+    """picture: a path or {frame: path}. points: clicks and boxes. The others: a text, one of the choices, a switch, a whole
     number."""
 
     group: Group
@@ -99,6 +99,49 @@ class ConnectOptions:
         "Rough mask of the subject: it bounds the matte.", "picture", "input",
     ))  # fmt: skip
 
+    points: Any = field(default=None, metadata=_told(
+        "Clicks and boxes that say which subject is meant, in pixels of the display window from its "
+        "top left corner: a JSON file, or {frame: [(x, y, True)]} (docs/points.md).",
+        "points", "input",
+    ))  # fmt: skip
+
+    layer: str = field(default="", metadata=_told(
+        "Layer, part or channel of the plate's file, by its name. Default: the picture.",
+        "text", "input",
+    ))  # fmt: skip
+
+    view: str = field(default="", metadata=_told(
+        "View of a stereo file, as left or right. Default: its first.", "text", "input",
+    ))  # fmt: skip
+
+    trimap_layer: str = field(default="", metadata=_told(
+        "Layer, part or channel of the trimap's file, by its name.", "text", "input",
+    ))  # fmt: skip
+
+    background_layer: str = field(default="", metadata=_told(
+        "Layer or part of the clean plate's file, by its name.", "text", "input",
+    ))  # fmt: skip
+
+    segmentation_layer: str = field(default="", metadata=_told(
+        "Layer, part or channel of the segmentation's file, by its name.", "text", "input",
+    ))  # fmt: skip
+
+    hint_offset: int | str | None = field(default=None, metadata=_told(
+        "What is added to the hints' numbers to get the plate's; first: the hint's first frame is "
+        "the plate's first.",
+        "text", "input",
+    ))  # fmt: skip
+
+    strict: bool = field(default=False, metadata=_told(
+        "Assume nothing: what the inputs leave open is an error.", "switch", "input",
+    ))  # fmt: skip
+
+    rate: str | float | None = field(default=None, metadata=_told(
+        "Frames a second of the plate, as in 25, 23.976 or 24000/1001. Default: what its files "
+        "say.",
+        "text", "time",
+    ))  # fmt: skip
+
     hint_keys: str = field(default="exact", metadata=_told(
         "What a frame without a hint of its own gets: an error (exact), the hint before it (hold), "
         "the nearest, or none (only). A single picture serves every frame.",
@@ -128,9 +171,9 @@ class ConnectOptions:
         "text", "output", request=False,
     ))  # fmt: skip
 
-    encoded: bool = field(default=False, metadata=_told(
-        "The foreground goes back to the plate's own encoding, as movies and 8-bit files need it. "
-        "A linear plate's becomes BT.709.",
+    encoded: bool | Literal["video"] = field(default=False, metadata=_told(
+        "The foreground goes back to the plate's own encoding, as 8-bit files need it. With video, "
+        "as movies need it: that of a linear plate is BT.709.",
         "switch", "output", flag=False, request=False,
     ))  # fmt: skip
 

@@ -15,13 +15,13 @@ from matte_nodes.runtime import Device, numerics_tag
 from matte_nodes.temporal.steady import flow_numerics
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping
 
     from matte_nodes.color import PlateColor
     from matte_nodes.media.clip import Clip
     from matte_nodes.node.node import FrameNode
 
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 """Raised whenever the library itself (colour, foreground, finesse) changes a pixel."""
 
 # Instruction sets that libraries choose their code by: other code, other last bits.
@@ -39,8 +39,8 @@ class Setup:
     color: PlateColor
     background_color: PlateColor | None
     """The transforms of the clean plate; None without one."""
-    hints: Collection[str]
-    """The names of the hints that were connected."""
+    hints: Mapping[str, str]
+    """The hints that were connected, by name: how each is read (`hint_meaning.Meaning.said`)."""
     allow_grey: bool = False
     """Whether a plate of one channel is accepted."""
 
@@ -61,6 +61,9 @@ def step_settings(shot: Setup) -> dict[str, Any]:
         "sees": [color.plate, color.working, color.config.cache_id],
         "background sees": background and [background.plate, background.config.cache_id],
         "canvas": str(shot.plate.canvas),
+        "hints read": {
+            name: how for name, how in sorted(shot.hints.items()) if name in node.hints_of("step")
+        },
     }
 
 
@@ -78,7 +81,7 @@ def shot_identity(shot: Setup) -> dict[str, Any]:
         **node_identity(shot.node),
         "color": shot.color.id if background is None else f"{shot.color.id} | {background.id}",
         "canvas": str(shot.plate.canvas),
-        "hints": sorted(shot.hints),
+        "hints": dict(sorted(shot.hints.items())),
     }
 
 

@@ -9,13 +9,14 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from matte_nodes.card import Prediction, Still, Window
+from matte_nodes.card import Bank, Prediction, Still, Window
 from matte_nodes.color import PlateColor
 from matte_nodes.errors import UsageError
 from matte_nodes.media.clip import Clip, paste
 from matte_nodes.media.image import Image
 from matte_nodes.node import frame as frames
 from matte_nodes.node.matte import Matte
+from matte_nodes.select.shares import shares
 from matte_nodes.shot import bind
 from matte_nodes.shot.fingerprint import (
     Setup,
@@ -26,6 +27,8 @@ from matte_nodes.shot.fingerprint import (
 )
 from matte_nodes.shot.output_clips import MatteClip, alpha_clip, foreground_clip, trimap_clip
 from matte_nodes.shot.overlap import overlapped
+from matte_nodes.shot.taken import Taken
+from matte_nodes.temporal.bank import BankKeys, BankSteps, BankTimeline
 from matte_nodes.temporal.cache import Cache
 from matte_nodes.temporal.cuts import CutDetector
 from matte_nodes.temporal.digest import digest
@@ -47,7 +50,7 @@ class Shot:
     """A shot of one plate: `at` any frame, `render` a range; a clip for other nodes (`as_hint`).
 
     frames: the plate's own numbering; those from `start` on where a warm start was asked for.
-    cuts: first frames of new takes, or "auto".
+    cuts: first frames of new takes, or "auto". inputs: what was taken from each input.
     The memory of a recurrent model starts at the shot's first frame and at every cut; with a warm
     start, warm_up frames before `start`.
     """
@@ -56,7 +59,7 @@ class Shot:
         self,
         node: FrameNode,
         clip: Clip,
-        hints: Mapping[str, bind.BoundHint],
+        hints: Mapping[str, bind.BoundHint | bind.BoundPoints],
         color: PlateColor,
         background_color: PlateColor | None,
         allow_grey: bool = False,
@@ -65,13 +68,20 @@ class Shot:
         cuts: Iterable[int] | str = (),
         warm_up: int | None = None,
         start: int | None = None,
+        inputs: tuple[Taken, ...] = (),
     ) -> None:
         self.node, self.clip, self.hints = node, clip, hints
+        self.inputs = inputs
         self.color, self.background_color = color, background_color
         self.cache = cache or Cache()
         self.allow_grey = allow_grey
         self._setup = Setup(
-            node, clip, color, background_color, frozenset(hints), allow_grey=allow_grey
+            node,
+            clip,
+            color,
+            background_color,
+            {name: hint.read_as for name, hint in hints.items()},
+            allow_grey=allow_grey,
         )
         self._position = {number: index for index, number in enumerate(clip.frames)}
         first = bind.warm_place(clip, warm_up, start)
@@ -81,19 +91,39 @@ class Shot:
             self._detector() if cuts == "auto" else bind.cut_frames(cuts),
             max(0, first - (warm_up or 0)),
         )
-        self._timeline = Timeline(
-            clip.name,
-            clip.frames,
-            self.segments,
-            has_memory=not isinstance(node.card.memory, Still | Window),
-            offsets=node.window_offsets(),
-            is_steadied=bool(node.knobs["steady"]),
-            warm_up=warm_up,
-        )
+        self._timeline = self._made_timeline(warm_up)
         self.keys = self._keys(content=self.cache.by_content)
-        self._steps = Steps(self._timeline, self.keys, self.cache, self.read, self._step)
+        self._steps = self._made_steps()
         self._steady = Steadier(self._timeline, self.keys, self._steps, float(node.knobs["steady"]))
         self._lock = threading.RLock()
+        self._masks: Shot | None = None
+        self._objects: tuple[str, ...] = ()
+
+    def _made_timeline(self, warm_up: int | None) -> Timeline:
+        node = self.node
+        facts: dict[str, Any] = {
+            "has_memory": not isinstance(node.card.memory, Still | Window),
+            "offsets": node.window_offsets(),
+            "is_steadied": bool(node.knobs["steady"]),
+            "warm_up": warm_up,
+        }
+        if not self._is_bank:
+            return Timeline(self.clip.name, self.clip.frames, self.segments, **facts)
+        keyed = bind.key_frames(self.clip, self.hints)
+        return BankTimeline(self.clip.name, self.clip.frames, self.segments, **facts, keyed=keyed)
+
+    def _made_steps(self) -> Steps:
+        if isinstance(self.keys, BankKeys) and isinstance(self._timeline, BankTimeline):
+            return BankSteps(
+                self._timeline, self.keys, self.cache, self.read,
+                self.node.advance, self.node.answer,
+            )  # fmt: skip
+        return Steps(self._timeline, self.keys, self.cache, self.read, self._step)
+
+    @property
+    def _is_bank(self) -> bool:
+        """Whether masks are carried from key frames, in both directions."""
+        return isinstance(self.node.card.memory, Bank) and "points" in self.hints
 
     @property
     def steps(self) -> int:
@@ -186,7 +216,7 @@ class Shot:
             if results:
                 matte = self._finished(loaded, prediction, look, in_memory=False)
             else:
-                matte = self.node.finish(prediction, loaded.seen, self.color)
+                matte = self._made(prediction, loaded)
             return sink(frame, matte, loaded.image)
 
         plan = self._steps.plan([self._position[n] for n in wanted], look, results=results)
@@ -215,7 +245,8 @@ class Shot:
     def trimap(self, width: float = 10.0) -> MatteClip:
         """This shot's mattes as a clip of trimaps, `width` pixels of unknown round each edge."""
         drawn = self.hints.get("trimap")
-        return trimap_clip(self, self.node.card.name, width, drawn.pixels if drawn else None)
+        known = drawn.pixels if isinstance(drawn, bind.BoundHint) else None
+        return trimap_clip(self, self.node.card.name, width, known)
 
     def as_hint(self, name: str) -> Clip:
         """What this shot is to another node: its trimaps, its alphas, or its foregrounds."""
@@ -223,6 +254,24 @@ class Shot:
             return self.trimap()
         make = alpha_clip if name == "segmentation" else foreground_clip
         return make(self, self.node.card.name)
+
+    def shared_by(self, masks: Shot, objects: Sequence[str]) -> None:
+        """Add each object's share of the alpha as an extra `alpha.NAME`, by the masks of a shot.
+
+        masks: a shot with an extra `alpha.NAME` for each of several objects; one object has all.
+        """
+        if len(objects) > 1:
+            self._masks, self._objects = masks, tuple(objects)
+
+    def _made(self, prediction: Prediction, loaded: Loaded) -> Matte:
+        """A matte from the model's answer, with the shares of several objects."""
+        matte = self.node.finish(prediction, loaded.seen, self.color)
+        if self._masks is None:
+            return matte
+        masks = self._masks.at(self.clip.frames[loaded.index]).extras
+        found = shares(matte.alpha, {name: masks[f"alpha.{name}"] for name in self._objects})
+        named = {f"alpha.{name}": alpha for name, alpha in found.items()}
+        return replace(matte, extras={**matte.extras, **named})
 
     def cuts(self, first: int | None = None, last: int | None = None) -> list[int]:
         """The first frames of new takes in a range: those that were given, or found."""
@@ -257,8 +306,13 @@ class Shot:
             self.clip,
             self.hints,
             read_by=self.node.hints_of,
-            settings=lambda: (step_settings(self._setup), finish_settings(self._setup)),
+            settings=lambda: (
+                step_settings(self._setup),
+                {**finish_settings(self._setup), "objects": self._objects},
+            ),
         )
+        if isinstance(self._timeline, BankTimeline):
+            return BankKeys(inputs, self._timeline, self.cache.hashes, content=content)
         return ShotKeys(inputs, self._timeline, self.cache.hashes, content=content)
 
     def read(self, index: int, look: Look) -> tuple[frames.Seen, Image]:
@@ -270,6 +324,7 @@ class Shot:
             trimap=self._hint("trimap", frame),
             background=self._hint("background", frame),
             segmentation=self._hint("segmentation", frame),
+            points=self._hint("points", frame),
             where=f"Frame {frame} of {self.clip.name}",
         )
         frames.check(given, self.node.card)
@@ -306,7 +361,7 @@ class Shot:
             kept = self.cache.result(key, (size[0], size[1])) if self.cache.by_content else None
             if kept is not None:
                 return kept
-            matte = self.node.finish(prediction, loaded.seen, self.color)
+            matte = self._made(prediction, loaded)
             facts = provenance(self._setup, frame)
             self.cache.keep_result(key, matte, facts, in_memory=in_memory)
             return matte

@@ -90,7 +90,7 @@ class Stream:
             None if trimap is None else hints.clean_trimap(np.asarray(trimap)),
             None if background is None else np.asarray(background),
             None if segmentation is None else np.asarray(segmentation, np.float32),
-            "The live frame",
+            where="The live frame",
         )
         frames.check(given, self.node.card)
         given = self.node.prepared(given)

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from matte_nodes.temporal.digest import digest
-from matte_nodes.whole_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, is_at, open_plain, try_lock
+from matte_nodes.whole_files import CLAIM_PREFIX, TEMPORARY_SUFFIX, is_at, open_plain, try_lock
 
 PATIENCE = 120.0
 """Seconds that a frame is waited for that another process has claimed; then both compute it."""
@@ -94,7 +94,7 @@ def output_claimed(output: str, first: int, last: int) -> Iterator[None]:
     there.
     """
     target = Path(os.path.abspath(output))
-    name = f"{TEMPORARY_PREFIX}claim-{digest(target.name, first, last)[:16]}{TEMPORARY_SUFFIX}"
+    name = f"{CLAIM_PREFIX}{digest(target.name, first, last)[:16]}{TEMPORARY_SUFFIX}"
     path, made = target.with_name(name), _missing(target.parent)
     troubles: list[BaseException] = []
     try:

@@ -73,8 +73,12 @@ def is_cut(prints: list[Print | None]) -> bool:
     jump = difference(before, here)
     if jump < LEAST:
         return False
-    pairs = [(BEFORE - 3, BEFORE - 2), (BEFORE - 2, BEFORE - 1), (BEFORE, BEFORE + 1),
-             (BEFORE + 1, BEFORE + 2)]  # fmt: skip
+    pairs = [
+        (BEFORE - 3, BEFORE - 2),
+        (BEFORE - 2, BEFORE - 1),
+        (BEFORE, BEFORE + 1),
+        (BEFORE + 1, BEFORE + 2),
+    ]
     around = [_between(prints[a], prints[b]) for a, b in pairs]
     if jump < TIMES * sorted(around)[-2]:  # one of them may be another cut close by
         return False

@@ -131,7 +131,10 @@ def _moved(picture: NDArray[Any], flow: Float) -> NDArray[Any]:
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     return np.asarray(
         cv2.remap(
-            picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR,
+            picture,
+            x + flow[..., 0],
+            y + flow[..., 1],
+            cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )
-    )  # fmt: skip
+    )

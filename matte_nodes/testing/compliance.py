@@ -16,6 +16,7 @@ from matte_nodes.errors import (
     MissingInputError,
     UnknownKnobError,
 )
+from matte_nodes.node import frame as frames
 from matte_nodes.node.matte import Matte
 from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.testing.scene import Scene, scene
@@ -117,7 +118,6 @@ class ModelCompliance:
 
     def test_memory_is_as_declared(self, node: MatteNode) -> None:
         """A model without memory hands none on; one with memory does."""
-        from matte_nodes.node import frame as frames
 
         made = scene(40, 56)
         given = frames.Given(made.plate, **self.hints(made))

@@ -9,9 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from matte_nodes import models
 from matte_nodes.errors import InputError, UsageError
+from matte_nodes.models import finetuned
+from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.train import crops, objectives, parents
 from matte_nodes.train.keys import Key, fitted, read_keys
+from matte_nodes.train.registering import register
 from matte_nodes.train.trainer import Outcome, Plan, Progress, Schedule, train
 
 if TYPE_CHECKING:
@@ -82,13 +86,9 @@ def finetune(
     With three keys or more the one in the middle is held out; with fewer nothing is, and nothing
     stops early. Raises InputError, UsageError, WeightsError, TrainingError.
     """
-    from matte_nodes import models
-    from matte_nodes.models import finetuned
-    from matte_nodes.shot.matte_node import MatteNode
-    from matte_nodes.train.registering import register
 
     began = time.monotonic()
-    finetuned.check_name(asked.name, models.installed_names())
+    finetuned.check_name(asked.name, models.taken_names())
     parent = parents.find(asked.model, checkpoint=asked.checkpoint, untrained=asked.untrained)
     # A trimap is made of a key's matte where none is drawn, so it may be missing here.
     card = parent.card

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from matte_nodes import models
 from matte_nodes.architecture import Task
 from matte_nodes.errors import UsageError
 from matte_nodes.train import systems
@@ -129,8 +130,11 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Recipe:
-    """A recipe of the package by its name, or a file. Raises UsageError when there is none."""
-    path = FOLDER / f"{name}.toml"
+    """A recipe of the package by its name, or a file. Raises UsageError when there is none.
+
+    A recipe with the name of a model has that model's old names too.
+    """
+    path = FOLDER / f"{models.current_name(name)}.toml"
     if not path.is_file():
         path = Path(name)
     if not path.is_file():

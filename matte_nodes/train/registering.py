@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matte_nodes import __version__, models
+from matte_nodes.errors import OutputError
 from matte_nodes.models import finetuned
 from matte_nodes.paths import weights_folder
 from matte_nodes.train import parents, state, systems
@@ -35,7 +36,6 @@ def register(
     hints: what was connected; the model needs those that its parent declares. Raises OutputError
     when the folder cannot be written.
     """
-    from matte_nodes.errors import OutputError
 
     inner = systems.inner(network)
     told = {
@@ -57,7 +57,7 @@ def register(
                 path.stat().st_size, terms(parent), parent.card.commercial, shot, tuple(needs),
                 facts=told,
             )  # fmt: skip
-            finetuned.register(found, path, models.installed_names())
+            finetuned.register(found, path, models.taken_names())
     except OSError as error:
         raise OutputError(
             f"The model cannot be written to {folder}: {error.strerror or error}. Make the folder "

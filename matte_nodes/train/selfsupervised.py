@@ -18,10 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from matte_nodes import models
 from matte_nodes.errors import InputError, UsageError
-from matte_nodes.train import crops, losses, parents
+from matte_nodes.models import finetuned
+from matte_nodes.shot.choose_model import parent_for
+from matte_nodes.shot.matte_node import MatteNode
+from matte_nodes.train import crops, losses, parents, systems
+from matte_nodes.train.data import read_pictures
+from matte_nodes.train.finetune import fitting_crop
 from matte_nodes.train.keys import fitted, read_key
+from matte_nodes.train.registering import register
 from matte_nodes.train.systems import inner
+from matte_nodes.train.textures import Pictures
 from matte_nodes.train.trainer import Plan, Progress, Schedule, train
 
 if TYPE_CHECKING:
@@ -47,7 +55,7 @@ class Unlabelled:
 
     source: Any
     name: str
-    model: str = "background-matting-small"
+    model: str = ""
     connect: dict[str, Any] = field(default_factory=dict)
     backgrounds: str | None = None
     steps: int = 0
@@ -73,18 +81,14 @@ def selfsupervise(
     """
     import torch
 
-    from matte_nodes import models
-    from matte_nodes.models import finetuned
-    from matte_nodes.shot.matte_node import MatteNode
-    from matte_nodes.train.finetune import fitting_crop
-    from matte_nodes.train.registering import register
-
-    finetuned.check_name(asked.name, models.installed_names())
-    parent = parents.find(asked.model, checkpoint=asked.checkpoint, untrained=asked.untrained)
+    finetuned.check_name(asked.name, models.taken_names())
+    model = asked.model or parent_for("background") or finetuned.SHOT
+    parent = parents.find(model, checkpoint=asked.checkpoint, untrained=asked.untrained)
     if "background" not in parent.system.hints:
+        able = (c.name for c in models.cards() if "background" in c.needs and systems.of_card(c))
         raise UsageError(
-            f"Model {asked.model!r} takes no clean plate: begin with background-matting-small or "
-            "background-matting, or draw key mattes (--keys)."
+            f"Model {model!r} takes no clean plate: begin with one of {', '.join(able)}, or draw key "
+            "mattes (--keys)."
         )
     shot = MatteNode(parent.card, device="cpu", ocio=asked.ocio).connect(
         asked.source, **asked.connect
@@ -228,8 +232,6 @@ def _clean(batch: Batch) -> Tensor:
 def _backgrounds(folder: str | None) -> Pictures | None:
     if folder is None:
         return None
-    from matte_nodes.train.data import read_pictures
-    from matte_nodes.train.textures import Pictures
 
     pictures: Sequence[np.ndarray] = read_pictures(Path(folder))
     if not pictures:

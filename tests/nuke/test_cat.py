@@ -36,7 +36,7 @@ ALLOWED = {
     "disparityR.x", "disparityR.y", "mask.a", "rotopaint_mask.a", "mask_planartrack.a",
     "mask_splinewarp.a",
 }  # fmt: skip
-SHIPPED = "deep-image-matting-small"
+SHIPPED = "trimap-cues"
 
 
 def able() -> list[ModelCard]:

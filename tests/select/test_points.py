@@ -6,7 +6,7 @@ import json
 import pytest
 
 from matte_nodes.errors import HintSizeError, InputError, MediaError, UsageError
-from matte_nodes.select.points import (
+from matte_nodes.points import (
     ONLY,
     Marks,
     Points,

@@ -107,12 +107,12 @@ def test_a_process_that_runs_already_sees_a_new_and_a_replaced_model() -> None:
 
 
 def test_the_parent_s_licence_goes_on() -> None:
-    parent = models.card("deep-image-matting-small")
-    made = finetune(asked("disc-trimap", model="deep-image-matting-small", steps=2))
+    parent = models.card("trimap-cues")
+    made = finetune(asked("disc-trimap", model="trimap-cues", steps=2))
     assert made.card.needs == {"trimap"}
     assert parent.licence in made.card.licence
     assert made.card.commercial == parent.commercial
-    assert "fine-tuned from deep-image-matting-small" in made.card.licence
+    assert "fine-tuned from trimap-cues" in made.card.licence
     trimap = np.full((shots.HEIGHT, shots.WIDTH), 128, np.uint8)
     trimap[:, :8], trimap[30:38, 30:36] = 0, 255
     matte = MatteNode("disc-trimap", device="cpu", threads=1)(shots.plate(1), trimap=trimap)
@@ -233,7 +233,7 @@ def test_a_name_that_cannot_be_taken_is_refused_before_any_work(name: str) -> No
 
 
 def test_a_model_that_cannot_learn_says_which_can() -> None:
-    with pytest.raises(UsageError, match=r"cannot be fine-tuned.*deep-image-matting-small"):
+    with pytest.raises(UsageError, match=r"cannot be fine-tuned.*trimap-cues"):
         finetune(asked(model="closed-form", steps=1))
 
 

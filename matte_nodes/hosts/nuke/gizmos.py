@@ -69,7 +69,9 @@ def _button(name: str, label: str, tooltip: str, *, line: bool = False) -> UserK
 
 
 def _knobs(known: Sequence[ModelCard]) -> list[UserKnob]:
-    names = (k.AUTO, *(card.name for card in known))
+    # Scripts that were saved with an old name go on: a menu refuses what is not in it.
+    old = (name for card in known for name in card.old_names)
+    names = (k.AUTO, *(card.name for card in known), *old)
     hidden = ("+INVISIBLE",)
     return [
         UserKnob(k.TAB, "matte_tab", "MatteNode"),

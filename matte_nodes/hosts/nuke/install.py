@@ -104,8 +104,9 @@ def declaration() -> dict[str, Any]:
         "python": sys.executable,
         "environment": installer.environment(),
         "models": [
-            {key: card.as_dict()[key] for key in ("name", "needs", "takes", "memory")}
+            {"name": name, **{key: card.as_dict()[key] for key in ("needs", "takes", "memory")}}
             for card in gizmos.cards()
+            for name in (card.name, *card.old_names)
         ],
         # At another value than this, a frame also needs the frames beside it.
         "neighbours": {knob.name: knob.default for knob in NODE_KNOBS if knob.neighbours},

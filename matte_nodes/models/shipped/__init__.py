@@ -18,12 +18,12 @@ def _shipped(file: str, sha256: str, size: int) -> Weights:
 
 
 TRIMAP = _shipped(
-    "deep-image-matting-small.safetensors",
+    "trimap-cues.safetensors",
     "09f5f43023e5e0d869fcb2390352b1e79fa530d961052dbdf156b28438030281",
     3585498,
 )
 PLATE = _shipped(
-    "background-matting-small.safetensors",
+    "clean-plate-cues.safetensors",
     "1985a20f38e778ba822c419b1edd9810379e4cd36b044e9abd9a39402d74891b",
     3583144,
 )

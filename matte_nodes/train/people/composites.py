@@ -34,6 +34,7 @@ class Mix:
     of a kind that the pool does not have go to the others. own_place: how many labelled photographs
     are taken as they are. empty: how many pictures hold no subject. second: how often another
     subject stands behind the first. soft: weight of the soft band of labels, which are no truth.
+    far: the largest window round a cut-out, in sides of the cut-out: how small subjects become.
     """
 
     people: float = 0.5
@@ -43,6 +44,7 @@ class Mix:
     empty: float = 0.03
     second: float = 0.12
     soft: float = 0.5
+    far: float = 1.7
 
 
 class Sample(NamedTuple):
@@ -76,13 +78,13 @@ class Composer:
             none = np.zeros_like(place)
             empty = none[..., :1]
             return finished(rng, Sample(place, none, place, empty, np.ones_like(empty)))
-        front, alpha = subject(rng, self._cutout(rng, kind), self.side)
+        front, alpha = subject(rng, self._cutout(rng, kind), self.side, self.mix.far)
         front = lit_like(rng, toned(rng, front), alpha, place)
         weight = np.ones_like(alpha)
         if kind == "labelled":
             weight = soft_weight(alpha, self.mix.soft)
         if rng.random() < self.mix.second:
-            other, beside = subject(rng, self._cutout(rng, kind), self.side)
+            other, beside = subject(rng, self._cutout(rng, kind), self.side, self.mix.far)
             both = alpha + beside * (1 - alpha)
             mixed = front * alpha + toned(rng, other) * beside * (1 - alpha)
             front, alpha = mixed / np.maximum(both, 1e-4), both
@@ -242,7 +244,7 @@ def straight(premultiplied: Float, side: int, mirrored: bool) -> tuple[Float, Fl
     return (small[..., :3] / np.maximum(alpha, 1e-4)).clip(0, 1), alpha
 
 
-def subject(rng: Rng, cutout: Codes, side: int) -> tuple[Float, Float]:
+def subject(rng: Rng, cutout: Codes, side: int, far: float = 1.7) -> tuple[Float, Float]:
     """A square window of a cut-out: straight colour (side, side, 3) and alpha (side, side, 1).
 
     The window may be larger than the cut-out, but a subject that the cut-out's edge cuts stays cut
@@ -253,7 +255,7 @@ def subject(rng: Rng, cutout: Codes, side: int) -> tuple[Float, Float]:
     edges = (alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1])
     top, bottom, left, right = (bool(edge.max() > 40) for edge in edges)
     near = rng.random() < 0.6
-    size = int(min(height, width) * (rng.uniform(0.55, 1) if near else rng.uniform(1, 1.7)))
+    size = int(min(height, width) * (rng.uniform(0.55, 1) if near else rng.uniform(1, far)))
     y = _start(rng, size, height, top, bottom)
     x = _start(rng, size, width, left, right)
     if y is None or x is None:

@@ -11,7 +11,17 @@ AUTO = "auto"
 SHARED = "*"
 """Stands for the model's name with knobs that every model shares."""
 
-_CARD = ("name", "title", "summary", "needs", "takes", "memory", "commercial", "limits")
+_CARD = (
+    "name",
+    "title",
+    "summary",
+    "needs",
+    "takes",
+    "memory",
+    "commercial",
+    "limits",
+    "old_names",
+)
 _KNOB = (
     "name",
     "kind",
@@ -58,20 +68,25 @@ class Declarations:
     def __bool__(self) -> bool:
         return bool(self.cards)
 
+    def card(self, model: str) -> dict[str, Any] | None:
+        """A model's card, by its name or by one that it had before; None when it is not known."""
+        old = (card for card in self.cards.values() if model in card["old_names"])
+        return self.cards.get(model) or next(old, None)
+
     def knobs(self, model: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Owner (the model, or SHARED) and declaration of every knob that a model has."""
-        for knob in self.cards.get(model, {}).get("knobs", ()):
+        for knob in (self.card(model) or {}).get("knobs", ()):
             yield model, knob
         for knob in self.shared:
             yield SHARED, knob
 
     def needs(self, model: str) -> list[str]:
         """The hints that a model must be given."""
-        return list(self.cards.get(model, {}).get("needs", ()))
+        return list((self.card(model) or {}).get("needs", ()))
 
     def takes(self, model: str) -> list[str] | None:
         """The hints that a model can use; None when that is not known."""
-        card = self.cards.get(model)
+        card = self.card(model)
         return None if card is None else list(card.get("takes", ()))
 
     def is_still(self, model: str, values: Mapping[str, Any]) -> bool:
@@ -79,7 +94,7 @@ class Declarations:
 
         values: of the knobs. Some mix in the frames beside it, whatever the model.
         """
-        memory = self.cards.get(model, {}).get("memory") or {}
+        memory = (self.card(model) or {}).get("memory") or {}
         beside = [knob for _, knob in self.knobs(model) if knob["neighbours"]]
         alone = all(values.get(k["name"], k["default"]) == k["default"] for k in beside)
         return memory.get("kind") == "still" and alone
@@ -114,4 +129,5 @@ def _knob(knob: Mapping[str, Any]) -> dict[str, Any]:
 
 def _part(whole: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     usual: dict[str, Any] = {"aliases": [], "choices": [], "needs": [], "takes": []}
+    usual["old_names"] = []
     return {name: whole.get(name, usual.get(name)) for name in names}

@@ -152,6 +152,27 @@ def test_a_second_run_of_another_home_waits_for_the_first(tmp_path: Path) -> Non
     assert list(out.parent.iterdir()) == []
 
 
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is a posix thing")
+def test_the_claim_of_a_killed_run_goes(tmp_path: Path) -> None:
+    script = (
+        "import sys; from matte_nodes.temporal import claims\n"
+        "with claims.output_claimed(sys.argv[1], 1, 9):\n"
+        "    print('held', flush=True); input()"
+    )
+    out = tmp_path / "m.####.exr"
+    child = subprocess.Popen(
+        [sys.executable, "-c", script, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline().strip() == b"held"
+    whole_files.prepare_folder(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1, "a living run has its claim taken away"
+    child.kill()
+    child.communicate()
+    whole_files.prepare_folder(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_temporary_names_cannot_be_guessed() -> None:
     names = {whole_files.temporary_name() for _ in range(1000)}
     assert len(names) == 1000

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trimap cue network: trained by this project, shipped with it, under the name it first had."""
+"""Trimap cues: a small network of this project on what a trimap already tells; shipped.
+
+It is not the network of a paper. It weighs likely colours, distances and projected alphas.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def architecture() -> Architecture:
     return TRIMAP_ARCHITECTURE
 
 
-class DeepImageMattingSmall:
+class TrimapCues:
     """Encoder, decoder and refinement on a trimap's cues, 1.8 million parameters."""
 
     def __init__(self, context: LoadContext) -> None:
@@ -48,20 +51,22 @@ class DeepImageMattingSmall:
 
 
 CARD = ModelCard(
-    name="deep-image-matting-small",
-    title="Trimap cue network",
-    summary="Any subject from a trimap, in a fraction of closed form's time; shipped, trained here.",
-    load=DeepImageMattingSmall,
+    name="trimap-cues",
+    old_names=("deep-image-matting-small",),
+    title="Trimap cues",
+    summary="Any subject from a trimap, in a fraction of closed form's time: a small network of this "
+    "project, shipped.",
+    load=TrimapCues,
     architecture=architecture,
     needs=frozenset({"trimap"}),
     weights=(TRIMAP,),
     tileable=True,
     tile_overlap=192,
     tile_side=1600,
+    auto={"trimap": 50, "refine": 30, "finetune": 10},
     training_data=TRAINING_DATA,
     papers=PAPERS,
-    limits="A network of this project, not the one of the paper that its name recalls: an encoder and "
-    "decoder on 19 planes made of plate and trimap. Trained for four hours on made pictures: wide unknown bands over busy backgrounds, and "
+    limits="Not the network of Deep Image Matting's paper, as its old name said. Trained for four hours on made pictures: wide unknown bands over busy backgrounds, and "
     "subjects whose unknown part has colours that the known part has not, come out grey or torn. "
     "`closed-form-refined` is slower and better. Each frame is solved alone.",
 )  # fmt: skip

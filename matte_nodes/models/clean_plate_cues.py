@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clean-plate cue network: trained by this project, shipped with it, under its first name."""
+"""Clean-plate cues: a small network of this project on plate and clean plate; shipped.
+
+It is not the network of a paper. It weighs the differences between the two pictures.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def architecture() -> Architecture:
     return CLEAN_PLATE_ARCHITECTURE
 
 
-class BackgroundMattingSmall:
+class CleanPlateCues:
     """Plate and clean plate, and a rough segmentation where there is one, to alpha."""
 
     def __init__(self, context: LoadContext) -> None:
@@ -41,10 +44,12 @@ class BackgroundMattingSmall:
 
 
 CARD = ModelCard(
-    name="background-matting-small",
-    title="Clean-plate cue network",
-    summary="Any subject before a known place, from a clean plate; shipped, trained here.",
-    load=BackgroundMattingSmall,
+    name="clean-plate-cues",
+    old_names=("background-matting-small",),
+    title="Clean-plate cues",
+    summary="Any subject before a known place, from a clean plate: a small network of this project, "
+    "shipped.",
+    load=CleanPlateCues,
     architecture=architecture,
     needs=frozenset({"background"}),
     takes=frozenset({"segmentation"}),
@@ -52,10 +57,11 @@ CARD = ModelCard(
     tileable=True,
     tile_overlap=192,
     tile_side=1600,
+    auto={"background": 30, "finetune": 20},
     training_data="1,536 procedural foregrounds over procedural and free pictures, each with an "
     "imperfect clean plate: gain, gamma, noise, a shift, a shadow (docs/train.md)",
     papers=("Sengupta, Jayaram, Curless, Seitz, Kemelmacher-Shlizerman: Background Matting: The "
             "World is Your Green Screen, CVPR 2020",),
-    limits="A network of this project, not the one of the paper that its name recalls. A clean plate from the same place (align_background helps a hand-held camera); where "
+    limits="Not the network of Background Matting's paper, as its old name said. A clean plate from the same place (align_background helps a hand-held camera); where "
     "subject and background have one colour only the segmentation and the surroundings tell.",
 )  # fmt: skip

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""solve_foreground where alpha is wrong: plausible colours, soft errors, nothing at the clip."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from matte_nodes.foreground import solve_foreground
+
+Float = NDArray[np.float32]
+
+WRONG = (
+    "true", "eroded 1", "dilated 1", "shifted 1", "eroded 2", "dilated 2", "shifted 2", "holes",
+    "ghosts", "blurred", "coarse", "noisy", "lifted", "thinned",
+)  # fmt: skip
+
+
+def _bench_module(name: str) -> ModuleType:
+    path = Path(__file__).resolve().parents[2] / "bench" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"bench_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[f"bench_{name}"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+PERTURBED = _bench_module("perturbed")
+
+
+@pytest.fixture(scope="module")
+def dark_hair() -> Any:
+    """A dark head of hair before a bright wall: the worst case for a colour that is solved for."""
+    module = _bench_module("scene")
+    made = module.make_scene(320, 180)
+    front = (made.foreground * np.float32(0.1)).astype(np.float32)
+    behind = (0.6 + 0.4 * made.background).astype(np.float32)
+    mix = made.alpha[..., None]
+    plate = np.where(mix == 1, front, np.where(mix == 0, behind, mix * front + (1 - mix) * behind))
+    return module.Scene(plate.astype(np.float32), made.alpha, front, behind)
+
+
+@pytest.fixture(scope="module")
+def alphas(dark_hair: Any) -> dict[str, Float]:
+    found: dict[str, Float] = PERTURBED.perturbed(dark_hair.alpha)
+    assert set(found) == set(WRONG)
+    return found
+
+
+def solutions(scene: Any, alpha: Float) -> dict[str, Float]:
+    return {
+        "solved": solve_foreground(scene.plate, alpha),
+        "started": solve_foreground(scene.plate, alpha, start=_native(scene)),
+        "clean": solve_foreground(scene.plate, alpha, background=scene.background),
+    }
+
+
+def _native(scene: Any) -> Float:
+    """What a network gives: the subject's colour a little soft, mixed with the plate's."""
+    soft = cv2.GaussianBlur(scene.foreground, (0, 0), 3)
+    mix = cv2.GaussianBlur(scene.alpha, (0, 0), 1)[..., None]
+    return (mix * soft + (1 - mix) * scene.plate).astype(np.float32)
+
+
+def composite_error(foreground: Float, alpha: Float, scene: Any) -> float:
+    errors = PERTURBED.composite_errors(foreground, alpha, scene.foreground, scene.alpha)
+    return float(np.mean([errors[ground] for ground in PERTURBED.GROUNDS]))
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_composites_are_never_5_percent_worse_than_the_best_other_way(
+    wrong: str, dark_hair: Any, alphas: dict[str, Float]
+) -> None:
+    oracle = pytest.importorskip("pymatting.foreground.estimate_foreground_ml")
+    alpha = alphas[wrong]
+    others = {
+        "plate": dark_hair.plate,
+        "native": _native(dark_hair),
+        "pymatting": oracle.estimate_foreground_ml(dark_hair.plate, alpha),
+    }
+    best = {name: composite_error(picture, alpha, dark_hair) for name, picture in others.items()}
+    for name, solved in solutions(dark_hair, alpha).items():
+        allowed = 1.05 * min(best[one] for one in best if one != "native" or name == "started")
+        assert composite_error(solved, alpha, dark_hair) <= allowed, (name, best)
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_no_colour_ends_at_black(wrong: str, dark_hair: Any, alphas: dict[str, Float]) -> None:
+    alpha = alphas[wrong]
+    band = (alpha > 0) & (alpha < 1)
+    darkest = float(dark_hair.foreground[band].min())
+    for name, solved in solutions(dark_hair, alpha).items():
+        assert solved[band].min() > darkest / 20, name
+        assert np.percentile(solved[band], 1) > darkest / 4, name
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_colours_stay_among_those_around_them(
+    wrong: str, dark_hair: Any, alphas: dict[str, Float]
+) -> None:
+    """Nothing is brighter than the plate and the subject within 12 pixels, by more than a tenth."""
+    alpha = alphas[wrong]
+    band = (alpha > 0) & (alpha < 1)
+    box = np.ones((25, 25), np.uint8)
+    highest = np.maximum(cv2.dilate(dark_hair.plate, box), cv2.dilate(dark_hair.foreground, box))
+    for name, solved in solutions(dark_hair, alpha).items():
+        above = (solved > 1.1 * highest).any(axis=-1)[band]
+        assert above.mean() < 0.01, name
+
+
+@pytest.mark.parametrize("wrong", ["eroded 1", "shifted 1", "holes", "blurred", "noisy"])
+def test_errors_are_soft(wrong: str, dark_hair: Any, alphas: dict[str, Float]) -> None:
+    """No saw-teeth: neighbours in the band differ by little more than they do in the plate."""
+    alpha = alphas[wrong]
+    band = (alpha > 0) & (alpha < 1)
+    pairs = band[:, 1:] & band[:, :-1]
+
+    def steps(picture: Float) -> float:
+        light = PERTURBED.encoded(picture)
+        return float(np.abs(np.diff(light, axis=1)).mean(axis=-1)[pairs].mean())
+
+    for name, solved in solutions(dark_hair, alpha).items():
+        assert steps(solved) < steps(dark_hair.plate), name
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_solid_is_the_plate_and_empty_is_0(
+    wrong: str, dark_hair: Any, alphas: dict[str, Float]
+) -> None:
+    alpha = alphas[wrong]
+    for solved in solutions(dark_hair, alpha).values():
+        assert solved[alpha == 1].tobytes() == dark_hair.plate[alpha == 1].tobytes()
+        assert not solved[alpha == 0].any()
+
+
+@pytest.mark.parametrize("wrong", ["eroded 2", "ghosts", "noisy"])
+def test_torch_gives_what_numpy_gives(wrong: str, dark_hair: Any, alphas: dict[str, Float]) -> None:
+    alpha = alphas[wrong]
+    for given in ({}, {"background": dark_hair.background}, {"start": dark_hair.plate}):
+        numpy_way = solve_foreground(dark_hair.plate, alpha, **given)
+        torch_way = solve_foreground(dark_hair.plate, alpha, device="cpu:0", **given)
+        assert np.abs(numpy_way - torch_way).max() < 1e-5
+
+
+@pytest.mark.parametrize("light", [0.0, 1e-20, 1e-6, 1e4])
+def test_black_and_very_dark_and_bright_plates(light: float) -> None:
+    rng = np.random.default_rng(3)
+    plate = (rng.random((40, 50, 3)) * light).astype(np.float32)
+    alpha = rng.random((40, 50)).astype(np.float32)
+    with np.errstate(all="raise", under="ignore"):
+        solved = solve_foreground(plate, alpha)
+    assert np.isfinite(solved).all()
+    assert solved.max() <= 4 * light
