@@ -77,6 +77,7 @@ def require(card: ModelCard, checkpoint: Path | None = None) -> dict[str, Path]:
         raise WeightsError(
             f"The weights of {card.name!r} are not on this machine ({terms}). "
             f"Run `matte models pull {card.name}`, or put the file into {weights_folder()}."
+            + (f" A checkpoint serves as well. {how_to_bring(card)}" if card.checkpoint else "")
         )
     found |= {weights.file: find(weights) for weights in card.helpers}
     return {name: path for name, path in found.items() if path is not None}

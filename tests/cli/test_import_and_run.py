@@ -15,7 +15,9 @@ from matte_nodes import checkpoints, models
 from tests.cli.test_run import fails, matte, whole
 from tests.made import plate_sequence, read_named, scenes, write_image
 
-BROUGHT = [card.name for card in models._own().values() if card.checkpoint]
+BROUGHT = [
+    card.name for card in models._own().values() if card.checkpoint and not card.checkpoint.optional
+]
 """The models whose weights the user must bring."""
 
 
