@@ -83,6 +83,7 @@ class TemporaryFile:
     ) -> None:
         self.final, self._durable, self._shared = final, durable, shared
         self.path, self._handle = _created(final.parent, mode)
+        self._placed = False
 
     def commit(self) -> None:
         """Put the file into place. Raises OSError; OutputError when it is not what was written."""
@@ -93,6 +94,7 @@ class TemporaryFile:
             os.close(self._handle)
             self._handle = -1
         os.replace(self.path, self.final)
+        self._placed = True
         if not self._shared and self._handle >= 0 and not is_at(self.final, self._handle):
             raise _taken(self.final)
         if self._durable:
@@ -100,9 +102,10 @@ class TemporaryFile:
         self._close()
 
     def discard(self) -> None:
-        """Remove the file; nothing is raised."""
+        """Remove the file, unless it is in place; nothing is raised."""
         self._close()
-        discard(self.path)
+        if not self._placed:
+            discard(self.path)
 
     def _adopt(self) -> None:
         """What lies at the path is our file, or one that our own library put in its place.
@@ -184,12 +187,23 @@ def try_lock(handle: int) -> bool | None:
 
 
 def is_at(path: Path, handle: int) -> bool:
-    """Whether an open file still lies under this name."""
+    """Whether an open file still lies under this name.
+
+    Some network disks give a file another number at each look. There its kind, owner, size and
+    times tell: nobody can set the last one.
+    """
     try:
         found, own = os.lstat(path), os.fstat(handle)
     except OSError:
         return False
-    return (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
+    if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino):
+        return True
+    return own.st_nlink > 0 and _facts(found) == _facts(own)
+
+
+def _facts(found: os.stat_result) -> tuple[int, ...]:
+    kind = stat.S_IFMT(found.st_mode)
+    return found.st_dev, kind, found.st_uid, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 @contextmanager
@@ -218,6 +232,12 @@ def write_text(final: Path, text: str, *, mode: int = 0o666, durable: bool = Tru
     """Write a text file, UTF-8, lines ending in a line feed, whole or not at all; OutputError."""
     with whole_file(final, mode=mode, durable=durable) as path:
         path.write_text(text, "utf-8", newline="\n")
+
+
+def write_bytes(final: Path, data: bytes) -> None:
+    """Write a file whole or not at all; OutputError."""
+    with whole_file(final) as path:
+        path.write_bytes(data)
 
 
 def append(path: Path, text: str) -> None:

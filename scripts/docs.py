@@ -105,9 +105,8 @@ def fields_table(kind: type) -> str:
     rows = []
     for line, after in itertools.pairwise(tree.body):
         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
-            assert isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant), (
-                line.target.id
-            )
+            assert isinstance(after, ast.Expr), line.target.id
+            assert isinstance(after.value, ast.Constant), line.target.id
             text = " ".join(str(after.value.value).split())
             default = "needed" if line.value is None else f"`{ast.unparse(line.value)}`"
             rows.append((f"`{line.target.id}`", default, text))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
-from matte_nodes import Knob, MatteNode, ModelCard, Prediction, models
+from matte_nodes import Knob, MatteNode, ModelCard, Prediction
 from matte_nodes.errors import BadPlateError, ModelError
 from matte_nodes.node import align_background
 from matte_nodes.node import knobs as node_knobs
 from matte_nodes.node.frame import Given
 from matte_nodes.shot import chain, fingerprint
 from matte_nodes.shot.matte_node import MatteNode as Node
-from tests.models.test_compliance import SMALL
 from tests.temporal.rig import disk, same
 from tests.test_align import shaken, textured
 
@@ -156,19 +154,3 @@ def test_a_loaded_model_refuses_a_knob_that_its_loading_did_not_read() -> None:
     assert knobs["width"] == 1.0
     with pytest.raises(ModelError, match=r"'mode'.*after it was loaded"):
         knobs["mode"]
-
-
-@pytest.mark.parametrize("name", [card.name for card in models.cards() if card.checkpoint])
-def test_what_loading_reads_is_declared(name: str) -> None:
-    card = models.card(name)
-    read = []
-
-    def loader(card: ModelCard, context: Any) -> Any:
-        knobs = node_knobs.LoadKnobs(context.knobs)
-        model = card.load(replace(context, knobs=knobs))
-        read.append(knobs.read)
-        return model
-
-    small = SMALL.get(name, {})
-    _ = MatteNode(card, untrained=True, loader=loader, device="cpu", **small).model
-    assert read[0] <= {knob.name for knob in card.knobs if knob.reload}

@@ -79,20 +79,20 @@ def test_modnet_looks_at_the_side_that_its_weights_were_trained_at(
     from safetensors.torch import save_file
 
     from matte_nodes import MatteNode
-    from matte_nodes.models import modnet
+    from matte_nodes.models import torch_model
     from matte_nodes.models.networks.modnet import MODNet
 
     network = MODNet()
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     seen: list[tuple[int, ...]] = []
-    original = modnet.resized
+    original = torch_model.resized
 
     def spy(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         seen.append(size)
         found: np.ndarray = original(picture, size)
         return found
 
-    monkeypatch.setattr(modnet, "resized", spy)
+    monkeypatch.setattr(torch_model, "resized", spy)
     for name, marks in (("ours", {"matte_nodes.side": "128"}), ("theirs", {})):
         path = tmp_path / f"{name}.safetensors"
         save_file(tensors, path, marks)

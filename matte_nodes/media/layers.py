@@ -128,7 +128,7 @@ def choose(
         view = ""  # a mask without views serves every view of the plate
     groups = _of_view(groups, view, views)
     if layer:
-        return _named(groups, layer, purpose)
+        return _named(groups, layer)
     if purpose == "mask":
         return _mask(groups)
     return _picture(groups)
@@ -164,7 +164,7 @@ def _of_view(groups: list[_Group], view: str, views: Sequence[str]) -> list[_Gro
     return [group for group in groups if not there or group.view in ("", there[0])]
 
 
-def _named(groups: list[_Group], layer: str, purpose: Purpose) -> Choice:
+def _named(groups: list[_Group], layer: str) -> Choice:
     matching = [
         group
         for group in groups
@@ -172,7 +172,7 @@ def _named(groups: list[_Group], layer: str, purpose: Purpose) -> Choice:
     ]
     exact = [group for group in matching if group.prefix in (layer, "")] or matching
     for group in exact:
-        choice = _of_group(group, purpose, group.name)
+        choice = _of_group(group, group.name)
         if choice is not None:
             return choice
     for group in groups:  # one channel by its whole name: mask.a
@@ -186,7 +186,7 @@ def _named(groups: list[_Group], layer: str, purpose: Purpose) -> Choice:
     raise MediaError(f"the file has no layer {layer!r}; it has {_listed(groups)}")
 
 
-def _of_group(group: _Group, purpose: Purpose, said: str) -> Choice | None:
+def _of_group(group: _Group, said: str) -> Choice | None:
     """The colour and alpha of a layer, its grey, its alpha, or its only channel."""
     colour, alpha, grey = group.colour(), group.alpha(), group.grey()
     part = group.part.index
@@ -194,7 +194,7 @@ def _of_group(group: _Group, purpose: Purpose, said: str) -> Choice | None:
         if alpha is None:
             return Choice(part, colour, ("R", "G", "B"), said)
         return Choice(part, (*colour, alpha), ("R", "G", "B", "A"), said)
-    if grey is not None and alpha is not None and purpose == "picture":
+    if grey is not None and alpha is not None:
         return Choice(part, (grey, alpha), ("Y", "A"), said)
     for one in (grey, alpha):
         if one is not None:
@@ -214,12 +214,12 @@ def _picture(groups: list[_Group]) -> Choice:
             group = _the_one(those, groups)
             return _choice(group, group.name if len(groups) > 1 or group.name else "")
     for group in groups:
-        if group.is_root and (choice := _of_group(group, "picture", group.name)) is not None:
+        if group.is_root and (choice := _of_group(group, group.name)) is not None:
             return choice
     masks = [group for group in groups if group.is_mask()]
     if len(masks) == 1:
         return _choice(masks[0], masks[0].mask_name())
-    if len(groups) == 1 and (choice := _of_group(groups[0], "picture", groups[0].name)):
+    if len(groups) == 1 and (choice := _of_group(groups[0], groups[0].name)):
         return choice
     raise MediaError(
         f"the file has no R, G, B and no grey channel; it has {_listed(groups)}; name a layer "
@@ -228,7 +228,7 @@ def _picture(groups: list[_Group]) -> Choice:
 
 
 def _choice(group: _Group, said: str) -> Choice:
-    found = _of_group(group, "picture", said)
+    found = _of_group(group, said)
     assert found is not None
     return found
 
@@ -255,7 +255,7 @@ def _mask(groups: list[_Group]) -> Choice:
     for group in root:
         if group.alpha() is not None or group.grey() is not None:
             only = len(groups) == 1 and len(group.own) == 1
-            choice = _of_group(group, "mask", "" if only else next(iter(group.own)))
+            choice = _of_group(group, "" if only else next(iter(group.own)))
             assert choice is not None
             return choice
     if len(masks) == 1 and (not coloured or all(not g.is_root for g in coloured)):

@@ -40,7 +40,6 @@ class MovieClip(ClipBase):
         threads: int = 1,
     ) -> None:
         self.name = name
-        self.assumptions: tuple[str, ...] = ()
         self._path = path or Path(name)
         self._lock = threading.RLock()
         self._decoder = decoder = Decoder(name, self._path, threads)
@@ -74,11 +73,16 @@ class MovieClip(ClipBase):
         self.timecode = Timecode.parse(notes.get("timecode", ""), self.rate)
         order = int(stream.codec_context.field_order)
         self.field_order = order if order in (2, 3, 4, 5) else 2 if first.interlaced_frame else 0
-        if self.field_order:
-            self.assumptions = (
-                "it is interlaced and is taken as whole frames, so moving edges are combed; "
-                "deinterlace it first",
-            )
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """That an interlaced movie is taken as whole frames."""
+        if not self.field_order:
+            return ()
+        return (
+            f"{self.name} is interlaced and is taken as whole frames, so moving edges are combed; "
+            "deinterlace it first",
+        )
 
     def _notes(self) -> dict[str, str]:
         """Texts of the container and its streams (time code tracks too), by lower-case name."""

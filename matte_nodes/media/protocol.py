@@ -145,7 +145,11 @@ class ClipBase:
     is_constant = False
     time_base: Fraction | None = None
     field_order = 0
-    assumptions: tuple[str, ...] = ()
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """Nothing is left open."""
+        return ()
 
     @property
     def others(self) -> tuple[str, ...]:

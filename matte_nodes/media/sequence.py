@@ -156,6 +156,13 @@ class SequenceClip(ClipBase):
         return f"{said} of {self.name}" if said else self.name
 
     @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What the files leave open, and how it was taken."""
+        if not self._scan()[0].has_pages:
+            return ()
+        return (f"{self.name} has several pages, and the first is taken",)
+
+    @property
     def others(self) -> tuple[str, ...]:
         """Further masks in the files, by the names that choose them."""
         return self._scan()[0].others

@@ -7,7 +7,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,8 @@ class Header:
     """Which channels were chosen, in words (`layers.Choice.said`)."""
     others: tuple[str, ...] = ()
     """Further masks in the file."""
+    has_pages: bool = False
+    """Whether the file has further pictures of this size."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,19 @@ def read_header(path: Path, want: Want = PICTURE) -> Header:
     if path.suffix.lower() == ".exr" and path.is_file():
         limits.check_exr(path)
     with _opened(path) as source:
-        return _header(source, path, want)[0]
+        header, spec = _header(source, path, want)
+        if source.format_name() == "tiff" and _has_pages(source, spec):
+            header = replace(header, has_pages=True)
+        return header
+
+
+def _has_pages(source: Any, first: Any) -> bool:
+    """Whether a TIFF has a second picture of the same size: a page, not a thumbnail."""
+    if not source.seek_subimage(1, 0):
+        source.geterror()
+        return False
+    second = source.spec()
+    return bool((second.width, second.height) == (first.width, first.height))
 
 
 def read_image(path: Path, want: Want = PICTURE) -> Image:

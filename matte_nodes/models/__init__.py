@@ -103,7 +103,7 @@ def card(name: str) -> ModelCard:
 
         return card_of(name)
     point = _others().get(name)
-    if point is None and (own := finetuned.card(name, card)) is not None:
+    if point is None and (own := finetuned.card(name, parent_card)) is not None:
         return own
     if point is None:
         import difflib
@@ -120,6 +120,17 @@ def card(name: str) -> ModelCard:
             f"{point.value} is not a ModelCard named {name!r}; report it to its author."
         )
     return found
+
+
+def parent_card(name: str) -> ModelCard:
+    """Return the card that a fine-tuning begins with: a registered model's, or that of "shot".
+
+    "shot" is a new network for one shot. It can be fine-tuned and not run, so it is not registered.
+    """
+    if name == finetuned.SHOT:
+        hidden: ModelCard = import_module(".shot_network", __package__).BASE
+        return hidden
+    return card(name)
 
 
 class ModelWarning(UserWarning):

@@ -22,6 +22,8 @@ from matte_nodes.paths import check_plain_name, models_folder, weights_folder
 from matte_nodes.whole_files import write_text
 
 SHOT = "shot"
+SHOT_FILE = "shot.safetensors"
+"""The name of the weights file that the network of one shot is loaded from."""
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 Registered = Callable[[str], ModelCard]
@@ -85,7 +87,7 @@ def card(name: str, registered: Registered) -> ModelCard | None:
 
 def card_of(found: Declaration, registered: Registered) -> ModelCard:
     """The parent's card with the fine-tuned weights, licence, provenance and limits in it."""
-    base = parent_card(found.parent, registered)
+    base = registered(found.parent)
     keys = found.facts.get("keys", ())
     told = f"key frames {', '.join(map(str, keys))}" if keys else "its own frames, without keys"
     weights = Weights(
@@ -108,15 +110,6 @@ def card_of(found: Declaration, registered: Registered) -> ModelCard:
         + (f"; before that: {base.training_data}" if base.training_data else ""),
         limits=f"For {found.shot} and shots that look like it. {base.limits}".strip(),
     )
-
-
-def parent_card(name: str, registered: Registered) -> ModelCard:
-    """The card that a model is fine-tuned from; a fine-tuned model's is its own parent's."""
-    if name == SHOT:
-        from matte_nodes.models.shot_network import BASE
-
-        return BASE
-    return registered(name)
 
 
 def check_name(name: str, taken: Collection[str]) -> None:
@@ -165,9 +158,7 @@ def _loader(base: ModelCard, found: Declaration) -> Any:
         if base.checkpoint is not None:
             return base.load(replace(context, weights={}, checkpoint=path))
         if found.parent == SHOT:
-            from matte_nodes.models.shot_network import FILE
-
-            return base.load(replace(context, weights={FILE: path}))
+            return base.load(replace(context, weights={SHOT_FILE: path}))
         return base.load(replace(context, weights={base.weights[0].file: path}))
 
     return load

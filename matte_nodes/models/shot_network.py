@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
+from matte_nodes.models.finetuned import SHOT_FILE
 from matte_nodes.models.torch_network import TorchNetwork
 
 if TYPE_CHECKING:
     from matte_nodes.architecture import Architecture
     from matte_nodes.models.networks.shot_matting import ShotMatting
 
-FILE = "shot.safetensors"
 MULTIPLE = 32
 
 
@@ -30,7 +30,7 @@ class ShotNetwork:
     """A `ShotMatting` network from its file: the keys in it are its first guess."""
 
     def __init__(self, context: LoadContext) -> None:
-        self.network = TorchNetwork(context, architecture(), context.weights[FILE])
+        self.network = TorchNetwork(context, architecture(), context.weights[SHOT_FILE])
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]

@@ -123,12 +123,12 @@ def check(given: Given, card: ModelCard) -> None:
                 f"{given.where} has no {name}, and model {card.name!r} needs one: give it "
                 f"({name}=... or --{name})."
             )
-    for name in ("trimap", "background", "segmentation"):
-        hint = getattr(given, name)
+    for hint_name, kind in hints.HINT_KINDS.items():
+        hint = getattr(given, hint_name)
         if hint is None:
             continue
-        what = f"The {name} of {given.where}"
-        if name == "background":
+        what = f"The {hint_name} of {given.where}"
+        if kind.is_picture:
             check_picture(hint, what)
         elif hint.ndim != 2:
             raise HintSizeError(f"{what} must be (H, W), not {hint.shape}.")

@@ -84,6 +84,11 @@ def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) ->
             f"The {name} has colours and no alpha that varies, so it is no mask: give a grey "
             f"picture, or name the channel that is meant ({flag} R)."
         )
+    if kind == "grey" and _is_clear(image):
+        raise InputError(
+            f"The {name} has an alpha of 0 everywhere and a grey picture under it: name the "
+            f"channel that is meant ({flag} R, or A)."
+        )
     if kind == "labels":
         if name.startswith("trimap"):
             raise InputError(
@@ -126,7 +131,7 @@ def mask_values(image: Image, meaning: Meaning, name: str) -> Float:
             )
         colour = image.pixels[..., : 3 if "R" in image.channels else 1]
         return np.asarray(colour.any(axis=2), np.float32)
-    if meaning.channel == "grey" and "A" in image.channels and "R" in image.channels:
+    if meaning.channel == "grey" and "A" in image.channels and len(image.channels) > 1:
         alpha = image.pixels[..., list(image.channels).index("A")]
         if alpha.min() != alpha.max():
             raise InputError(
@@ -187,7 +192,7 @@ def warn_of_trimap(trimap: Float) -> None:
 
 def _look(image: Image) -> Look:
     channels, pixels = list(image.channels), image.pixels
-    if "A" in channels and "R" in channels:
+    if "A" in channels and len(channels) > 1:
         alpha = pixels[..., channels.index("A")]
         if alpha.min() != alpha.max():
             return "alpha"
@@ -212,8 +217,8 @@ def _look_at_grey(plane: NDArray[Any]) -> Look:
 
 
 def _is_clear(image: Image) -> bool:
-    """Whether an RGBA picture is wholly transparent: then its alpha is the mask, and empty."""
-    if not {"A", "R"} <= set(image.channels):
+    """Whether a picture with alpha is wholly transparent."""
+    if "A" not in image.channels or len(image.channels) == 1:
         return False
     return not image.pixels[..., list(image.channels).index("A")].any()
 

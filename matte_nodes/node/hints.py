@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
@@ -107,6 +108,33 @@ def clean_trimap(trimap: NDArray[Any]) -> Float:
     clean[levels <= KNOWN_LOW] = 0.0
     clean[levels >= KNOWN_HIGH] = 1.0
     return clean
+
+
+def mask_values(mask: NDArray[Any]) -> Float:
+    """A mask (H, W) of a file as float32: unsigned codes by their largest, other numbers as they
+    are."""
+    if mask.dtype.kind == "u":
+        return mask.astype(np.float32) / np.float32(np.iinfo(mask.dtype).max)
+    return np.ascontiguousarray(mask, np.float32)
+
+
+@dataclass(frozen=True)
+class HintKind:
+    """What the pixels of a hint are, in files and for the node."""
+
+    is_picture: bool
+    """An RGB picture (H, W, 3) in a colour space; otherwise one channel (H, W)."""
+
+    values: Callable[[NDArray[Any]], NDArray[Any]] = lambda pixels: pixels
+    """Pixels as they lie in a file to what the node works with."""
+
+
+HINT_KINDS: Mapping[str, HintKind] = {
+    "trimap": HintKind(is_picture=False, values=clean_trimap),
+    "background": HintKind(is_picture=True),
+    "segmentation": HintKind(is_picture=False, values=mask_values),
+}
+"""Every hint of `card.HINTS`."""
 
 
 def force_trimap(alpha: Float, trimap: Float) -> Float:

@@ -116,7 +116,7 @@ class FrameNode:
             None if trimap is None else hints.clean_trimap(_mask(trimap)),
             _array(background),
             _plane(segmentation),
-            _still_points(points, picture),
+            still_points(points, picture),
         )
         frames.check(given, self.card)
         if given.trimap is not None:
@@ -237,7 +237,7 @@ class FrameNode:
         return (inputs.plate,) * len(self.window_offsets())
 
 
-def _still_points(points: Any, picture: NDArray[Any]) -> FramePoints | None:
+def still_points(points: Any, picture: NDArray[Any]) -> FramePoints | None:
     """The points of a still, whatever frame number they name."""
     if points is None or picture.ndim != 3:
         return None

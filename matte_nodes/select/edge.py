@@ -49,7 +49,7 @@ def full_size(mask: Float, small: Float, plate: Float) -> Float:
         cv2.resize(change(mask, box), size, interpolation=cv2.INTER_LINEAR)
         for change in (cv2.erode, cv2.dilate)
     )
-    return np.clip(np.clip(soft, low, high), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(np.clip(soft, low, high), 0, 1), np.float32)
 
 
 def _fitted(mask: Float, guide: Float, radius: int) -> tuple[Float, Float]:
@@ -57,8 +57,7 @@ def _fitted(mask: Float, guide: Float, radius: int) -> tuple[Float, Float]:
     side = (2 * radius + 1, 2 * radius + 1)
 
     def mean(array: Float) -> Float:
-        smooth: Float = cv2.blur(array, side, borderType=cv2.BORDER_REFLECT)
-        return smooth
+        return np.asarray(cv2.blur(array, side, borderType=cv2.BORDER_REFLECT), np.float32)
 
     of_guide, of_mask = mean(guide), mean(mask)
     shared = mean(guide * mask[..., None]) - of_guide * of_mask[..., None]

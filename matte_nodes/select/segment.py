@@ -54,6 +54,8 @@ def select(
     """
     lab = cv2.cvtColor(np.ascontiguousarray(plate, np.float32), cv2.COLOR_RGB2Lab)
     sure = sure_pixels(lab.shape[:2], marks)
+    if min(sure.shape) < 2:
+        return (sure > 0).astype(np.float32)
     steps = edge_steps(cv2.GaussianBlur(lab, (0, 0), 1.0), EDGE)
     near = _nearness(sure, marks, steps)
     fixed = np.float32(NEAR) * near - np.float32(OUTSIDE)
@@ -189,7 +191,7 @@ def _fits(found: Float, marks: Marks) -> float:
     x0, y0, x1, y1 = np.clip(marks.box, 0, [width, height, width, height])
     wide = (columns[-1] + 1 - columns[0]) / max(1.0, x1 - x0)
     high = (rows[-1] + 1 - rows[0]) / max(1.0, y1 - y0)
-    return clicks * min(1.0, wide) * min(1.0, high)
+    return float(clicks * min(1.0, wide) * min(1.0, high))
 
 
 def _first_colours(lab: Float, sure: NDArray[np.int8], steps: tuple[Float, Float]) -> Float:

@@ -106,6 +106,8 @@ def settled(
     side = max(mask.shape)
     band = max(2, round(BAND * side))
     deep, far = _distance(inside), _distance(~inside)
+    if key is not None and _is_covered(lab, inside, key):
+        return np.zeros(mask.shape, np.float32)
     colours = _colours(lab, mask, (deep, far), key)
     certain = believed & (colours > DOUBTED)
     sure = np.zeros(mask.shape, np.int8)
@@ -120,6 +122,24 @@ def settled(
         odds = odds + np.float32(SALIENCE) * _salience(plate, inside, stands_out)
     found = cut(lab, np.clip(odds, -LIMIT, LIMIT), sure)
     return np.asarray(found, np.float32)
+
+
+def _is_covered(lab: Float, inside: NDArray[np.bool_], key: tuple[Float, Float]) -> bool:
+    """Whether most of the mask looks like what was round the object in its key frame.
+
+    Something then stands before it, or it has left. New light makes colours that were in neither,
+    which say nothing.
+    """
+    known = cv2.cvtColor(np.ascontiguousarray(key[0], np.float32), cv2.COLOR_RGB2Lab)
+    was = key[1] > 0.5
+    around = (~was) & (_distance(~was) <= SPREAD * max(was.shape))
+    none = np.zeros(inside.shape, np.float32)
+    odds = colour_odds(
+        np.concatenate([lab, known]),
+        np.concatenate([none, was.astype(np.float32)]),
+        np.concatenate([none, around.astype(np.float32)]),
+    )[: len(lab)]
+    return bool(np.median(odds[inside]) < DOUBTED)
 
 
 def _salience(plate: Float, inside: NDArray[np.bool_], stands_out: StandsOut) -> Float:
@@ -324,7 +344,7 @@ def found_again(plate: Float, key: tuple[Float, Float], stands_out: StandsOut | 
 
 def _flow(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> Float:
     """Dense inverse search (Kroeger et al. 2016), from the first picture to the second."""
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     return np.asarray(search.calc(one, two, None), np.float32)
 
 

@@ -31,7 +31,7 @@ from matte_nodes.node.hint_meaning import (
     mask_values,
     plane_of,
 )
-from matte_nodes.node.hints import HintKeys, KeyMode, clean_trimap
+from matte_nodes.node.hints import HINT_KINDS, HintKeys, KeyMode, clean_trimap
 from matte_nodes.points import FramePoints, Points, as_points
 from matte_nodes.temporal.bank import KeyFrames
 from matte_nodes.temporal.inputs import quick_sign
@@ -226,14 +226,15 @@ class BoundHint:
             return self._cached[1]
         image = self.clip.read(source)
         where = f"{self._title}, frame {source},"
-        if self.name == "background":
+        is_picture = HINT_KINDS[self.name].is_picture
+        if is_picture:
             pixels = rgb(image, self.clip, source)
         elif self.name == "trimap":
             pixels = clean_trimap(plane_of(image, self.meaning))[..., None]
         else:
             pixels = mask_values(image, self.meaning, where)[..., None]
         placed = paste(self._on_display(_replaced(image, pixels)), self._plate.canvas)
-        if self.name != "background":
+        if not is_picture:
             placed = placed[..., 0]
         self._cached = asked, placed
         return placed

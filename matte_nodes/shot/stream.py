@@ -16,6 +16,7 @@ from matte_nodes.node import frame as frames
 from matte_nodes.node import hints
 from matte_nodes.node.knobs import active_neighbour_knobs
 from matte_nodes.node.matte import Matte
+from matte_nodes.node.node import still_points
 from matte_nodes.temporal.cuts import LiveCuts
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Stream:
         trimap: Any = None,
         background: Any = None,
         segmentation: Any = None,
+        points: Any = None,
     ) -> Matte:
         """The matte of the newest frame.
 
@@ -90,7 +92,8 @@ class Stream:
             None if trimap is None else hints.clean_trimap(np.asarray(trimap)),
             None if background is None else np.asarray(background),
             None if segmentation is None else np.asarray(segmentation, np.float32),
-            where="The live frame",
+            None if points is None else still_points(points, np.asarray(plate)),
+            "The live frame",
         )
         frames.check(given, self.node.card)
         given = self.node.prepared(given)

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from matte_nodes.temporal.digest import digest
-from matte_nodes.temporal.keys import PLATE, ShotKeys
+from matte_nodes.temporal.keys import ShotKeys
 from matte_nodes.temporal.stat_cache import Look
 from matte_nodes.temporal.steps import Loaded, Steps
 from matte_nodes.temporal.timeline import Timeline
@@ -130,10 +130,6 @@ class BankKeys(ShotKeys):
             backs = [self.back(place, look) for place in self._timeline.steadied_by(index, look)]
             return digest(super().result(index, look), backs)
 
-    def plate_and_hints(self, place: int, look: Look) -> str:
-        """The identity of what a step reads at a place."""
-        return digest([self._id(name, place, look)[0] for name in (PLATE, *self._read_by("step"))])
-
 
 class BankSteps(Steps):
     """Answers of a model with a `Bank`; masks are kept for every frame, states only at few.
@@ -209,6 +205,7 @@ class BankSteps(Steps):
             found = self._state(self._both.step(at, look).key)
             if found is not None:
                 memory, low = found, at + 1
+                self._pack(self._both.step(at, look).key, found)
                 break
         for at in range(low, place + 1):
             loaded = self.load(at, look)
@@ -233,8 +230,9 @@ class BankSteps(Steps):
         for at in range(place, start + 1):
             known = self._both.back(at, look)
             memory = None if known is None else self._state(known)
-            if memory is not None:
+            if known is not None and memory is not None:
                 start = at
+                self._pack(known, memory)
                 break
         chain = f"{id(self)} backward {start}"
         if memory is None:
@@ -280,6 +278,10 @@ class BankSteps(Steps):
         if hold:
             self._held[key] = memory
         self._cache.keep_state(key, memory, chain=chain, place=place, length=len(self._line.frames))
+        self._pack(key, memory)
+
+    def _pack(self, key: str, memory: Memory) -> None:
+        """Remember the masks of a state: an answer needs no more."""
         packed = {}
         for name, tensor in memory.items():
             if name.endswith(MASK):
@@ -291,16 +293,17 @@ class BankSteps(Steps):
 
     def _unpacked(self, key: str) -> dict[str, Float]:
         return {
-            name: np.frombuffer(zlib.decompress(data), np.uint8).reshape(self._shapes[key])
-            / np.float32(255)
+            name: np.asarray(
+                np.frombuffer(zlib.decompress(data), np.uint8).reshape(self._shapes[key])
+                / np.float32(255),
+                np.float32,
+            )
             for name, data in self._masks[key].items()
         }
 
 
 def _without_marks(inputs: Inputs) -> Inputs:
     """A frame as the backward chain sees it: its marks reach it by the forward chain's state."""
-    from dataclasses import replace
-
     points = inputs.points
     bare = None if points is None else replace(points, marks={})
     return replace(inputs, points=bare, segmentation=None, trimap=None)

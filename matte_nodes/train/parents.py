@@ -37,7 +37,7 @@ class Parent:
 
 def find(name: str, *, checkpoint: str | None = None, untrained: bool = False) -> Parent:
     """The parent of this name. Raises UsageError when that model cannot be trained."""
-    card = finetuned.parent_card(name, models.card)
+    card = models.parent_card(name)
     if root_of(name) == finetuned.SHOT:
         own = {} if name == finetuned.SHOT else weights.identity(card)
         return Parent(name, card, systems.of_shots(), own)

@@ -63,7 +63,7 @@ def register(
             f"The model cannot be written to {folder}: {error.strerror or error}. Make the folder "
             "writable, or set MATTE_HOME to one that is."
         ) from error
-    return finetuned.card_of(found, models.card)
+    return finetuned.card_of(found, models.parent_card)
 
 
 def terms(parent: parents.Parent) -> str:

@@ -15,6 +15,7 @@ from matte_nodes.train.data import Material, make_samples
 from matte_nodes.train.recipe import Recipe, Stage
 from matte_nodes.train.salient import without_subjects
 from matte_nodes.train.trainer import Batch, Outcome, Plan, Progress, train
+from matte_nodes.whole_files import append, write_bytes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -178,7 +179,9 @@ def _with_pictures(plan: Plan, recipe: Recipe, held: list[Batch], place: Path) -
         sheet = (
             torch.cat(list(rows), 2).permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().numpy()
         )
-        cv2.imwrite(str(place / "heldout.png"), sheet[..., ::-1].copy())
+        done, data = cv2.imencode(".png", sheet[..., ::-1].copy())
+        if done:
+            write_bytes(place / "heldout.png", data.tobytes())
         return score(average)
 
     return replace(plan, validate=validate)
@@ -187,8 +190,7 @@ def _with_pictures(plan: Plan, recipe: Recipe, held: list[Batch], place: Path) -
 def _reporter(place: Path, say: Callable[[Progress], None]) -> Callable[[Progress], None]:
     def report(progress: Progress) -> None:
         line = {"step": progress.step, "score": progress.score, **progress.losses}
-        with (place / "progress.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        append(place / "progress.jsonl", json.dumps(line) + "\n")
         say(progress)
 
     return report

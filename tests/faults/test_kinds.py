@@ -276,6 +276,28 @@ def test_wild_array() -> None:
     assert matte.alpha.max() <= 1
 
 
+@odd("Hints", "Grey with an alpha that is the mask (white paint on nothing)", "taken", "Its alpha.")
+@pytest.mark.parametrize("name", ["m.png", "m.exr"])
+def test_grey_with_alpha(tmp_path: Path, name: str) -> None:
+    both = np.dstack([np.ones((48, 64), np.float32), mask()])
+    write_image(tmp_path / "p.png", codes(picture()))
+    write_image(tmp_path / name, codes(both) if name == "m.png" else both, "YA")
+    ran = run(tmp_path / "o", tmp_path / "p.png", "--segmentation", tmp_path / name,
+              "--segmentation-use", "garbage")  # fmt: skip
+    is_subject(ran.frame(1))
+
+
+@odd("Hints", "A grey mask under an alpha of 0", "refused", "The channel is asked for.")
+def test_grey_under_nothing(tmp_path: Path) -> None:
+    clear = np.repeat(codes(mask())[..., None], 4, axis=2)
+    clear[..., 3] = 0
+    hint = plate_and(tmp_path, clear, "RGBA")
+    flags = ("--segmentation", hint, "--segmentation-use", "garbage")
+    run(tmp_path / "o", tmp_path / "p.png", *flags).refused("--segmentation-layer")
+    named = run(tmp_path / "q", tmp_path / "p.png", *flags, "--segmentation-layer", "R")
+    is_subject(named.frame(1))
+
+
 # EXR
 
 
@@ -470,6 +492,22 @@ def test_still_that_could_be_animated(tmp_path: Path, name: str) -> None:
     clip = open_clip(tmp_path / name)
     assert list(clip.frames) == [1]
     assert not clip.is_movie
+
+
+@odd("Stills", "A TIFF of several pages", "said", "The first page.")
+def test_pages(tmp_path: Path) -> None:
+    spec = oiio.ImageSpec(64, 48, 3, oiio.UINT8)
+    output = oiio.ImageOutput.create(str(tmp_path / "p.tif"))
+    assert output.open(str(tmp_path / "p.tif"), (spec, spec, spec)), output.geterror()
+    for n in range(3):
+        if n:
+            assert output.open(str(tmp_path / "p.tif"), spec, "AppendSubimage")
+        assert output.write_image(codes(picture(n)))
+    output.close()
+    ran = run(tmp_path / "o", tmp_path / "p.tif")
+    is_subject(ran.frame(1), 0)
+    assert "pages" in ran.said
+    run(tmp_path / "q", tmp_path / "p.tif", "--strict").refused("pages")
 
 
 @odd("Stills", "Negative and mixed numbers (-2, -1, 0, 7, 10)", "taken", "By number.")

@@ -213,7 +213,7 @@ def test_the_first_matte_in_training_is_never_the_true_one() -> None:
 @pytest.mark.parametrize(
     ("mattes", "said"),
     [
-        ({9: np.zeros((64, 96), np.uint8)}, "number the mattes as the plate"),
+        ({9: np.zeros((64, 96), np.uint8)}, "Line them up"),
         ({1: np.zeros((64, 96), np.uint8)}, "show no subject"),
     ],
     ids=["no-such-frames", "flat"],

@@ -234,11 +234,11 @@ def test_a_killed_training_goes_on_with_the_same_bits(tmp_path: Path) -> None:
 
 
 def test_trained_weights_are_recognised_as_their_network(tmp_path: Path) -> None:
-    from matte_nodes import checkpoints
+    from matte_nodes import checkpoints, models
 
     folders = Folders(labels=[labels(tmp_path / "labels")])
     path = learn.run(recipe(2, "modnet", 64), folders, tmp_path / "out")
-    _, found = checkpoints.load(path)
+    _, found = checkpoints.load(path, models.architectures())
     assert found.model == "modnet"
 
 
@@ -275,9 +275,9 @@ def test_each_recipe_of_the_package_trains_every_stage(
     disc(cutouts)
     folders = Folders(cutouts, cutouts, [labels(tmp_path / "labels")])
     path = learn.run(asked, folders, tmp_path / "out")
-    from matte_nodes import checkpoints
+    from matte_nodes import checkpoints, models
 
-    _, found = checkpoints.load(path)
+    _, found = checkpoints.load(path, models.architectures())
     assert found.model == source["network"]
     scores = (tmp_path / "out" / f"stage-{len(stages)}" / "heldout.jsonl").read_text("utf-8")
     assert 0 <= json.loads(scores.splitlines()[-1])["iou"] <= 1

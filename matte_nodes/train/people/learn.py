@@ -286,7 +286,8 @@ def run(
     final = systems.inner(network)
     path = folder / "weights.safetensors"
     side = {"matte_nodes.side": str(recipe.stages[-1].side)}
-    state.save(path, final.state_dict(), facts, systems.marks(final, recipe.network) | side)
+    marks = systems.marks(final, systems.find(recipe.network).architecture)
+    state.save(path, final.state_dict(), facts, marks | side)
     return path
 
 

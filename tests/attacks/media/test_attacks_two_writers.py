@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from matte_nodes.errors import OutputError
 from matte_nodes.media.clip import open_clip
 from matte_nodes.media.writers import open_writer
 from matte_nodes.render.resume_log import Manifest
+from matte_nodes.temporal import claims
 from tests.cli.test_run import matte, whole
 from tests.made import plate_sequence, read_named
 from tests.media.samples import matte_frame
@@ -133,8 +136,6 @@ def _two_runs(tmp_path: Path) -> tuple[list[Path], Path]:
 
 def test_a_second_run_of_another_home_waits_for_the_first(tmp_path: Path) -> None:
     """Claims lie beside the output, not in a home: another machine's run sees them."""
-    from matte_nodes.temporal import claims
-
     _, out = _two_runs(tmp_path)
     with claims.output_claimed(str(out), 1, 9):
         (claim,) = out.parent.iterdir()
@@ -293,3 +294,33 @@ def test_skip_after_hold_leaves_a_frame_that_somebody_changed(tmp_path: Path) ->
     assert matte(*common, "--missing", "skip").returncode == 0
     assert painted.read_bytes().endswith(b"painted")
     assert Manifest(str(out), {}).entries([1003])
+
+
+def test_a_disk_that_numbers_its_files_anew_at_each_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some network disks do: files are written, claims are held, and a planted link is still found."""
+    looks = itertools.count(1 << 40)
+    real = os.lstat
+
+    def renumbered(path: object, **more: Any) -> Any:
+        found = real(path, **more)  # type: ignore[arg-type]
+        values = list(found)
+        values[1] = next(looks)
+        times = {"st_mtime_ns": found.st_mtime_ns, "st_ctime_ns": found.st_ctime_ns}
+        return os.stat_result(values, times)
+
+    monkeypatch.setattr(whole_files.os, "lstat", renumbered)
+    with whole_files.whole_file(tmp_path / "m.exr") as path:
+        path.write_bytes(b"new")
+    assert (tmp_path / "m.exr").read_bytes() == b"new"
+    with claims.output_claimed(str(tmp_path / "n.exr"), 1, 1):
+        assert len(list(tmp_path.iterdir())) == 2
+
+    def attacked() -> None:
+        with whole_files.whole_file(tmp_path / "m.exr") as path:
+            path.unlink()
+            path.symlink_to(tmp_path / "victim")
+
+    with pytest.raises(OutputError, match="Another program"):
+        attacked()
