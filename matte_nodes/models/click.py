@@ -110,6 +110,7 @@ CARD = ModelCard(
     takes=frozenset({"segmentation", "trimap"}),
     memory=Bank(),
     helpers=u2netp.CARD.weights,
+    training_data="itself none; its helper u2netp: " + u2netp.CARD.training_data,
     papers=(
         "Rother, Kolmogorov, Blake: GrabCut, SIGGRAPH 2004",
         "Kroeger, Timofte, Dai, Van Gool: Fast Optical Flow using Dense Inverse Search, ECCV 2016",
