@@ -30,7 +30,6 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("runtime", "devices, threads, sessions"),
     ("card", "what a model declares: ModelCard, Knob, memory"),
     ("weights", "finds, verifies and fetches weights"),
-    ("select", "clicks to masks"),
     ("media", "clips and writers: pictures, movies, arrays"),
     ("color", "OpenColorIO: plate, working and network space"),
     ("foreground", "solves the colour of the subject"),
