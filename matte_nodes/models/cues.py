@@ -57,10 +57,10 @@ def planes(plate: Float, trimap: Float, threads: int = 1) -> Float:
 
 
 def push_pull(picture: Float, known: np.ndarray) -> Float:
-    """Colours of the known pixels carried into all others, by a pyramid of weighted means.
+    """Fill unknown pixels with colours of the known ones, by a pyramid of weighted means.
 
-    picture: (H, W, 3); known: bool (H, W). (Gortler et al. 1996.) With no known pixel at all the
-    answer is the picture's mean.
+    picture: (H, W, 3). known: bool (H, W). Returns (H, W, 3); the picture's mean when no pixel is
+    known. Gortler et al. 1996.
     """
     import cv2
 

@@ -138,7 +138,7 @@ class TrimapCues(nn.Module):
         return features, offers
 
     def kept(self, answer: Tensor, planes: Tensor) -> Tensor:
-        """An answer with the trimap's 0 and 1 put back."""
+        """Return the alpha with the trimap's 0 and 1 put back."""
         trimap = planes[:, 15:16]
         is_front, is_back = (trimap > 0.75).to(planes), (trimap < 0.25).to(planes)
         found: Tensor = answer * (1 - is_front - is_back) + is_front
