@@ -28,6 +28,8 @@ VIDEOS = {
     "keying/aframe_greenscreen_man.mp4": (5, 50),
     "keying/mdn_colourwall_person_part0.mp4": (10, 90),
 }
+SEVERAL = ("maggie_group", "pexels-fauxels", "whitehouse", "aframe")
+"""Pictures of groups, of an audience, of people far away or with things in their hands."""
 Codes = NDArray[np.uint8]
 Alpha = NDArray[np.float32]
 
@@ -53,11 +55,15 @@ def main(asked: list[str]) -> None:
         made[name] = {key: node(plate).alpha for key, plate in pictures.items()}
         spent = (time.process_time() - began) / len(pictures)
         scores = np.array([score(made[name][key], stand_in[key]) for key in pictures])
-        print(
-            f"{name:28s} IoU {scores[:, 0].mean():.3f} (median {np.median(scores[:, 0]):.3f}, "
-            f"worst {scores[:, 0].min():.3f})  MAD {scores[:, 1].mean():.4f}  {spent:.2f} s",
-            flush=True,
-        )
+        near = np.array([not key.startswith(SEVERAL) for key in pictures])
+        for group, which in (("one person", near), ("several, far", ~near)):
+            part = scores[which]
+            print(
+                f"{name:12s} {group:12s} ({len(part)}) IoU {part[:, 0].mean():.3f} (median "
+                f"{np.median(part[:, 0]):.3f}, worst {part[:, 0].min():.3f})  MAD "
+                f"{part[:, 1].mean():.4f}  {spent:.2f} s",
+                flush=True,
+            )
     if sheet:
         write_sheet(sheet, pictures, made)
 

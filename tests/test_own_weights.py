@@ -100,3 +100,47 @@ def test_modnet_looks_at_the_side_that_its_weights_were_trained_at(
         node(np.zeros((64, 64, 3), np.uint8))
     sides = [seen[0][0], seen[2][0]]
     assert sides == ([128, 512] if asked == 0 else [asked, asked])
+
+
+def test_the_weights_of_modnet_are_in_the_package_and_are_what_is_declared() -> None:
+    own = models.card("modnet").checkpoint.own  # type: ignore[union-attr]
+    assert own is not None
+    assert weights.verify(own) == "ok"
+    assert own.size < 14_000_000
+    assert own.commercial == "yes"
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home where nothing was imported."""
+    monkeypatch.setattr(weights, "weights_folder", lambda: tmp_path / "store")
+
+
+@pytest.mark.usefixtures("bare")
+def test_modnet_runs_in_an_empty_home_and_finds_nobody_in_a_sky() -> None:
+    from matte_nodes import MatteNode
+
+    rows = np.linspace(0, 1, 240)[:, None, None]
+    sky = np.array([90, 140, 220]) * (1 - rows) + np.array([200, 215, 235]) * rows
+    plate = np.broadcast_to(sky, (240, 320, 3)).astype(np.uint8)
+    assert MatteNode("modnet", device="cpu")(plate).alpha.mean() < 0.1
+
+
+@pytest.mark.usefixtures("bare")
+def test_modnet_finds_a_person_as_selfie_does() -> None:
+    import os
+
+    import cv2
+
+    from matte_nodes import MatteNode
+
+    data = Path(os.environ.get("MATTE_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    path = data / "portraits-nogt" / "misc" / "maggie_man.jpg"
+    if not path.is_file():
+        pytest.skip(f"no portrait at {path}")
+    plate = np.ascontiguousarray(cv2.imread(str(path))[::4, ::4, ::-1])
+    alpha = MatteNode("modnet", device="cpu")(plate).alpha
+    person, outside = alpha[alpha.shape[0] // 2 :, alpha.shape[1] // 2], alpha[:10, :10]
+    assert np.median(person) > 0.9
+    assert outside.mean() < 0.1
+    assert 0.2 < alpha.mean() < 0.7

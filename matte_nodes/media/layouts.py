@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layouts: which channels a file holds, under which names, built in one array as it is written."""
+"""Layouts: the channels of an output file, their names, and how they are packed into one array."""
 
 from __future__ import annotations
 

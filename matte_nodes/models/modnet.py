@@ -10,6 +10,7 @@ from matte_nodes.card import (
     Knob,
     ModelCard,
 )
+from matte_nodes.models.shipped import MODNET
 from matte_nodes.models.torch_model import torch_model
 
 if TYPE_CHECKING:
@@ -42,9 +43,12 @@ CARD = ModelCard(
         "Apache-2.0, stated by the authors for code, models and demos",
         "yes",
         ("modnet_photographic_portrait_matting.ckpt", "modnet_webcam_portrait_matting.ckpt"),
+        own=MODNET,
     ),
     auto={"people": 20},
-    training_data="PPM-100-like portraits and a private set; the authors do not list terms",
+    training_data="published weights: PPM-100-like portraits and a private set; the authors do not list "
+    "terms. Ours: 64 rendered people and 915 public-domain or CC0 photographs of people labelled by "
+    "`selfie` and `closed-form-refined`, over free places; ImageNet for the encoder (docs/people.md)",
     papers=("Ke, Sun, Li, Yan, Lau: MODNet: Real-Time Trimap-Free Portrait Matting via Objective "
             "Decomposition, AAAI 2022",),
     limits="People only; flickers in video (each frame is solved alone).",

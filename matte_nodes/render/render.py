@@ -39,7 +39,7 @@ FINISHERS = 2
 
 
 class Reporter(Protocol):
-    """Who is told how a render goes."""
+    """Callbacks that follow a render."""
 
     def start(self, total: int, **facts: Any) -> None:
         """Before the first frame."""
