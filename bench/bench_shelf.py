@@ -3,7 +3,8 @@
 
 Random weights: they cost the same. Every case runs in its own process; MB is what the process
 grew by while it ran the network. Names may be given (`bench_shelf.py birefnet-t-1024`). The load
-of the machine is printed, because seconds mean nothing beside other work.
+of the machine is printed, because seconds mean little beside other work; the seconds of the
+processor (of both threads together) mean more there.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ CASES: dict[str, tuple[str, str, dict[str, Any], tuple[int, ...], tuple[int, int
     "birefnet-t-2048": ("birefnet", "BiRefNet", {}, (3,), (2048, 2048), False),
     "birefnet-l-1024": ("birefnet", "BiRefNet", SWIN_L, (3,), (1024, 1024), False),
     "birefnet-l-2048": ("birefnet", "BiRefNet", SWIN_L, (3,), (2048, 2048), False),
-    "vitmatte-s-1080p": ("vitmatte", "ViTMatte", {}, (3, 1), (1088, 1920), True),
+    "vitmatte-s-1080p": ("vitmatte", "ViTMatte", {}, (4,), (1088, 1920), True),
     "vitmatte-b-1080p": (
-        "vitmatte", "ViTMatte", {"hidden": 768, "heads": 12}, (3, 1), (1088, 1920), False,
+        "vitmatte", "ViTMatte", {"hidden": 768, "heads": 12}, (4,), (1088, 1920), False,
     ),
     "rvm-resnet50-1080p": (
         "robust_video_matting", "RobustVideoMatting", {"backbone": "resnet50"}, (3,),
@@ -66,20 +67,24 @@ def _mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _timed(run: Any) -> tuple[float, float]:
-    """Seconds of the quicker of two runs, and what the process grew by."""
+Found = tuple[float, float, float]
+"""Seconds, seconds of the processor, MB."""
+
+
+def _timed(run: Any) -> Found:
+    """The quicker of two runs, and what the process grew by."""
     import time
 
     before, taken = _mb(), []
     for _ in range(2):
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         run()
-        taken.append(time.perf_counter() - start)
-    return min(taken), _mb() - before
+        taken.append((time.perf_counter() - start, time.process_time() - used))
+    return min(taken)[0], min(used for _, used in taken), _mb() - before
 
 
-def in_torch(name: str) -> tuple[float, float]:
-    """Seconds and MB of one picture in torch."""
+def in_torch(name: str) -> Found:
+    """One picture in torch."""
     import torch
 
     torch.set_num_threads(THREADS)
@@ -90,8 +95,8 @@ def in_torch(name: str) -> tuple[float, float]:
         return _timed(lambda: network(*inputs))
 
 
-def export(name: str, file: str) -> tuple[float, float]:
-    """Write the ONNX file. Returns seconds and MB of that."""
+def export(name: str, file: str) -> Found:
+    """Write the ONNX file. Returns what that takes."""
     import torch
 
     network, inputs = _network(name), _inputs(name)
@@ -110,8 +115,8 @@ def export(name: str, file: str) -> tuple[float, float]:
     return _timed(run)
 
 
-def in_onnx(name: str, file: str) -> tuple[float, float]:
-    """Seconds and MB of one picture in onnxruntime."""
+def in_onnx(name: str, file: str) -> Found:
+    """One picture in onnxruntime."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -121,18 +126,22 @@ def in_onnx(name: str, file: str) -> tuple[float, float]:
     return _timed(lambda: session.run(None, feed))
 
 
-def _in_own_process(*words: str) -> tuple[float, float] | str:
+def _in_own_process(*words: str) -> Found | str:
     result = subprocess.run(
         [sys.executable, __file__, "--case", *words], capture_output=True, text=True, check=False
     )
     if result.returncode:
         return (result.stderr.strip().splitlines() or ["killed"])[-1][:70]
-    seconds, mb = json.loads(result.stdout.splitlines()[-1])
-    return seconds, mb
+    seconds, used, mb = json.loads(result.stdout.splitlines()[-1])
+    return seconds, used, mb
 
 
-def _shown(found: tuple[float, float] | str) -> str:
-    return found if isinstance(found, str) else f"{found[0]:8.1f} s {found[1]:8.0f} MB"
+def _shown(found: Found | str) -> str:
+    return (
+        found
+        if isinstance(found, str)
+        else f"{found[0]:7.1f} s {found[1]:7.1f} s {found[2]:6.0f} MB"
+    )
 
 
 def main() -> int:
@@ -144,17 +153,17 @@ def main() -> int:
         return 0
     names = sys.argv[1:] or list(CASES)
     print(f"{THREADS} threads, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start")
-    print(f"{'network':22}{'torch':>21}{'onnxruntime':>24}")
+    print(f"{'network':20}{'torch: wall, cpu, memory':>29}{'onnxruntime':>29}")
     with tempfile.TemporaryDirectory() as scratch:
         for name in names:
-            line = f"{name:22}{_shown(_in_own_process('torch', name)):>21}"
+            line = f"{name:20}{_shown(_in_own_process('torch', name)):>29}"
             if CASES[name][5]:
                 file = str(Path(scratch) / f"{name}.onnx")
                 written = _in_own_process("export", name, file)
                 found = written
                 if not isinstance(written, str):
                     found = _in_own_process("onnx", name, file)
-                line += f"{_shown(found):>24}"
+                line += f"{_shown(found):>29}"
             print(f"{line}   load {os.getloadavg()[0]:.1f}", flush=True)
     return 0
 

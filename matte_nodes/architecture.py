@@ -179,7 +179,7 @@ class Parity:
 
 @dataclass(frozen=True)
 class PublishedOnnx:
-    """A published ONNX file that the model runs: it is exported as it is."""
+    """A published ONNX file that the model runs. It is exported unchanged."""
 
     inputs: Mapping[str, str]
     """Picture ("plate") -> the file's input."""

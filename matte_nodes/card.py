@@ -289,12 +289,14 @@ class LoadContext:
 
 
 class Model(Protocol):
-    """A loaded model. `step` is pure: the same arguments give the same answer, nothing is kept."""
+    """A loaded model. `step` is pure: equal arguments give equal results, and it keeps no state."""
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
-        """One frame: network copies and the memory of the frame before, to a prediction."""
+        """Return the prediction and the memory after this frame, from the network copies and the
+        memory before.
+        """
         ...
 
 

@@ -124,9 +124,10 @@ def default_threads(*, still: bool = False) -> int:
 
 
 def use_threads(threads: int) -> None:
-    """Have torch use so many in the calling thread; 0 is `default_threads`.
+    """Set the number of torch threads for the calling thread; 0 is `default_threads`.
 
-    Said at each step: several models are loaded at once, and torch asks the thread that calls.
+    Called at each step: several models are loaded at once, and torch keeps one number for each
+    calling thread.
     """
     import torch
 
@@ -228,7 +229,9 @@ def state_bytes(state: Any) -> int:
 
 
 def numerics_tag(device: Device, threads: int) -> str:
-    """Names what may change the last bits of an answer: runtime, version, provider, threads."""
+    """Return a text that names what may change the last bits of a result: runtime, version,
+    provider, threads.
+    """
     from importlib.metadata import PackageNotFoundError, version
 
     parts = []

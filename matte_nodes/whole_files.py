@@ -171,9 +171,10 @@ def _created(folder: Path, mode: int) -> tuple[Path, int]:
 
 
 def try_lock(handle: int) -> bool | None:
-    """Lock an open file for this process; False when another has it, None without locks here.
+    """Lock an open file for this process; returns False when another has it, None without locks
+    here.
 
-    The lock ends with the descriptor, so it ends with the process, however that dies.
+    The lock ends with the descriptor, and so with the process, also when it is killed.
     """
     if _locks is None:
         return None

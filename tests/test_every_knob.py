@@ -19,7 +19,7 @@ from matte_nodes.node.knobs import NODE_KNOBS, all_knobs
 from matte_nodes.node.matte import Matte
 from matte_nodes.service.pool import Pool
 from tests.conftest import has_weights
-from tests.models.test_compliance import SMALL
+from tests.models.test_compliance import small
 from tests.temporal.rig import disk, same
 from tests.test_align import shaken, textured
 
@@ -109,7 +109,7 @@ class Rig:
     def __init__(self, card: ModelCard) -> None:
         self.card = card
         self.lease = Pool(1 << 34).lease(threading.Event())
-        self.base = {**BASE, **SMALL.get(card.name, {})}
+        self.base = {**BASE, **small(card)}
         self.options = {"untrained": True} if card.checkpoint else {}
 
     def matte(self, cache: Any, source: Mapping[str, Any], **knobs: Any) -> Matte:

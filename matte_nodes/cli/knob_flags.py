@@ -122,7 +122,10 @@ class KnobCommand(click.Command):
             return models.cards(), False
         named = [name for name in given if name != "auto"]
         first = [*_automatic(values)] if absent == "auto" or "auto" in given else []
-        return [models.card(name) for name in dict.fromkeys([*first, *named])], bool(named)
+        from matte_nodes.shot.choose_model import members
+
+        chosen = [member for name in dict.fromkeys([*first, *named]) for member in members(name)]
+        return [models.card(name) for name in chosen], bool(named)
 
 
 def given_knobs(options: dict[str, Any]) -> dict[str, Any]:
@@ -141,7 +144,10 @@ def _automatic(values: dict[str, Any]) -> Iterator[str]:
     from matte_nodes.shot.choose_model import choose
 
     try:
-        choice = choose({hint for hint in HINTS if values.get(hint)})
+        hints = {hint for hint in HINTS if values.get(hint)}
+        if any(values.get(name) for name in ("clicks", "boxes", "points")):
+            hints.add("points")
+        choice = choose(hints)
     except WeightsError:  # the run says so; some uses of a verb need no model
         return
     yield from (name for name in (choice.model, choice.refine) if name)

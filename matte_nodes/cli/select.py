@@ -8,36 +8,33 @@ from typing import Any
 
 import click
 
+from matte_nodes.cli import options as shared
 from matte_nodes.cli import run as one_machine
 from matte_nodes.cli import verb
+from matte_nodes.cli.knob_flags import KnobCommand, ModelName, flag
 from matte_nodes.errors import UsageError
-from matte_nodes.shot.chain import SELECT
+from matte_nodes.shot.chain import SELECT_KNOBS
+from matte_nodes.shot.choose_model import SELECT, refiner
 
 _OTHERS = ("model", "refine", "detect_cuts", "segmentation_model")
 
 
 def command() -> click.Command:
     """Return the verb: the flags of `matte run`, and those that change a part of the chain."""
-    own: click.Command = click.command("select")(select)
+    own: click.Command = click.command("select", cls=KnobCommand)(select)
     params = [copy(param) for param in verb("run").params if param.name not in _OTHERS]
-    own.params = [*params[:2], *own.params, *params[2:]]
+    own.params = [*params[:1], *own.params, *params[1:]]
     return own
 
 
-@click.option(
-    "--selector",
-    default=None,
-    metavar="MODEL",
-    help="The model that makes masks of clicks. Default: click.",
-)
-@click.option(
-    "--refine",
-    metavar="MODEL",
-    help="The trimap model that solves the edges. Default: the best one here.",
-)
-@click.option("--mask-only", is_flag=True, help="Write the tracked masks; solve no edges.")
+@flag("--selector", group=shared.MODEL, type=ModelName(), default="click", show_default=True,
+      metavar="MODEL", help="The model that makes masks of clicks.")  # fmt: skip
+@flag("--refine", group=shared.MODEL, type=ModelName(), metavar="MODEL",
+      help="The trimap model that solves the edges. Default: the best one here.")  # fmt: skip
+@flag("--mask-only", group=shared.MODEL, is_flag=True,
+      help="Write the tracked masks; solve no edges.")  # fmt: skip
 def select(
-    source: str, output: str | None, selector: str | None, refine: str | None, mask_only: bool,
+    source: str, output: str | None, selector: str, refine: str | None, mask_only: bool,
     **options: Any,
 ) -> None:  # fmt: skip
     """Matte what was clicked on in INPUT into OUTPUT: mask, trimap, edges, time.
@@ -50,13 +47,14 @@ def select(
         raise UsageError("Give --mask-only or --refine: a mask without edges is not refined.")
     quiet, here = options.pop("quiet"), options.pop("no_service")
     report = reporter(as_json=options.pop("as_json"), quiet=quiet)
-    model = (selector or "click") if mask_only or refine or selector else SELECT
-    if selector and not mask_only and not refine:
-        from matte_nodes.shot.choose_model import refiner
-
-        refine = refiner()
-    options |= {"refine": refine, "segmentation_model": None}
+    model = selector
+    if not mask_only:
+        refine = refine or refiner()
+        model = SELECT if (selector, refine) == ("click", refiner()) else selector
+    options |= {"refine": None if model == SELECT else refine, "segmentation_model": None}
     arguments, first, last = one_machine.asked(source, output, model, options)
+    if not mask_only:
+        arguments["knobs"] = {**SELECT_KNOBS, **arguments["knobs"]}
     if arguments["connect"]["points"] is None:
         raise UsageError(
             "Say what to select: a click on it (--click X,Y@FRAME), a box (--box) or --points FILE."

@@ -104,7 +104,7 @@ def _plan_for(card: ModelCard, architecture: Architecture, knobs: Mapping[str, A
 
 @dataclass(frozen=True)
 class Report:
-    """What was written, and how near the file is to the network: largest difference by size."""
+    """The written file, and its largest difference to the torch network for each size."""
 
     path: Path
     differences: dict[str, float]
@@ -123,11 +123,11 @@ def export_onnx(
     untrained: bool = False,
     knobs: dict[str, Any] | None = None,
 ) -> Report:
-    """Write a model as NAME.onnx with its declaration NAME.json; compare it with torch.
+    """Write a model as NAME.onnx with its declaration NAME.json, and compare it with torch.
 
-    Raises ModelError for a model that has no torch network, that the exporter refuses, or whose
-    file gives other answers; WeightsError when its weights are not here. Nothing half-written
-    stays.
+    Raises ModelError for a model without a torch network, for one that the exporter refuses, and
+    for a file with different results. Raises WeightsError when its weights are not here. Leaves no
+    partial file.
     """
     architecture = models.architecture(card)
     if architecture is None:

@@ -73,6 +73,8 @@ class _Group:
     prefix: str
     view: str
     own: dict[str, int]
+    alone: bool = True
+    """Whether the file has one part."""
 
     @property
     def name(self) -> str:
@@ -81,6 +83,11 @@ class _Group:
     @property
     def is_root(self) -> bool:
         return not self.prefix
+
+    @property
+    def is_main(self) -> bool:
+        """Whether its channels stand for the whole file: no layer, and no part of another name."""
+        return not self.prefix and (self.alone or not self.part.name or self.is_picture())
 
     def colour(self) -> tuple[int, ...] | None:
         for names in _COLOUR:
@@ -147,7 +154,7 @@ def _groups(parts: Sequence[Part], views: Sequence[str]) -> list[_Group]:
             if named:  # "right.R" or "diffuse.right.R": the layer is what is left
                 plain = ".".join(name for name in prefix.split(".") if name not in views)
             view = part.view or (named[-1] if named else (views[0] if views else ""))
-            found.append(_Group(part, plain, view, own))
+            found.append(_Group(part, plain, view, own, len(parts) == 1))
     return found
 
 
@@ -251,7 +258,7 @@ def _mask(groups: list[_Group]) -> Choice:
     masks = [group for group in groups if group.is_mask()]
     coloured = [group for group in groups if group.colour() is not None]
     names = tuple(group.mask_name() for group in masks)
-    root = [group for group in groups if group.is_root and group.colour() is None]
+    root = [group for group in groups if group.is_main and group.colour() is None]
     for group in root:
         if group.alpha() is not None or group.grey() is not None:
             only = len(groups) == 1 and len(group.own) == 1

@@ -12,6 +12,8 @@ from typing import Any
 import av
 
 from matte_nodes.errors import MediaError
+from matte_nodes.media import limits
+from matte_nodes.media.image import Window
 from matte_nodes.media.movie_index import build_index
 
 # Decoded frames that are kept, so that a model that looks a few frames around decodes each once.
@@ -65,6 +67,8 @@ class Decoder:
         if not streams:
             raise MediaError(f"{self._name}: the file holds no moving picture")
         self.stream = streams[0]
+        size = Window(0, 0, self.stream.width or 1, self.stream.height or 1)
+        limits.check_size(f"{self._name}: its picture", size)
         self._context = self._new_context()
         self._packets, self._place = self.container.demux(self.stream), 0
 

@@ -59,7 +59,7 @@ class Clip(Protocol):
 
     @property
     def display_window(self) -> Window:
-        """The picture as it is shown, the same for all frames."""
+        """The visible picture, the same for all frames."""
         ...
 
     @property

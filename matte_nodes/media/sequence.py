@@ -51,6 +51,7 @@ class SequenceClip(ClipBase):
         )
         self._lock = threading.Lock()
         self._scanned: tuple[Header, Window] | None = None
+        self._mixed: tuple[str, ...] = ()
 
     def file_part(self, frame: int) -> FilePart:
         """The file that a frame is read from, and the layer; MissingFrameError without one."""
@@ -102,6 +103,12 @@ class SequenceClip(ClipBase):
                 for frame, path in items:
                     header = self._header(frame, path)
                     self._same_size(head.display_window, frame, header.display_window)
+                    if header.colorspace != head.colorspace and not self._mixed:
+                        self._mixed = (
+                            f"{self.name} says {header.colorspace or 'no colour space'} in frame "
+                            f"{frame} and {head.colorspace or 'none'} in frame {first}; all frames "
+                            f"are taken as frame {first}",
+                        )
                     canvas = canvas.union(header.data_window)
                 limits.check_size(f"{self.name}: the union of its data windows", canvas)
                 self._scanned = head, canvas
@@ -158,9 +165,9 @@ class SequenceClip(ClipBase):
     @property
     def assumptions(self) -> tuple[str, ...]:
         """What the files leave open, and how it was taken."""
-        if not self._scan()[0].has_pages:
-            return ()
-        return (f"{self.name} has several pages, and the first is taken",)
+        pages = self._scan()[0].has_pages
+        told = (f"{self.name} has several pages, and the first is taken",) if pages else ()
+        return (*told, *self._mixed)
 
     @property
     def others(self) -> tuple[str, ...]:

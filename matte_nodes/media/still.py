@@ -141,6 +141,7 @@ def _array_header(path: Path, layer: str) -> Header:
         raise MediaError(f"{path}: the file has no layer {layer!r}; an array has none")
     (height, width, count), kind = array_file.shape_and_type(path)
     window = Window(0, 0, width, height)
+    limits.check_size(f"{path}: its picture", window)
     names = {np.dtype(numpy): name for name, numpy in _NATIVE.items()}
     return Header(
         subimage=0, indices=tuple(range(count)), channels=array_file.CHANNELS[count],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writers: mattes into files. `open_writer` picks one by the name that is to be written."""
+"""Writers that put mattes into files. `open_writer` picks one by the output's name."""
 
 from __future__ import annotations
 

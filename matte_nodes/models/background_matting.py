@@ -38,7 +38,9 @@ def architecture() -> Architecture:
 
 
 class BackgroundMatting:
-    """Prepares the priors round the subject, runs the network there, pastes the answer back."""
+    """Prepares the inputs round the subject, runs the network on that part, and pastes the result
+    back.
+    """
 
     def __init__(self, context: LoadContext) -> None:
         self._network = TorchNetwork(context, architecture())

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,11 +26,18 @@ if TYPE_CHECKING:
     from matte_nodes.card import Float
 
 
+KEPT = 8
+"""Pictures whose salience a loaded model keeps, 1.6 MB each."""
+
+
 class Click:
     """Masks by a cut with odds of clicks, colours and salience; between key frames by flow."""
 
     def __init__(self, context: LoadContext) -> None:
         self._salient = u2netp.U2NetP(context) if u2netp.FILE in context.weights else None
+        # The next click is on the same picture: the network need not look at it again. What is
+        # kept is a function of the key alone, so that it changes no answer.
+        self._map = lru_cache(maxsize=KEPT)(self._salience)
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -89,9 +97,16 @@ class Click:
         assert self._salient is not None
         side = u2netp.CARD.fixed_size
         assert side is not None
-        prediction, _ = self._salient.step(Inputs(plate=resized(picture, side)), {}, {})
+        small = np.ascontiguousarray(resized(picture, side), np.float32)
         height, width = picture.shape[:2]
-        return resized(prediction.alpha, (height, width))
+        return resized(self._map(small.tobytes()), (height, width))
+
+    def _salience(self, pixels: bytes) -> Float:
+        """What stands out in a picture of the network's own size, given as its bytes."""
+        assert self._salient is not None
+        assert u2netp.CARD.fixed_size is not None
+        picture = np.frombuffer(pixels, np.float32).reshape(*u2netp.CARD.fixed_size, 3)
+        return self._salient.step(Inputs(plate=picture), {}, {})[0].alpha
 
 
 def _painted(inputs: Inputs, small: Float) -> Float | None:
@@ -110,6 +125,7 @@ CARD = ModelCard(
     takes=frozenset({"segmentation", "trimap"}),
     memory=Bank(),
     helpers=u2netp.CARD.weights,
+    training_data="itself none; its helper u2netp: " + u2netp.CARD.training_data,
     papers=(
         "Rother, Kolmogorov, Blake: GrabCut, SIGGRAPH 2004",
         "Kroeger, Timofte, Dai, Van Gool: Fast Optical Flow using Dense Inverse Search, ECCV 2016",

@@ -141,9 +141,9 @@ def _say_nothing(*text: object) -> None:
 
 @cache
 def quiet_preconditioner() -> Callable[..., Any]:
-    """pymatting's `ichol`, which does not print: JSON lines go to stdout.
+    """pymatting's `ichol` without its output: stdout is for JSON lines.
 
-    The same code with a `print` of its own; pymatting itself stays as it is for others.
+    The same code with another `print`. pymatting itself stays unchanged for other users of it.
     """
     from pymatting.preconditioner.ichol import ichol
 

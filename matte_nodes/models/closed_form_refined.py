@@ -77,5 +77,5 @@ CARD = ModelCard(
     papers=(*closed_form.CARD.papers, *PAPERS),
     limits="Closed form's time and a fifth more; each frame is solved alone. Near light above 1, "
     "which the network cannot see, it is closed form.",
-    algorithm_version=2,
+    algorithm_version=3,
 )  # fmt: skip

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models that `matte finetune` made on this machine: kept in $MATTE_HOME, registered by their name.
+"""Models that `matte finetune` made on this machine: kept in $MATTE_HOME, registered by name.
 
-A model is a declaration `models/NAME.json` and a file in the weights folder. Every process reads
-the declarations anew when they change, so that a service that runs already has a new model at once.
+A model is a declaration `models/NAME.json` and a file in the weights folder. Every process reads a
+changed declaration again, so a running service sees a new model at once.
 """
 
 from __future__ import annotations
@@ -124,9 +124,9 @@ def check_name(name: str, taken: Collection[str]) -> None:
 
 
 def register(found: Declaration, weights: Path, taken: Collection[str]) -> Path:
-    """Put the weights and the declaration where every host finds them; answers the declaration.
+    """Move the weights into the weights folder, write the declaration, and return its path.
 
-    weights: a finished file, which is moved. taken: as for `check_name`. An older model of this name is replaced.
+    weights: a finished file. taken: as for `check_name`. An older model of this name is replaced.
     """
     check_name(found.name, taken)
     old = declaration(found.name) if found.name in names() else None

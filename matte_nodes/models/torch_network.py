@@ -130,7 +130,7 @@ class TorchNetwork:
         return state if state.is_cuda else state.float().cpu().numpy()
 
     def __call__(self, *tensors: Tensor, **options: Any) -> Any:
-        """The network's own answer to its own inputs, without gradients."""
+        """Call the network with its own inputs, without gradients, and return its own output."""
         use_threads(self.threads)
         with self._torch.inference_mode():
             return self.network(*tensors, **options)

@@ -64,6 +64,7 @@ CARD = ModelCard(
     tile_overlap=192,
     tile_side=1600,
     auto={"trimap": 50, "refine": 30, "finetune": 10},
+    algorithm_version=2,
     training_data=TRAINING_DATA,
     papers=PAPERS,
     limits="Not the network of Deep Image Matting's paper, as its old name said. Trained for four hours on made pictures: wide unknown bands over busy backgrounds, and "

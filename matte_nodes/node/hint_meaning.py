@@ -33,6 +33,8 @@ Look = Literal["alpha", "grey", "labels", "empty", "colour"]
 
 _MOST_LABELS = 16
 """Integer codes of a mask are labels when none is above this: 16 of 255 is black to the eye."""
+_FEW_CODES = 8
+"""Codes below half of white are labels too when there are so few: a soft edge has more."""
 _MOST_COLOURS = 64
 """A coloured mask has labels when it has at most so many colours, black among them."""
 _ROUNDING = 0.02
@@ -97,7 +99,16 @@ def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) ->
             )
         return Meaning(labels=True, assumptions=(_labels_text(name, image),))
     found = Meaning(channel="alpha" if kind == "alpha" or _is_clear(image) else "grey")
-    low, high = _range(plane_of(image, found))
+    plane = plane_of(image, found)
+    low, high = _range(plane)
+    if 0 < high < 0.5 and not name.startswith("trimap"):
+        return Meaning(
+            found.channel,
+            assumptions=(
+                f"the {name} is never above 0.5 (at most {high:.3g}), so nothing is wholly "
+                "subject; if its codes are labels, write 255 for the subject",
+            ),
+        )
     if low < -_ROUNDING or high > 1 + _ROUNDING:
         return Meaning(
             found.channel,
@@ -124,10 +135,10 @@ def mask_values(image: Image, meaning: Meaning, name: str) -> Float:
     """
     plane = plane_of(image, meaning)
     if meaning.labels:
-        if plane.dtype.kind == "u" and "Y" in image.channels and plane.max() > _MOST_LABELS:
+        if "Y" in image.channels and _look_at_grey(plane) == "grey":
             raise InputError(
-                f"The {name} has the code {plane.max()}, while other frames hold labels of at most "
-                f"{_MOST_LABELS}: give masks of one kind."
+                f"The {name} is a grey picture (codes to {plane.max()}), while other frames hold "
+                "labels: give masks of one kind."
             )
         colour = image.pixels[..., : 3 if "R" in image.channels else 1]
         return np.asarray(colour.any(axis=2), np.float32)
@@ -213,6 +224,9 @@ def _look_at_grey(plane: NDArray[Any]) -> Look:
         return "grey" if plane.dtype == np.bool_ else "empty"
     if plane.dtype.kind == "u" and 0 < plane.max() <= _MOST_LABELS:
         return "labels"
+    few = plane.dtype.kind == "u" and plane.max() < np.iinfo(plane.dtype).max // 2
+    if few and len(np.unique(plane)) <= _FEW_CODES:
+        return "labels"
     return "empty" if plane.min() == plane.max() else "grey"
 
 
@@ -224,6 +238,8 @@ def _is_clear(image: Image) -> bool:
 
 
 def _range(plane: NDArray[Any]) -> tuple[float, float]:
+    if plane.dtype.kind == "u":
+        return 0.0, float(plane.max()) / float(np.iinfo(plane.dtype).max)
     if plane.dtype.kind != "f":
         return 0.0, 1.0
     finite = plane[np.isfinite(plane)]

@@ -88,14 +88,14 @@ def trimap_from_matte(
 
 
 def clean_trimap(trimap: NDArray[Any]) -> Float:
-    """Any trimap array as exactly 0 (background), 0.5 (unknown) and 1 (foreground).
+    """Return any trimap array as exactly 0 (background), 0.5 (unknown) and 1 (foreground).
 
-    trimap: (H, W) of any real type. First to 0..1: bool as it is; uint8 and uint16 by their
-    largest code; wider integers as 8-bit codes if none is above 255, else 16-bit; floats as they
-    are, or as 8-bit codes if any is above 2. Then at most 0.05 is background, at least 0.95 is
-    foreground and everything between is unknown: pixels of a resized or compressed trimap are
-    rather left to the model than forced wrongly. Returns (H, W) float32. Raises InputError for
-    another shape or type, or for values that are not finite.
+    trimap: (H, W) of any real type. It is first scaled to 0..1: bool is used directly; uint8 and
+    uint16 are divided by their largest code; wider integers are 8-bit codes if none exceeds 255,
+    else 16-bit; floats are used directly, or as 8-bit codes if any exceeds 2. Then values up to
+    0.05 become 0, values from 0.95 become 1, and all others 0.5: the model decides about pixels
+    of a resized or compressed trimap. Returns (H, W) float32. Raises InputError for another shape
+    or type, and for values that are not finite.
     """
     if trimap.ndim != 2:
         raise InputError(f"a trimap is one channel, H x W; this one has the shape {trimap.shape}")

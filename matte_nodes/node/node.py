@@ -167,9 +167,9 @@ class FrameNode:
     def step(
         self, inputs: Inputs, memory: Memory, neighbours: tuple[Float, ...] = ()
     ) -> tuple[Prediction, Memory]:
-        """One call of the model, with only the hints it declares, its answer checked.
+        """Call the model once with only the hints that it declares, and check its prediction.
 
-        Raises ModelError when it fails, DeviceError when memory does not suffice.
+        Raises ModelError when the model fails, and DeviceError when memory does not suffice.
         """
         asked = replace(frames.offered(inputs, self.card), neighbours=neighbours)
         prediction, following = fit.any_step(

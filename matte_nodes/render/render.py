@@ -25,6 +25,7 @@ from matte_nodes.media.writers import (
     open_writer,
 )
 from matte_nodes.node.matte import Matte
+from matte_nodes.points import as_points
 from matte_nodes.render.resume_log import KEY, Manifest
 from matte_nodes.render.terms import Inherited, combined, inherited
 from matte_nodes.shot.chain import build
@@ -38,7 +39,7 @@ FINISHERS = 2
 
 
 class Reporter(Protocol):
-    """Who is told how a render goes."""
+    """Callbacks that follow a render."""
 
     def start(self, total: int, **facts: Any) -> None:
         """Before the first frame."""
@@ -77,6 +78,11 @@ class Render:
         check_name(output, layout)
         self.output, self.layout, self._again = output, layout, again
         self._look = Look()
+        points = connect.get("points")
+        # EXR sorts its channels, so the order of the objects is said in words.
+        self._objects = (
+            {} if points is None else {"matte/objects": " ".join(as_points(points).names)}
+        )
         self.is_movie = is_movie_output(output)
         self.chain = build(
             source,
@@ -133,6 +139,7 @@ class Render:
             "matte/plate_space": color.plate,
             "matte/working_space": color.working,
             "matte/version": __version__,
+            **self._objects,
         }
 
     @property

@@ -115,7 +115,7 @@ def colour_odds(lab: Float, subject: Float, rest: Float) -> Float:
     flat = ((bins[..., 0] * BINS + bins[..., 1]) * BINS + bins[..., 2]).ravel()
     counts = []
     for weights in (subject, rest):
-        count: NDArray[np.float64] = np.bincount(flat, weights.ravel().astype(np.float64), BINS**3)
+        count = np.bincount(flat, weights.ravel().astype(np.float64), BINS**3)
         total = count.sum()
         smooth = _smoothed(count.reshape((BINS, BINS, BINS)).astype(np.float64))
         counts.append(smooth / total if total > 0 else np.zeros_like(smooth))

@@ -28,16 +28,21 @@ CLICK_RADIUS = 0.004
 """Of the longer side: so far round a click the label is sure."""
 
 EDGE = 4.0
-VICINITY = 0.05
 """What a usual difference of colours costs on the way from a click, in pixels."""
+
+VICINITY = 0.05
+"""Share of the picture round each click whose colours are the subject's, where no map is known."""
 
 REACH = 0.16
 """Of the longer side: how far a click reaches where there is no edge."""
 
-SPLIT = 0.0
 DOUBT = 0.16
+"""Of the longer side: how far a map is doubted round a click that it is wrong about."""
+
 ROUNDS = 3
-SALIENCE, COLOUR, NEAR, OUTSIDE, CARRIED = 3.0, 1.0, 6.0, 0.5, 4.0
+"""Times that the picture is cut; colours are learnt anew from each cut."""
+
+SALIENCE, COLOUR, NEAR, OUTSIDE, CARRIED = 3.0, 1.0, 8.0, 0.5, 4.0
 """Weights of the odds: what stands out, colours, nearness to clicks, the bias to the rest, and
 the mask that was carried here."""
 
@@ -100,15 +105,10 @@ def _nearness(sure: NDArray[np.int8], marks: Marks, steps: tuple[Float, Float]) 
     reach = REACH * max(sure.shape)
     clicks = sure_pixels(sure.shape, Marks(marks.subject, marks.others))
     found = np.zeros(sure.shape, np.float32)
-    away = {}
     for label in (1, -1):
         if (clicks == label).any():
             seeds = np.where(clicks == label, 0, FAR).astype(np.float32)
-            away[label] = geodesic(*steps, seeds)
-            found += np.float32(label) * np.exp(-away[label] / np.float32(reach))
-    if len(away) == 2 and SPLIT:  # between clicks of both kinds the nearer one decides
-        ratio = (away[-1] - away[1]) / np.maximum(away[-1] + away[1], 1e-3)
-        found += np.float32(SPLIT) * ratio * np.exp(-np.minimum(away[1], away[-1]) / reach)
+            found += np.float32(label) * np.exp(-geodesic(*steps, seeds) / np.float32(reach))
     return found
 
 

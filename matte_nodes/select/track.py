@@ -9,7 +9,7 @@ both directions of time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -230,7 +230,7 @@ def followed(
             continue
         following[f"{name}/key_plate"] = codes
         following[f"{name}/key_mask"] = codes_of(masks[name])
-    for name, mask in _apart(masks, arrived).items():
+    for name, mask in _apart(masks, arrived, marks).items():
         following[f"{name}/mask"] = codes_of(mask)
     return following
 
@@ -279,32 +279,27 @@ def _from_painting(plate: Float, painted: Float, before: Float | None) -> Float:
     return cut(lab, np.clip(odds, -LIMIT, LIMIT), sure).astype(np.float32)
 
 
-def _apart(masks: Mapping[str, Float], arrived: _Arrived | None) -> dict[str, Float]:
-    """Masks that share no pixel: a pixel of several belongs to the one that it was more of before."""
-    names, found = list(masks), {}
-    claims = (
-        np.stack(
-            [
-                np.zeros_like(masks[n])
-                if arrived is None or n not in arrived.masks
-                else arrived.masks[n]
-                for n in names
-            ]
-        )
-        if names
-        else None
-    )
-    for index, name in enumerate(names):
-        mask = masks[name].copy()
-        assert claims is not None
-        for other in range(len(names)):
-            both = (mask > 0.5) & (masks[names[other]] > 0.5)
-            first = (
-                claims[other] > claims[index] if other > index else claims[other] >= claims[index]
-            )
-            if other != index:
-                mask[both & first] = 0
-        found[name] = mask
+def _apart(
+    masks: Mapping[str, Float], arrived: _Arrived | None, fresh: Collection[str]
+) -> dict[str, Float]:
+    """Masks that share no pixel.
+
+    A pixel of two objects belongs to the one that it was more of before. Where one of them was
+    marked in this frame (`fresh`) it belongs to the smaller one: what is held before who holds it.
+    """
+    none: Float = np.zeros((1, 1), np.float32)
+    before = {} if arrived is None else arrived.masks
+    found = {name: mask.copy() for name, mask in masks.items()}
+    names = list(masks)
+    for index, one in enumerate(names):
+        for two in names[index + 1 :]:
+            both = (masks[one] > 0.5) & (masks[two] > 0.5)
+            if one in fresh or two in fresh:
+                of_one = np.full(both.shape, masks[one].sum() <= masks[two].sum())
+            else:
+                of_one = np.asarray(before.get(one, none) >= before.get(two, none))
+            found[two][both & of_one] = 0
+            found[one][both & ~of_one] = 0
     return found
 
 

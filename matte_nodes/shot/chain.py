@@ -22,9 +22,6 @@ from matte_nodes.shot.shot import Shot
 MASK_LAYERS = ("trimap_layer", "segmentation_layer")
 """What belongs to hints that are files, and not to those that a node of the chain makes."""
 
-SELECT = "select"
-"""The name of the chain from clicks to mattes: `click`, then the best trimap model here."""
-
 SELECT_KNOBS: Mapping[str, Any] = {"steady": 0.5}
 """Values of knobs in that chain, where the user gives none."""
 
@@ -95,7 +92,7 @@ def build(
     segmentation that the (first) model takes. Raises what MatteNode and its connect raise.
     """
     given = {name for name in (*HINTS, "points") if connect.get(name) is not None}
-    if model == SELECT:
+    if model == auto.SELECT:
         model, refine, knobs = "click", refine or auto.refiner(), {**SELECT_KNOBS, **knobs}
     notes: tuple[str, ...] = ()
     if model == "auto":

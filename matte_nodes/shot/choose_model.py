@@ -15,6 +15,10 @@ from matte_nodes.errors import WeightsError
 # not measured. Clean plate: an imported checkpoint before the small shipped network.
 
 
+SELECT = "select"
+"""The name of the chain from clicks to mattes: `click`, then the best trimap model here."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """What `auto` chose: the model, a trimap model that refines it (or None), and why."""
@@ -64,6 +68,11 @@ def choose(hints: Collection[str], *, live: bool = False) -> Choice:
         if card.weights
     )
     raise WeightsError(f"No model can run here yet. For people: {pulls}. Or give a trimap.")
+
+
+def members(name: str) -> list[str]:
+    """The models that a name stands for: those of the named chain `select`, or the one model."""
+    return [item for item in ("click", refiner()) if item] if name == SELECT else [name]
 
 
 def refiner() -> str | None:

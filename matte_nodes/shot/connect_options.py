@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeAlia
 from matte_nodes.errors import UsageError
 from matte_nodes.media.protocol import Missing
 from matte_nodes.node.hints import HintKeys, KeyMode
-from matte_nodes.temporal.cache import MODES
+from matte_nodes.temporal.cache_modes import MODES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -51,7 +51,9 @@ def node_identity(node: FrameNode) -> dict[str, Any]:
 
 
 def step_settings(shot: Setup) -> dict[str, Any]:
-    """What a step of the model depends on, pictures left out: no knob that only finishes."""
+    """Return what a step of the model depends on besides pictures. Knobs that only finish are left
+    out.
+    """
     node, color = shot.node, shot.color
     background = shot.background_color
     return {
@@ -68,14 +70,14 @@ def step_settings(shot: Setup) -> dict[str, Any]:
 
 
 def finish_settings(shot: Setup) -> dict[str, Any]:
-    """What finishing a frame depends on, pictures and the model's answer left out."""
+    """Return what finishing a frame depends on, besides pictures and the model's prediction."""
     if not active_neighbour_knobs(shot.node.knobs):
         return shot_identity(shot)
     return {**shot_identity(shot), "flow": flow_numerics()}
 
 
 def shot_identity(shot: Setup) -> dict[str, Any]:
-    """Everything but the pictures that a shot's results depend on."""
+    """Return everything that a shot's results depend on, besides pictures."""
     background = shot.background_color
     return {
         **node_identity(shot.node),

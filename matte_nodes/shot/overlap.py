@@ -78,7 +78,7 @@ def _result(frame: Frame, future: Future[Done]) -> tuple[Frame, Done]:
 
 @contextmanager
 def _blaming(frame: Any) -> Iterator[None]:
-    """Tell an error which frame it happened at, whoever raised it (`MatteError.frame`)."""
+    """Store the frame number in an error (`MatteError.frame`)."""
     try:
         yield
     except Exception as error:

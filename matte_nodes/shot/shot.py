@@ -249,7 +249,7 @@ class Shot:
         return trimap_clip(self, self.node.card.name, width, known)
 
     def as_hint(self, name: str) -> Clip:
-        """What this shot is to another node: its trimaps, its alphas, or its foregrounds."""
+        """Return this shot as a hint of another node: its trimaps, its alphas, or its foregrounds."""
         if name == "trimap":
             return self.trimap()
         make = alpha_clip if name == "segmentation" else foreground_clip

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from matte_nodes.errors import UsageError
 from matte_nodes.node.matte import Matte
 from matte_nodes.paths import cache_folder
 from matte_nodes.runtime import state_bytes
+from matte_nodes.temporal.cache_modes import MODES, CacheMode
 from matte_nodes.temporal.inputs import FileHashes
 from matte_nodes.temporal.lru import Lru
 from matte_nodes.temporal.pictures import can_hold, load_matte, save_matte
@@ -25,8 +26,6 @@ from matte_nodes.temporal.tensors import load_tensors, save_tensors
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CacheMode = Literal["memory", "states", "disk", "off"]
-MODES: tuple[CacheMode, ...] = ("memory", "states", "disk", "off")
 
 MEMORY_STATES = 128 << 20
 MEMORY_PICTURES = 256 << 20

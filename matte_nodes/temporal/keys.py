@@ -102,7 +102,7 @@ class ShotKeys:
             return digest(self.settings[1], steps, inputs)
 
     def forget(self, index: int, look: Look) -> None:
-        """The inputs of this frame may have changed: look at them anew."""
+        """Check the inputs of this frame again: they may have changed."""
         look.forget(id(self), index)
 
     def unchanged(self, index: int, link: Link, look: Look) -> bool:

@@ -107,7 +107,7 @@ def carry(alpha: Float, seen: Codes, here: Codes) -> tuple[Float, Float]:
 
 
 def small_codes(seen: Float) -> Codes:
-    """What motion is found on: the network copy (H, W, 3), small, in 8 bits."""
+    """Return the picture for motion estimation: the network copy (H, W, 3), small, in 8 bits."""
     import cv2
 
     scale = min(1.0, _FLOW_SIDE / max(seen.shape[:2]))

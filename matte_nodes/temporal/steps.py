@@ -63,7 +63,7 @@ class Steps:
         )
 
     def prediction(self, loaded: Loaded, look: Look, *, in_memory: bool = True) -> Prediction:
-        """The model's answer for a frame, and never more steps than it takes from a known state."""
+        """Return the model's prediction for a frame, with the fewest steps from a known state."""
         prediction, _ = self._until(loaded, look, state_only=False, in_memory=in_memory)
         assert prediction is not None
         return prediction
@@ -73,9 +73,10 @@ class Steps:
         self._until(loaded, look, state_only=True, in_memory=in_memory)
 
     def plan(self, wanted: Sequence[int], look: Look, *, results: bool) -> Iterator[int]:
-        """The frames to load for these places, in order: and what must be stepped before them.
+        """Yield the frames to load for these places, in order, with the frames that must be stepped
+        before them.
 
-        A broken input is not said here but when its frame is loaded.
+        A broken input raises its error when its frame is loaded, not here.
         """
         frames = self._timeline.frames
         at_hand = -1
@@ -112,7 +113,9 @@ class Steps:
         return place
 
     def _until(self, loaded: Loaded, look: Look, *, state_only: bool, in_memory: bool) -> Answer:
-        """The answer for a frame; read anew when inputs have changed since it was loaded."""
+        """Return the prediction for a frame. Reads the frame again when its inputs have changed
+        since it was loaded.
+        """
         for _ in range(TRIES):
             answer = self._answered(loaded, look, state_only, in_memory)
             if answer is not None:
@@ -124,7 +127,9 @@ class Steps:
     def _answered(
         self, loaded: Loaded, look: Look, state_only: bool, in_memory: bool
     ) -> Answer | None:
-        """Step until the answer is there, by us or by another process; None as in `_until`."""
+        """Step until the prediction is there, from this process or another. None: inputs changed,
+        see `_until`.
+        """
         target, index = loaded.link.key, loaded.index
         place = self._timeline.start(index, look)
         memory: Memory = {}
@@ -143,7 +148,7 @@ class Steps:
                 answer = self._found(target, state_only)
                 if answer is not None:
                     return answer
-                # Whoever else is at this shot cannot get far ahead between two looks.
+                # Another process can advance only a few frames between two checks.
                 reach = place + 64
                 if self._newest(place, min(index, reach), look) is not None:
                     continue

@@ -20,6 +20,7 @@ from matte_nodes.errors import (
 from matte_nodes.node import frame as frames
 from matte_nodes.node.knobs import NODE_KNOBS, LoadKnobs
 from matte_nodes.node.matte import Matte
+from matte_nodes.node.node import still_points
 from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.testing.scene import Scene, scene
 
@@ -138,7 +139,10 @@ class ModelCompliance:
         """A model without memory hands none on; one with memory does."""
 
         made = scene(40, 56)
-        given = frames.Given(made.plate, **self.hints(made))
+        hints = self.hints(made)
+        if "points" in hints:
+            hints["points"] = still_points(hints["points"], made.plate)
+        given = frames.Given(made.plate, **hints)
         seen = frames.see(given, node.plate_color("scene_linear"))
         _, memory = node.step(seen.inputs, {}, node.still_neighbours(seen.inputs))
         assert bool(memory) is not isinstance(self.card.memory, Still | Window)

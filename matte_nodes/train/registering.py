@@ -31,9 +31,9 @@ def register(
     facts: Mapping[str, Any],
     hints: tuple[str, ...] = (),
 ) -> ModelCard:
-    """Write the weights into $MATTE_HOME and register the model; answers its card.
+    """Write the weights into $MATTE_HOME, register the model, and return its card.
 
-    hints: what was connected; the model needs those that its parent declares. Raises OutputError
+    hints: the connected hints; the model needs those that its parent declares. Raises OutputError
     when the folder cannot be written.
     """
 

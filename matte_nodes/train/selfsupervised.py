@@ -75,7 +75,7 @@ def selfsupervise(
     say: Callable[[Progress], None] = lambda progress: None,
     tell: Callable[[str], None] = lambda message: None,
 ) -> ModelCard:
-    """Train on the shot's own frames and register the student; answers its card.
+    """Train on the shot's own frames, register the student, and return its card.
 
     Raises InputError, UsageError (a model without a clean plate), WeightsError, TrainingError.
     """

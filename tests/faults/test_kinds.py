@@ -163,7 +163,9 @@ def test_photograph_as_mask(tmp_path: Path, channels: str) -> None:
     "said",
     "Every label above 0 is the subject.",
 )
-@pytest.mark.parametrize(("top", "kind"), [(1, np.uint16), (3, np.uint8), (12, np.uint8)])
+@pytest.mark.parametrize(
+    ("top", "kind"), [(1, np.uint16), (3, np.uint8), (12, np.uint8), (40, np.uint8)]
+)
 def test_labels_by_value(tmp_path: Path, top: int, kind: type) -> None:
     hint = plate_and(tmp_path, (mask() * top).astype(kind))
     ran = run(tmp_path / "o", tmp_path / "p.png", "--segmentation", hint,
@@ -257,6 +259,33 @@ def test_shifted_by_one(tmp_path: Path) -> None:
     ran = run(tmp_path / "b", tmp_path / "p.####.png", *flags, "--hint-offset", "first")
     for n in range(4):
         is_subject(ran.frame(n + 1), n)
+
+
+@odd("Hints", "A soft mask that is never above 0.5", "said", "As it is, with a warning.")
+def test_dim_mask(tmp_path: Path) -> None:
+    soft = np.linspace(0, 0.3, 64, dtype=np.float32)[None].repeat(48, 0)
+    hint = plate_and(tmp_path, codes(soft))
+    flags = ("--segmentation", hint, "--segmentation-use", "garbage")
+    ran = run(tmp_path / "o", tmp_path / "p.png", *flags)
+    assert "never above 0.5" in ran.said
+    run(tmp_path / "q", tmp_path / "p.png", *flags, "--strict").refused("never above 0.5")
+
+
+@odd(
+    "Hints",
+    "A part of the file that is the mask, beside the picture's part",
+    "refused",
+    "Where the picture's alpha is 1: the mask is listed.",
+)
+def test_mask_in_a_part(tmp_path: Path) -> None:
+    write_image(tmp_path / "p.1001.png", codes(picture()))
+    solid = np.dstack([picture(), np.ones((48, 64), np.float32)])
+    write_parts(tmp_path / "m.1001.exr", [("rgba", ("R", "G", "B", "A"), solid, ""),
+                                          ("roto", ("A",), mask()[..., None], "")])  # fmt: skip
+    flags = ("--segmentation", tmp_path / "m.####.exr", "--segmentation-use", "garbage")
+    run(tmp_path / "o", tmp_path / "p.####.png", *flags).refused("roto")
+    named = run(tmp_path / "q", tmp_path / "p.####.png", *flags, "--segmentation-layer", "roto")
+    is_subject(named.frame(1001))
 
 
 @odd("Hints", "Mask arrays of bool, of 0 and 1, of 0 and 255", "taken", "As masks.")
@@ -492,6 +521,45 @@ def test_still_that_could_be_animated(tmp_path: Path, name: str) -> None:
     clip = open_clip(tmp_path / name)
     assert list(clip.frames) == [1]
     assert not clip.is_movie
+
+
+@odd("Stills", "A sequence whose files say different colour spaces", "said", "As the first file.")
+def test_mixed_profiles(tmp_path: Path) -> None:
+    profile = np.frombuffer(icc(ADOBE, 2.19921875, "A98"), np.uint8)
+    write_picture(tmp_path / "p.1.png", codes(picture()))
+    write_picture(tmp_path / "p.2.png", codes(picture(1)),
+                  ICCProfile=(f"uint8[{len(profile)}]", profile))  # fmt: skip
+    assert "all frames are taken as frame 1" in run(tmp_path / "o", tmp_path / "p.#.png").said
+
+
+@odd(
+    "Stills",
+    "gAMA of 1/1.8, of 1/2.2, of no known curve",
+    "taken",
+    "The curve; one that is not known is refused.",
+)
+@pytest.mark.parametrize(("gamma", "space"), [(1.8, "g18"), (2.2, "g22"), (3.1, "")])
+def test_gama_chunks(tmp_path: Path, gamma: float, space: str) -> None:
+    import zlib
+
+    write_image(tmp_path / "a.png", codes(picture()))
+    data = (tmp_path / "a.png").read_bytes()
+    body = b"gAMA" + struct.pack(">I", round(100_000 / gamma))
+    chunk = struct.pack(">I", 4) + body + struct.pack(">I", zlib.crc32(body))
+    plain = b"\x89PNG\r\n\x1a\n"
+    at, kept = 8, b""
+    while at < len(data):  # whatever the writer says of colours is left out
+        (size,) = struct.unpack_from(">I", data, at)
+        if data[at + 4 : at + 8] not in (b"sRGB", b"gAMA", b"cHRM", b"iCCP", b"cICP"):
+            kept += data[at : at + 12 + size]
+            kept += chunk if data[at + 4 : at + 8] == b"IHDR" else b""
+        at += 12 + size
+    (tmp_path / "a.png").write_bytes(plain + kept)
+    if space:
+        assert guessed(open_clip(tmp_path / "a.png")).startswith(space)
+        assert run(tmp_path / "o", tmp_path / "a.png").code == 0
+    else:
+        run(tmp_path / "o", tmp_path / "a.png").refused("--colorspace")
 
 
 @odd("Stills", "A TIFF of several pages", "said", "The first page.")

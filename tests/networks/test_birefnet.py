@@ -160,3 +160,15 @@ def test_shifted_windows_keep_opposite_sides_apart(alive: Alive) -> None:
     assert not changed((0, 0))[:, 7].any()
     assert changed((0, 0))[1, 1]
     assert changed((3, 3))[4, 4]
+
+
+def test_a_trace_works_in_half_precision(alive: Alive) -> None:
+    # as Nuke's "Optimize for Speed and Memory" makes it
+    network = alive(BiRefNet.narrow(0.125))
+    rgb = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        traced = torch.jit.trace(network, rgb, check_trace=False)
+        assert (traced(rgb) - network(rgb)).abs().max() < 1e-5
+        half = traced.half()(rgb.half())
+    assert half.dtype == torch.float16
+    assert (half.float() - network.float()(rgb)).abs().mean() < 0.05

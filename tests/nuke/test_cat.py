@@ -177,12 +177,12 @@ def test_it_answers_what_the_library_answers(
 def test_the_shipped_network_sees_the_librarys_planes() -> None:
     """Made by torch alone, they are nearly those that OpenCV made in the training."""
     from matte_nodes.models import cues
-    from matte_nodes.models.networks.cue_planes import planes
+    from matte_nodes.models.networks.cue_matting import encode
 
     scene = scenes(1, 151, 210)[0]
     plate = scene.plate.clip(0, 1).astype(np.float32)
     both = picture_of(plate, scene.trimap)
-    found = planes(both[:, :3], both[:, 3:])[0].numpy().transpose(1, 2, 0)
+    found = encode(both[:, :3], both[:, 3:])[0].numpy().transpose(1, 2, 0)
     wanted = cues.planes(plate, scene.trimap)
     unknown = scene.trimap == 0.5
     difference = np.abs(found - wanted)[unknown]

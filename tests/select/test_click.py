@@ -10,6 +10,7 @@ import pytest
 
 from matte_nodes import MatteNode
 from matte_nodes.errors import MissingInputError, UsageError
+from matte_nodes.select import track
 from matte_nodes.temporal.cache import Cache
 from matte_nodes.temporal.store import Store
 from tests.select.scenes import BLUE, RED, Thing, clip, iou
@@ -137,6 +138,17 @@ def test_two_objects_are_layers_that_do_not_overlap(node: Any, two: Any) -> None
         assert np.allclose(front + back, matte.alpha, atol=2e-3)
         assert iou(front > 0.5, masks[frame - 1][1]) > 0.8, frame
         assert iou(back > 0.5, masks[frame - 1][0]) > 0.8, frame
+
+
+def test_a_small_thing_before_a_large_one_keeps_its_pixels() -> None:
+    """What is marked anew shares no pixel with others: the smaller one keeps them."""
+    holder, held = np.zeros((20, 30), np.float32), np.zeros((20, 30), np.float32)
+    holder[2:18, 2:28], held[6:12, 8:16] = 1, 1
+    for order in (("holder", "held"), ("held", "holder")):
+        masks = {name: {"holder": holder, "held": held}[name] for name in order}
+        found = track._apart(masks, None, ["held"])
+        assert np.array_equal(found["held"], held)
+        assert np.array_equal(found["holder"], holder - held)
 
 
 def test_an_object_first_clicked_later_is_there_before(node: Any, two: Any) -> None:

@@ -16,11 +16,10 @@ from torch.nn import functional
 
 from matte_nodes.architecture import Architecture, Published, Training
 from matte_nodes.models.networks.blocks import base_channels
-from matte_nodes.models.networks.cue_planes import planes
+from matte_nodes.models.networks.cue_planes import PLANES, CuePlanes, TorchTools
 from matte_nodes.models.networks.scriptable import grown
 from matte_nodes.recognition import Detector, Recognition, Shapes, number, present
 
-CUES = 19  # planes of models.cues
 PLATE_CUES = 7  # plate, clean plate, segmentation
 SEEN = 5  # features that the refinement sees once more
 REACH = 2  # halved pixels: one of `up0`, one of the two convolutions of `refine`
@@ -138,7 +137,7 @@ class TrimapCues(nn.Module):
         return features, offers
 
     def kept(self, answer: Tensor, planes: Tensor) -> Tensor:
-        """An answer with the trimap's 0 and 1 put back."""
+        """Return the alpha with the trimap's 0 and 1 put back."""
         trimap = planes[:, 15:16]
         is_front, is_back = (trimap > 0.75).to(planes), (trimap < 0.25).to(planes)
         found: Tensor = answer * (1 - is_front - is_back) + is_front
@@ -211,11 +210,12 @@ class CuesInside(nn.Module):
     def __init__(self, core: nn.Module) -> None:
         super().__init__()
         self.core = core
+        self.planes = CuePlanes(TorchTools())
 
     def forward(self, plate: Tensor, trimap: Tensor) -> Tensor:
         """The planes are made in full precision; the network works in the plate's."""
         height, width = plate.shape[2], plate.shape[3]
-        given = planes(plate.float(), trimap.float())
+        given = self.planes(plate[0].permute(1, 2, 0).float(), trimap[0, 0].float())
         alpha: Tensor = self.core(grown(given, 32).to(plate.dtype))
         return alpha[:, :, :height, :width].to(plate.dtype)
 
@@ -259,9 +259,16 @@ def _detector(features: int, title: str) -> Detector:
     return detect
 
 
+def encode(plate: Tensor, trimap: Tensor) -> Tensor:
+    """(N, 19, H, W): the planes, made by torch alone."""
+    maker = CuePlanes(TorchTools())
+    pairs = zip(plate.permute(0, 2, 3, 1), trimap[:, 0], strict=True)
+    return torch.cat([maker(picture, hint) for picture, hint in pairs])
+
+
 def _trimap_planes(network: nn.Module, planes: Tensor) -> Tensor:
     """Alpha of training samples: the planes, then a coarse alpha."""
-    found: Tensor = network(planes[:, :CUES], planes[:, CUES:]).float()
+    found: Tensor = network(planes[:, :PLANES], planes[:, PLANES:]).float()
     return found
 
 
@@ -280,7 +287,7 @@ TRIMAP_ARCHITECTURE = Architecture(
     build=TrimapCues,
     detect=_detector(25, "The trimap cue network"),
     inputs=("plate", "trimap"),
-    encode=planes,
+    encode=encode,
     options={"width": 1.0},
     script=scripted,
     training=Training(task="trimap", planes=_trimap_planes),

@@ -31,7 +31,8 @@ def deformable_convolution(x: Tensor, offsets: Tensor, modulator: Tensor, weight
     height, width = x.shape[-2:]
     rows = max(1, _COLUMNS // (weight[0].numel() * width))
     # grid_sample cannot look beside a side of one pixel: it gets a second pixel of zeros
-    wide = F.pad(x.float(), (0, int(width == 1), 0, int(height == 1)))
+    # (padded first: a trace would take x.float() for x itself from here on)
+    wide = F.pad(x, (0, int(width == 1), 0, int(height == 1))).float()
     strips = [
         _strip(wide, _Strip(top, min(rows, height - top), width), offsets, modulator, weight)
         for top in range(0, height, rows)
@@ -53,7 +54,7 @@ class _Strip:
 def _strip(x: Tensor, strip: _Strip, offsets: Tensor, modulator: Tensor, weight: Tensor) -> Tensor:
     """One strip of the result. x: the whole map in 32 bits, both sides two pixels or more."""
     outputs, channels, kernel, _ = weight.shape
-    count, taps, size = len(x), kernel * kernel, (strip.rows, strip.width)
+    count, taps, size = x.shape[0], kernel * kernel, (strip.rows, strip.width)
     moved = strip.of(offsets).float().reshape(count, taps, 2, *size)
     reach = _counted(x, kernel) - kernel // 2
     row = _counted(x, strip.rows)[:, None] + strip.top
@@ -65,7 +66,8 @@ def _strip(x: Tensor, strip: _Strip, offsets: Tensor, modulator: Tensor, weight:
     grid = torch.stack((right * (2 / (width - 1)) - 1, down * (2 / (height - 1)) - 1), -1)
     seen = F.grid_sample(x, grid.reshape(count, -1, strip.width, 2), align_corners=True)
     seen = seen.reshape(count, channels, taps, -1)
-    seen = seen.to(weight.dtype) * strip.of(modulator).reshape(count, 1, taps, -1)
+    # type_as and not to(dtype): a trace of it must work in half precision too
+    seen = seen.type_as(weight) * strip.of(modulator).reshape(count, 1, taps, -1)
     columns = seen.reshape(count, channels * taps, -1)
     return torch.matmul(weight.reshape(outputs, -1), columns).reshape(count, outputs, *size)
 

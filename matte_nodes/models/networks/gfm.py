@@ -170,7 +170,7 @@ class GFM(nn.Module):
         self._build_heads(glance_in, focus_in)
 
     def _build_encoder(self) -> list[int]:
-        """The backbone; answers the channels of its maps, from the shallowest on."""
+        """Build the backbone and return the channels of its maps, from the shallowest on."""
         base = self.base
         if self.backbone == "d121":
             self.densenet = DenseNet121(base)

@@ -142,7 +142,6 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
     """The tensors of MediaPipe's tflite file (`conv2d_7/Kernel`) or ours."""
     if present(shapes, ("stem.weight", "context_gate.weight", "segment.weight")):
         return Recognition(
-            model="selfie",
             options={},
             layout="matte-nodes",
             names={name: name for name in shapes},

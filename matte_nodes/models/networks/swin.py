@@ -52,7 +52,7 @@ class _Attention(nn.Module):
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
         bias = self.relative_position_bias_table[self.index].permute(2, 0, 1)[None]
         if mask is not None:
-            bias = bias + mask[:, None].to(bias.dtype)
+            bias = bias + mask[:, None].type_as(bias)
         seen = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         y: Tensor = self.proj(seen.transpose(1, 2).reshape(count, length, channels))
         return y
@@ -135,7 +135,7 @@ def _shift_mask(height: int, width: int, window: int, like: Tensor) -> Tensor:
     height, width = height + -height % window, width + -width % window
     labels = bands(height)[:, None] * 3 + bands(width)
     parts = windows_of(labels[None, :, :, None], window)[..., 0]
-    return (parts[:, None] != parts[:, :, None]).to(like.dtype) * _APART
+    return (parts[:, None] != parts[:, :, None]).type_as(like) * _APART
 
 
 class _Merge(nn.Module):
