@@ -51,5 +51,7 @@ CARD = ModelCard(
     "`selfie` and `closed-form-refined`, over free places; ImageNet for the encoder (docs/people.md)",
     papers=("Ke, Sun, Li, Yan, Lau: MODNet: Real-Time Trimap-Free Portrait Matting via Objective "
             "Decomposition, AAAI 2022",),
-    limits="People only; flickers in video (each frame is solved alone).",
+    limits="People only; flickers in video (each frame is solved alone). Our own weights were trained "
+    "shortly, at 192 pixels: soft edges, holes in folded arms, weak on groups; `selfie` is better on most "
+    "pictures (docs/people.md).",
 )  # fmt: skip
