@@ -13,6 +13,7 @@ import pytest
 
 from matte_nodes import MatteNode, cli
 from matte_nodes.errors import UsageError
+from matte_nodes.points import from_flags
 from matte_nodes.service.request import checked
 from matte_nodes.shot.connect_options import ConnectOptions, options
 from matte_nodes.testing.scene import scene
@@ -66,7 +67,7 @@ def test_matte_run_has_a_flag_for_each_that_says_so() -> None:
     parameters = {p.name: p for p in command.params}
     for option in options():
         assert (option.name in parameters) == option.flag, option.name
-        if option.flag:
+        if option.flag and option.kind != "points":  # clicks and boxes have several flags
             flag = parameters[option.name]
             assert isinstance(flag, click.Option)
             assert flag.help == option.help
@@ -77,8 +78,11 @@ def test_matte_run_has_a_flag_for_each_that_says_so() -> None:
 def test_a_request_takes_those_that_say_so_with_their_types() -> None:
     right: dict[str, Any] = {
         "picture": "t.png", "text": "1012", "choice": "hold", "switch": True, "number": 3,
+        "points": from_flags(["3,4"], [], []).as_dict(),
     }  # fmt: skip
-    wrong: dict[str, Any] = {"picture": 3, "text": 3, "choice": 3, "switch": 1, "number": True}
+    wrong: dict[str, Any] = {
+        "picture": 3, "text": 3, "choice": 3, "switch": 1, "number": True, "points": 3,
+    }  # fmt: skip
     for option in options():
         if not option.request:
             with pytest.raises(UsageError, match=f"no entry '{option.name}'"):

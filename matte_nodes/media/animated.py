@@ -20,7 +20,7 @@ from matte_nodes.media.stat_cache import StatCache
 
 def animated_frames(path: Path) -> int:
     """How many frames an animated GIF, PNG or WebP has; 0 for a still. Headers alone are read."""
-    with path.open("rb") as file:
+    with limits.opened(path) as file:
         start = file.read(12)
         if start[:4] == b"GIF8":
             return _many(_gif_frames(file))

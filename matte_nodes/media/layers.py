@@ -250,7 +250,7 @@ def _the_one(those: list[_Group], groups: list[_Group]) -> _Group:
             return chosen[0]
     raise MediaError(
         f"the file has more than one picture: {', '.join(_names(those))}; name one of them "
-        "(--layer, for a hint --segmentation-layer and the like; --view)"
+        "(--layer, for a hint --segmentation-layer and the like; --stereo-view)"
     )
 
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from matte_nodes.errors import MediaError, UsageError
 from matte_nodes.media.image import Window
@@ -44,9 +47,20 @@ def check_size(what: str, window: Window) -> None:
         )
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for its header. Raises MediaError that says why it cannot be read."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be read ({error.strerror or error})") from error
+    with file:
+        yield file
+
+
 def check_exr(path: Path) -> None:
     """Raise MediaError for an EXR file with more than ATTRIBUTES attributes. 0.05 ms."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         data = file.read(1 << 16)
         if data[:4] != _EXR:
             return

@@ -110,7 +110,7 @@ class ConnectOptions:
         "text", "input",
     ))  # fmt: skip
 
-    view: str = field(default="", metadata=_told(
+    stereo_view: str = field(default="", metadata=_told(
         "View of a stereo file, as left or right. Default: its first.", "text", "input",
     ))  # fmt: skip
 

@@ -51,7 +51,7 @@ class MatteNode(FrameNode):
         Raises MediaError, HintSizeError, MissingInputError, ColorError, UsageError.
         """
         rate = bind.told_rate(options.rate)
-        reading = bind.Reading(options.layer, options.view, rate, options.missing)
+        reading = bind.Reading(options.layer, options.stereo_view, rate, options.missing)
         clip = bind.as_clip(options.plate, "plate", reading)
         given: dict[str, Any] = {name: getattr(options, name) for name in HINTS}
         sources = {name: source for name, source in given.items() if source is not None}
@@ -71,7 +71,7 @@ class MatteNode(FrameNode):
                 offset=bind.told_offset(options.hint_offset),
                 reading=bind.Reading(
                     getattr(options, f"{name}_layer"),
-                    options.view if bind.is_file(source) else "",
+                    options.stereo_view if bind.is_file(source) else "",
                 ),
             )
             for name, source in sources.items()

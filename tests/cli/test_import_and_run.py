@@ -16,7 +16,9 @@ from tests.cli.test_run import fails, matte, whole
 from tests.made import plate_sequence, read_named, scenes, write_image
 
 BROUGHT = [
-    card.name for card in models._own().values() if card.checkpoint and not card.checkpoint.optional
+    card.name
+    for card in models._own().values()
+    if card.checkpoint and not card.checkpoint.optional and not card.checkpoint.own
 ]
 """The models whose weights the user must bring."""
 

@@ -358,7 +358,7 @@ def test_two_like_parts(tmp_path: Path) -> None:
     "EXR",
     "Stereo: views as parts or as channels (left.R, right.R)",
     "taken",
-    "The first view, or that of `--view`.",
+    "The first view, or that of `--stereo-view`.",
 )
 @pytest.mark.parametrize("kind", ["parts", "channels", "hero"])
 def test_views(tmp_path: Path, kind: str) -> None:
@@ -373,9 +373,9 @@ def test_views(tmp_path: Path, kind: str) -> None:
         write_picture(path, half(np.dstack([left, right])), names,
                       multiView=("string[2]", ("left", "right")))  # fmt: skip
     for view, n in (("", 0), ("left", 0), ("right", 1)):
-        flags = ("--view", view) if view else ()
+        flags = ("--stereo-view", view) if view else ()
         is_subject(run(tmp_path / f"o{view}", tmp_path / "p.####.exr", *flags).frame(1001), n)
-    run(tmp_path / "x", tmp_path / "p.####.exr", "--view", "middle").refused("left", "right")
+    run(tmp_path / "x", tmp_path / "p.####.exr", "--stereo-view", "middle").refused("left", "right")
 
 
 @odd("EXR", "Nuke's rgba.R beside other layers", "taken", "rgba.")

@@ -160,4 +160,4 @@ def test_black_and_very_dark_and_bright_plates(light: float) -> None:
     with np.errstate(all="raise", under="ignore"):
         solved = solve_foreground(plate, alpha)
     assert np.isfinite(solved).all()
-    assert solved.max() <= 4 * light
+    assert solved.max() <= 4 * light + 1e-30

@@ -104,7 +104,6 @@ def test_movie(service: Serving, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (["in/plate.####.exr", "-o", "m.####.exr", "--model", "rwm"], 2),
         (["in/plate.####.exr", "-o", "m.####.exr", "--model", "toy", "--frames", "7"], 2),
         (["nowhere.####.exr", "-o", "m.####.exr", "--model", "toy"], 3),
         (["in/plate.####.exr", "-o", "m.####.exr", "--model", "toy", "--device", "cuda:77"], 5),

@@ -191,7 +191,7 @@ def test_it_is_listed_among_the_models_and_networks(home: dict[str, str]) -> Non
 
 
 def test_it_passes_the_compliance_suite(tiny: Any) -> None:
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
     from matte_nodes.testing import ModelCompliance
 
     options = {"card": tiny.CARD, "node_options": {"untrained": True, "threads": 1}}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from matte_nodes import checkpoints
+from matte_nodes import checkpoints, models
 from matte_nodes.errors import UsageError, WeightsError
 from matte_nodes.train import hints, losses, objectives, recipe, stacks, systems
 from matte_nodes.train.data import Material, maker
@@ -105,7 +105,7 @@ def test_a_published_recipe_can_be_started_and_its_weights_are_recognised(
     outcome = run(tried, tmp_path)
     assert outcome.step == 2
     assert (tmp_path / f"stage-{len(tried.stages)}" / "heldout.png").is_file()
-    network, found = checkpoints.load(tmp_path / "weights.safetensors")
+    network, found = checkpoints.load(tmp_path / "weights.safetensors", models.architectures())
     assert found.model == tried.network
     assert found.options["width"] == pytest.approx(tried.width)
     inner = systems.inner(outcome.network)

@@ -293,7 +293,7 @@ TRIMAP_ARCHITECTURE = Architecture(
     training=Training(task="trimap", planes=_trimap_planes),
     small={},
     variants=({"width": 0.125}, {"width": 0.25}),
-    published=(Published({}, 1_777_425),),
+    published=(Published({}, 1_784_417),),
 )
 CLEAN_PLATE_ARCHITECTURE = Architecture(
     id="clean-plate-cues",
@@ -305,5 +305,5 @@ CLEAN_PLATE_ARCHITECTURE = Architecture(
     options={"width": 1.0},
     training=Training(task="plate", planes=_plate_planes),
     variants=({"width": 0.125}, {"width": 0.25}),
-    published=(Published({}, 1_776_380),),
+    published=(Published({}, 1_783_240),),
 )
