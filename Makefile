@@ -19,6 +19,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python scripts/layout.py
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python scripts/weights.py

@@ -35,7 +35,7 @@ def main(sheets: Path | None) -> None:
     if not cutouts or not places:
         print(f"skipped: no pictures in {data} (set MATTE_TEST_DATA)")
         return
-    small = MatteNode("background-matting-small", device="cpu")
+    small = MatteNode("clean-plate-cues", device="cpu")
     closed = MatteNode("closed-form", device="cpu")
     rows = []
     for number, path in enumerate(cutouts):

@@ -31,7 +31,7 @@ from matte_nodes.media.clip import ArrayClip
 from matte_nodes.node.hints import trimap_from_matte
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
-PARENT = "deep-image-matting-small"
+PARENT = "trimap-cues"
 KEYS = (1, 24, 47, 70)
 
 

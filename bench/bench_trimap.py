@@ -24,7 +24,7 @@ from matte_nodes.evaluate import mse, read_colour, read_matte, sad
 from matte_nodes.node.hints import clean_trimap
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
-MODELS = ("closed-form", "deep-image-matting-small", "closed-form-refined")
+MODELS = ("closed-form", "trimap-cues", "closed-form-refined")
 
 
 def main(sheets: Path | None) -> None:

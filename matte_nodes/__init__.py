@@ -7,8 +7,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matte_nodes.architecture import (
+        Answer,
+        Architecture,
+        Parity,
+        Published,
+        Size,
+        Training,
+    )
     from matte_nodes.card import (
         Bank,
+        Checkpoint,
         Inputs,
         Knob,
         LoadContext,
@@ -24,9 +33,11 @@ if TYPE_CHECKING:
     )
     from matte_nodes.errors import MatteError
     from matte_nodes.media.clip import Clip, open_clip
+    from matte_nodes.models.torch_model import torch_model
     from matte_nodes.node.hints import HintKeys
     from matte_nodes.node.matte import Matte
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.recognition import Recognition
+    from matte_nodes.shot.matte_node import MatteNode
     from matte_nodes.shot.shot import Shot
     from matte_nodes.shot.stream import Stream
 
@@ -35,7 +46,10 @@ __version__ = "0.1.0"
 # Where each public name lives; they are imported when first used, so that `import matte_nodes`
 # costs next to nothing and `matte --help` loads no runtime.
 _HOMES = {
+    "Answer": "architecture",
+    "Architecture": "architecture",
     "Bank": "card",
+    "Checkpoint": "card",
     "Clip": "media.clip",
     "HintKeys": "node.hints",
     "Inputs": "card",
@@ -43,23 +57,32 @@ _HOMES = {
     "LoadContext": "card",
     "Matte": "node.matte",
     "MatteError": "errors",
-    "MatteNode": "node.node",
+    "MatteNode": "shot.matte_node",
     "Memory": "card",
     "Model": "card",
     "ModelCard": "card",
+    "Parity": "architecture",
     "Prediction": "card",
+    "Published": "architecture",
+    "Recognition": "recognition",
     "Recurrent": "card",
     "Shot": "shot.shot",
+    "Size": "architecture",
     "Source": "card",
     "Still": "card",
     "Stream": "shot.stream",
+    "Training": "architecture",
     "Weights": "card",
     "Window": "card",
     "open_clip": "media.clip",
+    "torch_model": "models.torch_model",
 }
 
 __all__ = [
+    "Answer",
+    "Architecture",
     "Bank",
+    "Checkpoint",
     "Clip",
     "HintKeys",
     "Inputs",
@@ -71,15 +94,21 @@ __all__ = [
     "Memory",
     "Model",
     "ModelCard",
+    "Parity",
     "Prediction",
+    "Published",
+    "Recognition",
     "Recurrent",
     "Shot",
+    "Size",
     "Source",
     "Still",
     "Stream",
+    "Training",
     "Weights",
     "Window",
     "open_clip",
+    "torch_model",
 ]
 
 

@@ -7,9 +7,11 @@ Nothing here imports more than the standard library, so that cards can be read b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from matte_nodes.errors import ModelError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from matte_nodes.architecture import Architecture
+    from matte_nodes.points import FramePoints
     from matte_nodes.runtime import Device
 
     Float: TypeAlias = NDArray[np.float32]
@@ -25,36 +29,127 @@ KnobValue: TypeAlias = float | int | bool | str
 Memory: TypeAlias = "Mapping[str, Float]"
 """Named state in time; empty at the first frame of a shot. Never mutated: a step returns a new one."""
 
-Hint = Literal["trimap", "background", "segmentation"]
+Stage = Literal["view", "step", "finish"]
+"""The three stages of a frame: inputs made ready, the model's call, the matte made from its answer."""
+
+STAGES: tuple[Stage, ...] = ("view", "step", "finish")
+"""In the order of their work: what changes a stage changes those after it."""
+
+Hint = Literal["trimap", "background", "segmentation", "points"]
 HINTS: tuple[Hint, ...] = ("trimap", "background", "segmentation")
+"""The hints that are pictures. The fourth hint, `points`, is clicks and boxes."""
+
 SCHEMA_VERSION = 1
+
+Terms = Literal["yes", "no", "unclear"]
+"""Whether the terms of a work allow commercial use."""
+
+
+def strictest(terms: Iterable[str]) -> Terms:
+    """Return the strictest of several terms; "yes" for none. Any word but "yes" or "no" is "unclear"."""
+    known = set(terms)
+    if "no" in known:
+        return "no"
+    return "yes" if known <= {"yes"} else "unclear"
+
+
+def checked_terms(value: object, where: object) -> Terms:
+    """Return terms from a declaration. Raises ModelError for any other word than the three.
+
+    A missing value is "unclear". A word that looks like "no" must never become "yes", so
+    unknown words are refused and not guessed.
+    """
+    if value is None:
+        return "unclear"
+    for known in ("yes", "no", "unclear"):
+        if value == known:
+            return known
+    raise ModelError(
+        f'{where}: "commercial" is {value!r:.60}. Write "yes", "no" or "unclear" '
+        "(lower case, in quotes)."
+    )
+
+
+Job = Literal["trimap", "background", "people", "refine", "finetune"]
+"""What a model can be chosen for: a given trimap or clean plate, people without a hint, the
+refinement of a coarse mask, and as the network that a fine-tuning begins with."""
 
 
 @dataclass(frozen=True)
 class Knob:
     """One setting of a model or of the node: the flag, gizmo knob, Blender property and docs row.
 
-    `kind` says which of the other fields count; `default` is always a legal value.
-    `low`/`high` are inclusive. `aliases` are names the knob had before it was renamed. `reload`:
-    it is read when the model is loaded, so another value means another loaded model.
+    Nothing else in the library lists knobs by name: cache keys, chains, live hosts and the
+    command line follow from the fields below.
     """
 
     name: str
+    """Lower case with underscores; unique among the knobs of a model and of the node."""
+
     kind: Literal["float", "int", "bool", "choice", "text"]
+    """The type of its value; it decides which of the other fields count."""
+
     default: KnobValue
+    """The value when none is given; always a legal value."""
+
     help: str
+    """What it does, as a sentence."""
+
     low: float | None = None
+    """The smallest legal number, inclusive. None: no limit."""
+
     high: float | None = None
+    """The largest legal number, inclusive. None: no limit."""
+
     choices: tuple[str, ...] = ()
+    """The legal values of a choice."""
+
     unit: str = ""
+    """The unit of a number, for people: px, stops, frames."""
+
     aliases: tuple[str, ...] = ()
+    """Names that the knob had before it was renamed; they are still accepted."""
+
     label: str = ""
+    """What the artist reads beside it in every host. "": made from the name."""
+
     reload: bool = False
+    """The model reads it when it is loaded, so another value needs another loaded model."""
+
+    stage: Stage = "step"
+    """The first stage that reads it.
+
+    view: how inputs are made ready; every node of a chain gets it. step: the model's call.
+    finish: only what is made from the model's answer, so another value costs no step. A stage can
+    read its own knobs and those of the stages before it, and no others.
+    """
+
+    neighbours: bool = False
+    """Away from its default, the finished frame is also made from the frames beside it.
+
+    For knobs of the node: that a model looks at other frames is said by its card's memory.
+    """
+
+    live: bool = True
+    """Live hosts show it: it means something for one camera without drawn hints."""
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            object.__setattr__(self, "label", self.name.replace("_", " ").capitalize())
 
     @property
     def flag(self) -> str:
         """The command-line spelling: `--downsample-ratio`."""
         return "--" + self.name.replace("_", "-")
+
+    @property
+    def title(self) -> str:
+        """The label with its unit, as hosts show it: `Feather (px)`."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    def as_dict(self) -> dict[str, Any]:
+        """The declaration as plain JSON data, with `flag` and `title`."""
+        return {**asdict(self), "flag": self.flag, "title": self.title}
 
 
 @dataclass(frozen=True)
@@ -86,7 +181,13 @@ class Recurrent:
 
 @dataclass(frozen=True)
 class Bank:
-    """The model keeps chosen frames and starts from a first-frame mask (its segmentation)."""
+    """The model keeps chosen frames and carries masks from them, in both directions of time.
+
+    A chain of steps runs forward from the first key frame, and one backward from each key frame to
+    the key frame before. Such a model has, besides `step`, the methods of `Carrier`. Names of its
+    memory are `OBJECT/NAME` for what belongs to one object, and `NAME` for the rest; `OBJECT/mask`
+    is all that an answer needs. Key frames are those with points or a painted hint.
+    """
 
 
 MemoryKind: TypeAlias = Still | Window | Recurrent | Bank
@@ -114,7 +215,7 @@ class Weights:
     size: int
     sources: tuple[Source, ...]
     licence: str
-    commercial: Literal["yes", "no", "unclear"]
+    commercial: Terms
     publisher: str = ""
 
 
@@ -123,13 +224,17 @@ class Checkpoint:
     """Weights that a user brings, because their publisher's place or terms keep us from fetching.
 
     publisher: where they are published, "" when nowhere. licence, commercial: their terms. files:
-    what the published files are called there.
+    what the published files are called there. optional: the card has weights of its own, which
+    serve where no checkpoint was imported or given. own: weights for the same network that this
+    project trained and ships; they are taken when nothing was imported.
     """
 
     publisher: str
     licence: str
-    commercial: Literal["yes", "no", "unclear"]
+    commercial: Terms
     files: tuple[str, ...] = ()
+    optional: bool = False
+    own: Weights | None = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +244,9 @@ class Inputs:
     plate: (H, W, 3) float32, display-encoded, 0..1. background: the same. trimap: (H, W) float32
     with 0, 0.5 (unknown) and 1. segmentation: (H, W) float32 0..1. neighbours: plates at the
     declared window offsets, same shape as plate. scene: for cards that say `wants_scene`, the
-    plate in scene-linear light, exposed like the network copy, unbounded, same shape. Hints that were not given are None.
+    plate in scene-linear light, exposed like the network copy, unbounded, same shape. points: the
+    names of all objects, and the clicks and boxes of this frame in the plate's pixels. Hints that
+    were not given are None.
     """
 
     plate: Float
@@ -148,6 +255,7 @@ class Inputs:
     segmentation: Float | None = None
     neighbours: tuple[Float, ...] = ()
     scene: Float | None = None
+    points: FramePoints | None = None
 
 
 @dataclass(frozen=True)
@@ -181,12 +289,28 @@ class LoadContext:
 
 
 class Model(Protocol):
-    """A loaded model. `step` is pure: the same arguments give the same answer, nothing is kept."""
+    """A loaded model. `step` is pure: equal arguments give equal results, and it keeps no state."""
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
-        """One frame: network copies and the memory of the frame before, to a prediction."""
+        """Return the prediction and the memory after this frame, from the network copies and the
+        memory before.
+        """
+        ...
+
+
+class Carrier(Model, Protocol):
+    """A model with a `Bank`: its step in two parts, so that two directions can be joined."""
+
+    def advance(self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]) -> Memory:
+        """The memory after this frame, from the memory of the frame beside it."""
+        ...
+
+    def answer(
+        self, inputs: Inputs, masks: Mapping[str, Float], knobs: Mapping[str, KnobValue]
+    ) -> Prediction:
+        """The prediction from the masks of the objects, by name, at the working size."""
         ...
 
 
@@ -201,8 +325,12 @@ class ModelCard:
     light, for classical methods that can use values above 1. fixed_size: (H, W) the network always works at, or None.
     tileable: a tile's alpha, with `tile_overlap` pixels of overlap, is
     that of the whole within a stated error; plates over `tile_side` are worked in tiles. weights: files; empty
-    for a classical model. checkpoint: the terms of weights that the user must bring. packages: optional
-    Python packages, by import name, without which it cannot be loaded. load: called with a LoadContext, answers a Model.
+    for a classical model. helpers: files that it uses where they are here, and works without.
+    checkpoint: the terms of weights that the user must bring. packages: optional
+    Python packages, by import name, without which it cannot be loaded. architecture: returns the
+    declaration of its torch network (called when it is needed, so that a card imports no torch);
+    None for a model without one. old_names: names that the model had before; they are accepted
+    wherever a model is named. load: called with a LoadContext, answers a Model.
     """
 
     name: str
@@ -216,8 +344,16 @@ class ModelCard:
     memory: MemoryKind = Still()
     knobs: tuple[Knob, ...] = ()
     weights: tuple[Weights, ...] = ()
+    helpers: tuple[Weights, ...] = ()
     checkpoint: Checkpoint | None = None
     packages: tuple[str, ...] = ()
+    architecture: Callable[[], Architecture] | None = None
+    old_names: tuple[str, ...] = ()
+    auto: Mapping[Job, int] = field(default_factory=dict)
+    """The jobs that `--model auto` may choose it for, each with its rank; the lowest that can run
+    is chosen."""
+    coarse: bool = False
+    """Its answer is a mask and not a matte: a trimap model should refine it."""
     multiple: int = 1
     fixed_size: tuple[int, int] | None = None
     wants_scene: bool = False
@@ -245,26 +381,23 @@ class ModelCard:
         terms = [weights.licence for weights in self.weights]
         if self.checkpoint:
             terms.append(self.checkpoint.licence)
-        return "; ".join(terms) or self.code_licence
+        return "; ".join(dict.fromkeys(terms)) or self.code_licence
 
     @property
-    def commercial(self) -> Literal["yes", "no", "unclear"]:
-        """The strictest answer of its weights; "yes" for a model without weights."""
-        answers = {weights.commercial for weights in self.weights}
+    def commercial(self) -> Terms:
+        """The strictest terms of its weights; "yes" for a model without weights."""
+        terms = [weights.commercial for weights in (*self.weights, *self.helpers)]
         if self.checkpoint:
-            answers.add(self.checkpoint.commercial)
-        if "no" in answers:
-            return "no"
-        return "unclear" if "unclear" in answers else "yes"
+            terms.append(self.checkpoint.commercial)
+        return strictest(terms)
 
     def as_dict(self) -> dict[str, Any]:
         """The card as plain JSON data, for hosts, docs and `matte models --json`."""
-        from dataclasses import asdict
-
         kind = type(self.memory).__name__.lower()
         return {
             "schema_version": self.schema_version,
             "name": self.name,
+            "old_names": list(self.old_names),
             "title": self.title,
             "summary": self.summary,
             "needs": sorted(self.needs),
@@ -272,8 +405,9 @@ class ModelCard:
             "predicts": ["alpha", "foreground"] if self.predicts_foreground else ["alpha"],
             "extras": list(self.extras),
             "memory": {"kind": kind, **asdict(self.memory)},
-            "knobs": [{**asdict(knob), "flag": knob.flag} for knob in self.knobs],
+            "knobs": [knob.as_dict() for knob in self.knobs],
             "weights": [asdict(weights) for weights in self.weights],
+            "helpers": [asdict(weights) for weights in self.helpers],
             "checkpoint": asdict(self.checkpoint) if self.checkpoint else None,
             "packages": list(self.packages),
             "multiple": self.multiple,

@@ -117,16 +117,17 @@ def default_threads(*, still: bool = False) -> int:
 
     Measured on 2 cores at 720p: RVM takes 56 ms on one thread, 40 on two; with one, reading and
     writing run beside it and a frame of the whole pipeline costs about the 56 ms alone. A model of
-    stills takes much longer than reading and writing: twelve frames of deep-image-matting-small at
+    stills takes much longer than reading and writing: twelve frames of trimap-cues at
     800 x 480 take 9.2 s with one thread and 7.5 s with two.
     """
     return cores() if still else max(1, cores() - 1)
 
 
 def use_threads(threads: int) -> None:
-    """Have torch use so many in the calling thread; 0 is `default_threads`.
+    """Set the number of torch threads for the calling thread; 0 is `default_threads`.
 
-    Said at each step: several models are loaded at once, and torch asks the thread that calls.
+    Called at each step: several models are loaded at once, and torch keeps one number for each
+    calling thread.
     """
     import torch
 
@@ -228,7 +229,9 @@ def state_bytes(state: Any) -> int:
 
 
 def numerics_tag(device: Device, threads: int) -> str:
-    """Names what may change the last bits of an answer: runtime, version, provider, threads."""
+    """Return a text that names what may change the last bits of a result: runtime, version,
+    provider, threads.
+    """
     from importlib.metadata import PackageNotFoundError, version
 
     parts = []

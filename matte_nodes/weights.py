@@ -50,11 +50,15 @@ def find(weights: Weights) -> Path | None:
     return path if path.is_file() and path.stat().st_size == weights.size else None
 
 
-def require(card: ModelCard) -> dict[str, Path]:
+def require(card: ModelCard, checkpoint: Path | None = None) -> dict[str, Path]:
     """All weights of a model, by file name, each with the sha256 that is declared.
+
+    checkpoint: what `checkpoint` returned. Where it replaces the weights, none is returned.
 
     WeightsError says how to get those that are missing, or are not what they should be.
     """
+    if _replaces(card, checkpoint):
+        return {}
     found = {weights.file: find(weights) for weights in card.weights}
     for weights in card.weights:
         path = place(weights)
@@ -73,7 +77,9 @@ def require(card: ModelCard) -> dict[str, Path]:
         raise WeightsError(
             f"The weights of {card.name!r} are not on this machine ({terms}). "
             f"Run `matte models pull {card.name}`, or put the file into {weights_folder()}."
+            + (f" A checkpoint serves as well. {how_to_bring(card)}" if card.checkpoint else "")
         )
+    found |= {weights.file: find(weights) for weights in card.helpers}
     return {name: path for name, path in found.items() if path is not None}
 
 
@@ -82,10 +88,25 @@ def imported(card: ModelCard) -> Path:
     return weights_folder() / f"{card.name}.safetensors"
 
 
+def brought(card: ModelCard) -> Path | None:
+    """The checkpoint that a model runs on when none is given: the imported one, else our own.
+
+    None: there is neither, or the model takes no checkpoint.
+    """
+    if card.checkpoint is None:
+        return None
+    if imported(card).is_file():
+        return imported(card)
+    return find(card.checkpoint.own) if card.checkpoint.own else None
+
+
 def checkpoint(
     card: ModelCard, given: str | os.PathLike[str] | None, untrained: bool
 ) -> Path | None:
-    """The checkpoint file to load: the one given, else the imported one; None when untrained.
+    """Return the checkpoint file to load: the given one, else the imported one, else our own.
+
+    Our own is the one that this project trained and ships. Returns None when untrained (an
+    imported one is taken even then), and for a card whose own weights serve without a checkpoint.
 
     Raises WeightsError that says which file to import, where it is published, on which terms.
     """
@@ -98,9 +119,12 @@ def checkpoint(
         return path
     if given is not None:
         raise WeightsError(f"{path}: there is no such checkpoint.")
-    if untrained:
+    if untrained or card.checkpoint.optional:
         return None
-    raise WeightsError(f"Model {card.name!r} has no weights here. {how_to_bring(card)}")
+    own = brought(card)
+    if own is None:
+        raise WeightsError(f"Model {card.name!r} has no weights here. {how_to_bring(card)}")
+    return own
 
 
 def how_to_bring(card: ModelCard) -> str:
@@ -121,10 +145,31 @@ def how_to_bring(card: ModelCard) -> str:
 def identity(card: ModelCard, given: str | os.PathLike[str] | None = None) -> dict[str, str]:
     """sha256 by file name of all weights that a node of this model would use; for content keys."""
     found = {weights.file: weights.sha256 for weights in card.weights}
-    if card.checkpoint is not None:
-        path = Path(given) if given is not None else imported(card)
-        found["checkpoint"] = _hash_once(path) if path.is_file() else "untrained"
-    return found
+    for weights in card.helpers:
+        path = find(weights)
+        found[weights.file] = "not here" if path is None else _hash_once(path)
+    if card.checkpoint is None:
+        return found
+    path = Path(given) if given is not None else brought(card)
+    if path is not None and path.is_file():
+        own = {"checkpoint": _hash_once(path)}
+        return own if card.checkpoint.optional else found | own
+    return found if card.checkpoint.optional else found | {"checkpoint": "untrained"}
+
+
+def ready(card: ModelCard) -> bool:
+    """Whether every file that the model runs on is on this machine; hashes are not checked."""
+    here = all(find(item) for item in card.weights)
+    if card.checkpoint is None:
+        return here
+    if card.checkpoint.optional:
+        return here or brought(card) is not None
+    return here and brought(card) is not None
+
+
+def _replaces(card: ModelCard, checkpoint: Path | None) -> bool:
+    """Whether this checkpoint stands in the place of the card's own weights."""
+    return checkpoint is not None and card.checkpoint is not None and card.checkpoint.optional
 
 
 def _hash_once(path: Path) -> str:

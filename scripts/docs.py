@@ -8,13 +8,16 @@ written: what is stale is listed, and the exit code is 1.
 
 from __future__ import annotations
 
+import ast
 import inspect
+import itertools
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
+import layout
 
 # The pages are about our own models: other packages that happen to be installed stay out. This
 # must come before the verbs are imported, which make their flags from what is registered.
@@ -31,6 +34,7 @@ from matte_nodes.hosts.nuke import gizmos as nuke_gizmos  # noqa: E402
 from matte_nodes.media.layouts import LAYOUTS  # noqa: E402
 from matte_nodes.node.knobs import NODE_KNOBS  # noqa: E402
 from matte_nodes.publish.checks import CHECKS  # noqa: E402
+from matte_nodes.shot.connect_options import options as connect_options  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 HELP_WIDTH = 92
@@ -62,24 +66,67 @@ def linked(text: str) -> str:
 
 
 def knob_table(knobs: tuple[Knob, ...]) -> str:
-    """Every knob with its flag, values, default and help."""
+    """Every knob with its flag, values, default, the stage that it changes, and help."""
     return table(
-        ("knob", "flag", "kind", "values", "default", "what it does"),
+        ("knob", "flag", "kind", "values", "default", "changes", "what it does"),
         [
             (
                 f"`{knob.name}`", f"`{knob.flag}`", KINDS[knob.kind],
                 models_card.knob_range(knob) + (f" {knob.unit}" if knob.unit else ""),
-                f"{knob.default}", knob.help,
+                f"{knob.default}", "load" if knob.reload else knob.stage, knob.help,
             )
             for knob in knobs
         ],
     )  # fmt: skip
 
 
+CONNECT_KINDS = {"picture": "path, or {frame: path}", "number": "whole number"}
+
+
+def connect_table(*, request: bool) -> str:
+    """The keywords of `MatteNode.connect`; request: those that a request to the service may hold."""
+    rows = []
+    for option in connect_options():
+        if request and not option.request:
+            continue
+        kind = ", ".join(option.choices) or CONNECT_KINDS.get(option.kind, option.kind)
+        if not request and option.kind == "picture":
+            kind = "as the plate, or {frame: picture}"
+        flag = f"`--{option.name.replace('_', '-')}`" if option.flag else "-"
+        default = "-" if option.default in (None, ()) else f"{option.default}"
+        rows.append((f"`{option.name}`", flag, kind, default, option.help))
+    return table(("keyword", "flag", "values", "default", "what it does"), rows)
+
+
+def fields_table(kind: type) -> str:
+    """The fields of a dataclass with the texts that stand beside them in the code."""
+    tree = ast.parse(inspect.getsource(kind)).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    rows = []
+    for line, after in itertools.pairwise(tree.body):
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+            assert isinstance(after, ast.Expr), line.target.id
+            assert isinstance(after.value, ast.Constant), line.target.id
+            text = " ".join(str(after.value.value).split())
+            default = "needed" if line.value is None else f"`{ast.unparse(line.value)}`"
+            rows.append((f"`{line.target.id}`", default, text))
+    return table(("field", "default", "what it says"), rows)
+
+
 def model_page(card: ModelCard) -> str:
     """A model's card as the first part of its page."""
     labels = dict(models_card.facts(card))
-    shown = ("for", "needs", "takes", "gives", "memory", "sizes", "commercial use", "limits")
+    shown = (
+        "for",
+        "once called",
+        "needs",
+        "takes",
+        "gives",
+        "memory",
+        "sizes",
+        "commercial use",
+        "limits",
+    )
     rows = [(label, labels[label][0]) for label in shown if label in labels]
     parts = [
         f"# {card.title} (`{card.name}`)\n\n{card.summary}\n",
@@ -214,6 +261,25 @@ def layouts() -> str:
     )
 
 
+def odd_inputs() -> str:
+    """What the tests of odd inputs show, by room: how many were tried and what came of them."""
+    sys.path.insert(0, str(ROOT))
+    from tests.faults import test_kinds, test_reported  # noqa: F401 (they register their cases)
+    from tests.faults.rig import CASES
+
+    rooms = list(dict.fromkeys(case.room for case in CASES))
+    answers = ("taken", "said", "refused")
+    counts = [
+        (room, *(str(sum(c.room == room and c.answer == a for c in CASES)) for a in answers))
+        for room in rooms
+    ]
+    text = table(("", "taken", "taken and said", "refused"), counts)
+    for room in rooms:
+        rows = [(c.given, c.answer, c.does) for c in CASES if c.room == room]
+        text += f"\n### {room}\n\n" + table(("what comes in", "", "what it does"), rows)
+    return text
+
+
 def checks() -> str:
     """The checks of a hand-over."""
     return table(
@@ -252,12 +318,20 @@ def generators() -> dict[str, Callable[[], str]]:
         "models": lambda: model_table(""),
         "models for the README": lambda: model_table("docs/models/"),
         "node knobs": lambda: knob_table(NODE_KNOBS),
+        "fields of Knob": lambda: fields_table(Knob),
+        "connect options": lambda: connect_table(request=False),
+        "connect of a request": lambda: connect_table(request=True),
         "verbs": help_texts,
         "exit codes": exit_codes,
         "layouts": layouts,
+        "odd input": odd_inputs,
         "checks": checks,
         "public names": public_names,
         "further pages": further_pages,
+        "rooms": lambda: layout.drawing(layout.Tree(Path(matte_nodes.__file__).parent)),
+        "reasons of rooms": lambda: "".join(
+            f"- `{room}`: {reason}\n" for room, reason in layout.REASONS.items()
+        ),
     }
     for card in models.cards():
         found[f"model {card.name}"] = lambda card=card: model_page(card)  # type: ignore[misc]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Put a training's weights into the package: half floats, the recipe's hash, the declaration.
 
-python scripts/ship_weights.py RUN/weights.safetensors deep-image-matting-small
+python scripts/ship_weights.py RUN/weights.safetensors trimap-cues
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ SHIPPED = Path(__file__).resolve().parents[1] / "matte_nodes" / "models" / "ship
 def main(source: str, name: str) -> None:
     """Write SHIPPED/name.safetensors and its hash and size into the declarations."""
     with safe_open(source, framework="pt") as file:
-        facts = (file.metadata() or {})["facts"]
+        noted = file.metadata() or {}
+        facts = noted["facts"]
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     halves = {
         key: tensor.half().contiguous() if tensor.is_floating_point() else tensor
         for key, tensor in tensors.items()
     }
     target = SHIPPED / f"{name}.safetensors"
-    save_file(halves, target, {"facts": facts})
+    marks = {key: text for key, text in noted.items() if key.startswith("matte_nodes.")}
+    save_file(halves, target, {"facts": facts, **marks})
     declarations = SHIPPED / "__init__.py"
     told = f'_shipped("{name}.safetensors", "{sha256_of(target)}", {target.stat().st_size})'
     text = declarations.read_text("utf-8")

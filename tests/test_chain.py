@@ -95,7 +95,7 @@ def test_auto_takes_the_shipped_network_where_closed_form_cannot_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert auto.choose({"trimap"}).model == "deep-image-matting-small"
+    assert auto.choose({"trimap"}).model == "trimap-cues"
 
 
 def test_auto_without_anything_says_what_to_pull(
@@ -135,5 +135,5 @@ def test_auto_takes_an_imported_clean_plate_model(
     # The older one needs a segmentation too: it is not taken without.
     (tmp_path / "weights" / "background-matting-v2.safetensors").unlink()
     (tmp_path / "weights" / "background-matting.safetensors").write_bytes(b"")
-    assert auto.choose({"background"}).model == "background-matting-small"
+    assert auto.choose({"background"}).model == "clean-plate-cues"
     assert auto.choose({"background", "segmentation"}).model == "background-matting"

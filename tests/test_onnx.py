@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +47,28 @@ def test_the_exported_file_is_a_compliant_model(exported: Path) -> None:
     suite.test_deterministic(node)
     suite.test_trimap_is_forced(node)
     suite.test_missing_input_is_refused(node)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "knobs"), [("birefnet", {"size": "256"}), ("vitmatte", {"width": 0.125})]
+)
+def test_networks_of_one_size_round_trip(name: str, knobs: dict[str, Any], tmp_path: Path) -> None:
+    from matte_nodes.export.onnx import export_onnx
+
+    knobs = {"width": 0.125, **knobs}
+    card, made = models.card(name), scene(96, 128)
+    report = export_onnx(card, tmp_path / "net.onnx", untrained=True, knobs=knobs)
+    assert report.ok
+    file = models.card(str(tmp_path / "net.onnx"))
+    assert file.fixed_size == ((256, 256) if name == "birefnet" else (1024, 1024))
+    assert file.tile_side in (0, 1024)
+    hints = {hint: made.hint(hint) for hint in card.needs}
+    if name == "birefnet":  # at its size the file and the model see the same
+        own = MatteNode(card, untrained=True, **knobs)(made.plate).alpha
+        assert np.abs(own - MatteNode(file)(made.plate, **hints).alpha).max() < 2e-3
+    else:
+        assert MatteNode(file)(made.plate, **hints).alpha.shape == (96, 128)
 
 
 @needs_weights("rvm")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -183,3 +184,14 @@ def test_stream_resets_at_a_new_size_and_refuses_when_closed() -> None:
         assert np.array_equal(live.step(PLATES[2]).alpha, after_cut)
     with pytest.raises(UsageError, match="closed"):
         live.step(PLATES[0])
+
+
+@pytest.mark.parametrize(
+    ("encoded", "space"), [(False, "ACEScg"), (True, "ACEScg"), ("video", "Camera Rec.709")]
+)
+def test_a_linear_plate_is_encoded_for_video_only(
+    encoded: bool | Literal["video"], space: str
+) -> None:
+    """Measurements compare foregrounds in the plate's own space; a movie needs an encoding."""
+    shot = MatteNode("green-screen").connect(PLATES, encoded=encoded, colorspace="ACEScg")
+    assert shot.at(1).colorspace == space

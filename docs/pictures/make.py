@@ -174,7 +174,7 @@ def shipped_trimap() -> None:
     drawn = hints.trimap_from_matte(scene.alpha, 6)
     coarse = MatteNode("selfie", device="cpu").connect(portrait())
     band = coarse.trimap(width=14).read(1).pixels[..., 0]
-    names = ("closed-form", "deep-image-matting-small", "closed-form-refined")
+    names = ("closed-form", "trimap-cues", "closed-form-refined")
     nodes = {name: MatteNode(name, device="cpu") for name in names}
     made, head = np.s_[20:270, 470:770], np.s_[0:250, 110:410]
     rows = []
@@ -203,15 +203,15 @@ def shipped_plate() -> None:
     moved = cv2.warpAffine(place, np.float32([[1, 0, 0.8], [0, 1, -0.5]]), (512, 512),
                            borderMode=cv2.BORDER_REFLECT)  # fmt: skip
     clean = moved * np.float32(1.05) + grain[1]
-    found = MatteNode("background-matting-small", device="cpu")(
+    found = MatteNode("clean-plate-cues", device="cpu")(
         plate, background=clean, colorspace="lin_rec709"
     )
     difference = np.abs(screen(plate) - screen(clean)).max(2) * 3
-    save("background-matting-small", {
+    save("clean-plate-cues", {
         "plate (a composite)": screen(plate),
         "clean plate: brighter, moved": screen(clean),
         "difference x 3": grey(difference),
-        "background-matting-small: alpha": grey(found.alpha),
+        "clean-plate-cues: alpha": grey(found.alpha),
         "foreground over magenta": over(found),
     })  # fmt: skip
 
@@ -291,7 +291,7 @@ PICTURES: dict[str, Callable[[], None]] = {
     "closed-form": closed_form,
     "green-screen": green_screen,
     "shipped-trimap": shipped_trimap,
-    "background-matting-small": shipped_plate,
+    "clean-plate-cues": shipped_plate,
     "chain-selfie": lambda: chain("chain-selfie", "selfie", portrait(), 1, 14, HEAD),
     "chain-rvm": lambda: chain("chain-rvm", "rvm", carphone(), 40, 3, WHOLE),
     "foreground": foreground,

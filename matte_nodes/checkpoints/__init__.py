@@ -11,7 +11,7 @@ from matte_nodes.checkpoints.detect import recognise
 from matte_nodes.checkpoints.files import FileTensors, convert, inspect, load
 from matte_nodes.checkpoints.fill import CheckpointError, Row, build, fill
 from matte_nodes.checkpoints.read import read_tensors
-from matte_nodes.checkpoints.recognition import Recognition
+from matte_nodes.recognition import Recognition
 
 __all__ = [
     "CheckpointError",

@@ -5,19 +5,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors
+import torch
 from torch import Tensor, nn
 
+from matte_nodes.architecture import Architecture
 from matte_nodes.checkpoints.detect import recognise
 from matte_nodes.checkpoints.fill import arrange, build, fill
-from matte_nodes.checkpoints.read import read_tensors
-from matte_nodes.checkpoints.recognition import Recognition
+from matte_nodes.checkpoints.onnx_file import is_folded, unfolded
+from matte_nodes.checkpoints.read import read_file
 from matte_nodes.errors import WeightsError
+from matte_nodes.recognition import Recognition
+from matte_nodes.whole_files import whole_file
 
 _MARK = "matte_nodes."
 
@@ -28,11 +32,19 @@ class FileTensors:
 
     path: Path
     tensors: dict[str, Tensor]
+    architecture: Architecture
     recognition: Recognition
     provenance: dict[str, str]
 
+    def network(self) -> nn.Module:
+        """Build the network and fill it. Raises CheckpointError with a table of misfits."""
+        built = build(self.architecture, self.recognition)
+        fill(built, self.recognition, self.tensors)
+        return built
 
-def _provenance(path: Path) -> dict[str, str]:
+
+def provenance(path: Path) -> dict[str, str]:
+    """What this library noted in a safetensors file: model, options, source, side. {} for others."""
     if path.suffix.lower() != ".safetensors":
         return {}
     with safetensors.safe_open(path, framework="pt") as file:
@@ -40,41 +52,59 @@ def _provenance(path: Path) -> dict[str, str]:
     return {n.removeprefix(_MARK): t for n, t in metadata.items() if n.startswith(_MARK)}
 
 
-def inspect(path: Path | str, **options: Any) -> FileTensors:
-    """Read a weights file and tell what it is; nothing is built.
+def inspect(path: Path | str, architectures: Iterable[Architecture], **options: Any) -> FileTensors:
+    """Read a weights file and recognise its network.
 
-    options: what the tensors cannot tell (`Recognition.open`), by who knows. WeightsError when the
-    file cannot be read, is no network of the library, or the options contradict it.
+    architectures: the networks that it may be of. options: those that the tensors cannot tell
+    (`Recognition.open`). Raises WeightsError when the file cannot be read, is of none of the
+    networks, or contradicts the options.
     """
     path = Path(path)
-    tensors = read_tensors(path)
+    tensors, convolutions = read_file(path)
+
+    def recognised() -> tuple[Architecture, Recognition]:
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        return recognise(shapes, known, path.stem)
+
+    known = tuple(architectures)
     try:
-        recognition = recognise({n: tuple(t.shape) for n, t in tensors.items()}, path.stem)
+        architecture, recognition = recognised()
+        if is_folded(tensors, convolutions):
+            network = _on_meta(architecture, recognition)
+            tensors = unfolded(network, tensors, convolutions)
+            architecture, recognition = recognised()
     except WeightsError as error:
         raise type(error)(f"{path.name}: {error}") from error
-    provenance = _provenance(path)
+    noted = provenance(path)
     try:
-        saved = json.loads(provenance.get("options", "{}"))
+        saved = json.loads(noted.get("options", "{}"))
     except json.JSONDecodeError as error:
         raise WeightsError(f"{path.name}: its metadata is damaged ({error}).") from error
-    known = {name: saved[name] for name in recognition.open if name in saved}
-    recognition = recognition.decide({**known, **options})
-    return FileTensors(path, tensors, recognition, provenance)
+    told = {name: saved[name] for name in recognition.open if name in saved}
+    recognition = recognition.decide({**told, **options})
+    return FileTensors(path, tensors, architecture, recognition, noted)
 
 
-def load(path: Path | str, **options: Any) -> tuple[nn.Module, Recognition]:
-    """The network a weights file is for, filled, in evaluation mode, on the processor.
+def _on_meta(architecture: Architecture, recognition: Recognition) -> nn.Module:
+    with torch.device("meta"):
+        return build(architecture, recognition)
 
-    CheckpointError (a WeightsError) with a table when a tensor is missing, extra or mis-shaped;
-    otherwise as `inspect`.
+
+def load(
+    path: Path | str, architectures: Iterable[Architecture], **options: Any
+) -> tuple[nn.Module, Recognition]:
+    """Return the network of a weights file, filled, in evaluation mode, on the processor.
+
+    Raises CheckpointError (a WeightsError) with a table when a tensor is missing, extra or of
+    another shape; otherwise the errors of `inspect`.
     """
-    file = inspect(path, **options)
-    network = build(file.recognition)
-    fill(network, file.recognition, file.tensors)
-    return network, file.recognition
+    file = inspect(path, architectures, **options)
+    return file.network(), file.recognition
 
 
-def convert(path: Path | str, out: Path | str, **options: Any) -> Recognition:
+def convert(
+    path: Path | str, out: Path | str, architectures: Iterable[Architecture], **options: Any
+) -> Recognition:
     """Write a weights file as safetensors under our names, with where it came from.
 
     The metadata hold model, options, layout, the source's file name and sha256, and the sentence
@@ -83,8 +113,8 @@ def convert(path: Path | str, out: Path | str, **options: Any) -> Recognition:
     """
     from safetensors.torch import save_file
 
-    file = inspect(path, **options)
-    network = build(file.recognition)
+    file = inspect(path, architectures, **options)
+    network = build(file.architecture, file.recognition)
     ready = arrange(file.recognition, file.tensors, network.state_dict())
     out = Path(out)
     recognition = file.recognition
@@ -98,11 +128,9 @@ def convert(path: Path | str, out: Path | str, **options: Any) -> Recognition:
         f"{_MARK}found": recognition.found,
         f"{_MARK}source": file.path.name,
         f"{_MARK}source_sha256": digest,
+        **({f"{_MARK}side": file.provenance["side"]} if "side" in file.provenance else {}),
     }
-    partial = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        save_file({name: tensor.contiguous() for name, tensor in ready.items()}, partial, metadata)
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
+    tensors = {name: tensor.contiguous() for name, tensor in ready.items()}
+    with whole_file(out, durable=True) as partial:
+        save_file(tensors, partial, metadata)
     return recognition

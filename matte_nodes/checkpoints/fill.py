@@ -3,28 +3,16 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from matte_nodes.checkpoints.recognition import Recognition, Shape
+from matte_nodes.architecture import Architecture
 from matte_nodes.errors import WeightsError
+from matte_nodes.recognition import Recognition, Shape
 
-# model id -> module and class
-NETWORKS = {
-    "deep-image-matting": ("deep_image_matting", "DeepImageMatting"),
-    "mmnet": ("mmnet", "MMNet"),
-    "background-matting": ("background_matting", "BackgroundMatting"),
-    "adamatting": ("adamatting", "AdaMatting"),
-    "gfm": ("gfm", "GFM"),
-    "modnet": ("modnet", "MODNet"),
-    "background-matting-v2": ("background_matting_v2", "BackgroundMattingV2"),
-    "rvm": ("robust_video_matting", "RobustVideoMatting"),
-    "selfie": ("selfie", "Selfie"),
-}
 _SHOWN = 20
 
 
@@ -60,12 +48,9 @@ class CheckpointError(WeightsError):
         super().__init__("\n".join(lines))
 
 
-def build(recognition: Recognition) -> nn.Module:
-    """The network, untrained, in evaluation mode."""
-    module, name = NETWORKS[recognition.model]
-    network = getattr(importlib.import_module(f"matte_nodes.models.networks.{module}"), name)
-    built: nn.Module = network(**recognition.options)
-    return built.eval()
+def build(architecture: Architecture, recognition: Recognition) -> nn.Module:
+    """Return the network of a recognition, untrained, in evaluation mode."""
+    return architecture.build(**recognition.options).eval()
 
 
 def arrange(

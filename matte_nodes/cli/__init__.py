@@ -7,6 +7,7 @@ import sys
 import warnings
 from functools import cache
 from importlib import import_module
+from inspect import cleandoc
 from typing import Any
 
 import click
@@ -16,22 +17,24 @@ from matte_nodes.errors import MatteError
 
 VERBS = {
     "run": "Matte a clip or a still.",
-    "compare": "Several models on one frame, as one contact sheet.",
-    "eval": "Metrics of a model over a folder with true alphas.",
-    "train": "Train a model by a recipe, from procedural foregrounds on.",
-    "finetune": "A model for one shot, from a few key mattes or a clean plate.",
-    "check": "The checks of a studio's hand-over, on a folder of frames.",
-    "publish": "Check, review report, and a version that is never replaced.",
-    "farm": "Matte on many machines: job bundles, or one command a chunk.",
-    "serve": "Keep models hot for Nuke, Blender and matte run.",
-    "cache": "What is kept on disk: how much, whether it is sound, make room.",
-    "install": "Put the adapter into a host: OBS.",
-    "uninstall": "Take it out again.",
-    "doctor": "What works on this machine, what does not, and what to do.",
-    "bench": "Parity with the published networks; a GPU report.",
-    "export": "Write a model as an ONNX file.",
+    "select": "Click on a subject: track its mask and matte it through the shot.",
+    "compare": "Matte one frame with several models, as one contact sheet.",
+    "eval": "Matte a folder that has true alphas, and measure the errors.",
+    "train": "Train a model by a recipe.",
+    "finetune": "Train a model for one shot, from a few key mattes or a clean plate.",
+    "check": "Check the frames of a delivery as a studio would.",
+    "publish": "Publish a delivery: checks, a review report, a version that is never replaced.",
+    "farm": "Matte on a render farm: job bundles, or one command for each chunk.",
+    "serve": "Run the local service that keeps models loaded for hosts and matte run.",
+    "cache": "Show, check and trim what is kept on disk.",
+    "install": "Install the plug-in of a host.",
+    "uninstall": "Remove what matte install installed.",
+    "doctor": "Check what works on this machine, and say what to do about the rest.",
+    "bench": "Measure parity with published networks, warm-up, and the GPU.",
+    "export": "Write a model in a format that other programs run.",
     "models": "List models, show cards, pull and verify weights.",
 }
+"""Every verb and its summary: the first sentence of its own help too. Its function adds the rest."""
 
 
 class Verbs(click.Group):
@@ -55,6 +58,7 @@ class Verbs(click.Group):
 def verb(name: str) -> click.Command:
     """A verb, built once: click takes the options off the function when it makes the command."""
     command: click.Command = import_module(f".{name}", __name__).command()
+    command.help = f"{VERBS[name]}\n\n{cleandoc(command.help or '')}".strip()
     return command
 
 

@@ -9,25 +9,28 @@ from pathlib import Path
 
 import click
 
+from matte_nodes.frame_range import parsed_numbers
+from matte_nodes.whole_files import write_text
+
 
 def command() -> click.Command:
     """The verb and its sub-verbs."""
     return group
 
 
-@click.group("bench")
+@click.group("bench", help="")
 def group() -> None:
-    """Measure: parity with the published networks, warm-up of recurrent models, the GPU."""
+    """The verb."""
 
 
 @group.command("parity")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One row an output, as JSON.")
 def parity(folder: Path, as_json: bool) -> None:
-    """Compare our networks with published answers, for every fixture in FOLDER.
+    """Compare our networks with published outputs, for every fixture in FOLDER.
 
     A fixture is NAME.json with NAME.npz (or mmnet.npz alone). The network is recognised by its
-    tensor names. Exit code 1 when an output is over tolerance or a file is not understood.
+    tensor names. Exit code 1: an output exceeds the tolerance, or a file is not understood.
     """
     from matte_nodes.diagnostics.parity import run_parity
 
@@ -53,18 +56,14 @@ def parity(folder: Path, as_json: bool) -> None:
 @click.option("--starts", help="First frames of chunks, with commas. Default: three in the clip.")
 @click.option("--cuts", default="", help="First frames of new takes, or auto.")
 def warm_up(source: str, model: str, starts: str | None, cuts: str) -> None:
-    """How a cold start in the middle of CLIP differs from a full run, by frames of warm-up."""
+    """Compare a start in the middle of CLIP with a full run, for several lengths of warm-up."""
     from matte_nodes.diagnostics.warm_up import enough, measure
-    from matte_nodes.errors import UsageError
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
 
     node = MatteNode(model)
     frames = node.connect(source).frames
     third = len(frames) // 4
-    try:
-        chosen = [int(text) for text in starts.split(",")] if starts else []
-    except ValueError as error:
-        raise UsageError(f"--starts is numbers with commas, not {starts!r}.") from error
+    chosen = parsed_numbers(starts, "--starts")
     chosen = chosen or [frames[third], frames[2 * third], frames[3 * third]]
     click.echo(f"{model} on {source}, chunks that begin at {', '.join(map(str, chosen))}")
     click.echo("warm-up  largest  99.9 %")
@@ -80,10 +79,10 @@ def warm_up(source: str, model: str, starts: str | None, cuts: str) -> None:
 @click.option("--device", default="cuda", show_default=True, help="cuda, cuda:N, mps or tensorrt.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write the report to a file too.")
 def gpu(device: str, output: Path | None) -> None:
-    """Run every model that is here on a card; print a report that can be sent to us."""
+    """Run every available model on a GPU and print a report."""
     from matte_nodes.diagnostics.gpu_report import report
 
     text = report(device)
     click.echo(text)
     if output:
-        output.write_text(text + "\n", "utf-8")
+        write_text(output, text + "\n")

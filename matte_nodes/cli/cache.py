@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte cache`: what is kept on disk, how much, whether it is sound; make room."""
+"""`matte cache`: shows, checks and trims what is kept on disk."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def command() -> click.Command:
 
 @click.group("cache")
 def group() -> None:
-    """States, predictions and finished mattes that are kept on disk (docs/caching.md)."""
+    """States, predictions and mattes are kept; see docs/caching.md."""
 
 
 @group.command("info")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
 def info(as_json: bool) -> None:
-    """How much is kept, of what, and where."""
+    """Show how much is kept, of which kind, and where."""
     from matte_nodes.temporal.store import KINDS, Store
 
     store = Store(cache_folder())
@@ -46,7 +46,7 @@ def info(as_json: bool) -> None:
 
 @group.command("clear")
 def clear() -> None:
-    """Drop everything; it is computed again when it is needed."""
+    """Delete everything. It is computed again when it is needed."""
     from matte_nodes.temporal.store import Store
 
     count, freed = Store(cache_folder()).clear()
@@ -56,7 +56,7 @@ def clear() -> None:
 @group.command("gc")
 @click.option("--bytes", "limit", help="Keep at most so much, as in 5G. Default: the limit.")
 def gc(limit: str | None) -> None:
-    """Drop what was not used for the longest time until the rest fits."""
+    """Delete the entries that were not used for the longest time, until the rest fits."""
     from matte_nodes.temporal.store import Store, parsed_bytes
 
     store = Store(cache_folder())
@@ -67,7 +67,7 @@ def gc(limit: str | None) -> None:
 @group.command("verify")
 @click.option("--drop", is_flag=True, help="Drop what is damaged.")
 def verify(drop: bool) -> None:
-    """Read every entry and check its hash; exit code 1 when one is damaged and stays."""
+    """Read every entry and check its hash. Exit code 1: a damaged entry remains."""
     from matte_nodes.temporal.store import Store
     from matte_nodes.temporal.verify import damaged
 
@@ -87,12 +87,12 @@ def verify(drop: bool) -> None:
 
 
 def shortened(path: Path, folder: Path) -> str:
-    """A path inside the cache, without the cache's own."""
+    """Return a path relative to the cache folder."""
     return str(path.relative_to(folder))
 
 
 def readable(count: int) -> str:
-    """Bytes for people: 1.5 GiB."""
+    """Return a number of bytes for people: 1.5 GiB."""
     size = float(count)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte check`: the checks of a hand-over."""
+"""`matte check`: the checks before a hand-over."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from matte_nodes.cli import options as shared
+from matte_nodes.frame_range import parsed_span
 
 if TYPE_CHECKING:
     from matte_nodes.publish.delivery import Delivery
@@ -26,7 +27,7 @@ def command() -> click.Command:
 
 
 def delivery_flags(function: Function) -> Function:
-    """The flags that say what is handed over and what it was made from."""
+    """Add the flags that name the delivery and its plate."""
     for option in (
         click.option("--may-be-empty", is_flag=True,
                      help="Frames without a subject are right: alpha may be 0 everywhere."),
@@ -51,9 +52,9 @@ def delivery_flags(function: Function) -> Function:
 @click.option("--json", "as_json", is_flag=True, help="One object with all checks and findings.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 def check(source: str, as_json: bool, strict: bool, **options: Any) -> None:
-    """Check the frames in DIR (a folder with one sequence, or its pattern) as a studio would.
+    """DIR is a folder with one sequence, or its pattern.
 
-    Exit codes: 0 all passed, 1 a check failed, 3 nothing to check.
+    Exit codes: 0 all checks passed, 1 a check failed, 3 nothing to check.
     """
     from matte_nodes.publish.checks import run
 
@@ -67,16 +68,16 @@ def check(source: str, as_json: bool, strict: bool, **options: Any) -> None:
 
 
 def delivery(source: str, options: dict[str, Any]) -> Delivery:
-    """The delivery of a verb's options."""
+    """Return the delivery that a verb's options describe."""
     from matte_nodes.publish.delivery import OPTIONS, Delivery
 
     given = shared.taken(options, OPTIONS)
-    given["frames"] = shared.frame_range(given["frames"])
+    given["frames"] = parsed_span(given["frames"])
     return Delivery(source, **given)
 
 
 def as_facts(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Results for machines."""
+    """Return results as JSON data."""
     return [
         {
             "check": result.check.name, "severity": result.check.severity,
@@ -91,7 +92,7 @@ def as_facts(results: Sequence[Result]) -> list[dict[str, Any]]:
 
 
 def say(results: Sequence[Result]) -> None:
-    """Results for people: a line a check, a line a finding."""
+    """Print results: a line for each check, a line for each finding."""
     for result in results:
         click.echo(
             f"{result.mark:4} {result.check.name:16} {result.unchecked or result.check.help}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte compare`: several models on one frame, one contact sheet."""
+"""`matte compare`: several models on one frame, as one contact sheet."""
 
 from __future__ import annotations
 
@@ -10,36 +10,42 @@ import click
 
 from matte_nodes import models
 from matte_nodes.cli import options as shared
+from matte_nodes.cli.knob_flags import KnobCommand, ModelName, flag, given_knobs
 from matte_nodes.errors import OutputError, UnknownKnobError
 
 
 def command() -> click.Command:
-    """The verb, with a flag for every knob there is."""
-    return shared.with_knobs(click.command("compare")(compare))
+    """The verb; its knobs are those of the models that are named."""
+    return click.command("compare", cls=KnobCommand)(compare)
 
 
 @click.argument("source", metavar="INPUT")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="A PNG.")
-@click.option(
-    "--model", "names", multiple=True, help="A model; repeat it. Default: all that can run."
+@flag("-o", "--output", required=True, type=click.Path(path_type=Path), help="A PNG.")
+@flag(
+    "--model",
+    "names",
+    multiple=True,
+    type=ModelName("all"),
+    help="A model; repeat it. Default: all that can run.",
 )
-@click.option("--frame", type=int, help="Frame of the clip. Default: its first.")
-@click.option(
+@flag("--frame", type=int, help="Frame of the clip. Default: its first.")
+@flag(
     "--width",
     type=click.IntRange(64),
     default=2560,
     show_default=True,
     help="Width of the sheet in pixels.",
 )
-@shared.input_flags
+@shared.points_flags
+@shared.connect_flags("input")
 @shared.node_flags
 def compare(
     source: str, output: Path, names: tuple[str, ...], frame: int | None, width: int, **options: Any
 ) -> None:
-    """Matte one frame of INPUT by several models; write plate, alpha, over grey, over checker."""
+    """The sheet shows the plate, the alpha, over grey and over a checker, a row for each model."""
     from matte_nodes.media.writers import check_not_input
-    from matte_nodes.node.node import MatteNode
     from matte_nodes.render import contact_sheet as sheet
+    from matte_nodes.shot.matte_node import MatteNode
     from matte_nodes.whole_files import prepare_folder
 
     if output.suffix.lower() != ".png":
@@ -49,7 +55,8 @@ def compare(
             f"{output}: is a folder; name a file in it, as in {output / 'sheet.png'}."
         )
     prepare_folder(output.parent)
-    knobs = shared.given_knobs(options)
+    knobs = given_knobs(options)
+    shared.fold_points(options)
     node_options = shared.taken(options, shared.NODE)
     rows = []
     chosen_names = names or _runnable(options)
@@ -72,7 +79,7 @@ def compare(
 
 
 def _runnable(options: dict[str, Any]) -> list[str]:
-    """Models whose needed hints were given and whose weights are here."""
+    """Return the models whose hints were given and whose weights are here."""
     from matte_nodes.shot.choose_model import is_ready
 
     return [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte doctor`: what works here, what does not, and what to do."""
+"""`matte doctor`: shows what works on this machine, what does not, and what to do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def command() -> click.Command:
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="The findings, as JSON.")
 def doctor(as_json: bool) -> None:
-    """Look at Python, packages, devices, weights, folders and hosts; exit code 1 on a problem."""
+    """Looks at Python, packages, devices, weights, folders and hosts. Exit code 1: a problem."""
     from matte_nodes.diagnostics.doctor import examine
 
     findings = []

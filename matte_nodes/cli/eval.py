@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte eval`: a model's mattes against true ones."""
+"""`matte eval`: compares a model's mattes with true ones."""
 
 from __future__ import annotations
 
@@ -9,31 +9,32 @@ from typing import Any
 import click
 
 from matte_nodes.cli import options as shared
+from matte_nodes.cli.knob_flags import KnobCommand, ModelName, flag, given_knobs
 
 
 def command() -> click.Command:
-    """The verb, with a flag for every knob there is."""
-    return shared.with_knobs(click.command("eval")(evaluate))
+    """The verb; its knobs are those of the named model."""
+    return click.command("eval", cls=KnobCommand)(evaluate)
 
 
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False))
-@click.option("--model", required=True, help="A model; `matte models` lists them.")
-@click.option("--colorspace", help="Colour space of the plates. Default: by their kind.")
-@click.option("--json", "as_json", is_flag=True, help="Every item and the mean, as JSON.")
+@flag("--model", required=True, type=ModelName(), help="A model; `matte models` lists them.")
+@flag("--colorspace", help="Colour space of the plates. Default: by their kind.")
+@flag("--json", "as_json", is_flag=True, help="Every item and the mean, as JSON.")
 @shared.node_flags
 def evaluate(
     folder: str, model: str, colorspace: str | None, as_json: bool, **options: Any
 ) -> None:
-    """Matte DIR/plate and compare with DIR/alpha (and foreground/; hints from trimap/, background/).
+    """DIR has the folders plate/ and alpha/, and may have foreground/, trimap/ and background/.
 
-    Stills are matched by name, sequences lie in subfolders. docs/metrics.md states the units.
+    Stills match by name; sequences are subfolders. docs/metrics.md states the units.
     """
     from matte_nodes.evaluate.dataset import find_items
     from matte_nodes.evaluate.report import format_table, report
     from matte_nodes.evaluate.run import evaluate_items
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
 
-    knobs = shared.given_knobs(options)
+    knobs = given_knobs(options)
     node = MatteNode(model, **options, **knobs)
     results = {}
     for name, scores in evaluate_items(node, find_items(folder), colorspace=colorspace):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte export`: models for other runtimes."""
+"""`matte export`: writes models for other programs."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from typing import Any
 import click
 
 from matte_nodes import models
-from matte_nodes.cli import options as shared
+from matte_nodes.cli.knob_flags import KnobCommand, ModelName, given_knobs
+from matte_nodes.errors import UsageError
 
 
 def command() -> click.Command:
     """The verb and its sub-verbs."""
-    group.add_command(shared.with_knobs(click.command("onnx")(export_onnx)))
-    group.add_command(shared.with_knobs(click.command("nuke-cat")(export_nuke_cat)))
+    group.add_command(click.command("onnx", cls=KnobCommand)(export_onnx))
+    group.add_command(click.command("nuke-cat", cls=KnobCommand)(export_nuke_cat))
     return group
 
 
-@click.group("export")
+@click.group("export", help="")
 def group() -> None:
-    """Write a model in a form that other programs run."""
+    """The verb."""
 
 
-@click.argument("model")
+@click.argument("model", type=ModelName())
 @click.option(
     "-o",
     "--output",
@@ -37,22 +38,21 @@ def group() -> None:
 def export_onnx(
     model: str, output: Path, weights: str | None, untrained: bool, **options: Any
 ) -> None:
-    """Write MODEL as ONNX, compare it with torch; `matte run --model FILE.onnx` runs it."""
-    from matte_nodes.errors import UsageError
+    """Write MODEL as ONNX and compare it with torch. `matte run --model FILE.onnx` runs it."""
     from matte_nodes.export.onnx import export_onnx as export
 
     if output.suffix.lower() != ".onnx":
         raise UsageError(f"The output is a .onnx file, not {output.name!r}.")
     card = models.card(model)
     report = export(
-        card, output, checkpoint=weights, untrained=untrained, knobs=shared.given_knobs(options)
+        card, output, checkpoint=weights, untrained=untrained, knobs=given_knobs(options)
     )
     for size, difference in report.differences.items():
         click.echo(f"{size}: largest difference to torch {difference:.1e}")
     click.echo(f"{report.path}")
 
 
-@click.argument("model")
+@click.argument("model", type=ModelName())
 @click.option(
     "--out",
     required=True,
@@ -71,16 +71,17 @@ def export_nuke_cat(
     torch_python: str | None,
     **options: Any,
 ) -> None:
-    """Write MODEL for Nuke's Inference node: TorchScript, create_cat.nk, a Cattery folder, report.
+    """Write MODEL for Nuke's Inference node: TorchScript, create_cat.nk, a Cattery folder, a
+    report.
 
-    For models without memory. The .cat itself is made in NukeX: open create_cat.nk there and press
-    the button of its node.
+    Only models without memory. NukeX makes the .cat itself: open create_cat.nk there and press the
+    button of its node.
     """
     from matte_nodes.export.nuke_cat import export_cat
 
     report = export_cat(
         models.card(model), out, checkpoint=weights, untrained=untrained,
-        knobs=shared.given_knobs(options), torch_python=torch_python,
+        knobs=given_knobs(options), torch_python=torch_python,
     )  # fmt: skip
     for size, difference in report["differences to eager"].items():
         click.echo(f"{size}: largest difference to torch {difference:.1e}")

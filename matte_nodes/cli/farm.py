@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte farm`: a run on many machines, by an engine that is there already."""
+"""`matte farm`: a run on many machines, with an existing farm engine."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ import click
 
 from matte_nodes.cli import run as one_machine
 from matte_nodes.cli import verb
+from matte_nodes.cli.knob_flags import KnobCommand
+from matte_nodes.frame_range import parsed_frames, parsed_numbers, spelled
+from matte_nodes.paths import cache_at
 
 HERE_ONLY = ("as_json", "quiet", "no_service", "detect_cuts", "again", "cache")
 PLANNED = ("source", "output", "model", "refine", "frames", "cuts", "warm_up")
 
 
 def command() -> click.Command:
-    """The verb and its sub-verbs; those that take a request have the flags of `matte run`."""
-    group = click.Group("farm", help=(
-        "Matte on a render farm: Open Job Description bundles, or plain commands (docs/farm.md)."
-    ))  # fmt: skip
+    """Return the verb and its sub-verbs. Those that take a request have the flags of `matte run`."""
+    group = click.Group("farm", help="Bundles are Open Job Descriptions; see docs/farm.md.")
     group.add_command(_like_run("bundle", bundle))
     group.add_command(_like_run("commands", commands))
     group.add_command(_like_run("chunk", chunk))
@@ -34,7 +35,7 @@ def command() -> click.Command:
 
 
 def _like_run(name: str, function: Callable[..., None]) -> click.Command:
-    own: click.Command = click.command(name)(function)
+    own: click.Command = click.command(name, cls=KnobCommand)(function)
     params = [copy(param) for param in verb("run").params if param.name not in HERE_ONLY]
     for param in params:
         if param.name == "output":
@@ -73,8 +74,8 @@ def bundle(
 ) -> None:  # fmt: skip
     """Write a run as an Open Job Description bundle, for `deadline bundle submit` or `openjd run`.
 
-    The flags are those of `matte run`. Cuts and the model are settled now, so that all workers
-    agree; the output is a pattern.
+    The flags are those of `matte run`. Cuts and the model are decided now, so that all workers
+    agree. The output must be a pattern.
     """
     from matte_nodes.farm import bundle as bundles
     from matte_nodes.farm import request
@@ -110,19 +111,18 @@ def commands(
     source: str, output: str, model: str, size: int | None, overlap: int, seam_limit: float,
     **options: Any,
 ) -> None:  # fmt: skip
-    """Print one command a chunk, and one that validates, for farms that speak no OpenJD.
+    """Print one command for each chunk, and one that validates, for farms without OpenJD.
 
-    Lines of one take that begin with "# then" wait for the line before; all others may run at
-    once, `matte farm validate` at last.
+    A line that begins with "# then" waits for the line before it. All other lines may run at the
+    same time. Run `matte farm validate` last.
     """
     from matte_nodes.farm import request
-    from matte_nodes.farm.plan import spelled
 
     flags = _given(options)
     asked = _asked(source, output, model, size, options)
     for note in asked.notes:
         click.echo(f"# {note}")
-    # A farm runs the lines in a folder of its own choice.
+    # A farm chooses the folder in which the lines run.
     source, output = os.path.abspath(source), os.path.abspath(output)
     given = [flag if value is True else f"{flag}={value}"
              for flag, value in request.placed(flags).values()]  # fmt: skip
@@ -152,25 +152,25 @@ def chunk(
     source: str, output: str, model: str, overlap: int, job_last: int | None,
     states: str | None, **options: Any,
 ) -> None:  # fmt: skip
-    """Matte one chunk (--frames), as jobs do; the flags are those of `matte run`.
+    """Matte one chunk (--frames), as jobs do. The flags are those of `matte run`.
 
-    Prints progress as Open Job Description has it. Exit codes are those of `matte run`.
+    Prints progress in the format of Open Job Description. Exit codes are those of `matte run`.
     """
     from matte_nodes.farm import chunk as chunks
     from matte_nodes.farm.session import Lines
 
-    _hand_over(states)
     options["cache"] = "states"
     arguments, first, last = one_machine.asked(source, output, model, {**options, "again": False})
     done: list[str] = []
 
     def render(what: Mapping[str, Any], low: int, high: int) -> None:
-        # The frames take most of the time, the overlap the rest.
+        # The frames take most of the time; the overlap takes the rest.
         lines = Lines(95, 100) if done else Lines(0, 95 if overlap else 100)
         one_machine.render(what, low, high, lines, here=False, say=True)
         done.append(str(what["output"]))
 
-    chunks.do(arguments, first, last, render, overlap=overlap, job_last=job_last)
+    with cache_at(_states(states)):
+        chunks.do(arguments, first, last, render, overlap=overlap, job_last=job_last)
 
 
 @click.command("validate")
@@ -182,19 +182,21 @@ def chunk(
 @click.option("--seam-limit", type=click.FloatRange(0), default=2.0, show_default=True,
               help="8-bit codes of alpha from which on a seam is seen.")  # fmt: skip
 def validate(output: str, frames: str, cuts: str, overlap: int, seam_limit: float) -> None:
-    """Check what the chunks of a job left: frames whole, one model, seams; merge the manifest.
+    """Check what the chunks of a job left: whole frames, one model, seams. Merge the resume log.
 
-    Exit codes: 0 all is well, 1 something is wrong (each problem a line, with what to do).
+    Exit codes: 0 no problem, 1 a problem (one line each, with what to do).
     """
-    from matte_nodes.farm.plan import parsed
     from matte_nodes.farm.session import progress
     from matte_nodes.farm.validate import validate as look
-    from matte_nodes.shot.bind import cut_frames
 
     verdict = look(
-        output, parsed(frames), cuts=cut_frames(cuts), overlap=overlap, limit=seam_limit,
+        output,
+        parsed_frames(frames),
+        cuts=parsed_numbers(cuts, "Cuts"),
+        overlap=overlap,
+        limit=seam_limit,
         say=progress,
-    )  # fmt: skip
+    )
     for seam in verdict.seams:
         click.echo(f"seam: {seam.sentence}")
     for problem in verdict.problems:
@@ -209,23 +211,22 @@ def validate(output: str, frames: str, cuts: str, overlap: int, seam_limit: floa
 @click.option("--own-weights", is_flag=True, help="The job brings the weights.")
 @click.option("--states", metavar="PATTERN", help="Hand states over beside this output.")
 def enter(names: tuple[str, ...], own_weights: bool, states: str | None) -> None:
-    """A worker's session begins: check that the weights are here, load models once."""
+    """Begin a worker's session: check that the weights are here, load models once."""
     from matte_nodes.farm.session import enter as begin
 
-    _hand_over(states)
-    begin(names, own_weights=own_weights)
+    begin(names, own_weights=own_weights, cache=_states(states))
 
 
 @click.command("leave")
 def leave() -> None:
-    """A worker's session ends: end the service that `matte farm enter` started."""
+    """End a worker's session: stop the service that `matte farm enter` started."""
     from matte_nodes.farm.session import leave as end
 
     end()
 
 
 def options_device(flags: Mapping[str, tuple[str, Any]]) -> str:
-    """The device that was asked for, "" when none was."""
+    """Return the device that the user asked for, or ""."""
     return str(flags["device"][1]) if "device" in flags else ""
 
 
@@ -236,14 +237,14 @@ def _asked(source: str, output: str, model: str, size: int | None, options: dict
     output_parameter("Output", output)
     options["cache"] = "states"
     arguments, first, last = one_machine.asked(source, output, model, {**options, "again": False})
-    return request.look(arguments, first, last, size)
+    return request.plan_job(arguments, first, last, size)
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
-    """The flags of `matte run` that were given and travel as they are, by parameter name."""
+    """Return the given flags of `matte run` that pass through unchanged, by parameter name."""
     context = click.get_current_context()
     found = {}
-    for param in context.command.params:
+    for param in context.command.get_params(context):
         name = param.name or ""
         is_default = context.get_parameter_source(name) is click.core.ParameterSource.DEFAULT
         own = param.name in ("folder", "size", "overlap", "seam_limit", "name", "gpus",
@@ -254,9 +255,8 @@ def _given(options: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
     return found
 
 
-def _hand_over(output: str | None) -> None:
-    """States go where the next chunk finds them."""
-    if output is not None:
-        from matte_nodes.farm.parts import states_folder
+def _states(output: str | None) -> Path | None:
+    """The folder where the next chunk finds the states of this one, if they are handed over."""
+    from matte_nodes.farm.parts import states_folder
 
-        os.environ["MATTE_CACHE"] = str(states_folder(os.path.abspath(output)))
+    return None if output is None else states_folder(os.path.abspath(output))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte finetune SHOT`: a model for one shot, from key mattes or from a clean plate alone."""
+"""`matte finetune SHOT`: trains a model for one shot, from key mattes or a clean plate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import click
 
 from matte_nodes.cli import options as shared
 from matte_nodes.errors import UsageError
+from matte_nodes.frame_range import parsed_numbers
+from matte_nodes.shot.choose_model import parent_for, ranked
 
 if TYPE_CHECKING:
     from matte_nodes.train.trainer import Progress
@@ -24,11 +26,10 @@ def command() -> click.Command:
               "pattern, a folder or a movie. A few frames are enough.")  # fmt: skip
 @click.option("--key-frames", metavar="LIST", help="Only these of them, as in 1001,1024,1047.")
 @click.option("--name", help="The new model's name. Default: the shot's.")
-@click.option("--model", help="The model to begin with. Default: with --keys shot, which begins as "
-              "nothing (with --trimap deep-image-matting-small, with --background "
-              "background-matting-small, where its weights are here); without, "
-              "background-matting-small.")  # fmt: skip
-@shared.input_flags
+@click.option("--model", help="The model to begin with. Default: the small network for the given "
+              f"hint ({', '.join(card.name for card in ranked('finetune'))}); with --keys and no "
+              "hint shot, which trains a small network from scratch.")  # fmt: skip
+@shared.connect_flags("input")
 @click.option("--steps", type=click.IntRange(1), help="At most this many steps. Default: 800 for a "
               "network that begins as nothing, else 400.")  # fmt: skip
 @click.option("--crop", type=click.IntRange(32), default=224, show_default=True,
@@ -44,10 +45,10 @@ def command() -> click.Command:
 @click.option("--threads", type=click.IntRange(1), help="Threads. Default: all cores.")
 @click.option("--ocio", help="OCIO config: a file or an ocio:// name. Default: $OCIO.")
 def finetune(source: str, keys: str | None, name: str | None, **options: Any) -> None:
-    """Make a model for SHOT, and register it: `matte run SHOT --model NAME`.
+    """The new model is registered: `matte run SHOT --model NAME`.
 
-    With --keys it learns from the frames that have a matte: minutes for a short shot. Without, and
-    with --background, it learns from the shot itself, by a teacher and a discriminator.
+    With --keys it learns from the frames that have a matte: minutes for a short shot. With
+    --background and no keys, it learns from the shot itself, with a teacher and a discriminator.
     """
     import torch
 
@@ -56,7 +57,10 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
     if threads := options.pop("threads"):
         torch.set_num_threads(threads)
     name = name or default_name(source)
-    model, frames = options.pop("model"), _frames(options.pop("key_frames"))
+    model, frames = (
+        options.pop("model"),
+        tuple(parsed_numbers(options.pop("key_frames"), "--key-frames")),
+    )
     backgrounds, weights = options.pop("backgrounds"), options.pop("weights")
     training = {n: options.pop(n) for n in ("steps", "crop", "rate", "seed", "half", "untrained")}
     training |= {"steps": training["steps"] or 0, "rate": training["rate"] or 0.0}
@@ -66,16 +70,18 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
 
         if options["background"] is None:
             raise UsageError("Give key mattes (--keys), or a clean plate (--background).")
-        asked = Unlabelled(source, name, model or "background-matting-small", options, backgrounds,
+        asked = Unlabelled(source, name, model or "", options, backgrounds,
                            **training)  # fmt: skip
         made = selfsupervise(asked, _say, click.echo)
         click.echo(f"{made.name}: registered. `matte run {source} --model {made.name}`")
         return
-    from matte_nodes.train.finetune import Asked
+    from matte_nodes.train.finetune import FinetuneRequest
     from matte_nodes.train.finetune import finetune as learn
 
     model = model or usual_model(options)
-    done = learn(Asked(source, keys, name, model, frames, options, **training), _say, click.echo)
+    done = learn(
+        FinetuneRequest(source, keys, name, model, frames, options, **training), _say, click.echo
+    )
     if done.before is not None and done.after is not None:
         click.echo(f"error on the held-out key {done.heldout}: {done.before:.5f} before, "
                    f"{done.after:.5f} after")  # fmt: skip
@@ -86,22 +92,9 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
 
 
 def usual_model(given: dict[str, Any]) -> str:
-    """What a fine-tuning begins with: the small model for the hint that was given, else nothing."""
-    from matte_nodes import models
-    from matte_nodes.shot.choose_model import is_ready
-
-    for hint, model in (("trimap", "deep-image-matting-small"),
-                        ("background", "background-matting-small")):  # fmt: skip
-        if given.get(hint) is not None and model in models.names() and is_ready(models.card(model)):
-            return model
-    return "shot"
-
-
-def _frames(text: str | None) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in (text or "").split(",") if part.strip())
-    except ValueError as error:
-        raise UsageError(f"--key-frames is a list as in 1001,1024, not {text!r}.") from error
+    """Return the default parent: the small model for the given hint, else a new network."""
+    found = (parent_for(hint) for hint in ("trimap", "background") if given.get(hint) is not None)
+    return next((name for name in found if name is not None), "shot")
 
 
 def _say(progress: Progress) -> None:

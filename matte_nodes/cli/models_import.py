@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte models import`: a published checkpoint, recognised and converted."""
+"""`matte models import`: recognises a published checkpoint and converts it."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ def import_checkpoint(
     from matte_nodes import checkpoints
 
     options = dict(_option(text) for text in given)
-    found = checkpoints.inspect(file, **options).recognition
+    known = models.architectures()
+    found = checkpoints.inspect(file, known, **options).recognition
     click.echo(f"{file.name}: {found.summary}")
-    card = models.card(found.model)
+    card = models.of_architecture(found.model)
     if card.checkpoint is not None:
         terms = card.checkpoint
         click.echo(
@@ -50,13 +51,13 @@ def import_checkpoint(
         return
     if card.checkpoint is None and output is None:
         raise WeightsError(
-            f"Model {found.model!r} has weights of its own (`matte models pull {found.model}`); "
+            f"Model {card.name!r} has weights of its own (`matte models pull {card.name}`); "
             "give -o FILE to convert this file all the same."
         )
     target = output or weights.imported(card)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        checkpoints.convert(file, target, **options)
+        checkpoints.convert(file, target, known, **options)
     except OSError as error:
         raise WeightsError(f"{target} cannot be written: {error.strerror or error}.") from error
     click.echo(f"{target}")
@@ -66,4 +67,6 @@ def _option(text: str) -> tuple[str, Any]:
     name, mark, value = text.partition("=")
     if not mark:
         raise UsageError(f"--option is NAME=VALUE, not {text!r}.")
+    if value.isdecimal():
+        return name, int(value)
     return name, {"true": True, "false": False}.get(value.lower(), value)

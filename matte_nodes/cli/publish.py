@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte publish`: check, review report, and a version that is never replaced."""
+"""`matte publish`: checks, a review report, and a version that is never replaced."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from matte_nodes.cli import options as shared
 from matte_nodes.cli.check import delivery_flags
+from matte_nodes.frame_range import parsed_span
 
 
 def command() -> click.Command:
@@ -33,14 +33,15 @@ def command() -> click.Command:
 @click.option("--against", metavar="DIR", help="Another version, for the report's A/B wipe.")
 @click.option("--json", "as_json", is_flag=True, help="One object with all results.")
 def publish(source: str, as_json: bool, **options: Any) -> None:
-    """Publish the frames in DIR by pyblish: collect, validate, extract, integrate.
+    """DIR is a folder with one sequence, or its pattern. pyblish collects, validates, extracts and
+    integrates.
 
-    Plug-ins of your studio on $PYBLISHPLUGINPATH take part. A failing check stops everything
-    before the report. Exit codes: 0 published, 1 a plug-in failed.
+    Plug-ins of your studio on $PYBLISHPLUGINPATH take part. A failed check stops everything before
+    the report. Exit codes: 0 published, 1 a plug-in failed.
     """
     from matte_nodes.publish.run import publish as run
 
-    options["frames"] = shared.frame_range(options["frames"])
+    options["frames"] = parsed_span(options["frames"])
     asked = {name: value for name, value in options.items() if value is not None}
     for name in ("root", "report"):
         if name in asked:

@@ -10,69 +10,45 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matte_nodes.cli import options as shared
+from matte_nodes.cli.knob_flags import KnobCommand, ModelName, flag, given_knobs
 from matte_nodes.errors import UsageError
+from matte_nodes.frame_range import parsed_span
+from matte_nodes.node.knobs import NODE_KNOBS
 
 if TYPE_CHECKING:
     from matte_nodes.render.progress import Quiet
 
 
 def command() -> click.Command:
-    """The verb, with a flag for every knob there is."""
-    return shared.with_knobs(click.command("run")(run))
+    """The verb; its knobs are those of the models that are named."""
+    return click.command("run", cls=KnobCommand)(run)
 
 
 @click.argument("source", metavar="INPUT")
-@click.option("-o", "--output", help="Pattern (matte.####.exr), movie (.mov, .mkv) or still.")
-@click.option(
-    "--model",
-    default="auto",
-    show_default=True,
-    help="A model (`matte models` lists them); auto: the best that can run for what is given.",
-)
-@click.option(
-    "--frames", help="A-B or one frame; recurrent models still start at the shot's first."
-)
-@click.option(
-    "--layout",
-    default="auto",
-    show_default=True,
-    help="nuke, blender, alpha, array or movie; auto by the output's name.",
-)
-@click.option(
-    "--cuts", help="First frames of new takes, as in 1012,1100, or auto: memory starts anew there."
-)
-@click.option(
-    "--detect-cuts", is_flag=True, help="Print the cuts that --cuts auto finds; no output."
-)
-@click.option(
-    "--warm-up",
-    type=click.IntRange(0),
-    metavar="W",
-    help="Start recurrent models W frames before --frames, not at the shot's first: quicker on a "
-    "farm, not exact (docs/caching.md).",
-)
-@click.option(
-    "--cache",
-    type=click.Choice(["states", "disk", "off"]),
-    default="states",
-    show_default=True,
-    help="What is kept on disk: states to go on from; predictions too, so that finishing knobs "
-    "cost no step; nothing.",
-)
-@click.option("--output-colorspace", help="Colour space of the foreground that is written.")
+@shared.connect_flags("input")
+@flag("--model", group=shared.MODEL, type=ModelName("auto"), default="auto", show_default=True,
+      help="A model (`matte models` lists them); auto: the best that can run for what is given.")  # fmt: skip
 @shared.chain_flags
-@shared.input_flags
+@shared.points_flags
+@flag("--frames", group=shared.TIME, metavar="A-B",
+      help="A range or one frame. Models with a memory still start at the shot's first.")  # fmt: skip
+@shared.connect_flags("time", cache="states")
+@flag("--detect-cuts", group=shared.TIME, is_flag=True,
+      help="Print the cuts that --cuts auto finds; no output.")  # fmt: skip
+@flag("-o", "--output", group=shared.OUTPUT,
+      help="Pattern (matte.####.exr), movie (.mov, .mkv) or still.")  # fmt: skip
+@flag("--layout", group=shared.OUTPUT, default="auto", show_default=True,
+      help="nuke, blender, alpha, array or movie; auto by the output's name.")  # fmt: skip
+@shared.connect_flags("output")
+@flag("--again", group=shared.OUTPUT, is_flag=True, help="Do frames anew that are already done.")
 @shared.node_flags
-@click.option("--again", is_flag=True, help="Do frames anew that are already done.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
-@click.option("--quiet", is_flag=True, help="No progress.")
-@click.option(
-    "--no-service",
-    is_flag=True,
-    help="Run here even when `matte serve` runs; so does MATTE_SERVICE=off.",
-)
+@flag("--no-service", group=shared.MACHINE, is_flag=True,
+      help="Run here even when `matte serve` runs; so does MATTE_SERVICE=off.")  # fmt: skip
+@flag("--json", "as_json", group=shared.REPORT, is_flag=True,
+      help="One JSON object a line, for machines.")  # fmt: skip
+@flag("--quiet", group=shared.REPORT, is_flag=True, help="No progress.")
 def run(source: str, output: str | None, model: str, **options: Any) -> None:
-    """Matte INPUT (a pattern plate.####.exr, a movie, a folder or a still) into OUTPUT.
+    """INPUT is a pattern (plate.####.exr), a movie, a folder or a still.
 
     Exit codes: 0 done, 2 wrong request, 3 bad input, 4 weights, 5 device, 6 cannot write,
     7 the model failed, 130 stopped.
@@ -80,9 +56,10 @@ def run(source: str, output: str | None, model: str, **options: Any) -> None:
     from matte_nodes.render.progress import reporter
 
     if options.pop("detect_cuts"):
-        first, last = shared.frame_range(options.pop("frames"))
-        knobs = shared.given_knobs(options)
-        print_cuts(source, first, last, knobs, shared.taken(options, shared.NODE), options)
+        first, last = parsed_span(options.pop("frames"))
+        knobs = given_knobs(options)
+        node = shared.taken(options, shared.NODE)
+        print_cuts(source, first, last, knobs, node, shared.connect_keywords(options))
         return
     quiet, here = options.pop("quiet"), options.pop("no_service")
     report = reporter(as_json=options.pop("as_json"), quiet=quiet)
@@ -94,19 +71,20 @@ def asked(
     source: str, output: str | None, model: str, options: dict[str, Any]
 ) -> tuple[dict[str, Any], int | None, int | None]:
     """The keywords of `render.Render`, and the range, from the options of the verb."""
-    knobs = shared.given_knobs(options)
-    first, last = shared.frame_range(options.pop("frames"))
+    knobs = given_knobs(options)
+    shared.fold_points(options)
+    first, last = parsed_span(options.pop("frames"))
     node = shared.taken(options, shared.NODE)
     if output is None:
         raise UsageError("Say where to write (-o matte.####.exr).")
-    if options["warm_up"] is not None:
-        options["start"] = first
-    options["cuts"] = options["cuts"] or ""
+    output_colorspace = options.pop("output_colorspace")
+    connect = shared.connect_keywords(options)
+    if connect["warm_up"] is not None:
+        connect["start"] = first
+    connect["cuts"] = connect["cuts"] or ""
     arguments = {
         "source": source, "output": output, "model": model, "knobs": knobs, "node": node,
-        "layout": options.pop("layout"), "again": options.pop("again"),
-        **shared.taken(options, shared.CHAIN),
-        "output_colorspace": options.pop("output_colorspace"), "connect": options,
+        **options, "output_colorspace": output_colorspace, "connect": connect,
     }  # fmt: skip
     return arguments, first, last
 
@@ -121,11 +99,15 @@ def render(
     say: bool,
 ) -> None:
     """Do it by the service where there is one and nobody objects (here), else in this process."""
+    from matte_nodes.media.pattern import Pattern
+    from matte_nodes.media.sequence_writer import without_exr_pool
     from matte_nodes.render.render import Render
     from matte_nodes.service import remote
 
     signal.signal(signal.SIGTERM, _interrupt)
     with report:
+        if Pattern.parse(arguments["output"]) is not None:
+            without_exr_pool()
         if here or not remote.is_wanted():
             Render(**arguments).run(first, last, report)
         else:
@@ -138,13 +120,13 @@ def print_cuts(
     last: int | None,
     knobs: Mapping[str, Any],
     node: Mapping[str, Any],
-    options: Mapping[str, Any],
+    connect: Mapping[str, Any],
 ) -> None:
     """One line a cut: the first frame of each new take, as --cuts takes them."""
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
 
-    seen = {name: knobs[name] for name in ("view", "exposure") if name in knobs}
-    reading = {name: options[name] for name in ("colorspace", "missing", "allow_grey")}
+    seen = {k.name: knobs[k.name] for k in NODE_KNOBS if k.stage == "view" and k.name in knobs}
+    reading = {name: connect[name] for name in ("colorspace", "missing", "allow_grey")}
     # Cuts are found on what a network sees; which network does not matter.
     finder = MatteNode("green-screen", ocio=node["ocio"], **seen)
     shot = finder.connect(source, cuts="auto", cache="states", **reading)

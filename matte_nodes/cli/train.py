@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte train RECIPE`: train by a recipe; `matte train compose RECIPE`: only write its samples."""
+"""`matte train RECIPE` trains by a recipe. `matte train compose RECIPE` only writes its samples."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from typing import Any
 
 import click
 
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
 
 def command() -> click.Command:
-    """The verb; `compose` and `list` before a recipe's name are its sub-verbs."""
+    """Return the verb. `compose` and `list` are its sub-verbs."""
     return group
 
 
 class _RecipeGroup(click.Group):
-    """A group whose first word may be a recipe: then it means `matte train run RECIPE`."""
+    """A group whose first word may be a recipe: `matte train RECIPE` means `matte train run
+    RECIPE`.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and not args[0].startswith("-") and args[0] not in self.commands:
@@ -25,10 +29,10 @@ class _RecipeGroup(click.Group):
 
 @click.group("train", cls=_RecipeGroup)
 def group() -> None:
-    """Train by a recipe: `matte train RECIPE -o FOLDER`. See docs/train.md.
+    """`matte train RECIPE -o FOLDER`; see docs/train.md.
 
-    RECIPE is a name (`matte train list`) or a TOML file. A training that was stopped goes on where
-    it was, and ends as one that was not.
+    RECIPE is a name (`matte train list`) or a TOML file. A stopped training continues where it was,
+    with the same result.
     """
 
 
@@ -70,7 +74,7 @@ def run_recipe(
     threads: int | None,
     **places: Path | None,
 ) -> None:
-    """Make the samples that are missing, train, write weights.safetensors."""
+    """Make the missing samples, train, and write weights.safetensors."""
     import torch
 
     from matte_nodes.train import recipe as recipes
@@ -98,8 +102,25 @@ def run_recipe(
 @_material_flags
 @click.option("--pictures", type=click.IntRange(0), default=0, show_default=True,
               help="Also write this many composites as a data set of PNG files.")  # fmt: skip
-def compose(recipe: str, folder: Path, pictures: int, **places: Path | None) -> None:
-    """Write a recipe's composites: its samples, and on request a data set that `matte eval` reads."""
+@click.option("--assets", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="For people and animals: the folder of clothes, hair, lights. "
+              "Default: $MATTE_PEOPLE.")  # fmt: skip
+@click.option("--first", type=click.IntRange(0), default=0, show_default=True,
+              help="For people and animals: the first seed.")  # fmt: skip
+@click.option("--side", type=click.IntRange(32), default=256, show_default=True,
+              help="For people and animals: side of the square pictures, in pixels.")  # fmt: skip
+def compose(
+    recipe: str, folder: Path, pictures: int, assets: Path | None, first: int, side: int,
+    **places: Path | None,
+) -> None:  # fmt: skip
+    """Write a recipe's composites: its samples, or a data set for `matte eval`.
+
+    RECIPE may also be `people` or `animals`: rendered cut-outs with exact alpha, one file a seed, and
+    a sheet of them.
+    """
+    if recipe in ("people", "animals"):
+        _draw_subjects(recipe, folder, assets, range(first, first + (pictures or 64)), side)
+        return
     from matte_nodes.train.data import make_samples
     from matte_nodes.train.export import write_pictures
     from matte_nodes.train.recipe import find
@@ -115,15 +136,72 @@ def compose(recipe: str, folder: Path, pictures: int, **places: Path | None) -> 
     make_samples(found, material, "heldout", folder / "heldout", click.echo)
 
 
+def _draw_subjects(kind: Any, folder: Path, assets: Path | None, seeds: range, side: int) -> None:
+    from matte_nodes.train.people import source
+
+    place = folder / kind
+    drawn = source.write(kind, source.assets(assets), place, seeds, side, click.echo)
+    found = sorted(place.glob("[0-9]*.png"))
+    source.sheet(found[:64], folder / f"{kind}.png")
+    click.echo(f"{place}: {drawn} drawn, {len(found)} there. {folder / f'{kind}.png'} shows them.")
+
+
+@group.command("people")
+@click.argument("recipe")
+@click.option("-o", "--out", "folder", required=True,
+              type=click.Path(path_type=Path, file_okay=False),
+              help="Folder for checkpoints and weights.")  # fmt: skip
+@click.option("--people", type=_FOLDER, help="Rendered people: `matte train compose people`.")
+@click.option("--animals", type=_FOLDER, help="Rendered animals: `matte train compose animals`.")
+@click.option("--labels", type=_FOLDER, multiple=True,
+              help="Labelled photographs: a folder of scripts/label_people.py. May be repeated.")  # fmt: skip
+@click.option("--panoramas", type=_FOLDER, help="HDR panoramas, as places.")
+@click.option("--photographs", type=_FOLDER, help="Photographs without people, as places.")
+@click.option("--start", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="First weights: what of them fits.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads.")
+def train_people(
+    recipe: str, folder: Path, people: Path | None, animals: Path | None, labels: tuple[Path, ...],
+    panoramas: Path | None, photographs: Path | None, start: Path | None, threads: int,
+) -> None:  # fmt: skip
+    """Train a network on people or animals by a recipe. See docs/people.md.
+
+    Stopped or killed, the same command goes on where it was.
+    """
+    import cv2
+    import torch
+
+    from matte_nodes.train.people import learn
+    from matte_nodes.train.people.pool import Folders
+    from matte_nodes.train.trainer import Progress
+
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(1)
+    folders = Folders(people, animals, labels, panoramas, photographs)
+
+    def say(progress: Progress) -> None:
+        click.echo(
+            f"step {progress.step} of {progress.steps}: loss {progress.losses['total']:.4f}, "
+            f"held-out error {progress.score:.5f}, {progress.seconds_left / 60:.0f} min left"
+        )
+
+    click.echo(learn.run(learn.find(recipe), folders, folder, say, start))
+
+
 @group.command("list")
 def list_recipes() -> None:
-    """The recipes of the package."""
+    """List the recipes of the package."""
+    from matte_nodes.train.people import learn
     from matte_nodes.train.recipe import find, names
 
     for name in names():
         recipe = find(name)
         steps = sum(stage.schedule.steps for stage in recipe.stages)
         click.echo(f"{name}: {recipe.title} ({steps} steps, recipe {recipe.digest[:12]})")
+    for name in learn.names():
+        asked = learn.find(name)
+        steps = sum(stage.schedule.steps for stage in asked.stages)
+        click.echo(f"people {name}: {asked.title} ({steps} steps, recipe {asked.digest[:12]})")
 
 
 def _material(

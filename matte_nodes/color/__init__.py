@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plate, working and network space: every colour transform of the library, by OpenColorIO."""
+"""Colour transforms between plate, working and network space, by OpenColorIO."""
 
 from __future__ import annotations
 

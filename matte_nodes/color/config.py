@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ColorConfig: an OpenColorIO config, asked through OpenImageIO, that never guesses in silence."""
+"""ColorConfig: an OpenColorIO config, read through OpenImageIO. It never guesses silently."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ _SAME_SPACE: tuple[tuple[str, ...], ...] = (
 
 
 def plain(name: str) -> str:
-    """A name without what people spell in different ways: case, spaces, dots, "linear"."""
+    """Return a name without case, spaces, dots and the word "linear", which people write in
+    different ways.
+    """
     return re.sub(r"[^a-z0-9]", "", name.casefold().replace("linear", "lin"))
 
 
@@ -75,7 +77,7 @@ _ROW_OF = {plain(name): row for row in _SAME_SPACE for name in row}
 
 @lru_cache(maxsize=8)
 def _opened(path: str, cache_id: str) -> Any:
-    """The config as OpenImageIO has it, parsed once as long as its file stays what it is."""
+    """Return the parsed config. It is parsed again only when its file changes."""
     import OpenImageIO
 
     # OpenImageIO answers a config it cannot read with a built-in one and an error text.
@@ -86,12 +88,12 @@ def _opened(path: str, cache_id: str) -> Any:
 
 
 class ColorConfig:
-    """An OCIO config: the spaces that exist, under every name that people call them.
+    """An OCIO config: its colour spaces, under every name that people use for them.
 
-    path: a config file, an archive, or an "ocio://" name of a built-in config; None means $OCIO,
-    and without that the built-in default. The built-in default has no camera logs and no BT.709
-    camera curve; `holding` looks those up in the built-in studio config.
-    Raises ColorError where the config cannot be read.
+    path: a config file, an archive, or an "ocio://" name of a built-in config. None means $OCIO, or
+    the built-in default. The built-in default has no camera logs and no BT.709 camera curve;
+    `holding` finds those in the built-in studio config. Raises ColorError when the config cannot be
+    read.
     """
 
     def __init__(self, path: str | None = None) -> None:
@@ -127,7 +129,7 @@ class ColorConfig:
         return found
 
     def find(self, name: str) -> str | None:
-        """The canonical name of the space called `name` in this config, or None."""
+        """Return the canonical name of a colour space in this config, or None."""
         if not name.strip():
             return None
         for candidate in (name, *_ROW_OF.get(plain(name), ())):
@@ -150,10 +152,10 @@ class ColorConfig:
         return [role for role in roles if config.getColorSpaceNameByRole(role) == canonical]
 
     def resolve(self, name: str) -> str:
-        """The canonical name of a space given by its name, an alias or a role.
+        """Return the canonical name of a space, given by its name, an alias or a role.
 
-        Names that hosts use for spaces every config has ("Linear Rec.709" of Blender, "rec709" of
-        Nuke) are known too. Raises ColorError with the closest names for anything else.
+        Names that hosts use for spaces of every config are known too ("Linear Rec.709" of Blender,
+        "rec709" of Nuke). Raises ColorError with the closest names for any other name.
         """
         if (found := self.find(name)) is not None:
             return found
@@ -168,10 +170,10 @@ class ColorConfig:
         )
 
     def holding(self, *names: str) -> ColorConfig:
-        """This config if it has all the spaces, else the built-in studio config.
+        """Return this config if it has all the spaces, else the built-in studio config.
 
-        Only a built-in config is extended so; a config of the user's is the whole truth.
-        Raises ColorError for a name that neither has.
+        Only a built-in config is replaced; a user's config is used alone. Raises ColorError for a
+        name that neither has.
         """
         missing = [name for name in names if self.find(name) is None]
         config = ColorConfig(STUDIO) if missing and self.path.startswith("ocio://") else self
@@ -181,10 +183,10 @@ class ColorConfig:
 
     @cached_property
     def keywords(self) -> dict[str, str]:
-        """What OpenImageIO's calls take for this config: nothing where it is the process's own.
+        """Return the arguments that OpenImageIO needs for this config; none for the process's own.
 
-        A config that is named, even as "", is parsed at every call (28 ms for the default, 80 ms
-        for the studio config); the process's own is parsed once.
+        OpenImageIO parses a named config at every call (28 ms for the default, 80 ms for the studio
+        config), but the process's own only once.
         """
         import OpenImageIO
 
@@ -201,10 +203,10 @@ class ColorConfig:
         return hash((self.path, self.cache_id))
 
     def kin(self, space: str) -> list[str]:
-        """The config's linear spaces, those that look like having the space's primaries first.
+        """Return the config's linear spaces, those with probably the same primaries first.
 
-        Looks are chromaticities and words of the names (camera_rec709, lin_rec709_scene); they
-        only order the search for a space with the same primaries.
+        Chromaticities and words in names (camera_rec709, lin_rec709_scene) only set the order of
+        the search.
         """
         chromaticities = self._config.get_chromaticities(space)
         words = self._words(space)
@@ -226,7 +228,7 @@ class ColorConfig:
         return words - {"", "lin", "linear", "scene", "display", "tx", "texture", "encoded", "ocio"}
 
     def role(self, role: str) -> str | None:
-        """The space that plays a role ("scene_linear"), or None."""
+        """Return the space of a role ("scene_linear"), or None."""
         name = self._config.getColorSpaceNameByRole(role)
         return str(name) if name else None
 
@@ -235,10 +237,10 @@ class ColorConfig:
         return bool(self._config.isData(name))
 
     def says_linear(self, name: str) -> bool:
-        """Whether the config says the space is linear; transforms are probed all the same."""
+        """Whether the config calls the space linear. Transforms are probed nevertheless."""
         return bool(self._config.isColorSpaceLinear(name)) and not self.is_data(name)
 
     def default_view(self) -> tuple[str, str]:
-        """The config's own display and view (in the built-in configs sRGB and ACES 2.0 SDR)."""
+        """Return the config's own display and view (built-in configs: sRGB and ACES 2.0 SDR)."""
         display = str(self._config.getDefaultDisplayName())
         return display, str(self._config.getDefaultViewName(display))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables and matrices: the fast ways to do what OCIO said. Nothing here knows a colour space.
+"""Tables and matrices that apply OCIO transforms fast. This module knows no colour space.
 
-Times are of 1280x720 on one thread. cv2's own arithmetic is not used with plain numbers, which it
-takes for one channel only; numpy works on slabs of rows instead, so that what is between stays in
-the cache (5 ms where whole images take 13).
+Times are for 1280x720 on one thread. numpy works on slabs of rows, so that intermediate results
+stay in the cache (5 ms, whole images take 13). cv2's own arithmetic would apply plain numbers to
+one channel only.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ CODE_TYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float16))
 
 
 def as_float(pixels: Pixels) -> Float:
-    """Codes as numbers: (H, W, C) uint8, uint16 (full range is 1.0), float16 or float32.
+    """Return codes as numbers: (H, W, C) of uint8, uint16 (full range is 1.0), float16 or float32.
 
-    A float32 array comes back as it is, not copied.
+    A float32 array is returned itself, not a copy.
     """
     if pixels.dtype == np.float32:
         return pixels
@@ -43,7 +43,7 @@ def as_float(pixels: Pixels) -> Float:
 
 @lru_cache(maxsize=3)
 def all_codes(dtype: np.dtype[Any]) -> Float:
-    """The number that each code of an 8 or 16 bit type stands for: (256,) or (65536,)."""
+    """Return the number of each code of an 8 or 16 bit type: (256,) or (65536,)."""
     if dtype == np.float16:
         return np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float32)
     top = int(np.iinfo(dtype).max)
@@ -51,7 +51,9 @@ def all_codes(dtype: np.dtype[Any]) -> Float:
 
 
 def look_up(codes: Pixels, table: Float) -> Float:
-    """table[codes] for 8 or 16 bit codes; table: (N,) or one column a channel (N, C). 1 to 2 ms."""
+    """Return table[codes] for 8 or 16 bit codes. table: (N,), or one column a channel (N, C). 1 to
+    2 ms.
+    """
     import cv2
 
     indices = np.ascontiguousarray(codes)
@@ -69,7 +71,7 @@ def look_up(codes: Pixels, table: Float) -> Float:
 
 @lru_cache(maxsize=1)
 def _wide_lut() -> bool:
-    """Whether this OpenCV looks up 16 bit codes (5.0 does: 1.8 ms where numpy takes 4.5)."""
+    """Whether this OpenCV looks up 16 bit codes (5.0 does: 1.8 ms, numpy takes 4.5)."""
     import cv2
 
     try:
@@ -80,7 +82,7 @@ def _wide_lut() -> bool:
 
 
 def apply_matrix(pixels: Float, matrix: Float) -> Float:
-    """matrix @ colour for each pixel of (H, W, 3). 0.4 ms."""
+    """Return matrix @ colour for each pixel of (H, W, 3). 0.4 ms."""
     import cv2
 
     source = np.ascontiguousarray(pixels)
@@ -88,7 +90,7 @@ def apply_matrix(pixels: Float, matrix: Float) -> Float:
 
 
 def by_slabs(work: Callable[[Float], Float], pixels: Float) -> Float:
-    """work on a few rows at a time of (H, W, 3); work gets and gives float32 of one shape."""
+    """Apply `work` to a few rows at a time of (H, W, 3). It takes and returns float32 of one shape."""
     out = np.empty(pixels.shape, np.float32)
     rows = max(1, _SLAB // max(1, pixels.shape[1]))
     for row in range(0, pixels.shape[0], rows):
@@ -97,10 +99,10 @@ def by_slabs(work: Callable[[Float], Float], pixels: Float) -> Float:
 
 
 class Curve:
-    """A curve from 0..1, sampled at 65536 places.
+    """A curve on 0..1, sampled at 65536 points.
 
-    root: places lie evenly in the root of the value, which is where curves from linear light
-    bend; else evenly in the value. table: (65536,) the curve at `Curve.places(root)`.
+    root: samples are even in the square root of the value, because curves from linear light bend
+    near 0; else even in the value. table: (65536,) the curve at `Curve.places(root)`.
     """
 
     def __init__(self, table: Float, *, root: bool) -> None:
@@ -109,12 +111,12 @@ class Curve:
 
     @staticmethod
     def places(root: bool) -> Float:
-        """Where the table is to be filled: (65536,) from 0 to 1."""
+        """Return the points of the table: (65536,) from 0 to 1."""
         even = np.arange(PLACES) / (PLACES - 1)
         return (even**2 if root else even).astype(np.float32)
 
     def _position(self, values: Float) -> Float:
-        # fmax takes the number where the other is NaN: what is not a number is black.
+        # fmax returns the other operand for NaN, so NaN becomes black.
         position = np.fmax(values, np.float32(0))
         np.fmin(position, np.float32(1), out=position)
         if self.root:
@@ -123,7 +125,7 @@ class Curve:
         return position
 
     def nearest(self, values: Float) -> Float:
-        """The curve at the nearest place; values are clipped to 0..1, NaN is 0. 5 ms.
+        """Return the curve at the nearest sample; values are clipped to 0..1, NaN becomes 0. 5 ms.
 
         For the sRGB encoding the error is at most 1.1e-5.
         """
@@ -132,7 +134,7 @@ class Curve:
         return look_up(position.astype(np.uint16), self.table)
 
     def between(self, values: Float) -> Float:
-        """The curve, straight between places; values as for `nearest`. 9 ms."""
+        """Return the curve, linear between samples; values as for `nearest`. 9 ms."""
         position = self._position(values)
         below = position.astype(np.uint16)
         position -= below

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The colour space of a file that does not say, or says it in its own words."""
+"""Chooses the colour space of a file from its tags and its kind."""
 
 from __future__ import annotations
 
@@ -21,8 +21,14 @@ _TAGS = {
     "gamma22": "g22_rec709",
     "iec61966-2-1": "srgb_tx",
     "srgb": "srgb_tx",
+    "bt1361e": "camera_rec709",
     "linear": "lin_rec709",
+    "smpte432/srgb": "srgb_p3d65_scene",
+    "smpte432/linear": "lin_p3d65_scene",
+    "smpte432/lin_rec709_scene": "lin_p3d65_scene",
 }
+# Primaries whose colours are not those of BT.709, whatever the transfer is.
+_OTHER_PRIMARIES = {"smpte431", "smpte432", "smpte428", "film"}
 _WIDE = {
     "bt2020", "bt2020-10", "bt2020-12", "bt2020nc", "pq", "smpte2084", "hlg", "arib-std-b67"
 }  # fmt: skip
@@ -56,10 +62,17 @@ def guess_space(clip_colorspace: str, *, is_movie: bool, is_float: bool, extensi
             f'scene-linear meaning. {_CHOICE}: "Rec.2100-PQ - Display", "Rec.2100-HLG - Display", '
             f'"Apple Log" and camera logs are in the built-in studio config.'
         )
+    if tag.lower() in _TAGS:
+        return _TAGS[tag.lower()]
+    if primaries.lower() in _OTHER_PRIMARIES:
+        raise ColorError(
+            f'The movie is tagged "{tag}" (its primaries are those of P3 or of film), which is no '
+            f"space of the built-in configs. {_CHOICE}."
+        )
     key = transfer.lower() if transfer.lower() not in _UNTAGGED else primaries.lower()
     if key in _TAGS:
         return _TAGS[key]
-    if key.startswith(("bt470bg", "gamma28", "log")):
+    if key.startswith(("bt470bg", "gamma28", "log", "smpte428", "iec61966-2-4", "transfer ")):
         raise ColorError(f'The movie is tagged "{tag}", which is not supported. {_CHOICE}.')
     return tag
 
@@ -81,6 +94,11 @@ def _image_tag(tag: str, extension: str) -> str:
         raise ColorError(
             f'The .{extension} file is tagged "{tag}" (printing density), which has no one '
             f"scene-linear meaning. {_CHOICE}."
+        )
+    if lowered.startswith(("icc profile", "cicp", "chromaticities", "gamma ", "pq", "hlg")):
+        raise ColorError(
+            f"The .{extension} file is tagged with {tag}, which is no space of the built-in "
+            f"configs. {_CHOICE}."
         )
     # The word alone says nothing of primaries: the config's own linear is meant.
     if lowered == "linear":

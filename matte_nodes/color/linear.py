@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scene-linear space that belongs to a colour space."""
+"""Finds the scene-linear space that belongs to a colour space."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TOLERANCE = 1e-4
 
 
 def _is_curves_then_matrix(config: ColorConfig, space: str, linear: str) -> bool:
-    """Whether a space is a linear one behind one curve a channel, by additivity of channels."""
+    """Whether a space is a linear space behind one curve a channel (channels add up)."""
     colors = np.random.default_rng(8).random((64, 1, 3), dtype=np.float32)
     alone = colors * np.eye(3, dtype=np.float32)  # (64, channel, rgb): one channel, others 0
     answers = convert(config, space, linear, np.concatenate([alone, colors, colors * 0], axis=1))
@@ -25,11 +25,12 @@ def _is_curves_then_matrix(config: ColorConfig, space: str, linear: str) -> bool
 
 @lru_cache(maxsize=64)
 def linear_counterpart(config: ColorConfig, space: str) -> str:
-    """The scene-linear space that belongs to a space.
+    """Return the scene-linear space that belongs to a space.
 
-    The space itself where it is linear; else the first linear space of the config that differs
-    from it by one curve a channel, which is to say has the same primaries (sRGB texture ->
-    linear Rec.709, ARRI LogC3 -> linear ARRI Wide Gamut 3); else the scene_linear role.
+    A linear space is its own. Else it is the first linear space of the config that differs by one
+    curve a channel, so it has the same primaries (sRGB texture -> linear Rec.709, ARRI LogC3 ->
+    linear ARRI Wide Gamut 3). Else it is the scene_linear role. Raises ColorError when the config
+    has none of these.
     """
     if config.says_linear(space):
         return space

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a network sees of a plate, and the way back."""
+"""Transforms from plate and working space to the network's picture, and back."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _ROOM = np.float32((1 - 0.5) ** 2)
 
 @dataclass(frozen=True)
 class NetworkView:
-    """What the network sees.
+    """How the network's picture is encoded.
 
-    kind: "srgb" is sRGB texture encoding, clipped; "view" is the OCIO config's default display
-    view (ACES SDR in the built-in configs); "soft" is sRGB with highlights rolled off, so that
-    bright edges do not clip. exposure: stops, applied in working space before all of these.
+    kind: "srgb" is sRGB texture encoding, clipped. "view" is the OCIO config's default display view
+    (ACES SDR in the built-in configs). "soft" is sRGB with highlights rolled off, so that bright
+    edges do not clip. exposure: stops, applied first, in working space.
     """
 
     kind: Literal["srgb", "view", "soft"] = "srgb"
@@ -57,7 +57,8 @@ class NetworkView:
 
 
 def roll_off(linear: Float) -> Float:
-    """The soft view's highlights: the identity to 0.5, then smoothly towards 1 (never reached).
+    """Return the soft view's highlights: the identity to 0.5, then smoothly towards 1, never
+    reached.
 
     y = 1 - (1-k)^2 / (x - 2k + 1), which meets the identity at the knee k with slope 1.
     """
@@ -66,13 +67,13 @@ def roll_off(linear: Float) -> Float:
 
 
 def roll_on(rolled: Float) -> Float:
-    """The inverse of roll_off for values below 1; from 0.9999 on it is 2500."""
+    """Return the inverse of roll_off for values below 1; 2500 from 0.9999 on."""
     over = _ROOM / np.maximum(1 - rolled, np.float32(1e-4)) + 2 * _KNEE - 1
     return np.where(rolled > _KNEE, over, rolled).astype(np.float32)
 
 
 class NetworkEncoder:
-    """Plate and working space to what the network sees, and back. Safe in several threads."""
+    """Transforms plate and working space to the network's picture, and back. Thread-safe."""
 
     def __init__(
         self, config: ColorConfig, to_working: Transform, working: str, view: NetworkView
@@ -105,13 +106,15 @@ class NetworkEncoder:
         return transform(self._config, self._linear, self._working)
 
     def plate(self, pixels: Pixels) -> Float:
-        """Plate pixels (H, W, 3) of any code type -> (H, W, 3) float32 in 0..1, never NaN."""
+        """Return the network's picture of plate pixels (H, W, 3) of any code type: float32, 0..1,
+        never NaN.
+        """
         if pixels.dtype in CODE_TYPES and self._one_curve():
             return look_up(pixels, self._table(pixels.dtype))
         return self.encode(self._to_working(pixels))
 
     def _one_curve(self) -> bool:
-        """Whether the whole way from the plate's codes is one curve for all channels."""
+        """Whether the transform from the plate's codes is one curve for all channels."""
         if self._view.kind == "view" or not self._to_linear.identity:
             return False
         return self._to_working.identity or self._to_working.one_curve
@@ -126,7 +129,7 @@ class NetworkEncoder:
             return self._tables[dtype]
 
     def encode(self, working: Float) -> Float:
-        """(H, W, 3) float32 working space -> (H, W, 3) float32 in 0..1, never NaN."""
+        """Return the network's picture of working space: (H, W, 3) float32 in 0..1, never NaN."""
         if self._view.kind == "view":
             seen = display(self._config, self._working, working * self._gain)
             return np.clip(np.nan_to_num(seen, nan=0.0, posinf=1.0, neginf=0.0), 0, 1)
@@ -146,10 +149,11 @@ class NetworkEncoder:
         return self._encode.nearest(pixels)
 
     def decode(self, encoded: Float) -> Float:
-        """(H, W, 3) float32 as the network gives it -> working space, as far as it was not clipped.
+        """Return working space for a network's output (H, W, 3) float32. Clipped values stay
+        clipped.
 
-        "soft" and exposure are undone; "view" goes through the inverse of the config's view,
-        which brings colours inside the display's gamut back and only those.
+        "soft" and exposure are undone. "view" uses the inverse of the config's view, which restores
+        only colours inside the display's gamut.
         """
         if self._view.kind == "view":
             bounded = np.clip(np.nan_to_num(encoded), 0, 1).astype(np.float32)
@@ -170,7 +174,7 @@ class NetworkEncoder:
 
 
 def _bounded(to: Transform, *, root: bool, soft: bool = False) -> Curve:
-    """The sRGB curve, one way or the other, with exact ends: OCIO's own end at 1.00002."""
+    """Return the sRGB curve in one direction, with exact ends (OCIO's own curve ends at 1.00002)."""
     table = to.exact(np.repeat(Curve.places(root)[:, None], 3, axis=1))[:, 0]
     table = np.clip(table, 0, 1)
     table[0], table[-1] = 0.0, 1.0

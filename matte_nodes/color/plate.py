@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PlateColor: the three spaces of one plate and the ways between them."""
+"""PlateColor: the three colour spaces of a plate and the transforms between them."""
 
 from __future__ import annotations
 
@@ -57,37 +57,37 @@ class PlateColor:
 
     @property
     def id(self) -> str:
-        """Stable text for content keys: spaces, config and view."""
+        """A stable text for fingerprints: spaces, config and view."""
         spaces = f"{self.plate}>{self.working}>{self.output}"
         return f"{spaces}|{self.config.cache_id}|{self.view.kind}{self.view.exposure:+g}"
 
     def to_working(self, pixels: Pixels) -> Float:
-        """Plate pixels (H, W, 3) of any code type -> float32 scene-linear, unbounded.
+        """Return plate pixels (H, W, 3) of any code type as float32 scene-linear, unbounded.
 
-        Exactly the plate's numbers where the plate is linear. Always a new array.
+        A linear plate keeps its exact numbers. The array is always new.
         """
         result = self._to_working(pixels)
         return result.copy() if result is pixels else result
 
     def to_network(self, pixels: Pixels) -> Float:
-        """Plate pixels (H, W, 3) -> float32 in 0..1, display-encoded, never NaN."""
+        """Return plate pixels (H, W, 3) as float32 in 0..1, display-encoded, never NaN."""
         return self._encoder.plate(pixels)
 
     def network_to_working(self, encoded: Float) -> Float:
-        """A model's own foreground (H, W, 3), encoded as it saw the plate -> working space.
+        """Return a model's own foreground (H, W, 3), encoded as its plate was, in working space.
 
-        What the view clipped stays clipped; exposure and the soft roll-off are undone; "view" is
-        inverted as far as the config's view can be.
+        Values that the view clipped stay clipped. Exposure and the soft roll-off are undone. "view"
+        is inverted as far as the config's view allows.
         """
         return self._encoder.decode(encoded)
 
     def to_output(self, working: Float) -> Float:
-        """(H, W, 3) float32 working space -> output space."""
+        """Return (H, W, 3) float32 in output space from working space."""
         result = self._to_output(working)
         return result.copy() if result is working else result
 
     def plate_to_output(self, pixels: Pixels) -> Float:
-        """The plate in the output space: its own numbers, bit for bit, when that is its own."""
+        """Return the plate in output space. It keeps its exact numbers when that is its own space."""
         if self.output == self.plate:
             return np.array(as_float(pixels), np.float32, copy=pixels.dtype == np.float32)
         return self.to_output(self.to_working(pixels))

@@ -37,7 +37,7 @@ _TOLERANCE = 1e-4
 
 
 def _image_call(call: Callable[[Any, Any], Any], pixels: Float) -> Float:
-    """Run one ImageBufAlgo call on (..., 3) floats and give its pixels back."""
+    """Run one ImageBufAlgo call on (..., 3) floats and return its pixels."""
     import OpenImageIO
 
     flat = np.ascontiguousarray(pixels.reshape(1, -1, 3) if pixels.ndim != 3 else pixels)
@@ -48,7 +48,7 @@ def _image_call(call: Callable[[Any, Any], Any], pixels: Float) -> Float:
 
 
 def convert(config: ColorConfig, source: str, target: str, pixels: Float) -> Float:
-    """(..., 3) float32 from one colour space to another by OCIO itself."""
+    """Convert (..., 3) float32 from one colour space to another by OCIO itself."""
     return _image_call(
         lambda algo, image: algo.colorconvert(image, source, target, **config.keywords),
         pixels,
@@ -56,7 +56,7 @@ def convert(config: ColorConfig, source: str, target: str, pixels: Float) -> Flo
 
 
 def display(config: ColorConfig, source: str, pixels: Float, *, inverse: bool = False) -> Float:
-    """(..., 3) float32 from a space through the config's default display view, or back."""
+    """Convert (..., 3) float32 from a space through the config's default display view, or back."""
     screen, view = config.default_view()
     return _image_call(
         lambda algo, image: algo.ociodisplay(
@@ -67,10 +67,10 @@ def display(config: ColorConfig, source: str, pixels: Float, *, inverse: bool = 
 
 
 class Transform:
-    """What OCIO does between two spaces of a config, on (H, W, 3) pixels of any code type.
+    """An OCIO transform between two spaces of a config, for (H, W, 3) pixels of any code type.
 
-    `matrix` is the 3x3 where the transform is linear, else None; `separable` says that each
-    channel of the result depends on that channel alone. Safe in several threads.
+    `matrix` is the 3x3 of a linear transform, else None. `separable` states that each channel of
+    the result depends on that channel alone. Thread-safe.
     """
 
     def __init__(self, config: ColorConfig, source: str, target: str) -> None:
@@ -105,11 +105,11 @@ class Transform:
             self.matrix = np.ascontiguousarray(unit.T, np.float32)
 
     def exact(self, pixels: Float) -> Float:
-        """(..., 3) float32 through OCIO itself."""
+        """Convert (..., 3) float32 by OCIO itself."""
         return pixels if self.identity else convert(self.config, self.source, self.target, pixels)
 
     def table(self, dtype: np.dtype[Any]) -> Float:
-        """OCIO's value of every code of a type: (N,), or (N, 3) where the channels differ."""
+        """Return OCIO's value of every code of a type: (N,), or (N, 3) where the channels differ."""
         with self._lock:
             if dtype not in self._tables:
                 codes = all_codes(dtype)
@@ -118,11 +118,11 @@ class Transform:
 
     @property
     def one_curve(self) -> bool:
-        """Whether the transform is one and the same curve for each channel."""
+        """Whether the transform is the same curve for every channel."""
         return self.separable and not self.identity and self.table(CODE_TYPES[0]).ndim == 1
 
     def curve(self) -> Curve:
-        """The curve on 0..1 of a transform that is one."""
+        """Return the curve on 0..1 of a transform that is one curve."""
         with self._lock:
             if self._curve is None:
                 root = self.config.says_linear(self.source)
@@ -132,7 +132,7 @@ class Transform:
             return self._curve
 
     def __call__(self, pixels: Pixels) -> Float:
-        """The pixels in the target space, float32; a new array unless nothing changes."""
+        """Return the pixels in the target space, float32; a new array unless nothing changes."""
         if self.identity:
             return as_float(pixels)
         if self.matrix is not None:
@@ -158,5 +158,5 @@ def _one_column(table: Float) -> Float:
 
 @lru_cache(maxsize=64)
 def transform(config: ColorConfig, source: str, target: str) -> Transform:
-    """The transform between two canonical spaces; made once for all plates of the process."""
+    """Return the transform between two canonical spaces, made once for the process."""
     return Transform(config, source, target)

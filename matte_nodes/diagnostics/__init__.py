@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this machine can do: doctor, parity, GPU report, warm-up."""
+"""Reports about this machine: doctor, parity, GPU report, warm-up."""

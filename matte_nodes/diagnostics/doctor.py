@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this installation can do: packages, devices, weights, caches, hosts, and what to do."""
+"""Checks this installation: packages, devices, weights, caches and hosts, with advice."""
 
 from __future__ import annotations
 
@@ -9,34 +9,16 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Any, Literal
 
 from matte_nodes import __version__, models, paths, runtime, weights
 from matte_nodes.errors import MatteError
-
-State = Literal["ok", "note", "problem"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at: what, how it stands, what to do about it."""
-
-    area: str
-    what: str
-    state: State
-    detail: str
-    advice: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """As plain JSON data."""
-        return asdict(self)
+from matte_nodes.hosts.finding import Finding
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything, cheapest first; no finding ever raises."""
+    """Check everything, cheapest first. A failed check becomes a finding; nothing is raised."""
     looks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
         ("python", _python),
         ("package", _packages),
@@ -62,7 +44,7 @@ def _python() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """Every requirement of the distribution, as its own metadata lists them."""
+    """Check every requirement in the distribution's own metadata."""
     import re
 
     for line in requires("matte-nodes") or []:
@@ -77,8 +59,13 @@ def _packages() -> Iterator[Finding]:
             yield Finding("package", name, "ok", version(name))
         except PackageNotFoundError:
             if extra:
-                yield Finding("package", name, "note", "not installed",
-                              f"pip install 'matte-nodes[{extra[1]}]' where it is wanted")  # fmt: skip
+                yield Finding(
+                    "package",
+                    name,
+                    "note",
+                    "not installed",
+                    f"pip install 'matte-nodes[{extra[1]}]' where it is wanted",
+                )
             else:
                 yield Finding("package", name, "problem", "not installed", f"pip install {name}")
     for module in ("cv2", "OpenImageIO", "onnxruntime", "av"):
@@ -105,9 +92,13 @@ def _libraries() -> Iterator[Finding]:
         if found:
             yield Finding("system", f"lib{library}", "ok", found)
         else:
-            yield Finding("system", f"lib{library}", "note", "not found",
-                          f"opencv-python wants it: apt-get install {package}, or use "
-                          "opencv-python-headless")  # fmt: skip
+            yield Finding(
+                "system",
+                f"lib{library}",
+                "note",
+                "not found",
+                f"opencv-python wants it: apt-get install {package}, or use opencv-python-headless",
+            )
 
 
 def _devices() -> Iterator[Finding]:
@@ -118,9 +109,13 @@ def _devices() -> Iterator[Finding]:
         import onnxruntime as ort
 
         listed = "CUDAExecutionProvider" in ort.get_available_providers()
-        yield Finding("device", "onnxruntime CUDA", "ok" if listed else "problem",
-                      "listed" if listed else "this onnxruntime has no CUDA",
-                      "" if listed else "pip install 'matte-nodes[cuda]'")  # fmt: skip
+        yield Finding(
+            "device",
+            "onnxruntime CUDA",
+            "ok" if listed else "problem",
+            "listed" if listed else "this onnxruntime has no CUDA",
+            "" if listed else "pip install 'matte-nodes[cuda]'",
+        )
     chosen = runtime.resolve_device("auto")
     threads, most = runtime.default_threads(), runtime.default_threads(still=True)
     said = f"{chosen}; on the CPU a network has {threads} thread(s), one of stills {most}"
@@ -128,13 +123,18 @@ def _devices() -> Iterator[Finding]:
 
 
 def _colour() -> Iterator[Finding]:
-    from matte_nodes.color import ColorConfig
+    from matte_nodes.color import ColorConfig  # what is broken is told, not died of
 
     try:
         config = ColorConfig(None)
     except MatteError as error:
-        yield Finding("colour", os.environ.get("OCIO", "ocio://default"), "problem", str(error),
-                      "set OCIO to a readable config, or unset it")  # fmt: skip
+        yield Finding(
+            "colour",
+            os.environ.get("OCIO", "ocio://default"),
+            "problem",
+            str(error),
+            "set OCIO to a readable config, or unset it",
+        )
         return
     detail = f"{len(config.names)} spaces; scene_linear is {config.resolve('scene_linear')}"
     yield Finding("colour", os.environ.get("OCIO", "ocio://default"), "ok", detail)
@@ -153,11 +153,21 @@ def _weights() -> Iterator[Finding]:
             if state == "ok":
                 yield Finding("weights", name, "ok", f"{item.file}, {terms}")
             elif state == "missing":
-                yield Finding("weights", name, "note", f"{item.file} is not here, {terms}",
-                              f"matte models pull {name}")  # fmt: skip
+                yield Finding(
+                    "weights",
+                    name,
+                    "note",
+                    f"{item.file} is not here, {terms}",
+                    f"matte models pull {name}",
+                )
             else:
-                yield Finding("weights", name, "problem", f"{item.file} is damaged",
-                              f"matte models pull {name}")  # fmt: skip
+                yield Finding(
+                    "weights",
+                    name,
+                    "problem",
+                    f"{item.file} is damaged",
+                    f"matte models pull {name}",
+                )
 
 
 def _folders() -> Iterator[Finding]:
@@ -170,10 +180,12 @@ def _folders() -> Iterator[Finding]:
         free = shutil.disk_usage(_existing(folder)).free
         writable = os.access(_existing(folder), os.W_OK)
         yield Finding(
-            "folder", what, "ok" if writable else "problem",
+            "folder",
+            what,
+            "ok" if writable else "problem",
             f"{folder}: {size / 1e6:.0f} MB used, {free / 1e9:.1f} GB free",
             "" if writable else "it cannot be written: set MATTE_HOME to a folder that can",
-        )  # fmt: skip
+        )
 
 
 def _existing(folder: Path) -> Path:

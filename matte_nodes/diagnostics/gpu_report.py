@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report of what a card does with every model that is here, against the same on the CPU.
+"""Compares every available model on a GPU with the same model on the CPU.
 
-Written to be run by whoever has a card and sent to us: no card was at hand when it was written.
+A user with a GPU runs it and sends us the report: the code was written without one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from matte_nodes import models, runtime, weights
 from matte_nodes.card import ModelCard
 from matte_nodes.errors import MatteError
-from matte_nodes.node.node import MatteNode
+from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.testing.scene import Scene, scene
 
 SIZES = ((540, 960), (1080, 1920))
@@ -25,9 +25,9 @@ TOLERANCE = 5e-3
 
 
 def report(device: str) -> str:
-    """Lines for a person: the card, then each model's seconds, memory and largest difference.
+    """Return lines for people: the GPU, then each model's seconds, memory and largest difference.
 
-    Raises DeviceError when the device is not here.
+    Raises DeviceError when the device is not available.
     """
     chosen = runtime.resolve_device(device)
     lines = [f"matte-nodes GPU report: {chosen}", *_machine(chosen)]
@@ -49,11 +49,12 @@ def _machine(device: runtime.Device) -> Iterator[str]:
 
 
 def _of_model(card: ModelCard, device: str) -> Iterator[str]:
-    untrained = card.checkpoint is not None and not weights.imported(card).is_file()
-    if not all(weights.find(item) for item in card.weights):
+    terms = card.checkpoint
+    untrained = terms is not None and not terms.optional and weights.brought(card) is None
+    if not untrained and not weights.ready(card):
         yield f"{card.name}: its weights are not here"
         return
-    # A classical model runs on the CPU wherever the node is.
+    # A classical model always runs on the CPU.
     if not card.weights and card.checkpoint is None:
         return
     for height, width in SIZES:

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from matte_nodes import checkpoints
-from matte_nodes.checkpoints import Recognition
+from matte_nodes import checkpoints, models
+from matte_nodes.architecture import Architecture
 from matte_nodes.diagnostics.parity_recipe import Array, Fixture, read_fixture
-from matte_nodes.diagnostics.parity_runs import RUNS, undecided
 from matte_nodes.errors import MatteError, WeightsError
+from matte_nodes.recognition import Recognition
 
 TOLERANCE = 1e-4
 
@@ -26,7 +26,7 @@ TOLERANCE = 1e-4
 @dataclass(frozen=True)
 class ParityRow:
     """One output of one fixture. difference: the largest absolute one (relative to the standard
-    deviation for the unbounded foreground of background-matting), or NaN when nothing could be
+    deviation for an unbounded output), or NaN when nothing could be
     compared; note says why, or what was left out."""
 
     fixture: str
@@ -38,8 +38,11 @@ class ParityRow:
     note: str = ""
 
 
-def _compare(fixture: Fixture, recognition: Recognition, name: str, answer: Array) -> ParityRow:
-    """One output against the published one."""
+def _compare(
+    fixture: Fixture, architecture: Architecture, recognition: Recognition, name: str, answer: Array
+) -> ParityRow:
+    """Compare one output with the published one."""
+    parity = architecture.parity
     label = recognition.model + "".join(
         f" {option}={value}" for option, value in recognition.options.items() if option != "widths"
     )
@@ -48,9 +51,9 @@ def _compare(fixture: Fixture, recognition: Recognition, name: str, answer: Arra
         note = f"shape {answer.shape}, published {expected.shape}"
         return ParityRow(fixture.name, label, name, float("nan"), False, note=note)
     difference = np.abs(answer.astype(np.float64) - expected.astype(np.float64))
-    if recognition.model == "background-matting" and name == "foreground":
+    if name in parity.relative:
         difference, note = difference / expected.std(), "relative to the standard deviation"
-    alike = undecided(name, fixture.outputs) if recognition.model == "gfm" else None
+    alike = parity.undecided(name, fixture.outputs) if parity.undecided else None
     if alike is not None and alike.any():
         difference = difference[~np.broadcast_to(alike, difference.shape)]
         note = f"{int(alike.sum())} pixels whose two best classes are alike left out"
@@ -58,18 +61,19 @@ def _compare(fixture: Fixture, recognition: Recognition, name: str, answer: Arra
     return ParityRow(fixture.name, label, name, worst, worst < TOLERANCE, note=note)
 
 
-def _run(fixture: Fixture, recognition: Recognition) -> list[ParityRow]:
+def _run(fixture: Fixture, architecture: Architecture, recognition: Recognition) -> list[ParityRow]:
     """Build, fill, run and compare; one row an output."""
     tensors = {name: torch.from_numpy(array) for name, array in fixture.tensors.items()}
-    network = checkpoints.build(recognition)
+    network = checkpoints.build(architecture, recognition)
     checkpoints.fill(network, recognition, tensors)
     inputs = {name: torch.from_numpy(array) for name, array in fixture.inputs.items()}
+    options = architecture.parity.chosen(fixture.options, fixture.words)
     with torch.inference_mode():
-        answers = RUNS[recognition.model](network, inputs, fixture.options)
+        answers = architecture.parity.run(network, inputs, options)
     rows = []
     for name in fixture.outputs:
         if name in answers:
-            rows.append(_compare(fixture, recognition, name, answers[name].numpy()))
+            rows.append(_compare(fixture, architecture, recognition, name, answers[name].numpy()))
         else:
             note = f"{recognition.model} has no output of this name"
             row = ParityRow(fixture.name, recognition.model, name, float("nan"), False, note=note)
@@ -84,15 +88,15 @@ def check(fixture: Fixture) -> list[ParityRow]:
     fit, and the rows say so. WeightsError when it is no network the library has.
     """
     shapes = {name: tuple(array.shape) for name, array in fixture.tensors.items()}
-    recognition = checkpoints.recognise(shapes, fixture.hint)
+    architecture, recognition = checkpoints.recognise(shapes, models.architectures(), fixture.hint)
     said = {name: fixture.options[name] for name in recognition.open if name in fixture.options}
     recognition = recognition.decide(said)
-    first = _run(fixture, recognition)
+    first = _run(fixture, architecture, recognition)
     if all(row.ok for row in first):
         return first
     for option, choices in recognition.open.items():
         for choice in choices[1:]:
-            rows = _run(fixture, recognition.decide({option: choice}))
+            rows = _run(fixture, architecture, recognition.decide({option: choice}))
             if rows and all(row.ok for row in rows):
                 note = f"{option} cannot be told from the tensors: {choice} fits"
                 return [replace(row, note=f"{note}; {row.note}".rstrip("; ")) for row in rows]

@@ -30,6 +30,7 @@ class Fixture:
     outputs: Mapping[str, Array]
     hint: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    words: str = ""
 
 
 def _random(text: str) -> np.random.RandomState:
@@ -70,7 +71,7 @@ def trimap(name: str, shape: tuple[int, ...], salt: int = 0) -> Array:
     return made
 
 
-_CALL = re.compile(r"(?:(\w+)\s*:\s*)?(image|trimap)\(([^)]*)\)")
+_CALL = re.compile(r"(?:(\w+)\s*:\s*)?\b(image|trimap)(?:\(([^)]*)\)|\s*$)")
 
 
 def _names(name: str) -> list[str]:
@@ -112,26 +113,6 @@ def make_inputs(declared: Mapping[str, list[Any]], salt: int) -> dict[str, Array
     return made
 
 
-def _options(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Run-time options: from an `options` object, else from the words of inputs and notes."""
-    words = json.dumps(content.get("inputs", {})) + " " + str(content.get("notes", ""))
-    kinds = {
-        "downsample_ratio": float,
-        "backbone_scale": float,
-        "refine_mode": str,
-        "refine_sample_pixels": int,
-        "refine_threshold": float,
-    }
-    found: dict[str, Any] = {}
-    for name, kind in kinds.items():
-        said = re.search(rf"\b{name}\b[\s=:]*([\w.]*\w)", words)
-        if said:
-            found[name] = kind(said.group(1))
-        if name in content:
-            found[name] = kind(content[name])
-    return {**found, **content.get("options", {})}
-
-
 def read_fixture(path: Path) -> Fixture:
     """A NAME.json with its NAME.npz, or an npz that stands alone (MMNet).
 
@@ -157,4 +138,7 @@ def read_fixture(path: Path) -> Fixture:
             raise ValueError(f"the npz does not hold the output {name} of shape {shape}")
     inputs = make_inputs(content["inputs"], salt)
     hint = f"{content.get('network', '')} {path.stem} {content.get('notes', '')}"
-    return Fixture(path.stem, tensors, inputs, outputs, hint, _options(content))
+    words = json.dumps(content.get("inputs", {})) + " " + str(content.get("notes", ""))
+    # What is not a field of every fixture may be an option of the run.
+    options = {**content, **content.get("options", {})}
+    return Fixture(path.stem, tensors, inputs, outputs, hint, options, words)

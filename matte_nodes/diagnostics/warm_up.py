@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many frames a cold start needs before it can be told from a full run: measured, not guessed."""
+"""Measures how many frames of warm-up a recurrent model needs after a cold start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
 
 LENGTHS = (0, 1, 2, 4, 8, 12, 16, 24, 32, 48)
 VISIBLE = 1 / 255
@@ -19,7 +19,7 @@ VISIBLE = 1 / 255
 
 @dataclass(frozen=True)
 class Row:
-    """A warm-up length: largest and 99.9th percentile difference of alpha, mean over the starts."""
+    """One length of warm-up: largest and 99.9th percentile difference of alpha, over the starts."""
 
     length: int
     largest: float
@@ -34,11 +34,11 @@ def measure(
     *,
     cuts: str = "",
 ) -> Iterator[Row]:
-    """Rows for each length: the first frame of a chunk, begun cold `length` frames before it.
+    """Return rows for each length: the first frame of a chunk, started `length` frames early.
 
-    node: of a recurrent model. plate: a clip. starts: first frames of chunks; the worst counts.
-    cuts: as `MatteNode.connect` takes them; a full run that drags its memory across a cut is
-    nothing to be compared with.
+    node: of a recurrent model. plate: a clip. starts: first frames of chunks; the worst one counts.
+    cuts: as `MatteNode.connect` takes them. Without cuts, the full run carries memory across them,
+    and the comparison means nothing.
     """
     whole = node.connect(plate, cuts=cuts)
     expected = {start: whole.at(start).alpha for start in sorted(starts)}
@@ -55,7 +55,7 @@ def measure(
 
 
 def enough(rows: Sequence[Row], tolerance: float = VISIBLE) -> int | None:
-    """The shortest length after which 99.9 % of the pixels stay within the tolerance."""
+    """Return the shortest length after which 99.9 % of the pixels stay within the tolerance."""
     for index, row in enumerate(rows):
         if all(later.percentile <= tolerance for later in rows[index:]):
             return row.length

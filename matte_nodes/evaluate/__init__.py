@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How good a matte is: the field's metrics, data sets on disk, and the tables made of them.
+"""Quality of mattes: the field's metrics, data sets on disk, and result tables.
 
 docs/metrics.md states every formula, unit and region.
 """

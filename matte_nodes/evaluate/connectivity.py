@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The connectivity error of Rhemann et al., CVPR 2009: floating pieces that are not the subject."""
+"""The connectivity error of Rhemann et al., CVPR 2009: it counts floating pieces."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ THETA = 0.15
 
 
 def connectivity_error(pred: Float, true: Float) -> NDArray[np.float64]:
-    """(H, W) float64: |phi(pred) - phi(true)|, pixel by pixel.
+    """Return |phi(pred) - phi(true)| for every pixel, (H, W) float64.
 
-    The source at a level is the largest 4-connected piece (the first in reading order among equals)
-    of what is at least that level in both mattes; levels go up in steps of 0.1. l is the highest
-    level at which a pixel still belongs to the source, at all lower levels too (0 if to none).
-    phi = 1 - d where d = alpha - l is at least 0.15, else 1. The distance weight of the paper
-    is 1, as in the benchmark and every published table.
+    The source at a level is the largest 4-connected piece where both mattes reach that level (the
+    first in reading order among equals). Levels rise in steps of 0.1. l is the highest level at
+    which a pixel still belongs to the source, also at all lower levels (0 if it never does). phi =
+    1 - d where d = alpha - l is at least 0.15, else 1. The distance weight of the paper is 1, as in
+    the benchmark and in published tables.
     """
     connected = _connected_level(pred, true)
     difference: NDArray[np.float64] = _phi(pred, connected) - _phi(true, connected)
@@ -36,7 +36,7 @@ def _connected_level(pred: Float, true: Float) -> NDArray[np.float64]:
     level = np.zeros(lower.shape, np.float64)
     holding = np.ones(lower.shape, np.bool_)
     for step in range(1, STEPS + 1):
-        # compared in float32, so that an 8-bit matte's 153 / 255 is at the level 0.6
+        # Compare in float32, so that 153 / 255 of an 8-bit matte reaches the level 0.6.
         above = lower >= np.float32(step / STEPS)
         count, labels, stats, _ = cv2.connectedComponentsWithStats(
             above.astype(np.uint8), connectivity=4

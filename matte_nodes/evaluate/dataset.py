@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A data set on disk: DIR with plate/ and alpha/, and where there are any trimap/ and the rest.
+"""A data set on disk: a folder with plate/ and alpha/, and optionally trimap/ and other roles.
 
-In each folder lie stills, matched by stem (GT01.png and GT01.jpg), and sequences in subfolders,
-matched by the subfolder's name, their frames by number.
+Each folder holds stills or sequences. Stills match by stem (GT01.png and GT01.jpg). Sequences are
+subfolders: they match by the subfolder's name, their frames by number.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NUMBER = re.compile(r"(\d+)(?!.*\d)")
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of an item: its number (None for a still) and its files by role."""
+    """One frame of an item."""
 
     number: int | None
     files: dict[Role, Path]
@@ -43,37 +43,34 @@ class Frame:
 
 @dataclass(frozen=True)
 class Item:
-    """A still or a sequence of a data set.
-
-    name: the stem or the subfolder. sequence: True for a subfolder of frames. frames: in order of
-    their numbers; a still has one. A role that the data set has not got is in no frame's files;
-    `background` of a sequence may be one still (a clean plate) that every frame shares.
-    """
+    """A still or a sequence of a data set."""
 
     name: str
     sequence: bool
     frames: tuple[Frame, ...]
 
     def paths(self, role: Role) -> tuple[Path, ...]:
-        """The files of one role in frame order; empty when the data set has none."""
+        """Return the files of one role in frame order; empty when the data set has none."""
         return tuple(frame.files[role] for frame in self.frames if role in frame.files)
 
 
 def find_items(directory: str | os.PathLike[str]) -> list[Item]:
-    """The items of a data set folder, sorted by name.
+    """Return the items of a data set folder, sorted by name. Files of other kinds are ignored.
 
-    Files of other kinds are passed over. Raises InputError, naming the files, when plate/ or
-    alpha/ is missing or empty, when two files could be the same still or frame, when a still or
-    frame lacks its counterpart in a folder that is there or has none in plate/, and for movies.
+    Raises InputError, with file names, when plate/ or alpha/ is missing or empty, when two files
+    could be the same still or frame, when a still or frame has no counterpart in another folder,
+    and for movies.
     """
     root = Path(directory)
     folders = {role: _Folder.read(root / role) for role in ROLES if (root / role).is_dir()}
     for role in NEEDED:
         if role not in folders:
-            raise InputError(f"{root} has no folder {role}/: a data set needs plate/ and alpha/")
+            raise InputError(f"{root} has no folder {role}/. A data set needs plate/ and alpha/.")
     plate = folders["plate"]
     if not plate.stills and not plate.sequences:
-        raise InputError(f"{plate.path} holds no pictures and no folders of pictures")
+        raise InputError(
+            f"{plate.path} holds no pictures and no folders with pictures. Put the plates there."
+        )
     for role, folder in folders.items():
         _refuse_strays(role, folder, plate)
     items = [_still(name, folders) for name in plate.stills]
@@ -82,11 +79,11 @@ def find_items(directory: str | os.PathLike[str]) -> list[Item]:
 
 
 def read_matte(path: str | os.PathLike[str]) -> Float:
-    """A matte or trimap file as (H, W) float32, codes over their largest (0..1).
+    """Read a matte or trimap file as (H, W) float32, 0..1 (codes divided by the largest code).
 
-    One channel is taken as it is; of several, the alpha channel if there is one that is not 1
-    everywhere, else red, green and blue if they are all the same. Raises MediaError for a file
-    that cannot be read or whose channels differ.
+    One channel is used directly. From several channels it takes alpha, if it is not 1 everywhere,
+    else red, green and blue if they are equal. Raises MediaError for a file that cannot be read or
+    whose channels differ.
     """
     pixels, names = _read(path)
     if "A" in names and pixels.shape[2] > 1:
@@ -101,7 +98,7 @@ def read_matte(path: str | os.PathLike[str]) -> Float:
 
 
 def read_colour(path: str | os.PathLike[str]) -> Float:
-    """A foreground or background file as (H, W, 3) float32, straight, encoded as in the file.
+    """Read a foreground or background file as (H, W, 3) float32, straight, in the file's encoding.
 
     Grey is repeated to three channels. Raises MediaError for a file that cannot be read.
     """
@@ -112,7 +109,7 @@ def read_colour(path: str | os.PathLike[str]) -> Float:
 
 @dataclass
 class _Folder:
-    """The stills and the sequences of one role: name -> file, name -> frame number -> file."""
+    """The files of one role: stills by name, and sequences by name and frame number."""
 
     path: Path
     stills: dict[str, Path] = field(default_factory=dict)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All metrics of a frame and of a sequence, over the whole picture and over the unknown region."""
+"""All metrics of a frame and of a sequence, over the whole picture and the unknown region."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def evaluate_frame(
     pred_fg: Float | None = None,
     true_fg: Float | None = None,
 ) -> dict[str, Any]:
-    """The metrics of one frame: `{"whole": {...}, "unknown": {...}, "region_source": ...}`.
+    """Return the metrics of one frame: `{"whole": {...}, "unknown": {...}, "region_source": ...}`.
 
-    Each region holds `sad mad mse grad conn fg_mse` in the units of docs/metrics.md; fg_mse is None
-    unless both foregrounds are given. pred_alpha, true_alpha: (H, W) float32 0..1; the
-    trimap's known pixels count as they are (MatteNode has forced them). trimap: (H, W) float32
-    with 0, unknown between, 1. Foregrounds: (H, W, 3) float32, straight, both in one encoding.
-    Raises InputError if sizes differ or a matte is not finite.
+    Each region holds `sad mad mse grad conn fg_mse` in the units of docs/metrics.md. fg_mse is None
+    unless both foregrounds are given. pred_alpha, true_alpha: (H, W) float32 0..1. Known pixels of
+    the trimap count too (MatteNode has forced them). trimap: (H, W) float32 with 0, unknown, 1.
+    Foregrounds: (H, W, 3) float32, straight, both in one encoding. Raises InputError if sizes
+    differ or a matte is not finite.
     """
     unknown, source = unknown_region(true_alpha, trimap)
     return _frame(pred_alpha, true_alpha, pred_fg, true_fg, unknown, source)
@@ -47,11 +47,11 @@ def evaluate_sequence(
     frames: Iterable[tuple[Float, Float] | tuple[Float, Float, Float | None]],
     seconds: float | None = None,
 ) -> dict[str, Any]:
-    """The metrics of a sequence: the means of its frames, and dtSSD over its neighbouring pairs.
+    """Return the metrics of a sequence: means over frames, and dtSSD over neighbouring pairs.
 
-    frames: (pred_alpha, true_alpha) or (pred_alpha, true_alpha, trimap) in time order, read once;
-    two are held at a time. seconds: the model's time for one frame, passed on. For foregrounds
-    use `SequenceScores`. Returns what `SequenceScores.result` does.
+    frames: (pred_alpha, true_alpha) or (pred_alpha, true_alpha, trimap) in time order. They are
+    read once, two at a time. seconds: the model's time for one frame; it is copied to the result.
+    For foregrounds use `SequenceScores`. Returns what `SequenceScores.result` returns.
     """
     scores = SequenceScores()
     for frame in frames:
@@ -61,7 +61,7 @@ def evaluate_sequence(
 
 @dataclass
 class SequenceScores:
-    """Metrics gathered frame by frame, in time order; holds one frame's alphas and no more."""
+    """Collects metrics frame by frame, in time order. Holds the alphas of one frame only."""
 
     count: int = 0
     region_source: RegionSource | None = None
@@ -76,9 +76,9 @@ class SequenceScores:
         pred_fg: Float | None = None,
         true_fg: Float | None = None,
     ) -> dict[str, Any]:
-        """The next frame; arguments and answer as of `evaluate_frame`.
+        """Add the next frame. Takes and returns what `evaluate_frame` takes and returns.
 
-        dtSSD's unknown region is what is unknown in either frame of the pair.
+        The unknown region of dtSSD is what is unknown in either frame of the pair.
         """
         unknown, source = unknown_region(true_alpha, trimap)
         self.region_source = source
@@ -97,10 +97,10 @@ class SequenceScores:
         return scores
 
     def result(self, seconds: float | None = None) -> dict[str, Any]:
-        """`whole` and `unknown` with `sad mad mse grad conn fg_mse dtssd seconds`.
+        """Return `whole` and `unknown` with `sad mad mse grad conn fg_mse dtssd seconds`.
 
-        Means over frames (dtssd: over pairs) of what is there, None where nothing is; `seconds`
-        is the model's time for one frame as given. Also `region_source` and `frames`.
+        Values are means over frames (dtssd: over pairs), or None without any. `seconds` is the
+        given time for one frame. Also has `region_source` and `frames`.
         """
         answer: dict[str, Any] = {}
         for region in REGIONS:
@@ -133,7 +133,7 @@ def _frame(
             "mad": metrics.mad(pred, true, region),
             "mse": metrics.mse(pred, true, region),
         }
-    # Grad and Conn look at the whole picture whatever the region: their maps are made once.
+    # Grad and Conn need the whole picture for any region, so their maps are made once.
     gradients, pieces = gradient_error(pred, true), connectivity_error(pred, true)
     for name, region in regions.items():
         scores[name]["grad"] = metrics.thousands(gradients, region)

@@ -19,11 +19,11 @@ REACH = 4
 
 
 def gradient_error(pred: Float, true: Float) -> NDArray[np.float64]:
-    """(H, W) float64: squared difference of the two mattes' gradient magnitudes, pixel by pixel.
+    """Return the squared difference of the mattes' gradient magnitudes per pixel, (H, W) float64.
 
-    The gradient is the response to first-order derivatives of a Gaussian of sigma 1.4. Each of the
-    two 9 x 9 kernels is scaled to a root sum of squares of 1 (the benchmark's normalisation, which
-    published figures hold); the picture goes on beyond its border as the border pixel is.
+    The gradient is the response to first derivatives of a Gaussian of sigma 1.4. Each 9 x 9 kernel
+    is scaled to a root sum of squares of 1, as the benchmark and published figures do. Border
+    pixels are repeated outside the picture.
     """
     difference: NDArray[np.float64] = _magnitude(pred) - _magnitude(true)
     return np.square(difference)
@@ -33,7 +33,7 @@ def _magnitude(alpha: Float) -> NDArray[np.float64]:
     offset = np.arange(-REACH, REACH + 1, dtype=np.float64)
     smooth = np.exp(-(offset**2) / (2 * SIGMA**2))
     slope = offset * smooth
-    # A product of two vectors of length 1 is a kernel of length 1.
+    # The outer product of two unit vectors is a kernel of norm 1.
     smooth /= np.linalg.norm(smooth)
     slope /= np.linalg.norm(slope)
     picture = alpha.astype(np.float64)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The per-pixel metrics: SAD, MAD, MSE, foreground MSE, dtSSD; Grad and Conn beside them.
+"""The per-pixel metrics: SAD, MAD, MSE, foreground MSE and dtSSD, with Grad and Conn.
 
-Every metric takes float32 arrays in 0..1 and a `region`, a bool (H, W) mask, or None for the whole
-picture. Sums of nothing are 0; means of nothing are None.
+Every metric takes float32 arrays in 0..1 and a `region`: a bool (H, W) mask, or None for the whole
+picture. Empty sums are 0; empty means are None.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def fg_mse(
 ) -> float | None:
     """Mean squared difference of straight foregrounds where the true alpha is above 0.
 
-    pred_fg, true_fg: (H, W, 3), in one and the same encoding: the caller's, and the unit is its
-    square. The mean is over pixels and the three channels; the foreground is not weighted by
-    alpha beyond that mask. None where the region holds no subject.
+    pred_fg, true_fg: (H, W, 3), both in one encoding; the unit is that encoding squared. The mean
+    is over pixels and channels, not weighted by alpha. Returns None where the region holds no
+    subject.
     """
     if pred_fg.shape != true_fg.shape or pred_fg.shape[:2] != true_alpha.shape:
         raise InputError(
@@ -72,11 +72,12 @@ def fg_mse(
 def dtssd(
     pred: Float, pred_before: Float, true: Float, true_before: Float, region: Mask | None = None
 ) -> float | None:
-    """Temporal incoherence of one pair of neighbouring frames, x 100 (Erofeev et al., BMVC 2015).
+    """Temporal incoherence of a pair of neighbouring frames, x 100 (Erofeev et al., BMVC 2015).
 
-    The root of the mean over the region of ((pred - pred_before) - (true - true_before))^2: the
-    paper's root of a sum, divided by the root of the pixel count as in the published video matting
-    tables, so that it does not grow with the picture. A sequence's dtSSD is the mean of its pairs.
+    The root of the mean over the region of ((pred - pred_before) - (true - true_before))^2. The
+    paper takes the root of a sum; published video matting tables divide it by the root of the pixel
+    count, so that it does not grow with the picture. We do the same. A sequence's dtSSD is the mean
+    over its pairs.
     """
     _check(pred, true, region)
     _check(pred_before, true_before, region)
@@ -88,7 +89,7 @@ def dtssd(
 
 
 def thousands(errors: NDArray[np.float64], region: Mask | None = None) -> float:
-    """The sum of an error map over the region, / 1000."""
+    """The sum of an error map over the region, divided by 1000."""
     return float(_of(errors, region).sum()) / 1000
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The unknown region: from the trimap, or from the true alpha where there is none."""
+"""The unknown region: from the trimap, or from the true alpha without a trimap."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ GROWN = 10
 def unknown_region(
     true_alpha: Float, trimap: Float | None = None
 ) -> tuple[NDArray[np.bool_], RegionSource]:
-    """The unknown pixels as a bool (H, W) mask, and where they come from.
+    """Return the unknown pixels as a bool (H, W) mask, and their source.
 
-    With a trimap: where it is between 0 and 1. Without: where the true alpha is neither 0 nor 1
-    or steps from one to the other between neighbours, grown by a disc of 10 pixels. Raises
-    HintSizeError if the trimap is not the size of the alpha.
+    With a trimap: where it is between 0 and 1. Without: where the true alpha is neither 0 nor 1, or
+    jumps from one to the other between neighbours, grown by a disc of 10 pixels. Raises
+    HintSizeError if the trimap differs in size from the alpha.
     """
     if trimap is not None:
         if trimap.shape != true_alpha.shape:

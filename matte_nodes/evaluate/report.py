@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The results of an evaluation as one JSON document and as a table."""
+"""The results of an evaluation as a JSON document and as a table."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ UNITS = {
 
 
 def report(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """`{"items": [...], "mean": {...}, "units": {...}}` of results by item name.
+    """Return `{"items": [...], "mean": {...}, "units": {...}}` from results by item name.
 
-    results: name -> what `evaluate_sequence` or `SequenceScores.result` answers. Each item keeps
-    its `whole` and `unknown`; `mean` has the same, every item counting once, over the items that
-    have the value, None where none has. `dtssd_before` is there only where it was measured.
+    results: name -> result of `evaluate_sequence` or `SequenceScores.result`. Each item keeps
+    `whole` and `unknown`. `mean` averages over the items that have the value, one vote each; None
+    where no item has it. `dtssd_before` exists only where it was measured.
     """
     items = [{"name": name, **result} for name, result in results.items()]
     asked = any("dtssd_before" in item[region] for item in items for region in REGIONS)
@@ -39,9 +39,10 @@ def report(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def format_table(results: Mapping[str, Any]) -> list[list[str]]:
-    """The rows of a table of a `report`: a header, one row an item and region, and the means.
+    """Return the rows of a report's table: a header, one row for each item and region, and the
+    means.
 
-    A column whose values are all missing is left out; a missing value in another is a dash.
+    A column without values is left out. A missing value in another column is a dash.
     """
     entries = [(item["name"], item) for item in results["items"]]
     entries.append(("mean", results["mean"]))

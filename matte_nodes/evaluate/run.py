@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A node over a data set on disk: the only place where metrics meet models."""
+"""Runs a node over a data set on disk. Only this module joins metrics and models."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from matte_nodes.errors import InputError
 from matte_nodes.evaluate.dataset import Item, Role, read_colour, read_matte
 from matte_nodes.evaluate.frames import REGIONS, SequenceScores
 from matte_nodes.node.hints import clean_trimap
+from matte_nodes.node.knobs import active_neighbour_knobs
+from matte_nodes.shot.matte_node import MatteNode
+from matte_nodes.temporal.cache import Cache
 
 if TYPE_CHECKING:
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.shot.matte_node import MatteNode
 
 HINT_ROLES: tuple[Role, ...] = ("trimap", "background")
 
@@ -21,29 +24,31 @@ HINT_ROLES: tuple[Role, ...] = ("trimap", "background")
 def evaluate_items(
     node: MatteNode, items: Iterable[Item], *, colorspace: str | None = None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (name, scores) of each item; a hint that the node's model declares is given to it.
+    """Yield (name, scores) of each item. The model gets those hints that its card declares.
 
-    A trimap counts for the unknown region even when the model takes none (the node then forces
-    its known parts: every model is judged on the same terms). seconds: wall time of one frame,
-    reading, step and foreground, the model's loading left out. Foregrounds are compared in the
-    plate's own encoding. Of a node with `steady` the scores also have dtssd_before: that of the
-    same mattes without it. Raises what reading and matting raise.
+    A trimap defines the unknown region even when the model takes none. The node then forces its
+    known parts, so that every model is judged on the same terms. seconds: wall time of one frame
+    with reading, step and foreground, without loading the model. Foregrounds are compared in the
+    plate's own encoding. For a node with `steady`, the scores include dtssd_before: the same mattes
+    without it. Raises what reading and matting raise.
     """
-    from matte_nodes.temporal.cache import Cache
 
     _ = node.model
-    plain = _unsteadied(node) if node.knobs["steady"] else None
+    plain = _unsteadied(node) if active_neighbour_knobs(node.knobs) else None
     for item in items:
         scores, before = SequenceScores(), SequenceScores()
         spent = 0.0
         hints: dict[str, Any] = {
             role: _source(item, role) for role in HINT_ROLES if item.paths(role)
         }
-        # Shared, so that no frame is stepped twice.
+        # Both shots share it, so that no frame is stepped twice.
         asked: dict[str, Any] = {
-            **hints, "colorspace": colorspace, "encoded": True, "missing": "skip",
+            **hints,
+            "colorspace": colorspace,
+            "encoded": True,
+            "missing": "skip",
             "cache": Cache(),
-        }  # fmt: skip
+        }
         shot = node.connect(_source(item, "plate"), **asked)
         unsteady = plain and plain.connect(_source(item, "plate"), **asked)
         for number, frame in zip(shot.frames, item.frames, strict=True):
@@ -77,19 +82,25 @@ def evaluate_items(
 
 
 def _unsteadied(node: MatteNode) -> MatteNode:
-    """The same node with its loaded model, but for `steady`."""
-    from matte_nodes.node.node import MatteNode
+    """Return the same node with its loaded model, without `steady`."""
 
-    knobs: dict[str, Any] = {**node.knobs, "steady": 0.0}
+    off = {knob.name: knob.default for knob in active_neighbour_knobs(node.knobs)}
+    knobs: dict[str, Any] = {**node.knobs, **off}
     return MatteNode(
-        node.card, device=str(node.device), threads=node.threads, ocio=node.config.path,
-        weights=node.weights, untrained=node.untrained, half=node.half,
-        loader=lambda card, context: node.model, **knobs,
-    )  # fmt: skip
+        node.card,
+        device=str(node.device),
+        threads=node.threads,
+        ocio=node.config.path,
+        weights=node.weights,
+        untrained=node.untrained,
+        half=node.half,
+        loader=lambda card, context: node.model,
+        **knobs,
+    )
 
 
 def _source(item: Item, role: Role) -> str:
-    """A still's file, or a sequence's folder; one background may serve a whole sequence."""
+    """Return a still's file, or a sequence's folder. One background may serve a whole sequence."""
     paths = item.paths(role)
     if not item.sequence or len(set(paths)) == 1:
         return str(paths[0])

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from matte_nodes import __version__, weights
-from matte_nodes.card import HINTS, LoadContext, ModelCard, Still
+from matte_nodes import __version__, models, weights
+from matte_nodes.architecture import Architecture
+from matte_nodes.card import HINTS, ModelCard, Still
 from matte_nodes.errors import ModelError, UsageError
 from matte_nodes.export import nuke_cat_files as cat_files
-from matte_nodes.export.nuke_cat_cues import FromCues, half_traced
-from matte_nodes.export.nuke_cat_network import Core, FromPlate, FromTrimap
-from matte_nodes.models.torch_network import TorchNetwork
-from matte_nodes.runtime import Device
+from matte_nodes.export.nuke_cat_network import Core, FromPictures
+from matte_nodes.models.networks.cue_matting import CuesInside
+from matte_nodes.models.torch_network import network_of, trained_side
+from matte_nodes.whole_files import write_text
 
 # torch says itself that this part of it has no types.
 _jit: Any = torch.jit
@@ -39,33 +40,41 @@ OPERATORS = "torch21_operators.txt"
 
 @dataclass(frozen=True)
 class Plan:
-    """How one network is wrapped: the hint it needs, its size, what it wants of the picture.
+    """How one network is wrapped, from its architecture and the model's knobs."""
 
-    cues: it sees the planes of `models.cues`, which are made inside.
-    """
-
-    pick: Callable[[Any], Tensor]
-    hint: str = ""
-    multiple: int = 1
-    scale: float = 1.0
-    offset: float = 0.0
-    size: tuple[int, int] = (0, 0)
+    architecture: Architecture
+    hint: str
+    """"trimap" or ""."""
     reference_size: int = 0
-    cues: bool = False
 
-    def core_inputs(self) -> tuple[int, int, int, int]:
-        """The shape that the network is traced at."""
-        return (1, 4 if self.hint else 3, *(self.size if self.size[0] else TRACED_AT))
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) that the network always works at; (0, 0): any."""
+        declared = self.architecture
+        square = declared.size.square
+        return declared.export_size or (square, square)
+
+    @property
+    def multiple(self) -> int:
+        """The multiple of the core's sides. A scripted core takes any size."""
+        return 1 if self.architecture.script else self.architecture.multiple
+
+    def cores(self, network: nn.Module) -> tuple[nn.Module, nn.Module]:
+        """The core in plain torch, and as it goes into the file."""
+        if self.architecture.script is not None:
+            return CuesInside(network), self.architecture.script(network)
+        core = Core(network, self.architecture).eval()
+        size = self.size if self.size[0] else TRACED_AT
+        pictures = torch.rand(1, 3, *size), torch.full((1, 1, *size), 0.5)
+        return core, _jit.trace(core, pictures, check_trace=False)
 
     def wrap(self, core: nn.Module) -> nn.Module:
-        """The network as it goes into the file."""
-        if self.cues:
-            return FromCues(core, self.multiple)
-        if self.hint:
-            return FromTrimap(core, self.multiple)
-        return FromPlate(
-            core, self.multiple, self.scale, self.offset, self.size, self.reference_size
-        )
+        """A core with what is scripted round it."""
+        size = self.architecture.size
+        return FromPictures(
+            core, bool(self.hint), self.multiple, self.size, self.reference_size, size.longest,
+            size.share,
+        )  # fmt: skip
 
     @property
     def knobs(self) -> dict[str, Any]:
@@ -74,19 +83,11 @@ class Plan:
         return {"linear": True, "exposure": 0.0, **own}
 
 
-PLANS: dict[str, Plan] = {
-    "deep-image-matting-small": Plan(lambda answer: answer, "trimap", 32, cues=True),
-    "deep-image-matting": Plan(lambda answer: answer.alpha, "trimap", 32),
-    "adamatting": Plan(lambda answer: answer.alpha, "trimap", 16),
-    "mmnet": Plan(lambda answer: answer.alpha, size=(256, 256)),
-    "modnet": Plan(lambda answer: answer, "", 32, 2.0, -1.0, reference_size=512),
-    "gfm": Plan(lambda answer: answer.fusion, "", 32, 255.0, size=(512, 512)),
-    "selfie": Plan(lambda answer: answer, size=(256, 256)),
-}
-
-
 def plan_for(card: ModelCard, knobs: Mapping[str, Any]) -> Plan:
-    """How a model is exported with these knobs; ModelError with the reason when it cannot be."""
+    """Return how a model is exported with these knobs.
+
+    Raises ModelError with the reason when it cannot be exported.
+    """
     if not isinstance(card.memory, Still):
         kind = type(card.memory).__name__.lower()
         raise ModelError(
@@ -99,15 +100,23 @@ def plan_for(card: ModelCard, knobs: Mapping[str, Any]) -> Plan:
             f"{card.name} needs {', '.join(sorted(card.needs, key=HINTS.index))}: a .cat has one "
             "input. Use the MatteNode gizmo for it."
         )
-    plan = PLANS.get(card.name)
-    if plan is None:
+    declared = models.architecture(card)
+    if declared is None or set(declared.inputs) - {"plate", "trimap"}:
+        able = [other.name for other in models.cards() if can_be_exported(other)]
         raise ModelError(
             f"{card.name} is no torch network, or works partly outside of torch, and cannot become "
-            f"one TorchScript. These can: {', '.join(PLANS)}."
+            f"one TorchScript. These can: {', '.join(able)}."
         )
-    if plan.reference_size:
-        return replace(plan, reference_size=int(knobs["reference_size"]))
-    return plan
+    size = declared.size
+    shorter = (int(knobs.get(size.knob, 0)) or size.shorter) if size.shorter else 0
+    return Plan(declared, "trimap" if "trimap" in declared.inputs else "", shorter)
+
+
+def can_be_exported(card: ModelCard) -> bool:
+    """Whether `plan_for` accepts a model."""
+    if card.architecture is None or not isinstance(card.memory, Still):
+        return False
+    return not card.needs - {"trimap"}
 
 
 def export_cat(
@@ -126,16 +135,14 @@ def export_cat(
     operators that torch 2.1 does not have.
     """
     values = {knob.name: knob.default for knob in card.knobs} | (knobs or {})
+    path = weights.checkpoint(card, checkpoint, untrained)
+    declared = models.architecture(card)
+    if declared is not None and values.get(declared.size.knob) == 0:
+        values[declared.size.knob] = trained_side(path)
     plan = plan_for(card, values)
-    context = LoadContext(
-        weights=weights.require(card), checkpoint=weights.checkpoint(card, checkpoint, untrained),
-        device=Device("cpu"), untrained=untrained,
-        knobs=values,
-    )  # fmt: skip
-    loaded: Any = card.load(context)
-    network: TorchNetwork = loaded._network
+    network = network_of(card, checkpoint=checkpoint, untrained=untrained, knobs=values)
     with torch.no_grad(), _quick_and_quiet():
-        core, traced = _cores(network.network, plan)
+        core, traced = plan.cores(network)
         scripted: Any = _jit.script(plan.wrap(traced).eval())
         eager = plan.wrap(core).eval()
         differences = {f"{w} x {h}": _difference(eager, scripted, plan, (h, w)) for h, w in SIZES}
@@ -157,16 +164,8 @@ def export_cat(
             "loaded in torch 2.1": _loaded_there(file, plan, torch_python),
         }  # fmt: skip
     cat_files.write(folder, card, hint=plan.hint, knobs=plan.knobs)
-    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
     return report
-
-
-def _cores(network: nn.Module, plan: Plan) -> tuple[nn.Module, nn.Module]:
-    """The network as it is, and as it goes into the file."""
-    if plan.cues:
-        return network, half_traced(network)
-    core = Core(network, plan.pick).eval()
-    return core, _jit.trace(core, torch.rand(plan.core_inputs()), check_trace=False)
 
 
 def example(plan: Plan, size: tuple[int, int]) -> Tensor:

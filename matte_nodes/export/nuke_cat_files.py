@@ -12,6 +12,7 @@ from matte_nodes.card import ModelCard
 from matte_nodes.hosts.nuke import knobs as k
 from matte_nodes.hosts.nuke.gizmos import HINT_CHANNELS
 from matte_nodes.hosts.nuke.script import Expression, Group, Node, UserKnob, word, written
+from matte_nodes.whole_files import write_text
 
 CATEGORY = {"people": "Segmentation", "animals": "Segmentation"}
 MINIMUM_NUKE = 13.2
@@ -26,12 +27,13 @@ LABELS = {
 def write(folder: Path, card: ModelCard, *, hint: str, knobs: Mapping[str, Any]) -> None:
     """create_cat.nk and Cattery/<name>/ with cat.json, init.py and the gizmo."""
     name = gizmo_name(card)
-    (folder / "create_cat.nk").write_text(creator(card, hint, knobs), "utf-8", newline="\n")
+    write_text(folder / "create_cat.nk", creator(card, hint, knobs))
     cattery = folder / "Cattery" / name
     cattery.mkdir(parents=True, exist_ok=True)
-    (cattery / f"{name}.gizmo").write_text(gizmo(card, hint, knobs), "utf-8", newline="\n")
-    (cattery / "init.py").write_text(
-        '# SPDX-License-Identifier: Apache-2.0\nimport nuke\n\nnuke.pluginAddPath("./")\n', "utf-8"
+    write_text(cattery / f"{name}.gizmo", gizmo(card, hint, knobs))
+    write_text(
+        cattery / "init.py",
+        '# SPDX-License-Identifier: Apache-2.0\nimport nuke\n\nnuke.pluginAddPath("./")\n',
     )
     facts = {
         "minimum_nuke_version_required": MINIMUM_NUKE, "version": 1,
@@ -40,7 +42,7 @@ def write(folder: Path, card: ModelCard, *, hint: str, knobs: Mapping[str, Any])
                        f"{card.commercial}.",
         "cats": [{"filepath": f"{name}.gizmo", "name": card.title}],
     }  # fmt: skip
-    (cattery / "cat.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+    write_text(cattery / "cat.json", json.dumps(facts, indent=2) + "\n")
 
 
 def gizmo_name(card: ModelCard) -> str:

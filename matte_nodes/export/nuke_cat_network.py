@@ -1,30 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks in the form that a .cat file holds: one tensor in, one out, any size, knobs inside.
 
-The network itself is traced, which keeps its operators to those of old torch versions (a scripted
-F.interpolate names operators that torch 2.1 does not have); what depends on the picture's size and
-on knobs is scripted round it, without F.interpolate. Knobs are attributes: they survive scripting
-and would vanish in a trace.
+The network is traced with its encoding and decoding, which keeps its operators to those of old
+torch versions. What depends on the picture's size and on knobs is scripted round it. Knobs are
+attributes: they survive scripting and would vanish in a trace.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from matte_nodes.architecture import Architecture
+from matte_nodes.models.networks.scriptable import grown, resized
 
 
 class Core(nn.Module):
-    """A network's alpha alone, for tracing: (1, C, H, W) to (1, 1, H, W)."""
+    """A network's alpha alone, for tracing: (1, 3, H, W) and (1, 1, H, W) to (1, 1, H, W)."""
 
-    def __init__(self, network: nn.Module, pick: Callable[[Any], Tensor]) -> None:
+    def __init__(self, network: nn.Module, architecture: Architecture) -> None:
         super().__init__()
-        self.network, self.pick = network, pick
+        self.network, self.architecture = network, architecture
+        # As a submodule, so that `half()` reaches what it holds.
+        if isinstance(architecture.encode, nn.Module):
+            self.encoder = architecture.encode
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The network's answer, its alpha picked out."""
-        return self.pick(self.network(x))
+    def forward(self, plate: Tensor, trimap: Tensor) -> Tensor:
+        """The decoded alpha. A network without a trimap does not see it."""
+        pictures = (plate, trimap) if "trimap" in self.architecture.inputs else (plate,)
+        return self.architecture(self.network, *pictures)["alpha"]
 
 
 def seen(picture: Tensor, linear: bool, exposure: float) -> Tensor:
@@ -38,85 +40,59 @@ def seen(picture: Tensor, linear: bool, exposure: float) -> Tensor:
     return exposed.clamp(0.0, 1.0)
 
 
-def resized(picture: Tensor, height: int, width: int) -> Tensor:
-    """By area down, by linear interpolation up."""
-    if height < picture.shape[2] or width < picture.shape[3]:
-        return F.adaptive_avg_pool2d(picture, (height, width))
-    # The function under F.interpolate: scripted, the latter does not load in torch 2.1.
-    up: Tensor = torch._C._nn.upsample_bilinear2d(picture, [height, width], False, None)
-    return up
+class FromPictures(nn.Module):
+    """(1, 3, H, W), or (1, 4, H, W) with a trimap, to (1, 1, H, W).
 
-
-def grown(picture: Tensor, multiple: int) -> Tensor:
-    """Sides that are multiples, by repeating the edges at the bottom and right.
-
-    By index_select, as padding by replication has no half precision.
-    """
-    height, width = picture.shape[2], picture.shape[3]
-    rows = torch.arange(height + -height % multiple, device=picture.device).clamp(max=height - 1)
-    columns = torch.arange(width + -width % multiple, device=picture.device).clamp(max=width - 1)
-    return picture.index_select(2, rows).index_select(3, columns)
-
-
-class FromTrimap(nn.Module):
-    """(1, 4, H, W), RGB and trimap, to (1, 1, H, W); the trimap's 0 and 1 are forced.
-
-    Knobs: linear (the picture is scene-linear), exposure (stops).
-    """
-
-    def __init__(self, core: nn.Module, multiple: int) -> None:
-        super().__init__()
-        self.core = core
-        self.multiple = multiple
-        self.linear: bool = True
-        self.exposure: float = 0.0
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Alpha, 0..1, as large as the picture."""
-        height, width = x.shape[2], x.shape[3]
-        rgb = seen(x[:, :3], self.linear, self.exposure)
-        trimap = x[:, 3:4]
-        black, white = trimap <= 0.05, trimap >= 0.95
-        code = torch.where(black, torch.zeros_like(trimap), torch.full_like(trimap, 128.0 / 255.0))
-        code = torch.where(white, torch.ones_like(trimap), code)
-        red = (rgb[:, 0:1] - 0.485) / 0.229
-        green = (rgb[:, 1:2] - 0.456) / 0.224
-        blue = (rgb[:, 2:3] - 0.406) / 0.225
-        whole = torch.cat([red, green, blue, code], 1)
-        alpha = self.core(grown(whole, self.multiple))[:, :, :height, :width].clamp(0.0, 1.0)
-        alpha = torch.where(black, torch.zeros_like(alpha), alpha)
-        return torch.where(white, torch.ones_like(alpha), alpha).contiguous()
-
-
-class FromPlate(nn.Module):
-    """(1, 3, H, W) to (1, 1, H, W), the network at a size of its own.
-
-    height, width: that size where it is fixed; 0: the shorter side is the knob reference_size and
-    sides are multiples of `multiple`. The network wants picture x scale + offset. Knobs: linear,
-    exposure, and reference_size where there is one.
+    core: takes plate and trimap. hint: whether there is a trimap; its 0 and 1 are kept. multiple:
+    of the core's sides. size: height and width that the core always works at; 0: the shorter side
+    is the knob reference_size, and where that is 0 too, the picture's own size times `share`.
+    Knobs: linear (the picture is scene-linear), exposure (stops), and reference_size.
     """
 
     def __init__(
-        self, core: nn.Module, multiple: int, scale: float, offset: float, size: tuple[int, int],
-        reference_size: int,
+        self, core: nn.Module, hint: bool, multiple: int, size: tuple[int, int],
+        reference_size: int = 0, longest: int = 2048, share: float = 1.0,
     ) -> None:  # fmt: skip
         super().__init__()
         self.core = core
+        self.hint = hint
         self.multiple = multiple
-        self.scale, self.offset = scale, offset
         self.height, self.width = size
+        self.longest = longest
+        self.share = share
         self.linear: bool = True
         self.exposure: float = 0.0
         self.reference_size: int = reference_size
 
     def forward(self, x: Tensor) -> Tensor:
         """Alpha, 0..1, as large as the picture."""
-        rows, columns = self.height, self.width
-        if rows == 0:
-            share = float(self.reference_size) / float(min(x.shape[2], x.shape[3]))
-            share = min(share, 2048.0 / float(max(x.shape[2], x.shape[3])))
-            rows = max(self.multiple, int(x.shape[2] * share) // self.multiple * self.multiple)
-            columns = max(self.multiple, int(x.shape[3] * share) // self.multiple * self.multiple)
-        small = resized(seen(x[:, :3], self.linear, self.exposure), rows, columns)
-        alpha = self.core(small * self.scale + self.offset)
-        return resized(alpha, x.shape[2], x.shape[3]).clamp(0.0, 1.0).contiguous()
+        height, width = x.shape[2], x.shape[3]
+        plate = seen(x[:, :3], self.linear, self.exposure)
+        given = x[:, 3:4] if self.hint else torch.full_like(x[:, :1], 0.5)
+        rows, columns = self.rows_and_columns(height, width)
+        if rows != height or columns != width:
+            plate, given = resized(plate, rows, columns), resized(given, rows, columns)
+        black, white = given <= 0.05, given >= 0.95
+        trimap = torch.where(black, torch.zeros_like(given), torch.full_like(given, 0.5))
+        trimap = torch.where(white, torch.ones_like(given), trimap)
+        alpha = self.core(grown(plate, self.multiple), grown(trimap, self.multiple))
+        alpha = resized(alpha[:, :, :rows, :columns], height, width).clamp(0.0, 1.0)
+        if self.hint:
+            black, white = x[:, 3:4] <= 0.05, x[:, 3:4] >= 0.95
+            alpha = torch.where(black, torch.zeros_like(alpha), alpha)
+            alpha = torch.where(white, torch.ones_like(alpha), alpha)
+        return alpha.contiguous()
+
+    def rows_and_columns(self, height: int, width: int) -> tuple[int, int]:
+        """The size at which the core sees the picture, before it is grown to the multiple."""
+        if self.height > 0:
+            return self.height, self.width
+        share = self.share
+        if self.reference_size > 0:
+            share = float(self.reference_size) / float(min(height, width))
+            share = min(share, float(self.longest) / float(max(height, width)))
+        elif share == 1.0:
+            return height, width
+        rows = max(self.multiple, int(height * share) // self.multiple * self.multiple)
+        columns = max(self.multiple, int(width * share) // self.multiple * self.multiple)
+        return rows, columns

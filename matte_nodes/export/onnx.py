@@ -8,8 +8,8 @@ so that its declaration is a few names; normalisation is inside the graph.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,118 +17,94 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from matte_nodes import weights
-from matte_nodes.card import LoadContext, ModelCard
+from matte_nodes import models, weights
+from matte_nodes.architecture import CHANNELS, Architecture, PublishedOnnx
+from matte_nodes.card import Bank, ModelCard, Recurrent, Window
 from matte_nodes.errors import ModelError
-from matte_nodes.models.networks.blocks import imagenet
-from matte_nodes.models.torch_network import TorchNetwork
-from matte_nodes.runtime import Device
+from matte_nodes.models.torch_model import GREY
+from matte_nodes.models.torch_network import network_of
+from matte_nodes.whole_files import whole_file, write_text
 
 TOLERANCE = 1e-3
 
 
-class _FromTrimap(nn.Module):
-    """Picture and trimap to alpha, with the encoding of `models.trimap_input` inside."""
+class _Exported(nn.Module):
+    """Pictures, as `Inputs` holds them, to alpha and, where there is one, foreground."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, plan: _Plan) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.plan = network, plan
+        if isinstance(plan.architecture.encode, nn.Module):
+            self.encoder = plan.architecture.encode
 
-    def forward(self, plate: Tensor, trimap: Tensor) -> Tensor:
-        unknown = (trimap > 0) & (trimap < 1)
-        codes = torch.where(unknown, torch.full_like(trimap, 128 / 255), trimap)
-        answer: Tensor = self.network(torch.cat((imagenet(plate), codes), 1)).alpha
-        return answer.clamp(0, 1)
-
-
-class _FromPlate(nn.Module):
-    """Picture to alpha; the network wants plate x scale + offset."""
-
-    def __init__(
-        self, network: nn.Module, pick: Callable[[Any], Tensor], scale: float, offset: float
-    ) -> None:
-        super().__init__()
-        self.network, self.pick, self.scale, self.offset = network, pick, scale, offset
-
-    def forward(self, plate: Tensor) -> Tensor:
-        return self.pick(self.network(plate * self.scale + self.offset)).clamp(0, 1)
+    def forward(self, *pictures: Tensor) -> tuple[Tensor, ...]:
+        """The outputs in the order of the plan."""
+        architecture, call = self.plan.architecture, self.plan.call
+        made = [
+            _motion(picture) if role == "motion" else picture
+            for role, picture in zip(architecture.inputs, pictures, strict=True)
+        ]
+        found = architecture(self.network, *made, **call)
+        return tuple(found[name].clamp(0, 1) for name in self.plan.outputs)
 
 
-class _FromCleanPlate(nn.Module):
-    """Plate and clean plate to alpha and foreground, every patch refined: sizes stay dynamic."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, plate: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
-        answer = self.network(plate, background, refine_mode="full")
-        return answer.alpha.clamp(0, 1), answer.foreground.clamp(0, 1)
-
-
-class _FromMotion(nn.Module):
-    """Plate, clean plate, mask and four neighbours to alpha and foreground."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(
-        self, plate: Tensor, background: Tensor, segmentation: Tensor, neighbours: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        weight = torch.tensor([0.299, 0.587, 0.114], dtype=plate.dtype).view(1, 3, 1, 1)
-        grey = [(part * weight).sum(1, keepdim=True) for part in torch.split(neighbours, 3, 1)]
-        seen = [x * 2 - 1 for x in (plate, background, segmentation, torch.cat(grey, 1))]
-        answer = self.network(*seen)
-        return ((answer.alpha + 1) / 2).clamp(0, 1), ((answer.foreground + 1) / 2).clamp(0, 1)
+def _motion(neighbours: Tensor) -> Tensor:
+    """(1, 12, H, W), four neighbouring plates, to (1, 4, H, W), their grey."""
+    weight = torch.tensor(GREY.tolist(), dtype=neighbours.dtype).view(1, 3, 1, 1)
+    grey = [(part * weight).sum(1, keepdim=True) for part in torch.split(neighbours, 3, 1)]
+    return torch.cat(grey, 1)
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """How one model is exported: wrapper, example shapes by role, sizes, what it gives."""
+    """How one model is exported."""
 
-    wrap: Callable[[nn.Module], nn.Module]
-    inputs: dict[str, int]
+    architecture: Architecture
     outputs: tuple[str, ...]
-    multiple: int
-    fixed: tuple[int, int] | None = None
+    call: Mapping[str, Any]
     window: tuple[int, ...] = ()
+    size: tuple[int, int] | None = None
+
+    @property
+    def inputs(self) -> dict[str, int]:
+        """The file's inputs with their channels."""
+        return {
+            "neighbours" if role == "motion" else role: 12 if role == "motion" else CHANNELS[role]
+            for role in self.architecture.inputs
+        }
+
+    @property
+    def fixed(self) -> tuple[int, int] | None:
+        """(height, width) that the file always works at, or None."""
+        declared, square = self.architecture, self.architecture.size.square
+        fixed = self.size or declared.onnx_size or declared.export_size
+        return fixed or ((square, square) if square else None)
+
+    def tile_side(self, card: ModelCard) -> int:
+        """The side of the tiles: those of a file of one size have that size."""
+        return min(self.fixed) if self.fixed and card.tileable else card.tile_side
 
 
-def _plate_plan(
-    pick: Callable[[Any], Tensor],
-    multiple: int,
-    scale: float = 1.0,
-    offset: float = 0.0,
-    fixed: tuple[int, int] | None = None,
-) -> _Plan:
-    return _Plan(
-        lambda network: _FromPlate(network, pick, scale, offset), {"plate": 3}, ("alpha",),
-        multiple, fixed,
-    )  # fmt: skip
-
-
-PLANS: dict[str, _Plan] = {
-    "deep-image-matting": _Plan(_FromTrimap, {"plate": 3, "trimap": 1}, ("alpha",), 32),
-    "adamatting": _Plan(_FromTrimap, {"plate": 3, "trimap": 1}, ("alpha",), 16),
-    "mmnet": _plate_plan(lambda answer: answer.alpha, 16, fixed=(256, 256)),
-    # Its pyramid pools to 3 and 5 bins, which ONNX has only for a size that is known.
-    "gfm": _plate_plan(lambda answer: answer.fusion, 32, scale=255.0, fixed=(512, 512)),
-    "modnet": _plate_plan(lambda answer: answer, 32, scale=2.0, offset=-1.0),
-    "selfie": _plate_plan(lambda answer: answer, 256, fixed=(256, 256)),
-    "background-matting-v2": _Plan(
-        _FromCleanPlate, {"plate": 3, "background": 3}, ("alpha", "foreground"), 16
-    ),
-    "background-matting": _Plan(
-        _FromMotion, {"plate": 3, "background": 3, "segmentation": 1, "neighbours": 12},
-        ("alpha", "foreground"), 4, window=(-40, -20, 20, 40),
-    ),
-}  # fmt: skip
+def _plan_for(card: ModelCard, architecture: Architecture, knobs: Mapping[str, Any]) -> _Plan:
+    if isinstance(card.memory, Recurrent | Bank):
+        raise ModelError(f"{card.name} has a memory in time that its network does not declare.")
+    if architecture.script is not None:
+        raise ModelError(
+            f"{card.name} makes its planes by code that depends on the picture, which ONNX cannot "
+            "hold. `matte export nuke-cat` can."
+        )
+    window: tuple[int, ...] = ()
+    if isinstance(card.memory, Window):
+        scale = int(knobs[card.memory.scale_knob]) if card.memory.scale_knob else 1
+        window = tuple(offset * scale for offset in card.memory.offsets)
+    outputs = ("alpha", "foreground") if card.predicts_foreground else ("alpha",)
+    call = architecture.call({**knobs, **architecture.export_knobs})
+    return _Plan(architecture, outputs, call, window)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was written, and how near the file is to the network: largest difference by size."""
+    """The written file, and its largest difference to the torch network for each size."""
 
     path: Path
     differences: dict[str, float]
@@ -147,31 +123,30 @@ def export_onnx(
     untrained: bool = False,
     knobs: dict[str, Any] | None = None,
 ) -> Report:
-    """Write a model as NAME.onnx with its declaration NAME.json; compare it with torch.
+    """Write a model as NAME.onnx with its declaration NAME.json, and compare it with torch.
 
-    Raises ModelError for a model that has no torch network, that the exporter refuses, or whose
-    file gives other answers; WeightsError when its weights are not here. Nothing half-written
-    stays.
+    Raises ModelError for a model without a torch network, for one that the exporter refuses, and
+    for a file with different results. Raises WeightsError when its weights are not here. Leaves no
+    partial file.
     """
-    if card.name == "rvm":
-        return _export_rvm(card, path)
-    plan = PLANS.get(card.name)
-    if plan is None:
+    architecture = models.architecture(card)
+    if architecture is None:
         raise ModelError(f"{card.name} is not a torch network: there is nothing to export.")
-    context = LoadContext(
-        weights=weights.require(card), checkpoint=weights.checkpoint(card, checkpoint, untrained),
-        device=Device("cpu"), untrained=untrained,
-        knobs={knob.name: knob.default for knob in card.knobs} | (knobs or {}),
-    )  # fmt: skip
-    found: Any = card.load(context)
-    loaded: TorchNetwork = found._network
-    wrapped = plan.wrap(loaded.network).eval()
+    if architecture.published_onnx is not None:
+        brought = weights.checkpoint(card, checkpoint, untrained)
+        return _copy(card, architecture.published_onnx, path, brought)
+    values = {knob.name: knob.default for knob in card.knobs} | (knobs or {})
+    plan = _plan_for(card, architecture, values)
+    network = network_of(card, checkpoint=checkpoint, untrained=untrained, knobs=values)
+    if architecture.onnx_size_of is not None:
+        plan = replace(plan, size=architecture.onnx_size_of(network, values))
+    wrapped = _Exported(network, plan).eval()
     declaration = {
         "schema": 1, "title": card.title, "summary": card.summary,
         "inputs": {role: role for role in plan.inputs},
         "outputs": {name: name for name in plan.outputs},
-        "multiple": plan.multiple, "fixed_size": plan.fixed, "window": list(plan.window),
-        "tileable": card.tileable, "tile_side": card.tile_side, "tile_overlap": card.tile_overlap,
+        "multiple": architecture.multiple, "fixed_size": plan.fixed, "window": list(plan.window),
+        "tileable": card.tileable, "tile_side": plan.tile_side(card), "tile_overlap": card.tile_overlap,
         "licence": card.licence, "commercial": card.commercial, "papers": list(card.papers),
         "weights": weights.identity(card, checkpoint),
     }  # fmt: skip
@@ -199,34 +174,33 @@ def _write(
     if not plan.fixed:
         rows = torch.export.Dim("rows", min=1, max=8192)
         columns = torch.export.Dim("columns", min=1, max=8192)
-        factor = plan.multiple
-        shapes = {role: {2: factor * rows, 3: factor * columns} for role in plan.inputs}
-    part = path.with_name(f".{path.name}.part.onnx")
+        factor = plan.architecture.multiple
+        shapes = (tuple({2: factor * rows, 3: factor * columns} for _ in plan.inputs),)
     try:
         with torch.inference_mode():
             program = torch.onnx.export(
                 wrapped, tuple(example.values()), dynamo=True, verbose=False,
                 input_names=list(example), output_names=list(plan.outputs), dynamic_shapes=shapes,
+                opset_version=plan.architecture.export_opset,
             )  # fmt: skip
         assert program is not None
         path.parent.mkdir(parents=True, exist_ok=True)
-        program.save(str(part), external_data=False)
-        differences = {
-            f"{size[1]} x {size[0]}": _difference(wrapped, part, _example(plan, size, 1), plan)
-            for size in sizes
-        }
-        report = Report(path, differences)
-        if not report.ok:
-            raise ModelError(f"{path.name} would differ from torch by {differences}; not written.")
-        part.replace(path)
-        path.with_suffix(".json").write_text(
-            json.dumps({**declaration, "parity": differences}, indent=2) + "\n", "utf-8"
-        )
+        with whole_file(path, durable=True) as part:
+            program.save(str(part), external_data=False)
+            differences = {
+                f"{size[1]} x {size[0]}": _difference(wrapped, part, _example(plan, size, 1), plan)
+                for size in sizes
+            }
+            report = Report(path, differences)
+            if not report.ok:
+                raise ModelError(
+                    f"{path.name} would differ from torch by {differences}; not written."
+                )
+        told = {**declaration, "parity": differences}
+        write_text(path.with_suffix(".json"), json.dumps(told, indent=2) + "\n")
         return report
     except ImportError as error:
         raise ModelError("Export needs the onnx extra: pip install 'matte-nodes[onnx]'.") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _difference(wrapped: nn.Module, file: Path, example: dict[str, Tensor], plan: _Plan) -> float:
@@ -236,26 +210,29 @@ def _difference(wrapped: nn.Module, file: Path, example: dict[str, Tensor], plan
     answers = session.run(list(plan.outputs), {k: v.numpy() for k, v in example.items()})
     with torch.inference_mode():
         expected = wrapped(*example.values())
-    expected = expected if isinstance(expected, tuple) else (expected,)
     pairs = zip(answers, expected, strict=True)
     return max(float(np.abs(got - want.numpy()).max()) for got, want in pairs)
 
 
-def _export_rvm(card: ModelCard, path: Path) -> Report:
-    """rvm is an ONNX file already: a copy with a declaration that names its states."""
+def _copy(card: ModelCard, published: PublishedOnnx, path: Path, checkpoint: Path | None) -> Report:
+    """Copy a published ONNX file, and declare its inputs, outputs and states."""
     import shutil
 
-    source = weights.require(card)[card.weights[0].file]
+    if checkpoint is not None and checkpoint.suffix.lower() != ".onnx":
+        raise ModelError(
+            f"{checkpoint.name} is no ONNX file, and rvm is exported only as a copy of one. Its "
+            "publisher has ONNX files of both backbones: name one with --weights FILE.onnx."
+        )
+    source = checkpoint or weights.require(card)[card.weights[0].file]
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part.onnx")
-    shutil.copyfile(source, part)
-    part.replace(path)
+    with whole_file(path, durable=True) as part:
+        shutil.copyfile(source, part)
     declaration = {
-        "schema": 1, "title": card.title, "summary": card.summary, "inputs": {"plate": "src"},
-        "outputs": {"alpha": "pha", "foreground": "fgr"},
-        "states": {name: [f"{name}i", f"{name}o"] for name in ("r1", "r2", "r3", "r4")},
-        "constants": {"downsample_ratio": [0.25]}, "licence": card.licence,
+        "schema": 1, "title": card.title, "summary": card.summary,
+        "inputs": dict(published.inputs), "outputs": dict(published.outputs),
+        "states": {name: list(pair) for name, pair in published.states.items()},
+        "constants": dict(published.constants), "licence": card.licence,
         "commercial": card.commercial, "papers": list(card.papers),
     }  # fmt: skip
-    path.with_suffix(".json").write_text(json.dumps(declaration, indent=2) + "\n", "utf-8")
+    write_text(path.with_suffix(".json"), json.dumps(declaration, indent=2) + "\n")
     return Report(path, {"copied": 0.0})

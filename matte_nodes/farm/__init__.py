@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Render farms: Open Job Description bundles, chunks that fit together, and the check that they do."""
+"""Render farms: Open Job Description bundles, chunks of a range, and the check of their seams."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A request as an Open Job Description job bundle (jobtemplate-2023-09 with TASK_CHUNKING).
+"""Writes a request as an Open Job Description job bundle (jobtemplate-2023-09, TASK_CHUNKING).
 
-A bundle is a folder: template.json (the job), parameter_values.json and asset_references.json as
-`deadline bundle submit` takes them, and job_parameters.json, the same values as `openjd run` does.
+A bundle is a folder. It holds template.json (the job), parameter_values.json and
+asset_references.json as `deadline bundle submit` reads them, and job_parameters.json with the same
+values as `openjd run` reads them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 
 from matte_nodes.errors import UsageError
 from matte_nodes.farm.paths import FileParameter
-from matte_nodes.farm.plan import Plan, Step, spelled
+from matte_nodes.farm.plan import Plan, Step
+from matte_nodes.frame_range import spelled
 from matte_nodes.whole_files import prepare_folder, whole_file
 
 ENVIRONMENT_SECONDS = 300
@@ -26,29 +28,36 @@ GRACE_SECONDS = 30
 
 @dataclass(frozen=True)
 class Job:
-    """All that a bundle says.
-
-    plan: how the range is cut. files: its PATH parameters. chunk, validate, enter: arguments of
-    `matte farm chunk`, `validate` and `enter`, without what the job fills in. assets: files that a
-    worker needs. gpus, gpu_memory: what a worker must have (MiB). timeout: seconds for a chunk, 0
-    for one that goes by its frames.
-    """
+    """The contents of one bundle."""
 
     name: str
+    """The job's name on the farm."""
     plan: Plan
+    """How the range is cut into chunks."""
     files: Sequence[FileParameter]
+    """The job's PATH parameters."""
     chunk: Sequence[str]
+    """Arguments of `matte farm chunk`, without those that the job fills in."""
     validate: Sequence[str]
+    """Arguments of `matte farm validate`, without those that the job fills in."""
     enter: Sequence[str]
+    """Arguments of `matte farm enter`, without those that the job fills in."""
     assets: Sequence[str]
+    """Files that a worker needs, absolute paths."""
     output_folder: str
+    """The folder that the job writes."""
     gpus: int = 0
+    """How many GPUs a worker must have."""
     gpu_memory: int = 0
+    """How much GPU memory a worker must have, in MiB."""
     timeout: int = 0
+    """Seconds for one chunk; 0 derives them from the number of frames."""
 
 
 def write(job: Job, folder: Path) -> Path:
-    """Write the bundle; answers the template. OutputError when that cannot be."""
+    """Write the bundle and return the path of template.json. Raises OutputError when it cannot be
+    written.
+    """
     prepare_folder(folder)
     values = {file.name: file.value for file in job.files}
     assets = {
@@ -71,21 +80,34 @@ def write(job: Job, folder: Path) -> Path:
 
 
 def template(job: Job) -> dict[str, Any]:
-    """The job template."""
+    """Return the job template as JSON data."""
     parameters: list[dict[str, Any]] = [dict(file.definition) for file in job.files]
     if len({file.name for file in job.files}) != len(job.files):
-        raise UsageError("Two inputs of the job have one name.")
-    parameters.append({
-        "name": "MatteCommand", "type": "STRING", "default": "matte",
-        "description": "The command of matte-nodes on the workers.",
-        "userInterface": {"control": "LINE_EDIT", "label": "Command", "groupLabel": "Matte"},
-    })  # fmt: skip
+        raise UsageError("Two inputs of the job have the same name. Rename one of them.")
+    parameters.append(
+        {
+            "name": "MatteCommand",
+            "type": "STRING",
+            "default": "matte",
+            "description": "The command of matte-nodes on the workers.",
+            "userInterface": {"control": "LINE_EDIT", "label": "Command", "groupLabel": "Matte"},
+        }
+    )
     if job.plan.handover != "exact":
-        parameters.append({
-            "name": "ChunkSize", "type": "INT", "default": max(s.size for s in job.plan.steps),
-            "minValue": 1, "description": "Frames of a chunk.",
-            "userInterface": {"control": "SPIN_BOX", "label": "Chunk size", "groupLabel": "Matte"},
-        })  # fmt: skip
+        parameters.append(
+            {
+                "name": "ChunkSize",
+                "type": "INT",
+                "default": max(s.size for s in job.plan.steps),
+                "minValue": 1,
+                "description": "Frames of a chunk.",
+                "userInterface": {
+                    "control": "SPIN_BOX",
+                    "label": "Chunk size",
+                    "groupLabel": "Matte",
+                },
+            }
+        )
     steps = [_step(job, step) for step in job.plan.steps]
     return {
         "specificationVersion": "jobtemplate-2023-09",
@@ -99,13 +121,15 @@ def template(job: Job) -> dict[str, Any]:
 def _step(job: Job, step: Step) -> dict[str, Any]:
     exact = job.plan.handover == "exact"
     chunk = {
-        "name": "Frame", "type": "CHUNK[INT]", "range": spelled(step.frames),
+        "name": "Frame",
+        "type": "CHUNK[INT]",
+        "range": spelled(step.frames),
         "chunks": {
             "defaultTaskCount": step.size if exact else "{{Param.ChunkSize}}",
             "targetRuntimeSeconds": 0,
             "rangeConstraint": "CONTIGUOUS",
         },
-    }  # fmt: skip
+    }
     seconds = job.timeout or max(LEAST_SECONDS, FRAME_SECONDS * step.size)
     found: dict[str, Any] = {"name": step.name}
     if step.after:
@@ -129,7 +153,9 @@ def _step(job: Job, step: Step) -> dict[str, Any]:
 
 
 def _hot(job: Job) -> dict[str, Any]:
-    """The model stays loaded from a worker's first chunk to its last."""
+    """Return the step environment that keeps the model loaded from a worker's first chunk to its
+    last.
+    """
     return {
         "name": "HotModel",
         "description": "Keeps the model loaded for all chunks of one worker.",
@@ -158,6 +184,7 @@ def _action(arguments: Sequence[str], seconds: int) -> dict[str, Any]:
         "args": list(arguments),
         "timeout": seconds,
         "cancelation": {
-            "mode": "NOTIFY_THEN_TERMINATE", "notifyPeriodInSeconds": GRACE_SECONDS,
+            "mode": "NOTIFY_THEN_TERMINATE",
+            "notifyPeriodInSeconds": GRACE_SECONDS,
         },
-    }  # fmt: skip
+    }

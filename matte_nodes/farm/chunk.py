@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One chunk of a job, as a worker does it: its frames, the overlap behind them, the note for Validate."""
+"""Renders one chunk of a job on a worker: its frames, the overlap after them, and its record."""
 
 from __future__ import annotations
 
@@ -24,14 +24,18 @@ def do(
     overlap: int,
     job_last: int | None,
 ) -> None:
-    """Matte first to last by `render(arguments, first, last)`, and `overlap` frames more aside.
+    """Matte the frames first to last with `render(arguments, first, last)`, then `overlap` more
+    frames.
 
-    The overlap ends at a cut, behind which nothing is carried over, and at the job's last frame.
-    Doing a chunk twice, or again after it died, leaves the same files.
+    The overlap goes into a separate folder, for the seam check. It ends at a cut, because no memory
+    crosses a cut, and at the job's last frame. Running the same chunk twice, or again after a
+    crash, leaves the same files. Raises UsageError when the clip has no such frames.
     """
     connect = arguments["connect"]
     if connect["cuts"] == "auto":
-        raise UsageError("A chunk takes cuts as frames: every chunk must begin at the same ones.")
+        raise UsageError(
+            "A chunk needs cuts as frame numbers, so that all chunks use the same cuts."
+        )
     clip = open_clip(arguments["source"], missing=connect["missing"])
     frames = list(clip.frames)
     clip.close()
@@ -57,7 +61,7 @@ def do(
 def _overlap(
     frames: list[int], last: int, cuts: list[int], overlap: int, job_last: int | None
 ) -> list[int]:
-    """The frames after a chunk that are matted once more, in its take and in the job."""
+    """Return the frames after a chunk that are matted again, within its take and the job."""
     found: list[int] = []
     place = frames.index(last) + 1
     for frame in frames[place : place + overlap]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from matte_nodes.errors import OutputError
+from matte_nodes.media.metadata import own_attribute
 from matte_nodes.media.pattern import Pattern
 from matte_nodes.render.resume_log import KEY, Manifest, manifest_path
 from matte_nodes.whole_files import prepare_folder, whole_file
@@ -28,35 +29,40 @@ from matte_nodes.whole_files import prepare_folder, whole_file
 
 @dataclass(frozen=True)
 class Part:
-    """One chunk: its frames, the frames that follow it as overlap, its keys by frame, how it
-    began (frames of warm-up, None: exact)."""
+    """The record of one finished chunk."""
 
     first: int
+    """First frame of the chunk."""
     last: int
+    """Last frame of the chunk."""
     overlap: tuple[int, ...]
+    """Frames after `last` that were matted again for the seam check."""
     keys: dict[int, str]
+    """Fingerprint of each frame."""
     warm_up: int | None
+    """Frames of warm-up before `first`; None for an exact start."""
     settings: dict[str, Any]
+    """Settings of the render, as in the resume log."""
 
 
 def farm_folder(output: str) -> Path:
-    """The folder beside an output's manifest."""
+    """Return the folder beside an output's resume log where chunks leave their records."""
     path = manifest_path(output)
     return path.with_name(path.name.removesuffix(".matte.jsonl") + ".farm")
 
 
 def states_folder(output: str) -> Path:
-    """Where states are handed over."""
+    """Return the folder where one chunk leaves its memory for the next."""
     return farm_folder(output) / "states"
 
 
 def seam_pattern(output: str, first: int, last: int) -> str:
-    """Where a chunk writes its overlap."""
+    """Return the pattern that a chunk writes its overlap frames to."""
     return str(farm_folder(output) / "seams" / f"{first}-{last}" / Path(output).name)
 
 
 def record(output: str, part: Part) -> None:
-    """Note that a chunk is done; the same chunk again replaces the note."""
+    """Record that a chunk is done. A second record of the same chunk replaces the first."""
     folder = farm_folder(output) / "parts"
     prepare_folder(folder)
     with whole_file(folder / f"{part.first}-{part.last}.json") as temporary:
@@ -64,7 +70,7 @@ def record(output: str, part: Part) -> None:
 
 
 def recorded(output: str) -> list[Part]:
-    """All parts, in order; those that a crash cut off are left out."""
+    """Return all records in order, without those that a crash cut short."""
     found = []
     for path in (farm_folder(output) / "parts").glob("*.json"):
         with suppress(OSError, ValueError, TypeError, KeyError):
@@ -76,15 +82,15 @@ def recorded(output: str) -> list[Part]:
 
 
 def merge(output: str, parts: Sequence[Part]) -> tuple[list[Part], int]:
-    """Bring the parts' lines into the manifest; (parts that hold, lines added).
+    """Copy the records' lines into the resume log; returns (valid records, number of lines added).
 
-    A part holds when the files on disk are the ones it made: others are of an earlier job.
+    A record is valid when the files on disk are those that its chunk wrote. Other files come from
+    an earlier job.
     """
-    from matte_nodes.media.metadata import own_attribute
 
     pattern = Pattern.parse(output)
     if pattern is None:
-        raise OutputError(f"{output!r} is no pattern of frames.")
+        raise OutputError(f"{output!r} is not a pattern of frames. Write the frame number as ####.")
     keys: dict[int, str | None] = {}
     holding, added = [], 0
     for part in parts:
@@ -106,6 +112,6 @@ def merge(output: str, parts: Sequence[Part]) -> tuple[list[Part], int]:
 
 
 def clean(output: str) -> None:
-    """Remove the states and overlaps, which nobody needs any more; the parts stay."""
+    """Remove states and overlap frames, which are no longer needed. The records stay."""
     for name in ("states", "seams"):
         shutil.rmtree(farm_folder(output) / name, ignore_errors=True)

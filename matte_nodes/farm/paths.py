@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of a job as PATH parameters, so that a farm can move them and say where they are now."""
+"""Files of a job as PATH parameters, so that a farm can move them and map their paths."""
 
 from __future__ import annotations
 
@@ -15,40 +15,46 @@ from matte_nodes.media.pattern import Pattern
 
 @dataclass(frozen=True)
 class FileParameter:
-    """One PATH parameter: its definition, its value here, and what a command writes for it."""
+    """One PATH parameter of a job."""
 
     definition: Mapping[str, Any]
+    """Its definition in the template."""
     value: str
+    """Its value on this machine."""
     argument: str
+    """The text that stands for it in a command."""
 
     @property
     def name(self) -> str:
-        """The parameter's name."""
+        """The name of the parameter."""
         return str(self.definition["name"])
 
 
 def input_parameter(name: str, spec: str) -> FileParameter:
-    """A parameter for a file, a folder or a pattern that is read.
+    """Return a parameter for a file, a folder or a pattern that the job reads.
 
-    Folders are declared without a data flow: the files of them that are needed are listed in the
-    asset references, so that nothing else in the folder is moved.
+    A folder is declared without a data flow. Its needed files are listed in the asset references,
+    so that the farm moves nothing else from it.
     """
     path = Path(os.path.abspath(spec))
     label = _label(name, "INPUT")
     if path.is_file():
         return FileParameter(
             {"name": name, "type": "PATH", "objectType": "FILE", "dataFlow": "IN", **label},
-            str(path), f"{{{{Param.{name}}}}}",
-        )  # fmt: skip
+            str(path),
+            f"{{{{Param.{name}}}}}",
+        )
     folder = path if path.is_dir() else path.parent
     return _folder(name, folder, "" if path.is_dir() else path.name, "NONE")
 
 
 def output_parameter(name: str, spec: str) -> FileParameter:
-    """A parameter for the folder of a pattern that is written; UsageError when it is none."""
+    """Return a parameter for the folder that the job writes a pattern to. Raises UsageError for a
+    single file.
+    """
     if Pattern.parse(spec) is None:
         raise UsageError(
-            f"{spec!r}: several machines cannot write one file; give a pattern with #### for the "
+            f"{spec!r}: several machines cannot write one file. Give a pattern with #### for the "
             "frame number, and make a movie of the frames afterwards."
         )
     path = Path(os.path.abspath(spec))
@@ -56,7 +62,7 @@ def output_parameter(name: str, spec: str) -> FileParameter:
 
 
 def literal(text: str) -> str:
-    """A text as it stands in a template; UsageError when it would be taken for an expression."""
+    """Return a text for a template. Raises UsageError when the farm would read it as an expression."""
     if "{{" in text or "}}" in text:
         raise UsageError(f"{text!r}: names with {{{{ or }}}} cannot be written into a job.")
     return text

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a range is cut for a farm: at the takes' beginnings first, then into chunks or a chain of them.
+"""Cuts a frame range for a farm: first at cuts of the shot, then into chunks.
 
-A chunk's memory begins where a straight render's does ("exact"), or some frames early ("warm"), or
-there is none ("free"). Free chunks may lie anywhere. A warm chunk never reaches over a cut without
-need. Exact chunks of one take depend on each other: the later one goes on from the earlier one's
-state; other takes do not wait.
+A chunk's memory begins as in a straight render ("exact"), or some frames early ("warm"), or the
+model has no memory ("free"). Free chunks may begin at any frame. A warm chunk crosses a cut only
+where it must. Exact chunks of one take depend on each other: a chunk starts from the state that the
+chunk before it saved. Chunks of other takes do not wait.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from matte_nodes.card import Bank, Recurrent
 from matte_nodes.errors import UsageError
+from matte_nodes.frame_range import contiguous
 
 if TYPE_CHECKING:
     from matte_nodes.card import ModelCard
@@ -29,25 +29,32 @@ MOST_STEPS = 95
 
 @dataclass(frozen=True)
 class Step:
-    """Frames that are cut into chunks of `size`, which may run at once; after: the step before."""
+    """Frames that are cut into chunks that may run at the same time."""
 
     name: str
+    """The step's name in the job."""
     frames: tuple[int, ...]
+    """The step's frames, in order."""
     size: int
+    """Most frames in one chunk. Chunks of a step may run at the same time."""
     after: str | None = None
+    """The step that must end before this one starts."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All steps of a job. warm_up: frames that each chunk begins early (warm only)."""
+    """All steps of a job."""
 
     handover: Handover
+    """How a chunk's memory begins: "exact", "warm" or "free"."""
     warm_up: int | None
+    """Frames that a warm chunk starts early; None for the other kinds."""
     steps: tuple[Step, ...]
+    """The steps, in order."""
 
     @property
     def chunks(self) -> list[tuple[int, int]]:
-        """First and last frames of all chunks, in order."""
+        """Return the first and last frames of all chunks, in order."""
         return [
             (part[0], part[-1])
             for step in self.steps
@@ -57,8 +64,11 @@ class Plan:
 
 
 def handover(cards: Sequence[ModelCard], warm_up: int | None) -> tuple[Handover, int | None]:
-    """How chunks of a chain of models begin: ("free", None) without memory, "warm" with the frames
-    that were asked for or that its cards state as measured, else "exact"."""
+    """Return how chunks begin, as (kind, frames of warm-up).
+
+    Returns ("free", None) for models without memory, "warm" with the frames that the user asked for
+    or that the cards state as measured, and "exact" otherwise.
+    """
     memories = [card.memory for card in cards if isinstance(card.memory, Recurrent | Bank)]
     if not memories:
         return "free", None
@@ -78,8 +88,11 @@ def plan(
     begins: Handover,
     warm_up: int | None,
 ) -> Plan:
-    """Cut these frames. size: frames of a chunk at most (None: 32, or as many as keep the job
-    small). Raises UsageError when there would be more steps than a job can hold."""
+    """Cut frames into steps and chunks of at most `size` frames (None: 32, or more for a long
+    range).
+
+    Raises UsageError when a job cannot hold that many steps.
+    """
     size = size or max(32, -(-len(frames) // 30))
     if begins == "free":
         return Plan(begins, warm_up, (Step("Matte", tuple(frames), size),))
@@ -94,7 +107,7 @@ def plan(
             before = steps[-1].name
     if len(steps) > MOST_STEPS:
         raise UsageError(
-            f"--chunk {size} makes {len(steps)} steps of {len(frames)} frames; a job holds "
+            f"--chunk {size} makes {len(steps)} steps of {len(frames)} frames, but a job holds "
             f"{MOST_STEPS}. Take larger chunks."
         )
     if len(steps) == 1:
@@ -103,7 +116,7 @@ def plan(
 
 
 def balanced(frames: Sequence[int], size: int) -> list[Sequence[int]]:
-    """Chunks of at most `size` whose lengths differ by one at most: 10 by 4 is 4, 3, 3."""
+    """Return chunks of at most `size` whose lengths differ by at most one: 10 by 4 gives 4, 3, 3."""
     count = -(-len(frames) // size)
     short, longer = divmod(len(frames), count)
     edges = [0]
@@ -112,31 +125,8 @@ def balanced(frames: Sequence[int], size: int) -> list[Sequence[int]]:
     return [frames[a:b] for a, b in pairwise(edges)]
 
 
-def contiguous(frames: Sequence[int]) -> list[Sequence[int]]:
-    """Runs of frames that follow each other by one."""
-    breaks = [i for i in range(1, len(frames)) if frames[i] != frames[i - 1] + 1]
-    return [frames[a:b] for a, b in pairwise([0, *breaks, len(frames)])]
-
-
-def spelled(frames: Sequence[int]) -> str:
-    """Frames as a range expression: "1001-1010,1012"."""
-    runs = contiguous(frames)
-    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
-
-
-def parsed(text: str) -> list[int]:
-    """Frames of a range expression, in order; UsageError for anything else."""
-    frames: set[int] = set()
-    for part in text.split(","):
-        match = re.fullmatch(r"(-?\d+)(?:-(-?\d+))?", part.strip())
-        if not match:
-            raise UsageError(f"Frames are as in 1001-1100,1110, not {text!r}.")
-        frames.update(range(int(match[1]), int(match[2] or match[1]) + 1))
-    return sorted(frames)
-
-
 def _groups(frames: Sequence[int], cuts: Sequence[int], size: int) -> list[Sequence[int]]:
-    """Takes; short ones that follow each other are put together while they make one chunk."""
+    """Return takes; neighbouring short takes are joined while they fit into one chunk."""
     inner = set(cuts)
     starts = [0, *(i for i in range(1, len(frames)) if frames[i] in inner), len(frames)]
     groups: list[tuple[int, int]] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A request of `matte run` as a job: everything is looked at once, where the job is submitted."""
+"""Plans a farm job for a request of `matte run`, and checks everything at submission."""
 
 from __future__ import annotations
 
@@ -12,39 +12,51 @@ from typing import Any
 from matte_nodes.card import HINTS, Window
 from matte_nodes.farm.bundle import Job
 from matte_nodes.farm.paths import FileParameter, input_parameter, literal, output_parameter
-from matte_nodes.farm.plan import Plan, handover, plan, spelled
+from matte_nodes.farm.plan import Plan, handover, plan
+from matte_nodes.frame_range import spelled
+from matte_nodes.media.clip import Clip
+from matte_nodes.media.still import read_header
 from matte_nodes.render.render import Render
 from matte_nodes.shot.bind import cut_frames
 from matte_nodes.shot.shot import Shot
 
-FILE_OPTIONS: dict[str, str] = {name: name.capitalize() for name in (*HINTS, "weights", "ocio")}
+FILE_OPTIONS: dict[str, str] = {
+    name: name.capitalize() for name in (*HINTS, "points", "weights", "ocio")
+}
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What was planned: the cut range, the models in order, cuts, files that workers need.
-
-    cuts: those inside the range or before it, as frames. notes: what the user should know.
-    """
+class FarmPlan:
+    """The plan of a job."""
 
     plan: Plan
+    """How the range is cut."""
     models: tuple[str, ...]
+    """Models of the chain, in order."""
     model: str
+    """The model that sees the plate first."""
     refine: str | None
+    """The model that refines it, if any."""
     cuts: tuple[int, ...]
+    """First frames of takes, inside the range or before it."""
     frames: tuple[int, ...]
+    """Frames of the job."""
     assets: tuple[str, ...]
+    """Files that workers need."""
     notes: tuple[str, ...]
+    """What the user should know, one sentence each."""
 
 
-def look(
+def plan_job(
     arguments: Mapping[str, Any], first: int | None, last: int | None, size: int | None
-) -> Asked:
-    """Open the clips, resolve `auto`, find cuts, cut the range. arguments: of `Render`."""
+) -> FarmPlan:
+    """Open the clips, resolve the model `auto`, find cuts and cut the range. arguments: as `Render`
+    takes them.
+    """
     connect = dict(arguments["connect"])
     warm_up = connect.pop("warm_up")
     connect.pop("start", None)
-    # The job's device need not be in the machine that submits it.
+    # The machine that submits a job may lack the device that the job asks for.
     node = {**arguments["node"], "device": "cpu", "half": False}
     render = Render(**{**arguments, "connect": connect, "node": node})
     shot, nodes = render.shot, render.chain.nodes
@@ -56,7 +68,7 @@ def look(
         found = plan(frames, cuts, size, begins, warm_up)
         names = tuple(item.card.name for item in nodes)
         with_refine = len(names) - (arguments["segmentation_model"] is not None) > 1
-        return Asked(
+        return FarmPlan(
             plan=found,
             models=names,
             model=names[-2] if with_refine else names[-1],
@@ -71,7 +83,7 @@ def look(
 
 
 def job(
-    asked: Asked,
+    asked: FarmPlan,
     source: str,
     output: str,
     flags: Mapping[str, Any],
@@ -81,7 +93,9 @@ def job(
     name: str = "",
     **needs: int,
 ) -> Job:
-    """The bundle. flags: what the user gave, by parameter name, as (spelling, value) pairs."""
+    """Return the bundle's contents. flags: the user's flags by option name, as (spelling, value)
+    pairs.
+    """
     plate, target = input_parameter("Plate", source), output_parameter("Output", output)
     files, words = [plate, target], []
     for option, (flag, value) in flags.items():
@@ -89,6 +103,8 @@ def job(
             file = input_parameter(FILE_OPTIONS[option], str(value))
             files.append(file)
             words.append(f"{flag}={file.argument}")
+        elif isinstance(value, tuple):
+            words += [f"{flag}={literal(str(item))}" for item in value]
         else:
             words.append(flag if value is True else f"{flag}={literal(str(value))}")
     begins = asked.plan.handover
@@ -102,43 +118,59 @@ def job(
         chunk.append(states)
         enter.append(states)
     validate = [
-        f"--output={target.argument}", f"--frames={spelled(asked.frames)}",
-        f"--overlap={overlap if begins == 'warm' else 0}", f"--seam-limit={limit:g}",
+        f"--output={target.argument}",
+        f"--frames={spelled(asked.frames)}",
+        f"--overlap={overlap if begins == 'warm' else 0}",
+        f"--seam-limit={limit:g}",
         *_cuts_flag(asked),
-    ]  # fmt: skip
+    ]
     return Job(
         name=literal(name) or f"matte {Path(source).name} {asked.model}"[:64],
-        plan=asked.plan, files=_distinct(files), chunk=chunk, validate=validate, enter=enter,
-        assets=asked.assets, output_folder=str(Path(os.path.abspath(output)).parent), **needs,
-    )  # fmt: skip
+        plan=asked.plan,
+        files=_distinct(files),
+        chunk=chunk,
+        validate=validate,
+        enter=enter,
+        assets=(*asked.assets, *_points_file(flags)),
+        output_folder=str(Path(os.path.abspath(output)).parent),
+        **needs,
+    )
+
+
+def _points_file(flags: Mapping[str, Any]) -> list[str]:
+    """The file of clicks, which no clip reads."""
+    return [os.path.abspath(flags["points"][1])] if "points" in flags else []
 
 
 def is_file(option: str, value: Any) -> bool:
-    """Whether a flag's value is the path of something that a worker opens."""
+    """Whether a flag's value is the path of a file that a worker opens."""
     return option in FILE_OPTIONS and bool(value) and not str(value).startswith("ocio://")
 
 
 def placed(flags: Mapping[str, tuple[str, Any]]) -> dict[str, tuple[str, Any]]:
-    """The flags with absolute paths, for commands that run in another folder."""
+    """Return the flags with absolute paths, for commands that run in another folder."""
     return {
         option: (flag, os.path.abspath(value) if is_file(option, value) else value)
         for option, (flag, value) in flags.items()
     }
 
 
-def own_flags(asked: Asked, overlap: int) -> list[str]:
-    """Flags that follow from the plan: the chosen models, cuts as frames, warm-up, overlap."""
+def own_flags(asked: FarmPlan, overlap: int) -> list[str]:
+    """Return the flags that follow from the plan: chosen models, cuts, warm-up and overlap."""
     words = [f"--model={asked.model}"]
     if asked.refine:
         words.append(f"--refine={asked.refine}")
     words += _cuts_flag(asked)
     if asked.plan.handover == "warm":
-        words += [f"--warm-up={asked.plan.warm_up}", f"--overlap={overlap}",
-                  f"--job-last={asked.frames[-1]}"]  # fmt: skip
+        words += [
+            f"--warm-up={asked.plan.warm_up}",
+            f"--overlap={overlap}",
+            f"--job-last={asked.frames[-1]}",
+        ]
     return words
 
 
-def _cuts_flag(asked: Asked) -> list[str]:
+def _cuts_flag(asked: FarmPlan) -> list[str]:
     return [f"--cuts={','.join(map(str, asked.cuts))}"] if asked.cuts else []
 
 
@@ -161,14 +193,14 @@ def _notes(found: Plan, cuts: Sequence[int]) -> list[str]:
 def _assets(
     shot: Shot, frames: Sequence[int], cuts: Sequence[int], found: Plan, nodes: Sequence[Any]
 ) -> list[str]:
-    """Files of the plate and the hints that any chunk reads, absolute, sorted."""
-    clip: Any = shot.clip
+    """Return the files of plate and hints that the chunks read: absolute paths, sorted."""
+    clip = shot.clip
     numbers = list(clip.frames)
     begin, end = numbers.index(frames[0]), numbers.index(frames[-1])
     if found.handover == "exact":
         begin = max((numbers.index(c) for c in cuts if c in numbers and c <= frames[0]), default=0)
     elif found.handover == "warm":
-        # One more: where the clip begins is for a worker the shot's own first frame.
+        # One frame more: a worker takes the clip's first frame for the first frame of the shot.
         begin = max(0, begin - (found.warm_up or 0) - 1)
     for node in nodes:
         if isinstance(node.card.memory, Window):
@@ -180,26 +212,23 @@ def _assets(
     if not clip.is_movie and _smaller(paths, clip):
         paths = list(clip.files().values())
     for hint in shot.hints.values():
-        files = getattr(hint, "clip", None)
-        if files is not None and hasattr(files, "frames"):
-            paths += _paths(files, list(files.frames))
+        paths += _paths(hint.clip, hint.clip.frames)
     return sorted(dict.fromkeys(os.path.abspath(path) for path in paths))
 
 
-def _paths(clip: Any, numbers: Sequence[int]) -> list[Path]:
-    if clip.is_movie:
-        return [Path(clip.name)]
-    if not hasattr(clip, "path"):
-        return []  # another model's mask: no file
-    return list(dict.fromkeys(Path(clip.path(number)) for number in numbers))
+def _paths(clip: Clip, numbers: Sequence[int]) -> list[Path]:
+    """The files of these frames; none for another model's mask."""
+    parts = map(clip.file_part, numbers)
+    return list(dict.fromkeys(part.path for part in parts if part is not None))
 
 
-def _smaller(paths: Sequence[Path], clip: Any) -> bool:
-    """Whether these frames alone span a smaller canvas than the clip, which a network would see."""
-    from matte_nodes.media.still import read_header
+def _smaller(paths: Sequence[Path], clip: Clip) -> bool:
+    """Whether these frames have a smaller canvas than the whole clip. A network would then see
+    another size.
+    """
 
     canvas = clip.display_window
     for path in paths:
         if path.is_file():
             canvas = canvas.union(read_header(path).data_window)
-    return bool(canvas != clip.canvas)
+    return canvas != clip.canvas

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The seam check: would a viewer see where one chunk ends and the next begins?
+"""Checks seams: can a viewer see where one chunk ends and the next begins?
 
-Each chunk also mattes the first frames of the next one, into a folder aside. There two mattes of
-one frame exist: what the film would have shown without the seam, and what it shows. They are
-compared in 8-bit codes of alpha. A difference of up to one code is what rounding to 8 bits makes
-of nothing; a lone pixel is not seen in a moving picture. So a seam counts as seen where the mean
-difference over some square of 8 x 8 pixels is more than LIMIT codes: over black and white, the
-highest contrast there is, that is the least that is certain to survive on an 8-bit display.
+Each chunk also mattes the first frames of the next chunk, into a separate folder. So two mattes
+exist of one frame: one with a seam before it, and one without. They are compared in 8-bit codes of
+alpha. Rounding to 8 bits alone makes a difference of one code, and a viewer does not see one pixel
+in a moving picture. So a seam counts as visible where the mean difference over any square of 8 x 8
+pixels exceeds LIMIT codes. Over black and white, the highest contrast, this is the smallest
+difference that always survives on an 8-bit display.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matte_nodes.errors import InputError
+from matte_nodes.publish.picture import read_matte
 
 if TYPE_CHECKING:
     from matte_nodes.card import Float
@@ -28,26 +29,28 @@ SQUARE = 8
 
 @dataclass(frozen=True)
 class Seam:
-    """How far two mattes of one frame are apart, in 8-bit codes.
-
-    square: the largest mean over 8 x 8 pixels, with its middle (x, y). largest: of a pixel. band:
-    the 99th percentile over the pixels that are neither 0 nor 1 in both, 0 without any.
-    """
+    """The difference of two mattes of one frame, in 8-bit codes of alpha."""
 
     frame: int
+    """The frame that both chunks matted."""
     before: int
+    """The last frame before the seam."""
     square: float
+    """The largest mean difference over 8 x 8 pixels."""
     place: tuple[int, int]
+    """Middle (x, y) of that square, in pixels."""
     largest: float
+    """The largest difference of one pixel."""
     band: float
+    """99th percentile over the soft pixels of either matte; 0 without any."""
 
     def is_seen(self, limit: float = LIMIT) -> bool:
-        """Whether it is over the limit."""
+        """Whether the difference exceeds the limit."""
         return self.square > limit
 
     @property
     def sentence(self) -> str:
-        """The numbers, for people."""
+        """The numbers as a sentence for people."""
         x, y = self.place
         return (
             f"frame {self.frame}, begun anew after frame {self.before}: {self.square:.2f} of 255 "
@@ -57,8 +60,7 @@ class Seam:
 
 
 def compare(frame: int, before: int, shown: Path, expected: Path) -> Seam:
-    """Two files of one frame: as the next chunk made it, and as the one before goes on."""
-    from matte_nodes.publish.picture import read_matte
+    """Compare two files of one frame. shown: by the next chunk. expected: by the chunk before it."""
 
     one, two = read_matte(shown).alpha, read_matte(expected).alpha
     if one.shape != two.shape:
@@ -67,12 +69,12 @@ def compare(frame: int, before: int, shown: Path, expected: Path) -> Seam:
 
 
 def measured(frame: int, before: int, shown: Float, expected: Float) -> Seam:
-    """Two alphas (H, W) float32 0..1 of one frame."""
+    """Return the difference of two alphas of one frame, (H, W) float32 0..1 each."""
     import cv2
 
     difference = np.abs(shown - expected) * np.float32(255)
     size = min(SQUARE, *difference.shape)
-    # Only squares that lie in the picture: a corner's pixel must not count more than once.
+    # Only squares inside the picture, so that a corner pixel counts once.
     means = cv2.boxFilter(difference, -1, (size, size), anchor=(0, 0))
     means = means[: difference.shape[0] - size + 1, : difference.shape[1] - size + 1]
     row, column = np.unravel_index(int(means.argmax()), means.shape)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A worker's session: the model is kept hot from its first chunk to its last; progress lines."""
+"""A worker's session: keeps the model loaded between chunks and prints progress lines."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from pathlib import Path
 from matte_nodes import models, weights
 from matte_nodes.errors import WeightsError
 from matte_nodes.render.progress import Quiet
+from matte_nodes.service import remote
+from matte_nodes.service.client import Client, ServiceError
+from matte_nodes.service.endpoint import code_stamp
 
 PID = "MATTE_FARM_SERVICE"
 """The process of the service that this session started; it ends it."""
 
 
-def enter(names: Sequence[str], *, own_weights: bool = False) -> None:
-    """Start the service that keeps models loaded, or use this user's running one.
+def enter(names: Sequence[str], *, own_weights: bool = False, cache: Path | None = None) -> None:
+    """Start the service that keeps models loaded, or use the user's running service.
 
-    Raises WeightsError before any chunk is tried when a model's weights are not on this machine.
-    With MATTE_SERVICE=off each chunk loads the model itself.
+    Raises WeightsError before the first chunk when a model's weights are missing on this machine.
+    With MATTE_SERVICE=off, each chunk loads the model itself. cache: the folder in which a service
+    that is started here keeps states.
     """
-    from matte_nodes.service import remote
-    from matte_nodes.service.client import Client
-    from matte_nodes.service.endpoint import code_stamp
 
     for name in names:
         card = models.card(name)
@@ -37,9 +38,10 @@ def enter(names: Sequence[str], *, own_weights: bool = False) -> None:
     if not remote.is_wanted():
         tell("MATTE_SERVICE is off: every chunk loads the model itself")
         return
-    # The whole environment: studios bring matte-nodes and its models by PYTHONPATH, and a service
-    # without them would run other code than the chunks, which would leave it alone.
-    client = Client(python=sys.executable, environment=os.environ)
+    # Pass the whole environment: studios add matte-nodes and models by PYTHONPATH. A service
+    # without it would run other code, and the chunks would not use it.
+    folder = {"MATTE_CACHE": str(cache)} if cache else {}
+    client = Client(python=sys.executable, environment={**os.environ, **folder})
     before = client.hello()
     hello = client.ensure()
     if before is None or before["pid"] != hello["pid"]:
@@ -54,8 +56,7 @@ def enter(names: Sequence[str], *, own_weights: bool = False) -> None:
 
 
 def leave() -> None:
-    """End the service that `enter` started, unless other jobs are at work in it."""
-    from matte_nodes.service.client import Client, ServiceError
+    """Stop the service that `enter` started, unless other jobs use it."""
 
     own = os.environ.get(PID)
     try:
@@ -69,26 +70,28 @@ def leave() -> None:
 
 
 def tell(text: str) -> None:
-    """A status line that the farm shows."""
+    """Print a status line that the farm shows."""
     sys.stdout.write(f"openjd_status: {' '.join(text.split())}\n")
     sys.stdout.flush()
 
 
 def progress(share: float, text: str) -> None:
-    """How far it is, 0 to 100, and what was done last."""
+    """Print the progress, 0 to 100, and the last finished work."""
     sys.stdout.write(f"openjd_progress: {min(100.0, share):.1f}\n")
     tell(text)
 
 
 class Lines(Quiet):
-    """Progress and status lines of Open Job Description. share: of the whole that this is."""
+    """Prints progress and status lines of Open Job Description. share: part of the whole task,
+    0..1.
+    """
 
     def __init__(self, begin: float = 0.0, end: float = 100.0) -> None:
         super().__init__()
         self._begin, self._end = begin, end
 
     def frame(self, frame: int, path: Path) -> None:
-        """Say which frame is done and how fast it goes."""
+        """Print the finished frame and the speed."""
         super().frame(frame, path)
         share = self._begin + (self._end - self._begin) * self.count / max(1, self.total)
         speed = f", {self.rate:.2f} frames/s" if self.rate else ""

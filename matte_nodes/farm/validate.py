@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The job's last step: is everything there, was it made by one model, are seams unseen?"""
+"""The last step of a job: are all frames there, did one model make them, are seams invisible?"""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 
 from matte_nodes.errors import MatteError, OutputError
 from matte_nodes.farm.parts import Part, clean, merge, recorded, seam_pattern
-from matte_nodes.farm.plan import spelled
 from matte_nodes.farm.seams import LIMIT, Seam, compare
+from matte_nodes.frame_range import spelled
 from matte_nodes.media.metadata import own_attribute
 from matte_nodes.media.pattern import Pattern
+from matte_nodes.media.sequence_writer import is_whole
 from matte_nodes.render.resume_log import KEY
 
 Say = Callable[[float, str], None]
@@ -22,12 +23,16 @@ MADE_BY = ("matte/model", "matte/weights", "matte/knobs", "matte/working_space",
 
 @dataclass
 class Verdict:
-    """What was found: problems (a sentence each, with what to do), seams, frames, merged lines."""
+    """The result of a validation."""
 
     frames: int
+    """Number of frames that were checked."""
     problems: list[str] = field(default_factory=list)
+    """One sentence for each problem, with what to do."""
     seams: list[Seam] = field(default_factory=list)
+    """All seams that were compared."""
     merged: int = 0
+    """Number of lines that were added to the resume log."""
 
 
 def validate(
@@ -39,9 +44,10 @@ def validate(
     limit: float = LIMIT,
     say: Say = lambda share, text: None,
 ) -> Verdict:
-    """Look at the frames of a job and merge its manifest. say: told the share done and what it is.
+    """Check the frames of a job and merge the chunks' records into its resume log.
 
-    States and overlaps are removed when all is well.
+    say: called with the finished share 0..1 and a text. Removes states and overlap frames when the
+    job has no problems. Returns a Verdict.
     """
     verdict = Verdict(len(frames))
     pattern = Pattern.parse(output)
@@ -57,8 +63,7 @@ def validate(
 
 
 def _files(verdict: Verdict, pattern: Pattern, frames: Sequence[int], say: Say) -> None:
-    """Every frame is there, whole, ours, and made in the same way as the first one."""
-    from matte_nodes.media.sequence_writer import is_whole
+    """Check that every frame exists, is whole, is ours, and has the same settings as the first one."""
 
     missing, broken, foreign = [], [], []
     made: dict[tuple[str | None, ...], list[int]] = {}

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from matte_nodes.errors import MediaError, MissingFrameError
 from matte_nodes.media.image import Image, Window
+from matte_nodes.media.protocol import ClipBase
+from matte_nodes.media.stat_cache import StatCache
 
 _CHANNELS = {1: ("Y",), 2: ("Y", "A"), 3: ("R", "G", "B"), 4: ("R", "G", "B", "A")}
 _TYPES = (np.uint8, np.uint16, np.float16, np.float32)
 
 
-class ArrayClip:
+class ArrayClip(ClipBase):
     """Arrays as a clip: one (H, W) or (H, W, C) array, several in a row, or arrays by frame.
 
     arrays: uint8, uint16, float16 or float32, C = 1, 2 (grey, alpha), 3 or 4; one array is a clip
@@ -28,7 +30,7 @@ class ArrayClip:
     when the sizes differ.
     """
 
-    is_movie = False
+    is_constant = True
     pixel_aspect = 1.0
 
     def __init__(
@@ -97,7 +99,7 @@ class ArrayClip:
             alpha_associated=floating if "A" in channels else None,
         )
 
-    def stamp(self, frame: int) -> str:
+    def stamp(self, frame: int, look: StatCache | None = None) -> str:
         """The hash of the frame's pixels, type and shape."""
         pixels = self._array(frame)
         digest = hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16)

@@ -4,67 +4,51 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matte_nodes.errors import MediaError
+from matte_nodes.media.animated import SubimageClip, animated_frames
 from matte_nodes.media.arrays import ArrayClip
 from matte_nodes.media.image import Image, Window
-from matte_nodes.media.pattern import Pattern, group, is_temporary, list_folder
+from matte_nodes.media.layers import Purpose
+from matte_nodes.media.pattern import Pattern, as_spelled, group, list_folder
+from matte_nodes.media.protocol import Clip, ClipBase, ClipSource, FilePart, Missing
+from matte_nodes.media.sequence import SequenceClip
+from matte_nodes.media.still import Want
+from matte_nodes.whole_files import is_temporary
 
-__all__ = ["MOVIES", "STILLS", "ArrayClip", "Clip", "Missing", "open_clip", "paste"]
-
-Missing = Literal["error", "hold", "skip"]
+__all__ = [
+    "MOVIES",
+    "STILLS",
+    "ArrayClip",
+    "Clip",
+    "ClipBase",
+    "ClipSource",
+    "FilePart",
+    "Missing",
+    "open_clip",
+    "paste",
+]
 
 # What a folder is searched for; a file that is named outright is tried whatever it is called.
 STILLS = {
     ".exr", ".png", ".tif", ".tiff", ".dpx", ".cin", ".jpg", ".jpeg", ".tga", ".bmp", ".webp",
-    ".hdr", ".jp2", ".ppm", ".pgm", ".gif",
+    ".hdr", ".jp2", ".ppm", ".pgm", ".gif", ".heic", ".heif", ".avif", ".jxl", ".psd",
 }  # fmt: skip
 MOVIES = {
     ".mov", ".mp4", ".m4v", ".mkv", ".mxf", ".avi", ".webm", ".mts", ".m2ts", ".ts", ".mpg",
-    ".mpeg", ".ogv",
+    ".mpeg", ".ogv", ".3gp", ".flv", ".wmv", ".y4m", ".dv", ".vob", ".gxf", ".nut",
 }  # fmt: skip
 
-
-class Clip(Protocol):
-    """Frames of one size by number, in plate space; what the node and the pipeline read from.
-
-    name: the pattern or path as the user gave it. frames: the clip's own numbering, ascending; a
-    frame missing inside the range is listed for missing="error" and "hold", left out for "skip".
-    canvas: the union of the display window and every frame's data window. colorspace: what the
-    clip says of itself, "" when it says nothing. rate: frames a second, None when unknown.
-    """
-
-    name: str
-    is_movie: bool
-
-    @property
-    def frames(self) -> Sequence[int]: ...
-    @property
-    def canvas(self) -> Window: ...
-    @property
-    def display_window(self) -> Window: ...
-    @property
-    def rate(self) -> Fraction | None: ...
-    @property
-    def pixel_aspect(self) -> float: ...
-    @property
-    def colorspace(self) -> str: ...
-
-    def read(self, frame: int) -> Image:
-        """One frame. Thread-safe. MissingFrameError or MediaError name the frame and the file."""
-
-    def stamp(self, frame: int) -> str:
-        """A cheap identity of the frame's content: another stamp means other pixels."""
-
-    def close(self) -> None:
-        """Give files and decoders back; reading afterwards is an error or opens them anew."""
+# Pictures that may hold an animation, which is read as a movie.
+_ANIMATED = {".gif", ".png", ".apng", ".webp"}
 
 
 def open_clip(
@@ -72,6 +56,9 @@ def open_clip(
     *,
     missing: Missing = "error",
     layer: str = "",
+    view: str = "",
+    purpose: Purpose = "picture",
+    rate: Fraction | None = None,
     threads: int = 1,
 ) -> Clip:
     """A clip from a pattern, a file, a movie or a folder that holds exactly one sequence.
@@ -79,21 +66,24 @@ def open_clip(
     spec: `plate.####.exr`, `plate.%04d.exr` or `plate.@@@.exr` (see `pattern`); a file that exists
     is taken literally, whatever its name looks like: a movie by its extension, else a still, which
     is a clip of one frame numbered 1 (also `plate.1042.exr`: give the pattern to get its number).
-    missing: what a frame inside the range without a file is: an error when it is read, the nearest
-    earlier frame held, or left out. layer: read `layer.R, layer.G, layer.B` of an EXR in place of
-    the main picture. threads: decoding threads of a movie (the pipeline shares the cores).
-    Raises MediaError when nothing readable is there.
+    A file of an unknown kind is tried as a picture, then as a movie. An animated picture is a
+    movie. missing: what a frame inside the range without a file is: an error when it is read, the
+    nearest earlier frame held, or left out. layer, view: of an EXR, in place of the main picture;
+    purpose: `mask` looks for one channel (see `layers`). rate: frames a second, in place of what the files say. threads: decoding threads
+    of a movie (the pipeline shares the cores). Raises MediaError when nothing readable is there,
+    or when numbers are so far apart that they cannot be one shot's.
     """
     name = os.fspath(spec)
     if not name:  # Path would take it for the current folder
         raise MediaError("no clip is named: give a pattern (plate.####.exr), a movie or a folder")
-    path = Path(name)
+    path = as_spelled(Path(name))
+    how = _How(missing, Want(layer, view, purpose), rate, threads)
     try:
         name.encode()  # readers take names as UTF-8
         if path.is_dir():
-            return _open_folder(name, path, missing, layer, threads)
+            return _open_folder(name, path, how)
         if path.exists():
-            return _open_file(name, path, layer, threads)
+            return _open_file(name, path, how)
     except (OSError, ValueError) as error:  # a name too long, a NUL in it, no permission
         raise MediaError(f"{name!r}: cannot be opened ({error})") from error
     pattern = Pattern.parse(name)
@@ -102,22 +92,60 @@ def open_clip(
     files = pattern.find()
     if not files:
         raise MediaError(f"{name}: no file matches; looked in {pattern.folder.absolute()}")
-    from matte_nodes.media.sequence import SequenceClip
-
-    return SequenceClip(name, files, missing=missing, layer=layer)
+    return how.sequence(name, files)
 
 
-def _open_file(name: str, path: Path, layer: str, threads: int) -> Clip:
-    if path.suffix.lower() in MOVIES:
-        from matte_nodes.media.movie import MovieClip
+@dataclass(frozen=True)
+class _How:
+    """How a clip is opened; see `open_clip`."""
 
-        return MovieClip(name, threads=threads)
-    from matte_nodes.media.sequence import SequenceClip
+    missing: Missing
+    want: Want
+    rate: Fraction | None
+    threads: int
 
-    return SequenceClip(name, {1: path}, layer=layer)
+    def sequence(self, name: str, files: Mapping[int, Path]) -> Clip:
+        return SequenceClip(name, files, missing=self.missing, want=self.want, rate=self.rate)
+
+    def movie(self, name: str, path: Path) -> Clip:
+        from matte_nodes.media.movie import MovieClip  # PyAV: only where there is a movie
+
+        if self.want.layer or self.want.view:
+            raise MediaError(f"{name}: a movie has no layers and no views")
+        return MovieClip(name, path=path, rate=self.rate, threads=self.threads)
 
 
-def _open_folder(name: str, folder: Path, missing: Missing, layer: str, threads: int) -> Clip:
+def _open_file(name: str, path: Path, how: _How) -> Clip:
+    if not path.is_file():  # a pipe would be waited for without end
+        raise MediaError(f"{name}: is no file, but a pipe or a device; write it to a file first")
+    suffix = path.suffix.lower()
+    if suffix in MOVIES:
+        return how.movie(name, path)
+    if suffix in _ANIMATED and (frames := animated_frames(path)):
+        if suffix == ".webp":  # PyAV does not read it
+            return SubimageClip(name, path, frames, rate=how.rate)
+        return how.movie(name, path)
+    if suffix in STILLS:
+        return how.sequence(name, {1: path})
+    clip = how.sequence(name, {1: path})
+    try:
+        _ = clip.canvas
+    except MediaError as no_picture:
+        try:
+            return how.movie(name, path)
+        except MediaError as no_movie:
+            raise MediaError(
+                f"{name}: is neither a picture ({_reason(no_picture, name)}) nor a movie "
+                f"({_reason(no_movie, name)})"
+            ) from no_movie
+    return clip
+
+
+def _reason(error: MediaError, name: str) -> str:
+    return str(error).replace(f"{name}: ", "").removeprefix("frame 1: ")
+
+
+def _open_folder(name: str, folder: Path, how: _How) -> Clip:
     names = [n for n in list_folder(folder) if not n.startswith(".") and not is_temporary(n)]
     media = [n for n in names if Path(n).suffix.lower() in STILLS | MOVIES]
     pictures = [n for n in media if Path(n).suffix.lower() in STILLS]
@@ -125,11 +153,9 @@ def _open_folder(name: str, folder: Path, missing: Missing, layer: str, threads:
     numbered = {path.name for files in sequences.values() for path in files.values()}
     rest = [n for n in media if n not in numbered]
     if len(sequences) == 1 and not rest:
-        from matte_nodes.media.sequence import SequenceClip
-
-        return SequenceClip(name, next(iter(sequences.values())), missing=missing, layer=layer)
+        return how.sequence(name, next(iter(sequences.values())))
     if len(rest) == 1 and not sequences:
-        return _open_file(name, folder / rest[0], layer, threads)
+        return _open_file(str(folder / rest[0]), folder / rest[0], how)
     if not media:
         raise MediaError(f"{name}: the folder holds no pictures and no movies")
     found = [f"{p.prefix}{'#' * p.padding}{p.suffix}" for p in sequences] + rest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image: one frame of a clip as it lies in its file, and Window: a rectangle of pixels."""
+"""Image: one frame with the pixels of its file. Window: a rectangle of pixels."""
 
 from __future__ import annotations
 

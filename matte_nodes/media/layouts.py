@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layouts: which channels a file holds, under which names, built in one array as it is written."""
+"""Layouts: the channels of an output file, their names, and how they are packed into one array."""
 
 from __future__ import annotations
 
@@ -114,6 +114,11 @@ def _extra_channels(
     planes: list[NDArray[Any]] = []
     for name, extra in extras.items():
         layer = layer_name(name)
+        if name.startswith("alpha.") and extra.ndim == 2:
+            # One of several objects: all of them are channels of one layer, by their names.
+            names.append(f"alpha.{layer_name(name[6:])}")
+            planes.append(extra)
+            continue
         if layer in taken:
             raise OutputError(f"extra {name!r} would overwrite the layer {layer!r}; rename it")
         taken.add(layer)

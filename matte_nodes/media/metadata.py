@@ -4,13 +4,15 @@
 Carried over: time code, frame rate, key code, camera and lens, capture date, owner, and every
 attribute with a name of its own (`camera/lens`, `nuke/node_hash`, user text). Left behind: what
 describes the file and not the picture (compression, line order, tiles, windows, bit depth,
-thumbnails, checksums, embedded ICC and XMP packets), the colour space and chromaticities, which
+thumbnails, checksums, embedded ICC and XMP packets), what describes channels that are not written
+(a Cryptomatte manifest), texts of more than 64 KiB, the colour space and chromaticities, which
 the output may not share, and our own `matte/...`, which the writer makes anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +35,13 @@ DENIED = {
 DENIED_PREFIXES = (
     "oiio:", "openexr:", "tiff:", "png:", "jpeg:", "dpx:", "cineon:", "bmp:", "targa:", "gif:",
     "webp:", "jpeg2000:", "pnm:", "rgbe:", "icc", "xmp:", "cicp", "photoshop:", "matte/",
-    "stereo", "mip", "dwa",
+    "stereo", "mip", "dwa", "cryptomatte/", "exif:makernote", "animation:",
 )  # fmt: skip
+
+# A longer text describes something else than the picture: a manifest, a scene, a script.
+_LONGEST_TEXT = 1 << 16
+
+_MOVIES = (".mov", ".mkv", ".webm", ".mp4", ".m4v", ".avi", ".mxf")
 
 # How attributes of a special type are handed to OpenImageIO; others follow from the value.
 _TYPES = {
@@ -56,7 +63,9 @@ def carried(spec: Any) -> dict[str, Any]:
     for attribute in spec.extra_attribs:
         try:
             if is_carried(attribute.name):
-                found[attribute.name] = attribute.value
+                value = attribute.value
+                if not (isinstance(value, str) and len(value) > _LONGEST_TEXT):
+                    found[attribute.name] = value
         except UnicodeDecodeError:  # text in a code page nobody named: not worth a frame
             continue
     return found
@@ -73,24 +82,51 @@ def put(spec: Any, attributes: Mapping[str, Any]) -> None:
 
 
 def own_attribute(path: Path, name: str) -> str | None:
-    """One of our own attributes (`matte/...`) of a file that we wrote; None when it has none."""
+    """Return one of our own texts (`matte/...`) of a file that we wrote; None without it."""
+    return own_attributes(path).get(name) or None
+
+
+def own_attributes(path: Path) -> dict[str, str]:
+    """Return our own texts (`matte/...`) of a picture or movie by name; empty when it has none."""
     if array_file.is_array(path):
-        return array_file.facts(path).get(name)
+        return _ours(array_file.facts(path).items())
+    if path.suffix.lower() in _MOVIES:
+        return _of_movie(path)
     source = oiio.ImageInput.open(str(path))
     if source is None:
         oiio.geterror()
-        return None
+        return {}
     try:
         spec = source.spec()
-        found = spec.get_string_attribute(name)
-        if not found:  # TIFF has one text for all: a line each
-            lines = spec.get_string_attribute("ImageDescription").splitlines()
-            found = next(
-                (line[len(name) + 1 :] for line in lines if line.startswith(f"{name}=")), ""
-            )
-        return found or None
+        # TIFF has one text for everything: one line for each of ours.
+        lines = spec.get_string_attribute("ImageDescription").splitlines()
+        pairs = [line.split("=", 1) for line in lines if "=" in line]
+        found = _ours((name, value) for name, value in pairs)
+        for attribute in spec.extra_attribs:
+            with contextlib.suppress(UnicodeDecodeError):
+                found |= _ours([(attribute.name, attribute.value)])
+        return found
     finally:
         source.close()
+
+
+def _of_movie(path: Path) -> dict[str, str]:
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            return _ours(container.metadata.items())
+    except (av.FFmpegError, OSError):
+        return {}
+
+
+def _ours(pairs: Iterable[tuple[str, Any]]) -> dict[str, str]:
+    # Matroska writes the names of tags in capitals.
+    return {
+        name.lower(): value
+        for name, value in pairs
+        if name.lower().startswith("matte/") and isinstance(value, str) and value
+    }
 
 
 def _kind(value: Any) -> str:

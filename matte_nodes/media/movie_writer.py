@@ -3,7 +3,8 @@
 
 `.mov`: ProRes 4444 (Y'CbCr 4:4:4 of 10 bits, limited range, alpha of 10 bits coded without loss).
 `.mkv`: FFV1, lossless, RGB and alpha of 16 bits, full range; Matroska rounds times to a
-millisecond. Values are clipped to 0..1. Sound is left out: it belongs to the plate.
+millisecond. Colours are clipped to what the codes hold: -0.07 to 1.09 in ProRes, 0 to 1 in FFV1;
+alpha to 0..1. Sound is left out: it belongs to the plate.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from matte_nodes.errors import OutputError
 from matte_nodes.media.clip import Clip
 from matte_nodes.media.layouts import OutputFrame, over_display
 from matte_nodes.media.movie import PIXEL_ASPECT
+from matte_nodes.media.movie_rate import DEFAULT_RATE
 from matte_nodes.media.movie_tags import Tags, tags_of
 from matte_nodes.media.timecode import Timecode
-from matte_nodes.whole_files import describe, discard, prepare_folder, temporary
+from matte_nodes.whole_files import TemporaryFile, describe, prepare_folder
 
 _CONTAINERS = {".mov": "mov", ".mkv": "matroska"}
 _LIMITED, _FULL = 1, 2
-_DEFAULT_RATE = Fraction(24)
+_LOWEST, _HIGHEST = 4, 1019  # what lies outside is timing (ITU-R BT.709)
 
 
 class MovieWriter:
@@ -55,10 +57,11 @@ class MovieWriter:
             raise OutputError(f"{path}: is already there; nothing written")
         self._path = path
         self._is_prores = path.suffix.lower() == ".mov"
-        self._rate = rate or (like.rate if like else None) or _DEFAULT_RATE
-        times: Fraction | None = getattr(like, "time_base", None)
+        self._rate = rate or (like.rate if like else None) or DEFAULT_RATE
+        times = like.time_base if like else None
         self._keeps_times = times is not None
         self._time_base = times or 1 / self._rate
+        self._field_order = like.field_order if like else 0
         self._tags = tags_of(colorspace)
         self._provenance = {
             **{k if k.startswith("matte/") else f"matte/{k}": v for k, v in provenance.items()},
@@ -67,7 +70,7 @@ class MovieWriter:
             "matte/colorspace": colorspace,
         }
         self._lock = threading.Lock()
-        self._temporary: Path | None = None
+        self._temporary: TemporaryFile | None = None
         self._container: Any = None
         self._stream: Any = None
         self._first: OutputFrame | None = None
@@ -99,9 +102,9 @@ class MovieWriter:
 
     def _open(self, first: OutputFrame) -> None:
         self._first = first
-        self._temporary = temporary(self._path)
+        self._temporary = TemporaryFile(self._path)
         self._container = container = av.open(
-            str(self._temporary.absolute()),
+            str(self._temporary.path.absolute()),
             "w",
             format=_CONTAINERS[self._path.suffix.lower()],
             options={"movflags": "use_metadata_tags+write_colr"} if self._is_prores else {},
@@ -121,6 +124,8 @@ class MovieWriter:
         stream.width, stream.height = display.width, display.height
         context = stream.codec_context
         context.time_base = self._time_base
+        if self._field_order:
+            context.field_order = self._field_order
         context.sample_aspect_ratio = Fraction(first.source.pixel_aspect).limit_denominator(1000)
         context.color_primaries = self._tags.primaries
         context.color_trc = self._tags.transfer
@@ -137,6 +142,8 @@ class MovieWriter:
         start, now = first.source.time, frame.source.time
         if self._keeps_times and start is not None and now is not None:
             pts = round(now / self._time_base) - round(start / self._time_base)
+            if self._last is not None and pts <= self._last[1]:
+                pts = self._last[1] + 1  # frames of one time: a movie shows them one after another
         else:
             pts = round((frame.frame - first.frame) / self._rate / self._time_base)
         if self._last is not None and (frame.frame <= self._last[0] or pts <= self._last[1]):
@@ -176,10 +183,13 @@ class MovieWriter:
             try:
                 self._container.mux(self._stream.encode(None))
                 self._container.close()
-                self._temporary.replace(self._path)
+                self._temporary.commit()
             except (av.FFmpegError, OSError) as error:
                 self._discard()
                 raise self._failed(error) from error
+            except OutputError:
+                self._discard()
+                raise
             self._container = self._temporary = None
 
     def abort(self) -> None:
@@ -194,7 +204,7 @@ class MovieWriter:
             with suppress(av.FFmpegError, OSError, ValueError):
                 container.close()
         if self._temporary is not None:
-            discard(self._temporary)
+            self._temporary.discard()
             self._temporary = None
 
     def _failed(self, error: Exception) -> OutputError:
@@ -211,18 +221,21 @@ def rgb_codes(colour: NDArray[Any], alpha: NDArray[Any]) -> list[NDArray[Any]]:
 def ycbcr_codes(colour: NDArray[Any], alpha: NDArray[Any], tags: Tags) -> list[NDArray[Any]]:
     """Limited-range 10-bit Y', Cb, Cr (ITU-R BT.709 section 4) and full-range 10-bit alpha.
 
+    Colours up to 1.09 are kept: the codes above white and below black that video has (4 to 1019).
     The scaler inside FFmpeg takes 16-bit white as 65280 and comes out 3 codes too bright.
     """
-    red, green, blue = (np.clip(colour[..., i], 0, 1) for i in range(3))
+    low, high = (_LOWEST - 64) / 876, (_HIGHEST - 64) / 876
+    red, green, blue = (np.clip(colour[..., i], low, high) for i in range(3))
     luma = tags.red * red + (1 - tags.red - tags.blue) * green + tags.blue * blue
     cb = (blue - luma) * np.float32(0.5 / (1 - tags.blue))
     cr = (red - luma) * np.float32(0.5 / (1 - tags.red))
-    return [
-        np.rint(luma * np.float32(876) + np.float32(64)).astype(np.uint16),
-        np.rint(cb * np.float32(896) + np.float32(512)).astype(np.uint16),
-        np.rint(cr * np.float32(896) + np.float32(512)).astype(np.uint16),
-        _codes(alpha, 1023.0),
-    ]
+    planes = (
+        luma * np.float32(876) + np.float32(64),
+        cb * np.float32(896) + np.float32(512),
+        cr * np.float32(896) + np.float32(512),
+    )
+    codes = [np.rint(p).clip(_LOWEST, _HIGHEST).astype(np.uint16) for p in planes]
+    return [*codes, _codes(alpha, 1023.0)]
 
 
 def _codes(plane: NDArray[Any], white: float) -> NDArray[Any]:

@@ -11,22 +11,16 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from matte_nodes.errors import MediaError
-
-TEMPORARY_PREFIX = ".matte-"
-TEMPORARY_SUFFIX = ".tmp"
+from matte_nodes.whole_files import is_temporary
 
 _TOKEN = re.compile(r"#+|@+|%0?([0-9]*)d")
 _NUMBER = re.compile(r"-?[0-9]+")
-
-
-def is_temporary(name: str) -> bool:
-    """True for the names that our writers give to files that are not whole yet."""
-    return name.startswith(TEMPORARY_PREFIX) and name.endswith(TEMPORARY_SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -42,7 +36,7 @@ class Pattern:
     def parse(spec: str | os.PathLike[str]) -> Pattern | None:
         """The pattern in the last part of a path, or None when it holds no frame token."""
         path = Path(os.fspath(spec))
-        tokens = list(_TOKEN.finditer(path.name))
+        tokens = [t for t in _TOKEN.finditer(path.name) if not _is_a_number_sign(path.name, t)]
         if not tokens:
             return None
         token = tokens[-1]
@@ -68,11 +62,17 @@ class Pattern:
         return int(text)
 
     def _text(self, name: str) -> str | None:
-        if is_temporary(name) or len(name) <= len(self.prefix) + len(self.suffix):
+        if is_temporary(name):
             return None
         if not (name.startswith(self.prefix) and name.endswith(self.suffix)):
-            return None
-        text = name[len(self.prefix) : len(name) - len(self.suffix)]
+            # macOS spells accents decomposed; who types the name composes them.
+            name = unicodedata.normalize("NFC", name)
+            prefix, suffix = (unicodedata.normalize("NFC", t) for t in (self.prefix, self.suffix))
+            if not (name.startswith(prefix) and name.endswith(suffix)):
+                return None
+            text = name[len(prefix) : len(name) - len(suffix)]
+        else:
+            text = name[len(self.prefix) : len(name) - len(self.suffix)]
         return text if _NUMBER.fullmatch(text) else None
 
     def find(self) -> dict[int, Path]:
@@ -83,7 +83,7 @@ class Pattern:
         """
         found: dict[int, Path] = {}
         spelled: dict[int, str] = {}
-        for name in list_folder(self.folder):
+        for name in list_folder(as_spelled(self.folder)):
             text = self._text(name)
             if text is None:
                 continue
@@ -95,7 +95,7 @@ class Pattern:
                 )
             spelled[frame] = name
             if self.number(name) is not None:
-                found[frame] = self.folder / name
+                found[frame] = as_spelled(self.folder) / name
         if spelled and not found:
             other = next(iter(spelled.values()))
             raise MediaError(
@@ -106,6 +106,35 @@ class Pattern:
 
     def __str__(self) -> str:
         return str(self.folder / f"{self.prefix}{'#' * self.padding}{self.suffix}")
+
+
+def _is_a_number_sign(name: str, token: re.Match[str]) -> bool:
+    """Whether a # is no place of a frame number: `x #2.png` is the second x."""
+    after = name[token.end() : token.end() + 1]
+    return token.group() == "#" and after.isdigit()
+
+
+def as_spelled(path: Path) -> Path:
+    """The path as it is on the disk: accents may be composed or decomposed there.
+
+    The path itself where it exists, or where nothing of that name does.
+    """
+    if not str(path).isascii() and not path.exists():
+        here = Path(path.anchor)
+        for part in path.parts[1 if path.anchor else 0 :]:
+            if not (here / part).exists():
+                wanted = unicodedata.normalize("NFC", part)
+                try:
+                    names = os.listdir(here)
+                except OSError:
+                    return path
+                same = [n for n in names if unicodedata.normalize("NFC", n) == wanted]
+                if len(same) != 1:
+                    return path
+                part = same[0]
+            here /= part
+        return here
+    return path
 
 
 def list_folder(folder: Path) -> list[str]:

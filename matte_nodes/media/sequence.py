@@ -7,22 +7,29 @@ import bisect
 import threading
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 from matte_nodes.errors import MediaError, MissingFrameError
-from matte_nodes.media.clip import Missing
+from matte_nodes.media import limits
 from matte_nodes.media.image import Image, Window
-from matte_nodes.media.still import Header, read_header, read_image
+from matte_nodes.media.protocol import ClipBase, FilePart, Missing
+from matte_nodes.media.stat_cache import StatCache
+from matte_nodes.media.still import PICTURE, Header, Want, read_header, read_image
+
+# A gap longer than this, and longer than a hundred times the files, is a mistake: another shot's
+# file, or dates and times taken for frame numbers.
+_LONGEST_GAP = 10_000
 
 
-class SequenceClip:
-    """Files by frame number; see `open_clip` for what `missing` and `layer` mean.
+class SequenceClip(ClipBase):
+    """Files by frame number; see `open_clip` for what `missing` means.
+
+    want: which layer and view of the files. rate: frames a second, in place of what the files say.
 
     Headers are read when a window is first asked for, all of them once (0.03 to 0.1 ms a file when
     it is cached), so that a clip of mixed sizes or with a broken header fails before any work.
     """
-
-    is_movie = False
 
     def __init__(
         self,
@@ -30,10 +37,11 @@ class SequenceClip:
         files: Mapping[int, Path],
         *,
         missing: Missing = "error",
-        layer: str = "",
+        want: Want = PICTURE,
+        rate: Fraction | None = None,
     ) -> None:
         self.name = name
-        self.layer = layer
+        self._want, self._rate = want, rate
         self._files = dict(sorted(files.items()))
         self._present = list(self._files)
         self._missing = missing
@@ -43,8 +51,29 @@ class SequenceClip:
         )
         self._lock = threading.Lock()
         self._scanned: tuple[Header, Window] | None = None
+        self._mixed: tuple[str, ...] = ()
 
-    def path(self, frame: int) -> Path:
+    def file_part(self, frame: int) -> FilePart:
+        """The file that a frame is read from, and the layer; MissingFrameError without one."""
+        want = self._want
+        part = " ".join(filter(None, (want.layer, want.view)))
+        return FilePart(self._path(frame), f"{part} mask" if want.purpose == "mask" else part)
+
+    def check_gaps(self) -> None:
+        """Raise MediaError for numbers so far apart that they cannot be frames of one shot."""
+        if self._missing == "skip":
+            return
+        longest = max(_LONGEST_GAP, 100 * len(self._present))
+        for before, after in pairwise(self._present):
+            if after - before > longest:
+                raise MediaError(
+                    f"{self.name}: frames {before + 1}-{after - 1} have no file, between "
+                    f"{self._files[before].name!r} and {self._files[after].name!r}: these numbers "
+                    "may be dates, or one file is of another shot. Name one of them, move it away, "
+                    "or leave the gap out (--missing skip)"
+                )
+
+    def _path(self, frame: int) -> Path:
         """The file that a frame is read from; MissingFrameError where there is none."""
         if frame in self._files:
             return self._files[frame]
@@ -74,13 +103,20 @@ class SequenceClip:
                 for frame, path in items:
                     header = self._header(frame, path)
                     self._same_size(head.display_window, frame, header.display_window)
+                    if header.colorspace != head.colorspace and not self._mixed:
+                        self._mixed = (
+                            f"{self.name} says {header.colorspace or 'no colour space'} in frame "
+                            f"{frame} and {head.colorspace or 'none'} in frame {first}; all frames "
+                            f"are taken as frame {first}",
+                        )
                     canvas = canvas.union(header.data_window)
+                limits.check_size(f"{self.name}: the union of its data windows", canvas)
                 self._scanned = head, canvas
             return self._scanned
 
     def _header(self, frame: int, path: Path) -> Header:
         try:
-            return read_header(path, self.layer)
+            return read_header(path, self._want)
         except MediaError as error:
             raise MediaError(f"frame {frame}: {error}") from error
 
@@ -114,9 +150,29 @@ class SequenceClip:
 
     @property
     def rate(self) -> Fraction | None:
-        """Frames a second where the files say so (framesPerSecond)."""
+        """Frames a second where they were told or the files say so."""
+        if self._rate is not None:
+            return self._rate
         rate = self._scan()[0].rate
         return None if rate is None else Fraction(*rate)
+
+    @property
+    def taken(self) -> str:
+        """Which channels of which files are read, in words."""
+        said = self._scan()[0].said
+        return f"{said} of {self.name}" if said else self.name
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What the files leave open, and how it was taken."""
+        pages = self._scan()[0].has_pages
+        told = (f"{self.name} has several pages, and the first is taken",) if pages else ()
+        return (*told, *self._mixed)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Further masks in the files, by the names that choose them."""
+        return self._scan()[0].others
 
     def read(self, frame: int) -> Image:
         """One frame as it lies in its file; thread-safe.
@@ -124,17 +180,17 @@ class SequenceClip:
         Raises MissingFrameError for a frame without a file, MediaError naming frame and file when
         it is damaged or of another size than the rest.
         """
-        path = self.path(frame)
+        path = self._path(frame)
         try:
-            image = read_image(path, self.layer)
+            image = read_image(path, self._want)
         except MediaError as error:
             raise MediaError(f"frame {frame}: {error}") from error
         self._same_size(self.display_window, frame, image.display_window)
         return image
 
-    def stamp(self, frame: int) -> str:
+    def stamp(self, frame: int, look: StatCache | None = None) -> str:
         """Path, size in bytes and time of change of the frame's file."""
-        path = self.path(frame)
+        path = self._path(frame)
         try:
             stat = path.stat()
         except OSError as error:

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import OpenImageIO as oiio
 from numpy.typing import NDArray
 
 from matte_nodes.errors import MediaError
-from matte_nodes.media import array_file
+from matte_nodes.media import array_file, layers, limits, still_color
 from matte_nodes.media.image import Image, Window
 from matte_nodes.media.metadata import carried
 
@@ -23,16 +26,23 @@ _AS_STORED = oiio.ImageSpec()
 _AS_STORED.attribute("oiio:UnassociatedAlpha", 1)
 
 _NATIVE = {"uint8": np.uint8, "uint16": np.uint16, "half": np.float16, "float": np.float32}
-_COLOUR = (("R", "G", "B"), ("r", "g", "b"), ("red", "green", "blue"), ("Red", "Green", "Blue"))
-_ALPHA = ("A", "a", "alpha", "Alpha")
-
 # Corners of EXR chromaticities (Rx Ry Gx Gy Bx By Wx Wy) and the space they say.
 _CHROMATICITIES = {
     "lin_ap0_scene": (0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.077, 0.32168, 0.33767),
     "lin_ap1_scene": (0.713, 0.293, 0.165, 0.83, 0.128, 0.044, 0.32168, 0.33767),
     "lin_rec709_scene": (0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329),
     "lin_rec2020_scene": (0.708, 0.292, 0.17, 0.797, 0.131, 0.046, 0.3127, 0.329),
+    "lin_p3d65_scene": (0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.3127, 0.329),
+    "lin_adobergb_scene": (0.64, 0.33, 0.21, 0.71, 0.15, 0.06, 0.3127, 0.329),
+    "lin_arri_wide_gamut_3": (0.684, 0.313, 0.221, 0.848, 0.0861, -0.102, 0.3127, 0.329),
+    "lin_sgamut3": (0.73, 0.28, 0.14, 0.855, 0.1, -0.05, 0.3127, 0.329),
+    "lin_sgamut3cine": (0.766, 0.275, 0.225, 0.8, 0.089, -0.087, 0.3127, 0.329),
+    "lin_vgamut": (0.73, 0.28, 0.165, 0.84, 0.1, -0.03, 0.3127, 0.329),
+    "lin_rwg": (0.7803, 0.3043, 0.1216, 1.494, 0.0956, -0.0846, 0.3127, 0.329),
 }
+
+# Readers of luminance-chroma files are chosen for the whole process: one thread at a time.
+_SUBSAMPLED = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -49,17 +59,52 @@ class Header:
     colorspace: str
     rate: tuple[int, int] | None
     orientation: int
+    said: str = ""
+    """Which channels were chosen, in words (`layers.Choice.said`)."""
+    others: tuple[str, ...] = ()
+    """Further masks in the file."""
+    has_pages: bool = False
+    """Whether the file has further pictures of this size."""
 
 
-def read_header(path: Path, layer: str = "") -> Header:
+@dataclass(frozen=True)
+class Want:
+    """What of a file is wanted."""
+
+    layer: str = ""
+    """A layer, part or channel by name; "" for the picture (or the mask)."""
+    view: str = ""
+    """A view of a stereo file; "" for its first."""
+    purpose: layers.Purpose = "picture"
+    """What it is for."""
+
+
+PICTURE = Want()
+
+
+def read_header(path: Path, want: Want = PICTURE) -> Header:
     """The header of one file. Raises MediaError with the reader's reason."""
     if array_file.is_array(path):
-        return _array_header(path, layer)
+        return _array_header(path, want.layer)
+    if path.suffix.lower() == ".exr" and path.is_file():
+        limits.check_exr(path)
     with _opened(path) as source:
-        return _header(source, path, layer)[0]
+        header, spec = _header(source, path, want)
+        if source.format_name() == "tiff" and _has_pages(source, spec):
+            header = replace(header, has_pages=True)
+        return header
 
 
-def read_image(path: Path, layer: str = "") -> Image:
+def _has_pages(source: Any, first: Any) -> bool:
+    """Whether a TIFF has a second picture of the same size: a page, not a thumbnail."""
+    if not source.seek_subimage(1, 0):
+        source.geterror()
+        return False
+    second = source.spec()
+    return bool((second.width, second.height) == (first.width, first.height))
+
+
+def read_image(path: Path, want: Want = PICTURE) -> Image:
     """One file as an Image: native type, channels by name, EXIF orientation applied.
 
     Half stays float16, float float32, 8 and 16 bits uint8 and uint16; 10 and 12 bit DPX come as
@@ -67,9 +112,9 @@ def read_image(path: Path, layer: str = "") -> Image:
     early, or holds no picture of this kind.
     """
     if array_file.is_array(path):
-        return _array_image(path, layer)
+        return _array_image(path, want.layer)
     with _opened(path) as source:
-        header, spec = _header(source, path, layer)
+        header, spec = _header(source, path, want)
         low, high = min(header.indices), max(header.indices) + 1
         pixels = source.read_image(header.subimage, 0, low, high, header.dtype)
         if pixels is None or source.has_error:
@@ -96,6 +141,7 @@ def _array_header(path: Path, layer: str) -> Header:
         raise MediaError(f"{path}: the file has no layer {layer!r}; an array has none")
     (height, width, count), kind = array_file.shape_and_type(path)
     window = Window(0, 0, width, height)
+    limits.check_size(f"{path}: its picture", window)
     names = {np.dtype(numpy): name for name, numpy in _NATIVE.items()}
     return Header(
         subimage=0, indices=tuple(range(count)), channels=array_file.CHANNELS[count],
@@ -124,22 +170,58 @@ def _array_image(path: Path, layer: str) -> Image:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for without end
+            raise MediaError(f"{path}: is no file, but a folder, a pipe or a device")
+        _wait_for(path)
         source = oiio.ImageInput.open(str(path), _AS_STORED)
     except TypeError as error:  # bytes that are no UTF-8 in the name
         raise MediaError(f"{str(path)!r}: rename the file, its name is not UTF-8") from error
     if source is None:
         said = reason(oiio)
-        if not path.exists():
-            raise MediaError(f"{path}: there is no such file")
-        if not path.stat().st_size:
-            raise MediaError(f"{path}: the file is empty")
-        raise MediaError(f"{path}: cannot be read as a picture ({said})")
+        if "Subsampled" in said:
+            source = _subsampled(path)
+        if source is None:
+            raise _unreadable(path, said)
     try:
         yield source
     except UnicodeDecodeError as error:  # channel names, which are text by the standard
         raise MediaError(f"{path}: the file is damaged (its header is not text)") from error
     finally:
         source.close()
+
+
+def _wait_for(path: Path) -> None:
+    """Wait here for a file on a slow or hung disk.
+
+    OpenImageIO holds the interpreter's lock while it opens a file, so every thread of the process
+    would wait with it. Python's own calls let other threads go on.
+    """
+    with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:  # the opener says why
+        file.read(1)
+
+
+def _subsampled(path: Path) -> Any:
+    """A luminance-chroma EXR, which OpenImageIO's newer reader refuses and its older one reads."""
+    with _SUBSAMPLED:
+        core = oiio.get_int_attribute("openexr:core", 1)
+        oiio.attribute("openexr:core", 0)
+        try:
+            return oiio.ImageInput.open(str(path), _AS_STORED)
+        finally:
+            oiio.attribute("openexr:core", core)
+
+
+def _unreadable(path: Path, said: str) -> MediaError:
+    if not path.exists():
+        return MediaError(f"{path}: there is no such file")
+    if not path.stat().st_size:
+        return MediaError(f"{path}: the file is empty")
+    if path.suffix.lower() in (".heic", ".heif", ".avif"):
+        return MediaError(
+            f"{path}: this OpenImageIO has no reader for {path.suffix.lower()}. Convert it to PNG "
+            "or TIFF of 16 bits (macOS: sips -s format tiff; elsewhere: heif-convert, avifdec)"
+        )
+    return MediaError(f"{path}: cannot be read as a picture ({said})")
 
 
 def reason(source: Any) -> str:
@@ -151,57 +233,43 @@ def reason(source: Any) -> str:
     return str(lines[0]) if lines else "no reason given"
 
 
-def _header(source: Any, path: Path, layer: str) -> tuple[Header, Any]:
-    names: list[str] = []
-    subimage = 0
-    while source.seek_subimage(subimage, 0):
+def _header(source: Any, path: Path, want: Want) -> tuple[Header, Any]:
+    parts: list[layers.Part] = []
+    specs: list[Any] = []
+    views: list[str] = []
+    while source.seek_subimage(len(specs), 0):
         spec = source.spec()
-        part = spec.get_string_attribute("oiio:subimagename")
-        chosen = _choose(tuple(spec.channelnames), layer, part)
-        if chosen is not None:
-            if spec.deep:
-                raise MediaError(f"{path}: deep pixels are not supported; flatten the file")
-            return _describe(spec, source.format_name(), subimage, *chosen), spec
-        names += spec.channelnames
-        subimage += 1
-    what = f"no layer {layer!r}" if layer else "no R, G, B and no grey channel"
-    raise MediaError(f"{path}: the file has {what}; its channels are {', '.join(names)}")
-
-
-def _choose(
-    names: tuple[str, ...], layer: str, part: str
-) -> tuple[tuple[int, ...], tuple[str, ...]] | None:
-    """Which channels to read, and what they are called: R, G, B and A, or Y and A, or Y."""
-    prefix = f"{layer}." if layer and any(n.startswith(f"{layer}.") for n in names) else ""
-    if layer and not prefix and part != layer:
-        return None
-    own = {n.removeprefix(prefix): i for i, n in enumerate(names) if n.startswith(prefix)}
-    alpha = next((own[a] for a in _ALPHA if a in own), None)
-    for colour in _COLOUR:
-        if all(c in own for c in colour):
-            indices = tuple(own[c] for c in colour)
-            return (
-                (indices, ("R", "G", "B"))
-                if alpha is None
-                else (
-                    (*indices, alpha),
-                    ("R", "G", "B", "A"),
-                )
+        specs.append(spec)
+        listed = spec.getattribute("multiView")
+        views = views or ([str(v) for v in listed] if isinstance(listed, tuple) else [])
+        parts.append(
+            layers.Part(
+                index=len(parts),
+                name=spec.get_string_attribute("oiio:subimagename"),
+                view=spec.get_string_attribute("view"),
+                channels=tuple(spec.channelnames),
             )
-    # Grey: by name, or a matte alone (A, alpha.V), or a file with one channel of any name.
-    for grey in ("Y", "y", "I", "L", "V"):
-        if grey in own:
-            return ((own[grey],), ("Y",)) if alpha is None else ((own[grey], alpha), ("Y", "A"))
-    if alpha is not None and (layer or not any("." not in n for n in own if n not in _ALPHA)):
-        return (alpha,), ("Y",)
-    if len(own) == 1:
-        return tuple(own.values()), ("Y",)
-    return None
+        )
+        if source.format_name() != "openexr":
+            break  # pages, thumbnails or frames of an animation: the first is the picture
+    try:
+        chosen = layers.choose(
+            parts, layer=want.layer, view=want.view, views=views, purpose=want.purpose
+        )
+    except MediaError as error:
+        raise MediaError(f"{path}: {error}") from error
+    spec = specs[chosen.part]
+    if spec.deep:
+        raise MediaError(f"{path}: deep pixels are not supported; flatten the file")
+    header = _describe(spec, source.format_name(), chosen)
+    limits.check_size(f"{path}: its data window", header.data_window)
+    limits.check_size(f"{path}: its display window", header.display_window)
+    if len(specs) > 1:
+        source.seek_subimage(chosen.part, 0)
+    return header, spec
 
 
-def _describe(
-    spec: Any, form: str, subimage: int, indices: tuple[int, ...], channels: tuple[str, ...]
-) -> Header:
+def _describe(spec: Any, form: str, chosen: layers.Choice) -> Header:
     data = Window(spec.x, spec.y, spec.width, spec.height)
     display = Window(spec.full_x, spec.full_y, spec.full_width, spec.full_height)
     orientation = spec.get_int_attribute("Orientation", 1)
@@ -212,20 +280,45 @@ def _describe(
         data = Window(data.y, data.x, data.height, data.width)
         display = Window(display.y, display.x, display.height, display.width)
         aspect = 1.0 / aspect
-    rate = spec.getattribute("framesPerSecond")
     kind = str(spec.format)
     return Header(
-        subimage=subimage,
-        indices=indices,
-        channels=channels,
+        subimage=chosen.part,
+        indices=chosen.indices,
+        channels=chosen.channels,
         dtype=kind if kind in _NATIVE else "float",
         data_window=data,
         display_window=display,
         pixel_aspect=aspect,
-        colorspace=_colorspace(spec) if form == "openexr" else "",
-        rate=rate if isinstance(rate, tuple) and len(rate) == 2 and all(rate) else None,
+        colorspace=_colorspace(spec) if form == "openexr" else still_color.of(spec),
+        rate=_rate(spec),
         orientation=orientation if 1 <= orientation <= 8 else 1,
+        said=chosen.said,
+        others=chosen.others,
     )
+
+
+def _rate(spec: Any) -> tuple[int, int] | None:
+    """Frames a second: framesPerSecond of the standard, or what Nuke carries of its input."""
+    rate = spec.getattribute("framesPerSecond")
+    if isinstance(rate, tuple) and len(rate) == 2 and all(rate):
+        return int(rate[0]), int(rate[1])
+    for name in ("nuke/input/frame_rate", "input/frame_rate", "dpx:FrameRate"):
+        try:
+            number = float(spec.getattribute(name) or 0)
+        except (TypeError, ValueError):
+            continue
+        if 0 < number < 10_000:
+            exact = spoken_rate(number)
+            return exact.numerator, exact.denominator
+    return None
+
+
+def spoken_rate(number: float) -> Fraction:
+    """A rate as people write it: 23.976 and 29.97 are 24000/1001 and 30000/1001."""
+    whole = round(number * 1.001)
+    if abs(number - whole / 1.001) < 0.002 and abs(number - whole) > 0.004:
+        return Fraction(whole * 1000, 1001)
+    return Fraction(number).limit_denominator(1000)
 
 
 def _colorspace(spec: Any) -> str:
@@ -241,10 +334,11 @@ def _colorspace(spec: Any) -> str:
     if spec.get_int_attribute("acesImageContainerFlag"):
         return "lin_ap0_scene"
     corners = spec.getattribute("chromaticities")
-    if isinstance(corners, tuple) and len(corners) == 8:
+    if isinstance(corners, tuple) and len(corners) == 8 and any(corners):
         for name, known in _CHROMATICITIES.items():
             if np.allclose(corners, known, atol=1e-3):
                 return name
+        return "chromaticities " + " ".join(f"{corner:.4g}" for corner in corners)
     return ""
 
 

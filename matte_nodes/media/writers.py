@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writers: mattes into files. `open_writer` picks one by the name that is to be written."""
+"""Writers that put mattes into files. `open_writer` picks one by the output's name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from matte_nodes.errors import OutputError
 from matte_nodes.media.clip import Clip
@@ -46,11 +46,6 @@ class Writer(Protocol):
 
     def abort(self) -> None:
         """Give up: what is whole stays, what is not is removed. Never raises."""
-
-
-@runtime_checkable
-class _OnDisk(Protocol):
-    def files(self) -> Mapping[int, Path]: ...
 
 
 def is_movie_output(spec: str | os.PathLike[str]) -> bool:
@@ -128,8 +123,6 @@ def check_not_input(spec: str | os.PathLike[str], clip: Clip) -> None:
 
     Files are compared by identity, so links and other spellings of a path are found too.
     """
-    if not isinstance(clip, _OnDisk):
-        return
     inputs: dict[tuple[int, int], Path] = {}
     files = clip.files()
     for file in files.values():

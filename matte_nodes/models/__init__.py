@@ -12,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
+from matte_nodes.architecture import Architecture
 from matte_nodes.card import ModelCard
 from matte_nodes.errors import ModelError, UnknownModelError
 from matte_nodes.models import finetuned
@@ -30,9 +31,12 @@ _OWN = (
     "background_matting_v2",
     "selfie",
     "u2netp",
-    "deep_image_matting_small",
+    "click",
+    "trimap_cues",
     "closed_form_refined",
-    "background_matting_small",
+    "clean_plate_cues",
+    "birefnet",
+    "vitmatte",
 )
 
 
@@ -43,13 +47,43 @@ def _own() -> dict[str, ModelCard]:
 
 
 @cache
+def _new_names() -> dict[str, str]:
+    return {old: card.name for card in _own().values() for old in card.old_names}
+
+
+@cache
 def _others() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
 
 
+def own_names() -> list[str]:
+    """Names of the models of this package."""
+    return list(_own())
+
+
+def installed_names() -> list[str]:
+    """Names of our own models and of those of other packages."""
+    return [*_own(), *sorted(set(_others()) - set(_own()))]
+
+
+def taken_names() -> list[str]:
+    """Names that a new model cannot have: those of installed models, and their old names."""
+    return [*installed_names(), *old_names()]
+
+
+def current_name(name: str) -> str:
+    """The name that a model of ours has today, from one that it had before; else the name itself."""
+    return _new_names().get(name, name)
+
+
+def old_names() -> list[str]:
+    """Names that models of ours had before. They are accepted wherever a model is named."""
+    return list(_new_names())
+
+
 def names() -> list[str]:
     """Names of all registered models: our own, those of packages, those fine-tuned here."""
-    known = [*_own(), *sorted(set(_others()) - set(_own()))]
+    known = installed_names()
     return [*known, *(name for name in finetuned.names() if name not in known)]
 
 
@@ -61,6 +95,7 @@ def card(name: str) -> ModelCard:
     """
     if not isinstance(name, str):
         raise UnknownModelError(f"A model is a name or a ModelCard, not {name!r}.")
+    name = current_name(name)
     if name in _own():
         return _own()[name]
     if name.lower().endswith(".onnx"):
@@ -68,7 +103,7 @@ def card(name: str) -> ModelCard:
 
         return card_of(name)
     point = _others().get(name)
-    if point is None and (own := finetuned.card(name)) is not None:
+    if point is None and (own := finetuned.card(name, parent_card)) is not None:
         return own
     if point is None:
         import difflib
@@ -87,6 +122,17 @@ def card(name: str) -> ModelCard:
     return found
 
 
+def parent_card(name: str) -> ModelCard:
+    """Return the card that a fine-tuning begins with: a registered model's, or that of "shot".
+
+    "shot" is a new network for one shot. It can be fine-tuned and not run, so it is not registered.
+    """
+    if name == finetuned.SHOT:
+        hidden: ModelCard = import_module(".shot_network", __package__).BASE
+        return hidden
+    return card(name)
+
+
 class ModelWarning(UserWarning):
     """A registered model that cannot be used; the others can."""
 
@@ -100,3 +146,56 @@ def cards() -> list[ModelCard]:
         except ModelError as error:
             warnings.warn(str(error), ModelWarning, 2)
     return found
+
+
+def architecture(card: ModelCard) -> Architecture | None:
+    """The declaration of a card's torch network; None for a model without one.
+
+    Raises ModelError when it cannot be imported or is not an Architecture.
+    """
+    if card.architecture is None:
+        return None
+    try:
+        found = card.architecture()
+    except Exception as error:
+        raise ModelError(f"The network of {card.name!r} cannot be imported: {error}") from error
+    if not isinstance(found, Architecture):
+        raise ModelError(
+            f"The card of {card.name!r} declares {found!r} as its architecture; it must be a "
+            "matte_nodes.Architecture. Report it to its author."
+        )
+    return found
+
+
+def architectures() -> list[Architecture]:
+    """All networks that the registered cards declare, each once, our own first.
+
+    A broken one of another package gives a warning.
+    """
+    found: dict[str, Architecture] = {}
+    for declared in cards():
+        try:
+            one = architecture(declared)
+        except ModelError as error:
+            warnings.warn(str(error), ModelWarning, 2)
+            continue
+        if one is not None:
+            found.setdefault(one.id, one)
+    return list(found.values())
+
+
+def of_architecture(id: str) -> ModelCard:
+    """The model that runs a network's published weights.
+
+    It has the architecture's id as its name, or it is the first that declares it. Raises
+    UnknownModelError when no registered card declares it.
+    """
+    declaring = []
+    for declared in cards():
+        found = architecture(declared) if declared.architecture is not None else None
+        if found is not None and found.id == id:
+            declaring.append(declared)
+    named = [declared for declared in declaring if declared.name == id]
+    if not declaring:
+        raise UnknownModelError(f"No model has the network {id!r}.")
+    return (named or declaring)[0]

@@ -19,30 +19,31 @@ from matte_nodes.card import (
     Prediction,
     Window,
 )
+from matte_nodes.media.resize import resized
+from matte_nodes.models.torch_model import picture
 from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array
-from matte_nodes.node.tiling import resized
 
 if TYPE_CHECKING:
+    from matte_nodes.architecture import Architecture
     from matte_nodes.card import Float
 
-GREY = np.array([0.299, 0.587, 0.114], np.float32)
 BOX_MARGIN = 0.1
 
 
+def architecture() -> Architecture:
+    """The declaration of its network; this imports torch."""
+    from matte_nodes.models.networks.background_matting import ARCHITECTURE
+
+    return ARCHITECTURE
+
+
 class BackgroundMatting:
-    """Prepares the priors round the subject, runs the network there, pastes the answer back."""
+    """Prepares the inputs round the subject, runs the network on that part, and pastes the result
+    back.
+    """
 
     def __init__(self, context: LoadContext) -> None:
-        from matte_nodes.models.networks.background_matting import BackgroundMatting as Network
-
-        wiring, width = str(context.knobs["wiring"]), float(context.knobs["width"])
-        options = {} if wiring == "auto" else {"wiring": wiring}
-        self._network = TorchNetwork(
-            context,
-            "background-matting",
-            lambda: Network(width=width, wiring="paper" if wiring == "auto" else wiring),  # type: ignore[arg-type]
-            **options,
-        )
+        self._network = TorchNetwork(context, architecture())
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -59,35 +60,34 @@ class BackgroundMatting:
         side = int(knobs["network_size"])
         network, square = self._network, (side, side)
         mask = soft_mask(inputs.segmentation)
-        grey = [picture @ GREY for picture in inputs.neighbours]
-        motion = np.stack(grey, axis=2)
-
-        def seen(picture: Float) -> Float:
-            return resized(np.ascontiguousarray(picture[box]), square) * 2 - 1
-
-        answer = network(
-            *(network.tensor(seen(p)) for p in (inputs.plate, inputs.background, mask, motion))
-        )
+        parts = (inputs.plate, inputs.background, mask, picture("motion", inputs))
+        tensors = [
+            network.pixels(resized(np.ascontiguousarray(part[box]), square)) for part in parts
+        ]
+        answer = network.decoded(*tensors)
         there = (box[0].stop - box[0].start, box[1].stop - box[1].start)
-        inner = resized(np.asarray((array(answer.alpha) + 1) / 2, np.float32), there).clip(0, 1)
-        alpha[box] = largest_component(inner)
-        foreground[box] = resized(
-            np.asarray((array(answer.foreground) + 1) / 2, np.float32), there
-        ).clip(0, 1)
+        alpha[box] = largest_component(resized(array(answer["alpha"]), there).clip(0, 1))
+        foreground[box] = resized(array(answer["foreground"]), there).clip(0, 1)
         # The network never saw the foreground of solid pixels apart from the plate.
         solid = alpha > 0.95
         foreground[solid] = inputs.plate[solid]
         return Prediction(alpha, foreground), {}
 
 
-def subject_box(mask: Float) -> tuple[slice, slice] | None:
-    """The square round the mask with a margin, kept inside the picture; None when it is empty."""
+def subject_box(
+    mask: Float, margin: float = BOX_MARGIN, least: int = 0
+) -> tuple[slice, slice] | None:
+    """The square round the mask with a margin, kept inside the picture; None when it is empty.
+
+    mask: (H, W) float32 0..1. margin: on each side, as a share of the subject's longer side.
+    least: the same in pixels, where that is more. Returns rows and columns.
+    """
     rows, columns = np.flatnonzero((mask > 0.2).any(1)), np.flatnonzero((mask > 0.2).any(0))
     if not len(rows):
         return None
     height, width = mask.shape
     side = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
-    side = round(side * (1 + 2 * BOX_MARGIN))
+    side = max(round(side * (1 + 2 * margin)), side + 2 * least)
 
     def span(first: int, last: int, length: int) -> slice:
         if side >= length:
@@ -133,6 +133,7 @@ CARD = ModelCard(
     title="Background Matting",
     summary="A person before a known place: clean plate, rough mask and motion; alpha, foreground.",
     load=BackgroundMatting,
+    architecture=architecture,
     needs=frozenset({"background", "segmentation"}),
     predicts_foreground=True,
     memory=Window((-2, -1, 1, 2), scale_knob="motion_step"),
@@ -160,6 +161,7 @@ CARD = ModelCard(
         "no",
         ("netG_epoch_*.pth of real-fixed-cam", "of real-hand-held", "of syn-comp-adobe"),
     ),
+    auto={"background": 20},
     training_data="Adobe Composition-1k (non-commercial) and the authors' own clips",
     papers=("Sengupta, Jayaram, Curless, Seitz, Kemelmacher-Shlizerman: Background Matting: The "
             "World is Your Green Screen, CVPR 2020",),

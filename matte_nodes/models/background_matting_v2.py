@@ -3,56 +3,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from matte_nodes.card import (
     Checkpoint,
-    Inputs,
     Knob,
-    KnobValue,
-    LoadContext,
-    Memory,
     ModelCard,
-    Prediction,
 )
-from matte_nodes.models.torch_network import TorchNetwork, array
+from matte_nodes.models.torch_model import torch_model
+
+if TYPE_CHECKING:
+    from matte_nodes.architecture import Architecture
 
 
-class BackgroundMattingV2:
-    """Alpha and foreground at a reduced size, then patches of high error at full size."""
+def architecture() -> Architecture:
+    """The declaration of its network; this imports torch."""
+    from matte_nodes.models.networks.background_matting_v2 import ARCHITECTURE
 
-    def __init__(self, context: LoadContext) -> None:
-        from matte_nodes.models.networks.background_matting_v2 import BackgroundMattingV2 as Network
-
-        backbone = str(context.knobs["backbone"])
-        self._network = TorchNetwork(
-            context,
-            "background-matting-v2",
-            lambda: Network(backbone=backbone),  # type: ignore[arg-type]
-        )
-
-    def step(
-        self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
-    ) -> tuple[Prediction, Memory]:
-        """Alpha and foreground, from the plate and its clean plate."""
-        assert inputs.background is not None  # declared in `needs`; the node has seen to it
-        network = self._network
-        answer = network(
-            network.tensor(inputs.plate),
-            network.tensor(inputs.background),
-            backbone_scale=float(knobs["backbone_scale"]),
-            refine_mode=str(knobs["refine_mode"]),
-            refine_sample_pixels=int(knobs["refine_pixels"]),
-        )
-        alpha, foreground = array(answer.alpha).clip(0, 1), array(answer.foreground)
-        return Prediction(alpha, foreground.clip(0, 1)), {}
+    return ARCHITECTURE
 
 
 CARD = ModelCard(
     name="background-matting-v2",
     title="Background Matting V2",
     summary="A subject before a clean plate of the same place: sharp at HD and 4K, MIT.",
-    load=BackgroundMattingV2,
+    load=torch_model(architecture),
+    architecture=architecture,
     needs=frozenset({"background"}),
     predicts_foreground=True,
     subject="people",
@@ -83,6 +59,7 @@ CARD = ModelCard(
         "yes",
         ("pytorch_mobilenetv2.pth", "pytorch_resnet50.pth", "pytorch_resnet101.pth"),
     ),
+    auto={"background": 10},
     training_data="VideoMatte240K, PhotoMatte13K (private), Distinctions-646, Adobe set",
     papers=("Lin et al.: Real-Time High-Resolution Background Matting, CVPR 2021",),
     limits="The clean plate must match: same camera place, same light, little shake.",

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cache
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,6 @@ class ClosedForm:
             raise ModelError(
                 "closed-form needs pymatting: pip install 'matte-nodes[closed-form]'."
             ) from error
-        # Its preconditioner prints on stdout when it has to try again: JSON lines go there.
-        sys.modules["pymatting.preconditioner.ichol"].__dict__["print"] = _say_nothing
         self._estimate = estimate_alpha_cf
 
     def step(
@@ -96,7 +95,10 @@ def solve(
         # Where no unknown pixel lies at the foreground it divides 0 by 0: see below.
         with np.errstate(divide="ignore", invalid="ignore"):
             solved: np.ndarray = estimate(
-                plate, trimap, cg_kwargs={"rtol": rtol, "maxiter": MOST_STEPS, "callback": look}
+                plate,
+                trimap,
+                preconditioner=quiet_preconditioner(),
+                cg_kwargs={"rtol": rtol, "maxiter": MOST_STEPS, "callback": look},
             )
         return solved
     except ValueError as error:
@@ -137,6 +139,18 @@ def _say_nothing(*text: object) -> None:
     """A retry with a stronger shift is normal for nearly flat pictures."""
 
 
+@cache
+def quiet_preconditioner() -> Callable[..., Any]:
+    """pymatting's `ichol` without its output: stdout is for JSON lines.
+
+    The same code with another `print`. pymatting itself stays unchanged for other users of it.
+    """
+    from pymatting.preconditioner.ichol import ichol
+
+    names = {**ichol.__globals__, "print": _say_nothing}
+    return FunctionType(ichol.__code__, names, ichol.__name__, ichol.__defaults__)
+
+
 CARD = ModelCard(
     name="closed-form",
     title="Closed-form matting",
@@ -155,6 +169,7 @@ CARD = ModelCard(
     tileable=True,
     tile_overlap=64,
     tile_side=2048,
+    auto={"trimap": 20, "refine": 20},
     papers=("Levin, Lischinski, Weiss: A Closed-Form Solution to Natural Image Matting, "
             "PAMI 2008",),
     limits="About 20 s a frame at 1080p on two cores; each frame is solved alone.",

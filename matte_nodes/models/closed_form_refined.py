@@ -11,8 +11,8 @@ import numpy as np
 from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
 from matte_nodes.models import closed_form
 from matte_nodes.models.cue_network import CueNetwork, matted
-from matte_nodes.models.deep_image_matting_small import PAPERS, TRAINING_DATA
 from matte_nodes.models.shipped import TRIMAP
+from matte_nodes.models.trimap_cues import PAPERS, TRAINING_DATA, architecture
 
 if TYPE_CHECKING:
     from matte_nodes.card import Float
@@ -28,7 +28,7 @@ class ClosedFormRefined:
 
     def __init__(self, context: LoadContext) -> None:
         self._first = closed_form.ClosedForm(context)
-        self._network = CueNetwork(context, TRIMAP.file, "trimap")
+        self._network = CueNetwork(context, architecture(), TRIMAP.file)
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -72,9 +72,10 @@ CARD = ModelCard(
     tileable=True,
     tile_overlap=192,
     tile_side=1600,
+    auto={"trimap": 10, "refine": 10},
     training_data=TRAINING_DATA,
     papers=(*closed_form.CARD.papers, *PAPERS),
     limits="Closed form's time and a fifth more; each frame is solved alone. Near light above 1, "
     "which the network cannot see, it is closed form.",
-    algorithm_version=2,
+    algorithm_version=3,
 )  # fmt: skip

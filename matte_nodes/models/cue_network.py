@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from matte_nodes.card import LoadContext
-from matte_nodes.errors import DeviceError, WeightsError
 from matte_nodes.models import cues
+from matte_nodes.models.torch_network import TorchNetwork
 from matte_nodes.runtime import use_threads
 
 if TYPE_CHECKING:
+    from matte_nodes.architecture import Architecture
     from matte_nodes.card import Float
 
 MARGIN = 64
@@ -23,42 +24,25 @@ MULTIPLE = 32
 class CueNetwork:
     """Planes in, alpha out, (H, W, P) to (H, W), on the device of the context.
 
-    kind: "trimap" (planes of `cues`, and a coarse alpha or none) or "plate".
+    A network with a trimap takes the planes of `cues`, and a coarse alpha or none.
     """
 
-    def __init__(self, context: LoadContext, file: str, kind: Literal["trimap", "plate"]) -> None:
+    def __init__(self, context: LoadContext, architecture: Architecture, file: str) -> None:
         import torch
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
 
         from matte_nodes.models.cue_pieces import folded, in_pieces
-        from matte_nodes.models.networks.cue_matting import PlateCues, TrimapCues
 
-        if context.half and context.device.kind == "cpu":
-            raise DeviceError("Half precision is for cards: on the CPU it is slower, not faster.")
-        self.threads = context.threads
-        network = (TrimapCues if kind == "trimap" else PlateCues)()
-        try:
-            tensors = load_file(context.weights[file])
-            # Kept as half floats: the file is half as large, and alpha moves by less than 1/2000.
-            floats = {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
-            network.load_state_dict(floats)
-        except (SafetensorError, RuntimeError) as error:
-            raise WeightsError(f"{context.weights[file]} is not of this model: {error}") from error
-        self._torch = torch
-        self.dtype = torch.float16 if context.half else torch.float32
-        try:
-            self.device = torch.device(context.device.torch)
-            placed: Any = folded(network.eval()).to(self.device, self.dtype)
-            self.network: Any = placed.to(memory_format=torch.channels_last)
-        except (RuntimeError, AssertionError) as error:
-            raise DeviceError(f"torch cannot use {context.device}: {error}") from error
-        pieces = kind == "trimap" and self.device.type == "cpu"
+        loaded = TorchNetwork(context, architecture, context.weights[file])
+        self.threads, self.device, self.dtype = loaded.threads, loaded.device, loaded.dtype
+        placed: Any = folded(loaded.network)
+        self.network: Any = placed.to(memory_format=torch.channels_last)
+        pieces = "trimap" in architecture.inputs and self.device.type == "cpu"
         self._answer: Any = partial(in_pieces, self.network) if pieces else self.network
 
     def __call__(self, planes: Float, coarse: Float | None = None) -> Float:
         """Alpha (H, W) float32 of planes of any size."""
-        torch = self._torch
+        import torch
+
         use_threads(self.threads)
         height, width = planes.shape[:2]
         padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trimap network on a processor, piece by piece: no tensor larger than a cache at full size.
+"""Runs the trimap network in pieces on a CPU, so that no full-size tensor exceeds the cache.
 
-What is at full size is worked in bands and strips, and the last part only where the trimap leaves
-something to find. The answer is that of the whole network, to the last few bits.
+Full-size work runs in bands and strips, and the last part only where the trimap is unknown. The
+result equals that of the whole network up to the last bits.
 """
 
 from __future__ import annotations

@@ -3,50 +3,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from matte_nodes.card import (
     Checkpoint,
-    Inputs,
     Knob,
-    KnobValue,
-    LoadContext,
-    Memory,
     ModelCard,
-    Prediction,
 )
-from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array
-from matte_nodes.models.trimap_input import picture_and_trimap
+from matte_nodes.models.torch_model import torch_model
+from matte_nodes.models.torch_network import WIDTH
+
+if TYPE_CHECKING:
+    from matte_nodes.architecture import Architecture
 
 
-class DeepImageMatting:
-    """Encoder-decoder on picture and trimap, then the refinement network."""
+def architecture() -> Architecture:
+    """The declaration of its network; this imports torch."""
+    from matte_nodes.models.networks.deep_image_matting import ARCHITECTURE
 
-    def __init__(self, context: LoadContext) -> None:
-        from matte_nodes.models.networks.deep_image_matting import DeepImageMatting as Network
-
-        skip, knobs = context.knobs["skip"], context.knobs
-        options = {} if skip == "auto" else {"skip": skip == "yes"}
-        self._network = TorchNetwork(
-            context,
-            "deep-image-matting",
-            lambda: Network(width=float(knobs["width"]), skip=skip == "yes"),
-            **options,
-        )
-
-    def step(
-        self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
-    ) -> tuple[Prediction, Memory]:
-        """Alpha of the last stage that the checkpoint has."""
-        answer = self._network(picture_and_trimap(self._network, inputs))
-        return Prediction(array(answer.alpha)), {}
+    return ARCHITECTURE
 
 
 CARD = ModelCard(
     name="deep-image-matting",
     title="Deep Image Matting",
     summary="Any subject from a trimap: VGG-16 encoder, unpooling decoder, refinement stage.",
-    load=DeepImageMatting,
+    load=torch_model(architecture),
+    architecture=architecture,
     needs=frozenset({"trimap"}),
     multiple=32,
     tileable=True,
@@ -67,6 +50,7 @@ CARD = ModelCard(
         "no",
         ("stage1_skip_sad_52.9.pth", "stage1_sad_54.4.pth"),
     ),
+    auto={"trimap": 30},
     training_data="Adobe Composition-1k (431 foregrounds; non-commercial research terms)",
     papers=("Xu, Price, Cohen, Huang: Deep Image Matting, CVPR 2017",),
     limits="Follows its trimap: wide unknown bands over busy backgrounds come out grey.",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models that `matte finetune` made on this machine: kept in $MATTE_HOME, registered by their name.
+"""Models that `matte finetune` made on this machine: kept in $MATTE_HOME, registered by name.
 
-A model is a declaration `models/NAME.json` and a file in the weights folder. Every process reads
-the declarations anew when they change, so that a service that runs already has a new model at once.
+A model is a declaration `models/NAME.json` and a file in the weights folder. Every process reads a
+changed declaration again, so a running service sees a new model at once.
 """
 
 from __future__ import annotations
@@ -10,19 +10,24 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from matte_nodes.card import LoadContext, Model, ModelCard, Weights
+from matte_nodes.card import LoadContext, Model, ModelCard, Terms, Weights, checked_terms
 from matte_nodes.errors import ModelError, UsageError
-from matte_nodes.paths import models_folder, weights_folder
+from matte_nodes.paths import check_plain_name, models_folder, weights_folder
+from matte_nodes.whole_files import write_text
 
 SHOT = "shot"
+SHOT_FILE = "shot.safetensors"
+"""The name of the weights file that the network of one shot is loaded from."""
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+Registered = Callable[[str], ModelCard]
+"""`models.card`: this module knows no other model."""
 _cards: dict[str, tuple[Declaration, ModelCard]] = {}
 
 
@@ -41,7 +46,7 @@ class Declaration:
     sha256: str
     size: int
     licence: str
-    commercial: Literal["yes", "no", "unclear"]
+    commercial: Terms
     shot: str
     needs: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -66,7 +71,7 @@ def declaration(name: str) -> Declaration | None:
     return _read(path, state.st_size, state.st_mtime_ns)
 
 
-def card(name: str) -> ModelCard | None:
+def card(name: str, registered: Registered) -> ModelCard | None:
     """The card of a fine-tuned model, or None; ModelError when it or its parent cannot be used.
 
     The very same card as long as the declaration is the same: a service finds loaded models by it.
@@ -76,13 +81,13 @@ def card(name: str) -> ModelCard | None:
         return None
     kept = _cards.get(name)
     if kept is None or kept[0] is not found:
-        kept = _cards[name] = (found, card_of(found))
+        kept = _cards[name] = (found, card_of(found, registered))
     return kept[1]
 
 
-def card_of(found: Declaration) -> ModelCard:
+def card_of(found: Declaration, registered: Registered) -> ModelCard:
     """The parent's card with the fine-tuned weights, licence, provenance and limits in it."""
-    base = parent_card(found.parent)
+    base = registered(found.parent)
     keys = found.facts.get("keys", ())
     told = f"key frames {', '.join(map(str, keys))}" if keys else "its own frames, without keys"
     weights = Weights(
@@ -99,48 +104,38 @@ def card_of(found: Declaration) -> ModelCard:
         takes=base.takes - frozenset(found.needs),
         weights=(weights,),
         checkpoint=None,
+        auto={},
+        old_names=(),
         training_data=f"{told} of {found.shot}"
         + (f"; before that: {base.training_data}" if base.training_data else ""),
         limits=f"For {found.shot} and shots that look like it. {base.limits}".strip(),
     )
 
 
-def parent_card(name: str) -> ModelCard:
-    """The card that a model is fine-tuned from; a fine-tuned model's is its own parent's."""
-    if name == SHOT:
-        from matte_nodes.models.shot_network import BASE
+def check_name(name: str, taken: Collection[str]) -> None:
+    """Raise UsageError for a name that no model can have, or that another one has.
 
-        return BASE
-    from matte_nodes.models import card as registered
-
-    return registered(name)
-
-
-def check_name(name: str) -> None:
-    """Raise UsageError for a name that no model can have, or that another one has."""
-    from matte_nodes.models import _others, _own
-
+    taken: `models.taken_names()`.
+    """
     if not NAME.fullmatch(name):
         raise UsageError(f"A model's name is lower-case letters, digits and dashes, not {name!r}.")
-    if name in _own() or name in _others() or name in (SHOT, "auto"):
+    if name in taken or name in (SHOT, "auto"):
         raise UsageError(f"There is a model {name!r} already: choose another name (--name).")
 
 
-def register(found: Declaration, weights: Path) -> Path:
-    """Put the weights and the declaration where every host finds them; answers the declaration.
+def register(found: Declaration, weights: Path, taken: Collection[str]) -> Path:
+    """Move the weights into the weights folder, write the declaration, and return its path.
 
-    weights: a finished file, which is moved. An older model of this name is replaced.
+    weights: a finished file. taken: as for `check_name`. An older model of this name is replaced.
     """
-    check_name(found.name)
+    check_name(found.name, taken)
     old = declaration(found.name) if found.name in names() else None
     target, path = weights_folder() / found.file, models_folder() / f"{found.name}.json"
     for folder in (target.parent, path.parent):
         folder.mkdir(parents=True, exist_ok=True)
     os.replace(weights, target)
-    part = path.with_suffix(".part")
     text = {"format": FORMAT, **{k: getattr(found, k) for k in Declaration.__dataclass_fields__}}
-    part.write_text(json.dumps(text, indent=1, default=list) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_text(path, json.dumps(text, indent=1, default=list) + "\n")
     if old is not None and old.file != found.file:
         (weights_folder() / old.file).unlink(missing_ok=True)
     return path
@@ -163,9 +158,7 @@ def _loader(base: ModelCard, found: Declaration) -> Any:
         if base.checkpoint is not None:
             return base.load(replace(context, weights={}, checkpoint=path))
         if found.parent == SHOT:
-            from matte_nodes.models.shot_network import FILE
-
-            return base.load(replace(context, weights={FILE: path}))
+            return base.load(replace(context, weights={SHOT_FILE: path}))
         return base.load(replace(context, weights={base.weights[0].file: path}))
 
     return load
@@ -180,10 +173,13 @@ def _read(path: Path, size: int, mtime: int) -> Declaration:
             raise ModelError(f"{path} was written by another version of matte-nodes.")
         text["needs"] = tuple(text["needs"])
         found = Declaration(**text)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
+    ) as error:  # fmt: skip
         raise ModelError(
             f"{path} cannot be read ({error}): fine-tune again, or remove the file."
         ) from error
     if found.name != path.stem:
-        raise ModelError(f"{path} is of a model {found.name!r}: name the file as the model.")
-    return found
+        raise ModelError(f"{path} is of a model {found.name!r}. Give the file the model's name.")
+    check_plain_name(found.file, path)
+    return replace(found, commercial=checked_terms(found.commercial, path))

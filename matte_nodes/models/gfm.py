@@ -18,10 +18,11 @@ from matte_nodes.card import (
     ModelCard,
     Prediction,
 )
+from matte_nodes.media.resize import resized
 from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array
-from matte_nodes.node.tiling import resized
 
 if TYPE_CHECKING:
+    from matte_nodes.architecture import Architecture
     from matte_nodes.card import Float
 
 LONGEST = 1600
@@ -29,27 +30,18 @@ LONGEST = 1600
 GLANCE, FOCUS = 1 / 3, 1 / 2
 
 
+def architecture() -> Architecture:
+    """The declaration of its network; this imports torch."""
+    from matte_nodes.models.networks.gfm import ARCHITECTURE
+
+    return ARCHITECTURE
+
+
 class GFM:
     """Glance says where background, foreground and transition are; focus solves the transition."""
 
     def __init__(self, context: LoadContext) -> None:
-        from matte_nodes.models.networks.gfm import GFM as Network
-
-        knobs = context.knobs
-        rosta = str(knobs["rosta"])
-        options: dict[str, Any] = {}
-        if context.checkpoint is not None and rosta in ("FT", "BT"):
-            options["rosta"] = rosta  # the tensors cannot tell these two apart
-        self._network = TorchNetwork(
-            context,
-            "gfm",
-            lambda: Network(
-                backbone=str(knobs["backbone"]),  # type: ignore[arg-type]
-                rosta=rosta,  # type: ignore[arg-type]
-                width=float(knobs["width"]),
-            ),
-            **options,
-        )
+        self._network = TorchNetwork(context, architecture())
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -70,8 +62,7 @@ class GFM:
         longest = max(height, width) * share
         share = share * min(1.0, LONGEST / longest)
         size = (_side(height * share), _side(width * share))
-        # The published networks take 0..255 without normalisation.
-        return self._network(self._network.tensor(resized(plate, size) * 255))
+        return self._network.answer(self._network.pixels(resized(plate, size)))
 
     def _whole(self, plate: Float, share: float) -> Float:
         return resized(array(self._answer(plate, share).fusion), _size(plate))
@@ -102,6 +93,7 @@ CARD = ModelCard(
     title="GFM (Glance and Focus)",
     summary="Animals (and people), automatic: one decoder finds the subject, the other its fur.",
     load=GFM,
+    architecture=architecture,
     subject="animals",
     knobs=(
         WIDTH,

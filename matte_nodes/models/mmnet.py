@@ -3,46 +3,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from matte_nodes.card import (
     Checkpoint,
-    Inputs,
     Knob,
-    KnobValue,
-    LoadContext,
-    Memory,
     ModelCard,
-    Prediction,
 )
-from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array
-from matte_nodes.node.tiling import resized
+from matte_nodes.models.torch_model import torch_model
+from matte_nodes.models.torch_network import WIDTH
+
+if TYPE_CHECKING:
+    from matte_nodes.architecture import Architecture
 
 
-class MMNet:
-    """The network at 128 or 256 pixels square, its answer brought back to the plate's size."""
+def architecture() -> Architecture:
+    """The declaration of its network; this imports torch."""
+    from matte_nodes.models.networks.mmnet import ARCHITECTURE
 
-    def __init__(self, context: LoadContext) -> None:
-        from matte_nodes.models.networks.mmnet import MMNet as Network
-
-        width = float(context.knobs["width"])
-        self._network = TorchNetwork(context, "mmnet", lambda: Network(width=width))
-
-    def step(
-        self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
-    ) -> tuple[Prediction, Memory]:
-        """Alpha of the portrait."""
-        side, (height, width) = int(knobs["network_size"]), inputs.plate.shape[:2]
-        small = resized(inputs.plate, (side, side))
-        alpha = array(self._network(self._network.tensor(small)).alpha)
-        return Prediction(resized(alpha, (height, width)).clip(0, 1)), {}
+    return ARCHITECTURE
 
 
 CARD = ModelCard(
     name="mmnet",
     title="MMNet",
     summary="Portraits, automatic, on the slowest of machines: 256 or 128 pixels square.",
-    load=MMNet,
+    load=torch_model(architecture),
+    architecture=architecture,
     subject="people",
     knobs=(
         WIDTH,

@@ -3,58 +3,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from matte_nodes.card import (
     Checkpoint,
-    Inputs,
     Knob,
-    KnobValue,
-    LoadContext,
-    Memory,
     ModelCard,
-    Prediction,
 )
-from matte_nodes.models.torch_network import TorchNetwork, array
-from matte_nodes.node.tiling import resized
+from matte_nodes.models.shipped import MODNET
+from matte_nodes.models.torch_model import torch_model
+
+if TYPE_CHECKING:
+    from matte_nodes.architecture import Architecture
 
 
-class MODNet:
-    """The network with the plate's shorter side at the reference size, sides multiples of 32."""
+def architecture() -> Architecture:
+    """The declaration of its network; this imports torch."""
+    from matte_nodes.models.networks.modnet import ARCHITECTURE
 
-    def __init__(self, context: LoadContext) -> None:
-        from matte_nodes.models.networks.modnet import MODNet as Network
-
-        self._network = TorchNetwork(context, "modnet", Network)
-
-    def step(
-        self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
-    ) -> tuple[Prediction, Memory]:
-        """Alpha of the people in the picture."""
-        height, width = inputs.plate.shape[:2]
-        scale = int(knobs["reference_size"]) / min(height, width)
-        # Long strips are held to a bounded area: 1 x 4000 would ask for millions of columns.
-        scale = min(scale, 2048 / max(height, width))
-        size = (_sides(height * scale), _sides(width * scale))
-        small = resized(inputs.plate, size)
-        alpha = array(self._network(self._network.tensor(small * 2 - 1)))
-        return Prediction(resized(alpha, (height, width)).clip(0, 1)), {}
-
-
-def _sides(length: float) -> int:
-    return max(32, int(length) // 32 * 32)
+    return ARCHITECTURE
 
 
 CARD = ModelCard(
     name="modnet",
     title="MODNet",
     summary="Portraits, automatic, each frame alone; its published weights are Apache-2.0.",
-    load=MODNet,
+    load=torch_model(architecture),
+    architecture=architecture,
     subject="people",
     knobs=(
         Knob(
-            "reference_size", "int", 512, low=64, high=2048, unit="px",
-            help="Shorter side of what the network sees.",
+            "reference_size", "int", 0, low=0, high=2048, unit="px",
+            help="Shorter side of what the network sees, at least 64. 0: as its weights were "
+            "trained, which is 512 for the published ones.",
         ),
     ),
     checkpoint=Checkpoint(
@@ -62,9 +43,15 @@ CARD = ModelCard(
         "Apache-2.0, stated by the authors for code, models and demos",
         "yes",
         ("modnet_photographic_portrait_matting.ckpt", "modnet_webcam_portrait_matting.ckpt"),
+        own=MODNET,
     ),
-    training_data="PPM-100-like portraits and a private set; the authors do not list terms",
+    auto={"people": 20},
+    training_data="published weights: PPM-100-like portraits and a private set; the authors do not list "
+    "terms. Ours: 64 rendered people and 915 public-domain or CC0 photographs of people labelled by "
+    "`selfie` and `closed-form-refined`, over free places; ImageNet for the encoder (docs/people.md)",
     papers=("Ke, Sun, Li, Yan, Lau: MODNet: Real-Time Trimap-Free Portrait Matting via Objective "
             "Decomposition, AAAI 2022",),
-    limits="People only; flickers in video (each frame is solved alone).",
+    limits="People only; flickers in video (each frame is solved alone). Our own weights were trained "
+    "shortly, at 192 pixels: soft edges, holes in folded arms, weak on groups; `selfie` is better on most "
+    "pictures (docs/people.md).",
 )  # fmt: skip

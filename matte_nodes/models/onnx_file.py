@@ -30,6 +30,7 @@ from matte_nodes.card import (
     Still,
     Weights,
     Window,
+    checked_terms,
 )
 from matte_nodes.errors import ModelError, UnknownModelError
 
@@ -134,7 +135,9 @@ def card_of(path: str | os.PathLike[str]) -> ModelCard:
     try:
         declared = json.loads(beside.read_text("utf-8"))
         return _card(file, declared, sha256_of(file))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
+    ) as error:  # fmt: skip
         raise ModelError(f"{beside} is not a declaration of an ONNX model: {error!r}.") from error
 
 
@@ -163,7 +166,9 @@ def _card(file: Path, declared: Mapping[str, Any], sha256: str) -> ModelCard:
             Weights(
                 file=str(file), sha256=sha256, size=file.stat().st_size, sources=(),
                 licence=str(declared.get("licence", "not stated")),
-                commercial=declared.get("commercial", "unclear"),
+                commercial=checked_terms(
+                    declared.get("commercial", "unclear"), file.with_suffix(".json")
+                ),
             ),
         ),
         papers=tuple(declared.get("papers", ("the file's own",))),

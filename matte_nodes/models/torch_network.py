@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every adapter of a torch network shares: loading, random weights, arrays in and out."""
+"""Loads a torch network for use: the one loader of every model that has one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from matte_nodes.card import Knob, LoadContext
-from matte_nodes.errors import DeviceError, WeightsError
+from matte_nodes.errors import DeviceError, ModelError, WeightsError
 from matte_nodes.runtime import use_threads
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from matte_nodes.card import Float
+    from matte_nodes.architecture import Architecture, Knobs
+    from matte_nodes.card import Float, ModelCard
 
 WIDTH = Knob(
     "width", "float", 1.0, low=0.0625, high=2.0, reload=True,
@@ -23,38 +25,81 @@ WIDTH = Knob(
 )  # fmt: skip
 
 
-class TorchNetwork:
-    """A network in evaluation mode on its device; arrays in, arrays out.
+def read_network(path: Path, architecture: Architecture, **options: Any) -> nn.Module:
+    """Return the network in a file, filled, on the processor.
 
-    name: the model id that the checkpoint must be of. make: builds it when it is untrained (its
-    random weights come from a fixed seed). options: what the checkpoint's tensors cannot tell.
+    options: those that the tensors cannot tell. Raises WeightsError when the file is of another
+    network (it is named, when it is registered), or does not fit.
+    """
+    from matte_nodes import checkpoints, models
+
+    try:
+        return checkpoints.load(path, [architecture], **options)[0]
+    except WeightsError as error:
+        if isinstance(error, checkpoints.CheckpointError):
+            raise
+        # Only now: the detectors of all networks take their imports.
+        found = checkpoints.inspect(path, [architecture, *models.architectures()]).recognition
+        if found.model == architecture.id:
+            raise
+        raise WeightsError(
+            f"{path.name} is a checkpoint of {found.model!r}, not {architecture.id!r}: "
+            f"use --model {models.of_architecture(found.model).name}."
+        ) from error
+
+
+def network_of(
+    card: ModelCard,
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    untrained: bool = False,
+    knobs: Knobs,
+) -> nn.Module:
+    """Return a model's network with its weights, on the processor: for exports and training.
+
+    Raises ModelError for a model without a torch network, WeightsError when its weights are not
+    here or do not fit.
+    """
+    import torch
+
+    from matte_nodes import models, weights
+
+    architecture = models.architecture(card)
+    if architecture is None:
+        raise ModelError(f"{card.name} has no torch network.")
+    path = weights.checkpoint(card, checkpoint, untrained)
+    if path is None and not untrained:
+        path = next(iter(weights.require(card).values()), None)
+    if path is None:
+        torch.manual_seed(0)
+        return architecture.build(**architecture.options_for(knobs)).eval()
+    return read_network(path, architecture, **architecture.asked(knobs)).eval()
+
+
+class TorchNetwork:
+    """A network in evaluation mode on its device. It takes and returns tensors.
+
+    path: the weights. None: the context's checkpoint, and random weights when there is none (they
+    come from a fixed seed). Raises WeightsError for a file of another network, DeviceError when
+    the device cannot be used.
     """
 
     def __init__(
-        self,
-        context: LoadContext,
-        name: str,
-        make: Callable[[], nn.Module],
-        **options: Any,
+        self, context: LoadContext, architecture: Architecture, path: Path | None = None
     ) -> None:
         import torch
-
-        from matte_nodes import checkpoints
 
         if context.half and context.device.kind == "cpu":
             # Measured: MODNet at 512 pixels takes 0.3 s in full precision and minutes in half.
             raise DeviceError("Half precision is for cards: on the CPU it is slower, not faster.")
+        self.architecture = architecture
         self.threads = context.threads
-        if context.checkpoint is None:
+        path = path or context.checkpoint
+        if path is None:
             torch.manual_seed(0)
-            network = make()
+            network = architecture.build(**architecture.options_for(context.knobs))
         else:
-            network, found = checkpoints.load(context.checkpoint, **options)
-            if found.model != name:
-                raise WeightsError(
-                    f"{context.checkpoint.name} is a checkpoint of {found.model!r}, not {name!r}: "
-                    f"use --model {found.model}."
-                )
+            network = read_network(path, architecture, **architecture.asked(context.knobs))
         self._torch = torch
         self.dtype = torch.float16 if context.half else torch.float32
         try:
@@ -63,11 +108,15 @@ class TorchNetwork:
         except (RuntimeError, AssertionError) as error:
             raise DeviceError(f"torch cannot use {context.device}: {error}") from error
 
-    def tensor(self, picture: Float) -> Tensor:
-        """(H, W) or (H, W, C) float32 as (1, C, H, W) on the network's device."""
+    def pixels(self, picture: Float) -> Tensor:
+        """(H, W) or (H, W, C) float32 as (1, C, H, W) float32 on the network's device."""
         planes = picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
         source = self._torch.from_numpy(np.ascontiguousarray(planes, np.float32))[None]
-        return source.to(self.device, self.dtype)
+        return source.to(self.device)
+
+    def tensor(self, picture: Float) -> Tensor:
+        """The same in the network's precision."""
+        return self.pixels(picture).to(self.dtype)
 
     def state(self, kept: Any) -> Tensor:
         """A state of an earlier step, on the network's device."""
@@ -81,10 +130,34 @@ class TorchNetwork:
         return state if state.is_cuda else state.float().cpu().numpy()
 
     def __call__(self, *tensors: Tensor, **options: Any) -> Any:
-        """The network's own answer, without gradients."""
+        """Call the network with its own inputs, without gradients, and return its own output."""
         use_threads(self.threads)
         with self._torch.inference_mode():
             return self.network(*tensors, **options)
+
+    def answer(self, *pictures: Tensor, **options: Any) -> Any:
+        """The network's own answer to pictures (N, C, H, W) float32, 0..1.
+
+        They are encoded in full precision, then brought to the network's.
+        """
+        use_threads(self.threads)
+        with self._torch.inference_mode():
+            inputs = (t.to(self.dtype) for t in self.architecture.encoded(*pictures))
+            return self.network(*inputs, **options)
+
+    def decoded(self, *pictures: Tensor, **options: Any) -> dict[str, Tensor]:
+        """The decoded answer to pictures: alpha, foreground and extras by name."""
+        answer = self.answer(*pictures, **options)
+        with self._torch.inference_mode():
+            return dict(self.architecture.decode(answer))
+
+
+def trained_side(path: Path | None) -> int:
+    """The side in pixels that a network of our own was trained at; 0 for other files."""
+    from matte_nodes.checkpoints.files import provenance
+
+    side = provenance(path).get("side", "") if path is not None else ""
+    return int(side) if side.isdigit() else 0
 
 
 def array(tensor: Tensor) -> Float:

@@ -30,7 +30,7 @@ FINESSE_KNOBS: tuple[Knob, ...] = (
         "Alpha at or below this becomes 0.",
         low=0.0,
         high=1.0,
-        label="Black point",
+        stage="finish",
     ),
     Knob(
         "white_point",
@@ -39,7 +39,7 @@ FINESSE_KNOBS: tuple[Knob, ...] = (
         "Alpha at or above this becomes 1. Must be above the black point.",
         low=0.0,
         high=1.0,
-        label="White point",
+        stage="finish",
     ),
     Knob(
         "gamma",
@@ -48,7 +48,7 @@ FINESSE_KNOBS: tuple[Knob, ...] = (
         "Bends alpha between the points: above 1 lifts soft edges, below 1 thins them.",
         low=0.1,
         high=10.0,
-        label="Gamma",
+        stage="finish",
     ),
     Knob(
         "shrink",
@@ -60,6 +60,7 @@ FINESSE_KNOBS: tuple[Knob, ...] = (
         high=50.0,
         unit="px",
         label="Shrink / grow",
+        stage="finish",
     ),
     Knob(
         "feather",
@@ -69,7 +70,7 @@ FINESSE_KNOBS: tuple[Knob, ...] = (
         low=0.0,
         high=100.0,
         unit="px",
-        label="Feather",
+        stage="finish",
     ),
     Knob(
         "despill",
@@ -79,7 +80,7 @@ FINESSE_KNOBS: tuple[Knob, ...] = (
         "two channels.",
         low=0.0,
         high=1.0,
-        label="Despill",
+        stage="finish",
     ),
     Knob(
         "despill_screen",
@@ -87,7 +88,7 @@ FINESSE_KNOBS: tuple[Knob, ...] = (
         "green",
         "The screen colour that despill takes out.",
         choices=get_args(Screen),
-        label="Despill screen",
+        stage="finish",
     ),
 )
 

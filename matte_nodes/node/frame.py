@@ -6,13 +6,13 @@ Pure functions; time is the shot's, files are the media room's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from matte_nodes.card import Inputs, KnobValue, ModelCard, Prediction
+from matte_nodes.card import HINTS, Hint, Inputs, KnobValue, ModelCard, Prediction
 from matte_nodes.color import PlateColor
 from matte_nodes.errors import BadPlateError, HintSizeError, MissingInputError, ModelError
 from matte_nodes.foreground import solve_foreground
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float
+    from matte_nodes.points import FramePoints
+
+
+LARGEST = 1e9
+"""The largest value of a plate: 15,000 times what half floats hold. Squares of it still add up."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,14 @@ class Given:
     """What came in for one frame, in plate space: pixels as they lay in their files.
 
     plate, background: (H, W, 3) of any pixel type. trimap, segmentation: (H, W) float32.
-    where: how messages name the frame.
+    points: in pixels of the plate. where: how messages name the frame.
     """
 
     plate: NDArray[Any]
     trimap: Float | None = None
     background: NDArray[Any] | None = None
     segmentation: Float | None = None
+    points: FramePoints | None = None
     where: str = "the plate"
 
 
@@ -48,6 +54,60 @@ class Seen:
     given: Given
     working: Float
     background: Float | None
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A change that the node makes to one input before a model sees it, when a knob asks for it."""
+
+    makes: Hint
+    """The input that is changed."""
+
+    knob: str
+    """The switch that asks for it; its stage is `view`."""
+
+    reads: frozenset[Hint]
+    """The other hints that the new input is made from; the plate is always given."""
+
+    make: Callable[[Given], NDArray[Any]]
+    """Returns the new input. It is given no hint but the one it makes and those it reads."""
+
+
+def _aligned_background(given: Given) -> NDArray[Any]:
+    from matte_nodes.node import align_background
+
+    assert given.background is not None
+    return align_background.aligned(given.background, given.plate, given.segmentation)
+
+
+PREPARATIONS: tuple[Preparation, ...] = (
+    Preparation("background", "align_background", frozenset({"segmentation"}), _aligned_background),
+)
+
+
+def prepared(given: Given, knobs: Mapping[str, KnobValue]) -> Given:
+    """The frame with every change made to its inputs that the knobs ask for."""
+    for change in PREPARATIONS:
+        if getattr(given, change.makes) is None or not knobs[change.knob]:
+            continue
+        hidden: dict[str, Any] = dict.fromkeys(set(HINTS) - {change.makes, *change.reads})
+        new: dict[str, Any] = {change.makes: change.make(replace(given, **hidden))}
+        given = replace(given, **new)
+    return given
+
+
+def hints_of_step(card: ModelCard, knobs: Mapping[str, KnobValue]) -> frozenset[Hint]:
+    """The hints that a step's answer depends on: those it is given, and those they are made from."""
+    names = set(card.needs | card.takes)
+    for change in reversed(PREPARATIONS):
+        if change.makes in names and knobs[change.knob]:
+            names |= change.reads
+    return frozenset(names)
+
+
+HINTS_OF_FINISH: frozenset[Hint] = frozenset(HINTS)
+"""The hints that finishing reads: the trimap is forced, the segmentation bounds, the clean plate
+helps to solve the foreground."""
 
 
 def check(given: Given, card: ModelCard) -> None:
@@ -63,12 +123,12 @@ def check(given: Given, card: ModelCard) -> None:
                 f"{given.where} has no {name}, and model {card.name!r} needs one: give it "
                 f"({name}=... or --{name})."
             )
-    for name in ("trimap", "background", "segmentation"):
-        hint = getattr(given, name)
+    for hint_name, kind in hints.HINT_KINDS.items():
+        hint = getattr(given, hint_name)
         if hint is None:
             continue
-        what = f"The {name} of {given.where}"
-        if name == "background":
+        what = f"The {hint_name} of {given.where}"
+        if kind.is_picture:
             check_picture(hint, what)
         elif hint.ndim != 2:
             raise HintSizeError(f"{what} must be (H, W), not {hint.shape}.")
@@ -92,15 +152,28 @@ def check_picture(pixels: NDArray[Any], where: str) -> None:
             f"{where} has pixels of type {pixels.dtype}; give float32 (or uint8, uint16, float16)."
         )
     if pixels.dtype.kind == "f":
-        finite = np.isfinite(pixels)
-        if not finite.all():
-            bad = np.argwhere(~finite.all(axis=2))
-            y, x = bad[0]
-            raise BadPlateError(
-                f"{where} has {len(bad)} pixel{'s' * (len(bad) > 1)} with NaN or infinite values, "
-                f"the first at {x},{y} from the top left. Clean the plate first (in Nuke: "
-                "Expression with isnan, or a Median on them)."
-            )
+        # Both answer NaN where there is one: half the time of isfinite.
+        low, high = float(pixels.min()), float(pixels.max())
+        if not (low >= -LARGEST and high <= LARGEST):
+            _raise_values(pixels, where)
+
+
+def _raise_values(pixels: NDArray[Any], where: str) -> None:
+    """Name the first pixel that is not finite, or too large to work with."""
+    finite = np.isfinite(pixels)
+    if not finite.all():
+        bad = np.argwhere(~finite.all(axis=2))
+        what = "NaN or infinite values"
+        advice = "Expression with isnan, or a Median on them"
+    else:
+        bad = np.argwhere((np.abs(pixels) > LARGEST).any(axis=2))
+        what = f"values beyond {LARGEST:g}, which sums cannot hold"
+        advice = "Clamp"
+    y, x = bad[0]
+    raise BadPlateError(
+        f"{where} has {len(bad)} pixel{'s' * (len(bad) > 1)} with {what}, the first at {x},{y} "
+        f"from the top left. Clean the plate first (in Nuke: {advice})."
+    )
 
 
 def see(
@@ -128,6 +201,7 @@ def see(
         segmentation=given.segmentation,
         neighbours=neighbours,
         scene=_exposed(working, color.view.exposure),
+        points=given.points,
     )
     return Seen(inputs, given, working, background_working)
 
@@ -145,6 +219,7 @@ def offered(inputs: Inputs, card: ModelCard) -> Inputs:
         background=inputs.background if "background" in declared else None,
         segmentation=inputs.segmentation if "segmentation" in declared else None,
         scene=inputs.scene if card.wants_scene else None,
+        points=inputs.points if "points" in declared else None,
     )
 
 
@@ -155,7 +230,8 @@ def checked_prediction(
     pairs: list[tuple[str, Float, tuple[int, ...]]] = [("alpha", prediction.alpha, size)]
     if prediction.foreground is not None:
         pairs.append(("foreground", prediction.foreground, (*size, 3)))
-    if undeclared := set(prediction.extras) - set(card.extras):
+    extras = {n for n in prediction.extras if "points" not in card.needs or n[:6] != "alpha."}
+    if undeclared := extras - set(card.extras):
         raise ModelError(f"Model {card.name!r} gave extras it does not declare: {undeclared}.")
     pairs += [(name, extra, extra.shape) for name, extra in prediction.extras.items()]
     for name, array, shape in pairs:

@@ -6,8 +6,10 @@ Sparse keys in time (a trimap drawn on three frames) are in `HintKeys`, which kn
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
@@ -35,7 +37,8 @@ HINT_KNOBS: tuple[Knob, ...] = (
         "What a segmentation does to the alpha: bound = fade to 0 outside it (grown by the "
         "margin); garbage = multiply by it; core = alpha is at least as high as it is.",
         choices=get_args(SegmentationUse),
-        label="Segmentation use",
+        stage="finish",
+        live=False,
     ),
     Knob(
         "segmentation_margin",
@@ -46,7 +49,8 @@ HINT_KNOBS: tuple[Knob, ...] = (
         low=0.0,
         high=1000.0,
         unit="px",
-        label="Segmentation margin",
+        stage="finish",
+        live=False,
     ),
 )
 """The node's knobs for hints; which hints a model takes is on its card.
@@ -84,14 +88,14 @@ def trimap_from_matte(
 
 
 def clean_trimap(trimap: NDArray[Any]) -> Float:
-    """Any trimap array as exactly 0 (background), 0.5 (unknown) and 1 (foreground).
+    """Return any trimap array as exactly 0 (background), 0.5 (unknown) and 1 (foreground).
 
-    trimap: (H, W) of any real type. First to 0..1: bool as it is; uint8 and uint16 by their
-    largest code; wider integers as 8-bit codes if none is above 255, else 16-bit; floats as they
-    are, or as 8-bit codes if any is above 2. Then at most 0.05 is background, at least 0.95 is
-    foreground and everything between is unknown: pixels of a resized or compressed trimap are
-    rather left to the model than forced wrongly. Returns (H, W) float32. Raises InputError for
-    another shape or type, or for values that are not finite.
+    trimap: (H, W) of any real type. It is first scaled to 0..1: bool is used directly; uint8 and
+    uint16 are divided by their largest code; wider integers are 8-bit codes if none exceeds 255,
+    else 16-bit; floats are used directly, or as 8-bit codes if any exceeds 2. Then values up to
+    0.05 become 0, values from 0.95 become 1, and all others 0.5: the model decides about pixels
+    of a resized or compressed trimap. Returns (H, W) float32. Raises InputError for another shape
+    or type, and for values that are not finite.
     """
     if trimap.ndim != 2:
         raise InputError(f"a trimap is one channel, H x W; this one has the shape {trimap.shape}")
@@ -104,6 +108,33 @@ def clean_trimap(trimap: NDArray[Any]) -> Float:
     clean[levels <= KNOWN_LOW] = 0.0
     clean[levels >= KNOWN_HIGH] = 1.0
     return clean
+
+
+def mask_values(mask: NDArray[Any]) -> Float:
+    """A mask (H, W) of a file as float32: unsigned codes by their largest, other numbers as they
+    are."""
+    if mask.dtype.kind == "u":
+        return mask.astype(np.float32) / np.float32(np.iinfo(mask.dtype).max)
+    return np.ascontiguousarray(mask, np.float32)
+
+
+@dataclass(frozen=True)
+class HintKind:
+    """What the pixels of a hint are, in files and for the node."""
+
+    is_picture: bool
+    """An RGB picture (H, W, 3) in a colour space; otherwise one channel (H, W)."""
+
+    values: Callable[[NDArray[Any]], NDArray[Any]] = lambda pixels: pixels
+    """Pixels as they lie in a file to what the node works with."""
+
+
+HINT_KINDS: Mapping[str, HintKind] = {
+    "trimap": HintKind(is_picture=False, values=clean_trimap),
+    "background": HintKind(is_picture=True),
+    "segmentation": HintKind(is_picture=False, values=mask_values),
+}
+"""Every hint of `card.HINTS`."""
 
 
 def force_trimap(alpha: Float, trimap: Float) -> Float:
@@ -200,10 +231,19 @@ def _distance_to(mask: NDArray[np.bool_]) -> Float:
 
     if not mask.any():
         return np.full(mask.shape, np.inf, np.float32)
-    away: Float = cv2.distanceTransform(
-        (~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
-    )
+    # The last bits of OpenCV's answer depend on where its result lies in memory (measured: 405 of
+    # 12,288 pixels, one unit in the last place), and no two runs of a frame may differ.
+    away = _aligned(mask.shape)
+    cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE, dst=away)
     return away
+
+
+def _aligned(shape: tuple[int, ...]) -> Float:
+    """An empty float32 array that begins at a multiple of 64 bytes."""
+    size = 4 * math.prod(shape)
+    room = np.empty(size + 64, np.uint8)
+    first = -room.ctypes.data % 64
+    return room[first : first + size].view(np.float32).reshape(shape)
 
 
 def white(trimap: NDArray[Any]) -> float:

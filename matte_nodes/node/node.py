@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MatteNode: any matting model as a compositing node. The only caller of models."""
+"""FrameNode: a matting model with its knobs, one frame at a time. The only caller of models."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from matte_nodes import models, runtime
 from matte_nodes import weights as files
 from matte_nodes.card import (
+    Carrier,
+    Hint,
     Inputs,
     KnobValue,
     LoadContext,
@@ -21,6 +23,7 @@ from matte_nodes.card import (
     Model,
     ModelCard,
     Prediction,
+    Stage,
     Still,
 )
 from matte_nodes.color import ColorConfig, NetworkView, PlateColor, guess_space
@@ -28,27 +31,21 @@ from matte_nodes.errors import InputError, UsageError
 from matte_nodes.node import frame as frames
 from matte_nodes.node import hints
 from matte_nodes.node import tiling as fit
-from matte_nodes.node.hints import HintKeys
-from matte_nodes.node.knobs import checked
+from matte_nodes.node.hint_meaning import warn_of_trimap
+from matte_nodes.node.knobs import StageKnobs, checked
 from matte_nodes.node.matte import Matte
+from matte_nodes.points import FramePoints, as_points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float
-    from matte_nodes.media.clip import Clip
-    from matte_nodes.shot.shot import Shot
-    from matte_nodes.shot.stream import Stream
-    from matte_nodes.temporal.cache import Cache
-
-    HintSource: TypeAlias = (
-        str | os.PathLike[str] | Clip | Shot | NDArray[Any] | Mapping[int, Any] | HintKeys[Any]
-    )
-    PlateSource: TypeAlias = str | os.PathLike[str] | Clip | Shot | NDArray[Any] | Sequence[Any]
 
 
-class MatteNode:
-    """A matting model as a node: plate and hints in, alpha and foreground out.
+class FrameNode:
+    """A matting model as a node for single frames: plate and hints in, alpha and foreground out.
+
+    `MatteNode` is this and clips: use that one.
 
     model: a registered name (`matte models` lists them) or a ModelCard. device: auto, cpu, cuda,
     cuda:N, mps or tensorrt; what is asked for is what is used. threads: of the network on the CPU,
@@ -95,6 +92,7 @@ class MatteNode:
         trimap: Float | None = None,
         background: Float | None = None,
         segmentation: Float | None = None,
+        points: Any = None,
         colorspace: str | None = None,
         output_colorspace: str | None = None,
     ) -> Matte:
@@ -102,7 +100,8 @@ class MatteNode:
 
         plate, background: (H, W, 3) float32, unbounded, in `colorspace`: unless one is named the
         config's scene-linear space; uint8 and uint16 arrays are sRGB, as 8 and 16 bit files are.
-        trimap, segmentation: (H, W), 0..1, bool, or integer codes. Answers a Matte
+        trimap, segmentation: (H, W), 0..1, bool, or integer codes. points: clicks and a box, as
+        `matte_nodes.points.as_points` takes them. Answers a Matte
         whose foreground is straight, in the plate's own space if that is linear, otherwise in its
         linear counterpart, or in `output_colorspace`.
 
@@ -117,86 +116,25 @@ class MatteNode:
             None if trimap is None else hints.clean_trimap(_mask(trimap)),
             _array(background),
             _plane(segmentation),
+            still_points(points, picture),
         )
         frames.check(given, self.card)
-        given = self.aligned(given)
+        if given.trimap is not None:
+            warn_of_trimap(given.trimap)
+        given = self.prepared(given)
         seen = frames.see(given, color)
         neighbours = self.still_neighbours(seen.inputs)
         prediction, _ = self.step(seen.inputs, {}, neighbours)
         return self.finish(prediction, seen, color)
 
-    def connect(
-        self,
-        plate: PlateSource,
-        *,
-        trimap: HintSource | None = None,
-        background: HintSource | None = None,
-        segmentation: HintSource | None = None,
-        hint_keys: str = "exact",
-        colorspace: str | None = None,
-        background_colorspace: str | None = None,
-        output_colorspace: str | None = None,
-        encoded: bool = False,
-        missing: str = "error",
-        allow_grey: bool = False,
-        cache: Cache | str | None = "memory",
-        cuts: Iterable[int] | str = (),
-        warm_up: int | None = None,
-        start: int | None = None,
-    ) -> Shot:
-        """Connect clips: a Shot gives the matte of any frame, in any order.
-
-        plate: a pattern (plate.####.exr), movie, folder, still, array, Clip or Shot. Hints: the
-        same, or {frame: picture} keys; a single picture serves every frame. hint_keys says what a
-        frame between sparse keys gets: `hold`, `nearest`, `only`, or `exact` (a missing frame is
-        an error). colorspace: of the plate; default is what the file says, else by its kind.
-        encoded: the foreground goes back to the plate's own encoding (for movies and 8-bit files)
-        instead of its linear counterpart. missing: what a frame without a file is: `error`, `hold`
-        (the frame before) or `skip`.
-
-        cache: `memory`, `states` (checkpoints on disk too), `disk` (mattes and predictions too,
-        shared between processes), `off` or None; or a `temporal.cache.Cache` that serves many
-        shots. cuts: first frames of new takes, where memory starts anew, or "auto" to find them.
-        warm_up, start: begin so many frames before frame `start` in place of the shot's first;
-        frames before `start` are then not to be had (docs/caching.md).
-
-        Raises MediaError, HintSizeError, MissingInputError, ColorError, UsageError.
-        """
-        from matte_nodes.shot.bind import connected
-
-        return connected(
-            self,
-            plate,
-            {"trimap": trimap, "background": background, "segmentation": segmentation},
-            hint_keys=hint_keys,
-            colorspace=colorspace,
-            background_colorspace=background_colorspace,
-            output_colorspace=output_colorspace,
-            encoded=encoded,
-            missing=missing,
-            allow_grey=allow_grey,
-            cache=cache,
-            cuts=cuts,
-            warm_up=warm_up,
-            start=start,
-        )
-
-    def stream(self, *, colorspace: str = "scene_linear", cuts: str = "auto") -> Stream:
-        """Live use: newest frame only, nothing grows; use it in a `with`.
-
-        The memory starts anew at `reset`, at a new size and (cuts="auto", else "off") at a cut.
-        """
-        from matte_nodes.shot.stream import Stream
-
-        return Stream(self, self.plate_color(colorspace), cuts)
-
     def plate_color(
         self, colorspace: str, *, output: str | None = None, encoded_output: bool = False
     ) -> PlateColor:
         """The transforms of a plate in `colorspace`, with this node's view and config."""
+        knobs = self.knobs_of("view")
         view = NetworkView(
-            kind=str(self.knobs["view"]),  # type: ignore[arg-type]
-            exposure=float(self.knobs["exposure"]),
+            kind=str(knobs["view"]),  # type: ignore[arg-type]
+            exposure=float(knobs["exposure"]),
         )
         return PlateColor(
             colorspace,
@@ -209,14 +147,15 @@ class MatteNode:
     @cached_property
     def model(self) -> Model:
         """The loaded model; WeightsError or DeviceError when it cannot be loaded."""
+        checkpoint = files.checkpoint(self.card, self.weights, self.untrained)
         context = LoadContext(
-            weights=files.require(self.card),
-            checkpoint=files.checkpoint(self.card, self.weights, self.untrained),
+            weights=files.require(self.card, checkpoint),
+            checkpoint=checkpoint,
             device=self.device,
             threads=self.threads,
             half=self.half,
             untrained=self.untrained,
-            knobs=self.knobs,
+            knobs=self.knobs_of("step"),
         )
         return self._loader(self.card, context) if self._loader else self.card.load(context)
 
@@ -228,23 +167,37 @@ class MatteNode:
     def step(
         self, inputs: Inputs, memory: Memory, neighbours: tuple[Float, ...] = ()
     ) -> tuple[Prediction, Memory]:
-        """One call of the model, with only the hints it declares, its answer checked.
+        """Call the model once with only the hints that it declares, and check its prediction.
 
-        Raises ModelError when it fails, DeviceError when memory does not suffice.
+        Raises ModelError when the model fails, and DeviceError when memory does not suffice.
         """
         asked = replace(frames.offered(inputs, self.card), neighbours=neighbours)
         prediction, following = fit.any_step(
-            self.model, self.card, asked, memory, self.knobs, self.tile_side(asked)
+            self.model, self.card, asked, memory, self.knobs_of("step"), self.tile_side(asked)
         )
         size = inputs.plate.shape[:2]
         return frames.checked_prediction(prediction, self.card, (size[0], size[1])), following
+
+    def advance(self, inputs: Inputs, memory: Memory) -> Memory:
+        """One call of a model with a `Bank`: the memory after a frame."""
+        model = cast("Carrier", self.model)
+        asked = frames.offered(inputs, self.card)
+        return model.advance(asked, memory, self.knobs_of("step"))
+
+    def answer(self, inputs: Inputs, masks: Mapping[str, Float]) -> Prediction:
+        """The answer of a model with a `Bank` from the masks of its objects, checked."""
+        model = cast("Carrier", self.model)
+        asked = frames.offered(inputs, self.card)
+        prediction = model.answer(asked, masks, self.knobs_of("step"))
+        size = inputs.plate.shape[:2]
+        return frames.checked_prediction(prediction, self.card, (size[0], size[1]))
 
     def tile_side(self, inputs: Inputs) -> int:
         """Side of the tiles this plate is worked in; 0 when it is worked whole.
 
         By the plate's size alone, so that the same plate is always cut in the same way.
         """
-        card, asked = self.card, int(self.knobs["tile"])
+        card, asked = self.card, int(self.knobs_of("step")["tile"])
         if not card.tileable or asked < 0:
             return 0
         height, width = inputs.plate.shape[:2]
@@ -255,14 +208,19 @@ class MatteNode:
         """A prediction to a Matte, with this node's knobs."""
         return frames.finish(prediction, seen, color, self.card, self.knobs, self.device.torch)
 
-    def aligned(self, given: frames.Given) -> frames.Given:
-        """The frame with its clean plate laid over the plate, if that is asked for."""
-        if given.background is None or not self.knobs["align_background"]:
-            return given
-        from matte_nodes.node import align_background as align
+    def prepared(self, given: frames.Given) -> frames.Given:
+        """The frame with its inputs changed as the knobs ask: its clean plate laid over the plate."""
+        return frames.prepared(given, self.knobs_of("view"))
 
-        moved = align.aligned(given.background, given.plate, given.segmentation)
-        return replace(given, background=moved)
+    def knobs_of(self, stage: Stage) -> Mapping[str, KnobValue]:
+        """The knob values that a stage may read; reading a later stage's raises ModelError."""
+        return StageKnobs(self.card, self.knobs, stage)
+
+    def hints_of(self, stage: Stage) -> frozenset[Hint]:
+        """The hints that the result of a stage depends on."""
+        if stage == "finish":
+            return frames.HINTS_OF_FINISH
+        return frames.hints_of_step(self.card, self.knobs)
 
     def window_offsets(self) -> tuple[int, ...]:
         """The frame offsets of the neighbours that a step sees; empty for most models."""
@@ -271,12 +229,23 @@ class MatteNode:
         memory = self.card.memory
         if not isinstance(memory, Window):
             return ()
-        scale = int(self.knobs[memory.scale_knob]) if memory.scale_knob else 1
+        scale = int(self.knobs_of("step")[memory.scale_knob]) if memory.scale_knob else 1
         return tuple(offset * scale for offset in memory.offsets)
 
     def still_neighbours(self, inputs: Inputs) -> tuple[Float, ...]:
         """For a still every neighbour is the frame itself."""
         return (inputs.plate,) * len(self.window_offsets())
+
+
+def still_points(points: Any, picture: NDArray[Any]) -> FramePoints | None:
+    """The points of a still, whatever frame number they name."""
+    if points is None or picture.ndim != 3:
+        return None
+    found = as_points(points)
+    frames = [frame for frame in found.frames if frame is not None] or [1]
+    if len(frames) > 1:
+        raise UsageError("A still has one frame, and the points name several.")
+    return found.bound(frames, picture.shape[1], picture.shape[0]).at(frames[0])
 
 
 def _plane(hint: Any) -> Float | None:
@@ -287,7 +256,10 @@ def _plane(hint: Any) -> Float | None:
         raise InputError(f"A segmentation holds numbers, 0 to 1; this one holds {array.dtype}.")
     if array.dtype.kind in "ui":
         return array.astype(np.float32) / np.float32(hints.white(array))
-    return array.astype(np.float32, copy=False)
+    values: Float = array.astype(np.float32, copy=False)
+    if values.size and not 0 <= float(values.min()) <= float(values.max()) <= 1:
+        values = np.clip(values, 0, 1)  # NaN stays, and is refused by name later
+    return values
 
 
 def _mask(hint: Any) -> NDArray[Any]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from matte_nodes.card import Inputs, KnobValue, Memory, Model, ModelCard, Prediction
 from matte_nodes.errors import DeviceError, MatteError, ModelError
+from matte_nodes.media.resize import resized
 
 if TYPE_CHECKING:
     from matte_nodes.card import Float
@@ -59,10 +60,10 @@ def any_step(
 def fitted_step(
     model: Model, card: ModelCard, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
 ) -> tuple[Prediction, Memory]:
-    """One step at the size that the card declares; the answer has the plate's size.
+    """Call the model at the size that its card declares; returns a prediction of the plate's size.
 
-    fixed_size: pictures are stretched to it by area, the answer back by linear interpolation.
-    multiple: edges are repeated at the bottom and right, and cut off again.
+    fixed_size: pictures are reduced by area, and the result is enlarged by linear interpolation.
+    multiple: edges are repeated at the bottom and right, then cut off again.
     """
     size = _size(inputs)
     if card.fixed_size and card.fixed_size != size:
@@ -84,20 +85,6 @@ def fitted_step(
         ),
         following,
     )
-
-
-def resized(picture: Float, size: tuple[int, int]) -> Float:
-    """(H, W) or (H, W, C) float32 at another (H, W): by area down, by linear interpolation up."""
-    import cv2
-
-    height, width = picture.shape[:2]
-    if (height, width) == size:
-        return picture
-    down = size[0] * size[1] < height * width
-    result = cv2.resize(
-        picture, (size[1], size[0]), interpolation=cv2.INTER_AREA if down else cv2.INTER_LINEAR
-    )
-    return np.asarray(result, np.float32).reshape((*size, *picture.shape[2:]))
 
 
 @dataclass(frozen=True)
@@ -137,10 +124,11 @@ def tiled_step(
     knobs: Mapping[str, KnobValue],
     side: int,
 ) -> Prediction:
-    """A still's prediction by tiles; smaller ones when memory runs out.
+    """Return a still's prediction by tiles; uses smaller tiles when memory runs out.
 
-    Where a trimap knows the answer no tile is computed (unless the model has more to say than
-    alpha); each tile sees known pixels of both kinds, growing until it does. Raises DeviceError when even small tiles do not fit into memory.
+    A tile without unknown pixels is not computed, unless the model returns more than alpha. A tile
+    grows until it contains known pixels of both kinds. Raises DeviceError when even small tiles do
+    not fit into memory.
     """
     while True:
         try:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hand-over of mattes: checks, a review report, versioned and verified publishing."""
+"""Hand-over of mattes: checks, a review report, and versions that are never replaced."""

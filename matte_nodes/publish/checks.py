@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checks of a hand-over: pure functions of a delivery, in one list, each with what to do.
+"""The list of all hand-over checks: pure functions of a delivery.
 
-A check yields findings; none means that it passes. Checks look only at what is theirs: a frame
-that cannot be read is `readable`'s, a NaN is `finite`'s, and no other check speaks of it.
+A check yields findings, each with a remedy. A check without findings passes. Each check looks at
+one subject only: an unreadable frame belongs to `readable`, a NaN to `finite`, and no other check
+reports it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def run(delivery: Delivery) -> list[Result]:
-    """All checks, in order."""
+    """Run all checks in order and return their results."""
     return [
         Result(check, tuple(check.find(delivery)), check.unchecked(delivery)) for check in CHECKS
     ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A delivery: the frames in a folder, the plate they were made from, and what a look at them says."""
+"""A delivery: the frames in a folder, the plate they were made from, and their measurements."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from matte_nodes.color import PlateColor
 from matte_nodes.errors import MatteError, MediaError
 from matte_nodes.media.clip import STILLS
-from matte_nodes.media.pattern import Pattern, group, is_temporary, list_folder
+from matte_nodes.media.pattern import Pattern, group, list_folder
 from matte_nodes.publish.measures import Measured, Measurer
 from matte_nodes.publish.picture import Picture, read_matte
 from matte_nodes.shot.bind import BoundHint, as_clip, guessed
 from matte_nodes.shot.overlap import overlapped
+from matte_nodes.whole_files import is_temporary
 
 if TYPE_CHECKING:
     from matte_nodes.media.clip import Clip
@@ -28,25 +30,31 @@ Use = Literal["commercial", "non-commercial"]
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame: its header as a Picture without pixels, its numbers, its plate without pixels;
-    or why it cannot be read."""
+    """One frame of a delivery: its header and measurements, or the reason why it cannot be read."""
 
     number: int
+    """Frame number in the delivery."""
     path: Path
+    """The delivered file."""
     trouble: str = ""
+    """Why the frame cannot be read; "" for a readable frame."""
     picture: Picture | None = None
+    """The file's header, without pixels."""
     measured: Measured | None = None
+    """Measurements of the pixels."""
     plate: Image | None = None
+    """The plate of this frame, without pixels."""
 
 
 class Delivery:
-    """Frames to be handed over.
+    """Frames that are to be handed over.
 
-    folder: a folder with one sequence, or its pattern. plate, trimap: clips as `matte run` takes
-    them, or None. frames: first and last that there should be; None: the plate's, or what lies
-    there. colorspace: the plate's, None as the files say. output_colorspace: what was ordered,
-    None for the plate's own or its linear counterpart. use: what the result is for.
-    may_be_empty: frames without a subject are right. Raises MediaError when nothing is there.
+    folder: a folder that holds one sequence, or its pattern. plate, trimap: clips as `matte run`
+    takes them, or None. frames: first and last expected frame; None means the range of the plate,
+    or of the files. colorspace: the plate's colour space; None reads it from the files.
+    output_colorspace: the space that was ordered; None is the plate's own space or its linear
+    counterpart. use: "commercial" or "non-commercial". may_be_empty: frames without a subject are
+    correct. Raises MediaError when there are no files.
     """
 
     def __init__(
@@ -68,10 +76,13 @@ class Delivery:
         self.trimap: BoundHint | None = None
         if trimap is not None:
             if self.plate is None:
-                raise MediaError("A trimap is checked on the plate's frames: give the plate too.")
+                raise MediaError(
+                    "A trimap is checked on the frames of the plate. Give the plate too."
+                )
             self.trimap = BoundHint("trimap", trimap, self.plate, hint_keys)
         self._colorspace, self._ordered = colorspace, output_colorspace
         self.expected = self._expected(*frames)
+        self._frames: list[Frame] | None = None
 
     def _expected(self, first: int | None, last: int | None) -> Sequence[int]:
         there = self.plate.frames if self.plate is not None else list(self.files)
@@ -83,32 +94,30 @@ class Delivery:
 
     @property
     def folder(self) -> Path:
-        """Where the frames lie."""
+        """The folder of the frames."""
         return self.pattern.folder
 
     @cached_property
-    def color(self) -> Any:
-        """Transforms of the plate (PlateColor), None without a plate or for one nobody can name."""
-        from matte_nodes.color import PlateColor
-
+    def color(self) -> PlateColor | None:
+        """Colour transforms of the plate; None without a plate or without a known colour space."""
         if self.plate is None:
             return None
         return PlateColor(self._colorspace or guessed(self.plate), output=self._ordered)
 
     def look(self, said: Callable[[int, int], None] = lambda done, total: None) -> None:
-        """Read every frame once; `said` is told how many are done."""
+        """Read every frame once. said: called with the number of frames read so far."""
         self._frames = list(self._read(said))
 
     @property
     def frames(self) -> Sequence[Frame]:
-        """The frames that are there and expected, in order; read now if they were not yet."""
-        if not hasattr(self, "_frames"):
-            self.look()
+        """The existing frames of the expected range, in order. Reads them on first use."""
+        if self._frames is None:
+            self._frames = list(self._read(lambda done, total: None))
         return self._frames
 
     @property
     def readable(self) -> Sequence[tuple[Frame, Picture, Measured]]:
-        """Frames with what was read of them."""
+        """The frames that can be read, with their pictures."""
         return [
             (frame, frame.picture, frame.measured)
             for frame in self.frames
@@ -116,8 +125,8 @@ class Delivery:
         ]
 
     def _read(self, said: Callable[[int, int], None]) -> Iterator[Frame]:
-        """Files are read ahead while frames are measured, which needs their order."""
-        measurer = Measurer(self)
+        """Read files ahead in threads. Measuring needs the frames in order."""
+        measurer = Measurer(self.plate, self.trimap, lambda: self.color)
         expected = set(self.expected)
         todo = [number for number in self.files if number in expected]
 
@@ -146,9 +155,12 @@ class Delivery:
             plate = self.plate.read(number)
         measured = measurer.of(number, read, plate)
         return Frame(
-            number, path, picture=read.without_pixels(), measured=measured,
+            number,
+            path,
+            picture=read.without_pixels(),
+            measured=measured,
             plate=None if plate is None else replace(plate, pixels=plate.pixels[:0].copy()),
-        )  # fmt: skip
+        )
 
 
 OPTIONS = tuple(signature(Delivery).parameters)[1:]
@@ -160,7 +172,9 @@ def _sequence(folder: str) -> tuple[Pattern, Mapping[int, Path]]:
     if not path.is_dir():
         pattern = Pattern.parse(path)
         if pattern is None:
-            raise MediaError(f"{folder}: there is no such folder, and it is no pattern of frames.")
+            raise MediaError(
+                f"{folder}: there is no such folder, and the name is not a pattern of frames. Check the path."
+            )
         files = pattern.find()
         if not files:
             raise MediaError(f"{folder}: no file matches.")
@@ -169,5 +183,7 @@ def _sequence(folder: str) -> tuple[Pattern, Mapping[int, Path]]:
     sequences = group(path, [n for n in names if Path(n).suffix.lower() in STILLS])
     if len(sequences) != 1:
         found = ", ".join(str(pattern) for pattern in sequences) or "none"
-        raise MediaError(f"{folder}: a delivery is one sequence; there is {found}. Name one.")
+        raise MediaError(
+            f"{folder}: a delivery is one sequence, but the folder holds {found}. Name one of them."
+        )
     return next(iter(sequences.items()))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a check is and what it finds, and the ways in which checks look at many frames."""
+"""Types of checks and findings, and helpers for checks that look at many frames."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from matte_nodes.farm.plan import spelled
+from matte_nodes.frame_range import spelled
 from matte_nodes.publish.delivery import Delivery
 from matte_nodes.publish.integrate import MANIFEST
 
@@ -27,36 +27,42 @@ _LACKS: dict[Needed, str] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong with which frames, and what to do."""
+    """One problem."""
 
     frames: tuple[int, ...]
+    """The frames that have the problem; empty for the whole delivery."""
     message: str
+    """What is wrong."""
     remedy: str
+    """What to do."""
 
     @property
     def sentence(self) -> str:
-        """All of it, for people."""
+        """Frames, problem and remedy as one text."""
         where = f"frames {spelled(self.frames)}: " if self.frames else ""
         return f"{where}{self.message}. {self.remedy}"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check: its name, the function (whose docstring is what it is for), how much it counts,
-    and what there must be to check against."""
+    """One check of a delivery."""
 
     name: str
+    """The check's name in reports."""
     find: Callable[[Delivery], Iterator[Finding]]
+    """Yields the problems. Its docstring states the rule."""
     severity: Severity = "error"
+    """"error" stops a publish; "warning" does not."""
     needs: Needed | None = None
+    """What the check compares with. Without it, the check is skipped."""
 
     @property
     def help(self) -> str:
-        """What must be so."""
+        """The rule that the check enforces."""
         return self.find.__doc__ or ""
 
     def unchecked(self, delivery: Delivery) -> str:
-        """Why nothing can be said of this delivery, "" when it can: no finding is no proof then."""
+        """Return why this check is skipped, or "". A skipped check does not count as passed."""
         has = {
             "plate": delivery.plate is not None,
             "trimap": delivery.trimap is not None,
@@ -67,7 +73,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Result:
-    """A check and what it found."""
+    """A check and its findings."""
 
     check: Check
     findings: tuple[Finding, ...]
@@ -75,19 +81,21 @@ class Result:
 
     @property
     def failed(self) -> bool:
-        """Whether this stops a publish."""
+        """Whether this result stops a publish."""
         return bool(self.findings) and self.check.severity == "error"
 
     @property
     def mark(self) -> str:
-        """FAIL, warn, ok, or a dash for what was not checked."""
+        """FAIL, warn, ok, or a dash for a skipped check."""
         if self.findings:
             return "FAIL" if self.failed else "warn"
         return "-" if self.unchecked else "ok"
 
 
 def where(delivery: Delivery, test: Callable[[Any], bool]) -> tuple[int, ...]:
-    """Frames whose numbers pass a test; frames whose alpha is not finite are left out."""
+    """Return the frames whose measurements pass a test. Frames with a non-finite alpha are left
+    out.
+    """
     return tuple(
         frame.number
         for frame, _, measured in delivery.readable
@@ -102,15 +110,18 @@ def as_plate(
     message: str,
     remedy: str,
 ) -> Iterator[Finding]:
-    """Frames whose fact is not the plate's; without a plate, not that of most frames."""
+    """Return the frames whose value differs from the plate's. Without a plate: from most frames'
+    value.
+    """
     most = usual(delivery, of_picture)
     wrong: dict[tuple[Any, Any], list[int]] = {}
     for frame, picture, _ in delivery.readable:
         wanted = most if frame.plate is None else of_plate(frame.plate)
         if not picture.is_exr and hasattr(wanted, "width"):
             same = (picture.display_window.width, picture.display_window.height) == (
-                wanted.width, wanted.height,
-            )  # fmt: skip
+                wanted.width,
+                wanted.height,
+            )
         else:
             same = of_picture(picture) == wanted
         if not same:
@@ -121,7 +132,7 @@ def as_plate(
 
 
 def text(value: Any) -> str:
-    """A window as 1280x720, everything else as it is."""
+    """Return a window as 1280x720, and any other value as text."""
     if not hasattr(value, "width"):
         return str(value)
     at = f" at {value.x},{value.y}" if value.x or value.y else ""
@@ -129,7 +140,7 @@ def text(value: Any) -> str:
 
 
 def usual(delivery: Delivery, fact: Callable[[Picture], Any]) -> Any:
-    """What most frames have."""
+    """Return the value that most frames have."""
     found = Counter(fact(picture) for _, picture, _ in delivery.readable)
     return found.most_common()[0][0] if found else None
 
@@ -137,7 +148,7 @@ def usual(delivery: Delivery, fact: Callable[[Picture], Any]) -> Any:
 def grouped(
     delivery: Delivery, fact: Callable[[Picture], Any]
 ) -> Iterator[tuple[Picture, tuple[int, ...]]]:
-    """One picture of each kind, and the frames of that kind."""
+    """Return one picture of each kind, with the frames of that kind."""
     kinds: dict[Any, tuple[Picture, list[int]]] = {}
     for frame, picture, _ in delivery.readable:
         kinds.setdefault(fact(picture), (picture, []))[1].append(frame.number)

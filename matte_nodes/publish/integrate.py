@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Versions: copied to a hidden folder, verified, then renamed into place; none is ever replaced.
+"""Publishes versions: files are copied to a hidden folder, verified, and renamed into place.
 
-<root>/<name>/v001/<the frames>, review.html, manifest.json
+<root>/<name>/v001/<the frames>, review.html, manifest.json. No version is ever replaced.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from matte_nodes.errors import OutputError
-from matte_nodes.whole_files import describe, temporary
+from matte_nodes.whole_files import describe, prepare_folder, temporary_folder, write_text
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
@@ -33,30 +33,33 @@ def integrate(
     *,
     version: int | None = None,
 ) -> Path:
-    """Copy files into the next version of a name; answers its folder.
+    """Copy files into the next version of a name and return its folder.
 
-    version: this one, or an error when it is there. The version appears whole, by rename; it never
-    replaces anything, not even an empty folder or one that another publish made meanwhile.
+    version: use this number; raises OutputError when it is taken. The whole version appears at
+    once, by a rename. The rename replaces nothing, not even an empty folder or a version that
+    another publish made meanwhile.
     """
     if not re.fullmatch(r"[^/\\.\s][^/\\]*", name):
         raise OutputError(f"{name!r} cannot be the name of a publish: it becomes a folder.")
     home = root / name
-    part = temporary(home / "version")
+    prepare_folder(home)
     try:
-        part.mkdir(parents=True)
-        entries = [_copied(path, part / path.name) for path in files]
-        if len({entry["file"] for entry in entries}) != len(entries):
-            raise OutputError("Two files of the publish have one name.")
-        return _placed(part, home, name, entries, facts, version)
+        with temporary_folder(home) as part:
+            entries = [_copied(path, part / path.name) for path in files]
+            if len({entry["file"] for entry in entries}) != len(entries):
+                raise OutputError(
+                    "Two files of the publish have the same name. Rename one of them."
+                )
+            return _placed(part, home, name, entries, facts, version)
     except OSError as error:
         raise OutputError(f"{home}: cannot be published ({describe(error, home)})") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def damaged(folder: Path) -> Iterator[tuple[str, str]]:
-    """Files of a published version that are not what its manifest says, and how; none for a folder
-    that is no version."""
+    """Return the files of a published version that differ from its manifest, and how they differ.
+
+    Returns an empty result for a folder that is not a version.
+    """
     path = folder / MANIFEST
     if not path.is_file():
         return
@@ -75,7 +78,7 @@ def damaged(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def versions(home: Path) -> list[int]:
-    """Numbers that are taken in a name's folder, by whatever lies there."""
+    """Return the version numbers that are taken in a name's folder, by files or folders."""
     names = os.listdir(home) if home.is_dir() else []
     return sorted(int(n[1:]) for n in names if re.fullmatch(r"v\d{3,}", n))
 
@@ -92,20 +95,27 @@ def _placed(
         number = version or max(versions(home), default=0) + 1
         final = home / f"v{number:03d}"
         manifest = {
-            "schema": SCHEMA, "name": name, "version": number,
+            "schema": SCHEMA,
+            "name": name,
+            "version": number,
             "published": datetime.now(UTC).isoformat(timespec="seconds"),
-            **facts, "files": list(entries),
-        }  # fmt: skip
-        (part / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+            **facts,
+            "files": list(entries),
+        }
+        write_text(part / MANIFEST, json.dumps(manifest, indent=1) + "\n")
         if not final.exists() and _renamed(part, final):
             return final
         if version is not None:
-            raise OutputError(f"{final} is there already: a version is never replaced.")
+            raise OutputError(
+                f"{final} exists already. Versions are never replaced: publish without a number to get the next one."
+            )
     raise OutputError(f"{home}: no free version was found in {_TRIES} tries.")
 
 
 def _renamed(part: Path, final: Path) -> bool:
-    """A folder that holds files is never replaced by rename(2); an empty one was looked for."""
+    """Rename a folder into place. rename(2) never replaces a folder with files in it; an empty one
+    is checked for.
+    """
     try:
         os.rename(part, final)
     except OSError:
@@ -116,7 +126,9 @@ def _renamed(part: Path, final: Path) -> bool:
 
 
 def _copied(source: Path, target: Path) -> dict[str, Any]:
-    """Copy, hash what was read, and read the copy again: disks and networks do lie."""
+    """Copy a file, hash what was read, then read the copy and compare. Disks and networks make
+    errors.
+    """
     digest = hashlib.sha256()
     with source.open("rb") as reading, target.open("xb") as writing:
         while block := reading.read(_BLOCK):
@@ -126,10 +138,14 @@ def _copied(source: Path, target: Path) -> dict[str, Any]:
         os.fsync(writing.fileno())
     shutil.copystat(source, target)
     if _sha256(target) != digest.hexdigest():
-        raise OutputError(f"{target}: the copy is not what was read; look at the disk.")
+        raise OutputError(
+            f"{target}: the copy differs from the original. Check the disk, then publish again."
+        )
     return {
-        "file": target.name, "size": target.stat().st_size, "sha256": digest.hexdigest(),
-    }  # fmt: skip
+        "file": target.name,
+        "size": target.stat().st_size,
+        "sha256": digest.hexdigest(),
+    }
 
 
 def _sha256(path: Path) -> str:

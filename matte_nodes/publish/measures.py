@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers of one delivered frame: all that the checks and the plots need, in one look at the pixels."""
+"""Measurements of one delivered frame for checks and plots, in one pass over its pixels."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float
-    from matte_nodes.publish.delivery import Delivery
+    from matte_nodes.color import PlateColor
+    from matte_nodes.media.clip import Clip
     from matte_nodes.publish.picture import Picture
+    from matte_nodes.shot.bind import BoundHint
 
 TOLERANCE = 1e-3
 """Alpha may miss 0, 1 or a trimap by this: half floats step by 0.0005 below 1."""
@@ -28,41 +31,46 @@ BLACK = 0.02
 
 @dataclass(frozen=True)
 class Measured:
-    """One frame in numbers.
-
-    not_finite: names of channels with NaN or Inf. low, high: least and largest finite alpha.
-    coverage: mean alpha, 0..1. edge_width: mean width of the soft band in pixels, 0 without an
-    edge. black: share of the covered pixels (alpha > 0.01) whose foreground is exactly black
-    where the plate is not. unmultiplied: share of soft pixels whose R, G, B are not foreground
-    x alpha, None where that cannot be told. off_trimap: pixels that miss a 0 or 1 of the trimap.
-    flicker: mean difference of alpha over the edge band, 0..1, to the frame before, carried along
-    the motion; None at the first frame, after a gap and next to frames without an edge.
-    """
+    """Measurements of one frame."""
 
     not_finite: tuple[str, ...]
+    """Names of channels with NaN or Inf."""
     low: float
+    """Least finite alpha."""
     high: float
+    """Largest finite alpha."""
     coverage: float
+    """Mean alpha, 0..1."""
     edge_width: float
+    """Mean width of the soft band in pixels; 0 without an edge."""
     black: float
+    """Share of pixels with alpha > 0.01 whose foreground is black where the plate is not."""
     unmultiplied: float | None
+    """Share of soft pixels whose R, G, B differ from foreground x alpha; None if unknown."""
     off_trimap: int
+    """Number of pixels that miss a 0 or a 1 of the trimap."""
     flicker: float | None = None
+    """Mean change of alpha in the edge band against the frame before, after motion compensation.
+
+    0..1. None at the first frame, after a gap, and beside frames without an edge.
+    """
 
 
 class Measurer:
-    """Measures frames in order; keeps the one before, for motion."""
+    """Measures frames in order. Keeps the frame before, to compensate its motion."""
 
-    def __init__(self, delivery: Delivery) -> None:
-        self._delivery = delivery
+    def __init__(
+        self, plate: Clip | None, trimap: BoundHint | None, color: Callable[[], PlateColor | None]
+    ) -> None:
+        self._plate, self._trimap, self._color = plate, trimap, color
         self._before: tuple[int, Float, NDArray[np.uint8]] | None = None
 
     def gap(self) -> None:
-        """A frame is missing: the next one has none before it."""
+        """Note a missing frame: the next frame has no frame before it."""
         self._before = None
 
     def of(self, number: int, picture: Picture, plate: Image | None) -> Measured:
-        """The numbers of one frame. plate: its frame of the plate, if there is one."""
+        """Return the measurements of one frame. plate: the plate of this frame, or None."""
         clean = np.nan_to_num(picture.alpha, nan=0.0, posinf=1.0, neginf=0.0)
         finite = picture.alpha[np.isfinite(picture.alpha)]
         inside = np.clip(clean, 0, 1)
@@ -81,7 +89,7 @@ class Measurer:
         return replace(found, flicker=self._flicker(number, picture, inside, plate, fits))
 
     def _off_trimap(self, number: int, picture: Picture, alpha: Float) -> int:
-        trimap, plate = self._delivery.trimap, self._delivery.plate
+        trimap, plate = self._trimap, self._plate
         if trimap is None or plate is None:
             return 0
         asked = trimap.pixels(number)
@@ -110,12 +118,12 @@ class Measurer:
         return flicker(placed, grey, before[1], before[2])
 
     def _seen(self, picture: Picture, plate: Image | None) -> Float:
-        """What motion is found on: the plate as it is shown, else the foreground over grey."""
-        if plate is not None and self._delivery.color is not None and {"R"} <= set(plate.channels):
+        """The picture for motion estimation: the plate as shown, else the foreground over grey."""
+        color = None if plate is None else self._color()
+        if plate is not None and color is not None and {"R"} <= set(plate.channels):
             index = [plate.channels.index(name) for name in "RGB"]
             shown = paste(replace(plate, pixels=plate.pixels[..., index]), plate.display_window)
-            seen: Float = self._delivery.color.to_network(shown)
-            return seen
+            return color.to_network(shown)
         alpha = np.clip(picture.alpha, 0, 1)[..., None]
         colour = picture.premultiplied if picture.foreground is None else picture.foreground * alpha
         mixed = alpha if colour is None else np.clip(colour, 0, 1) + 0.18 * (1 - alpha)
@@ -126,8 +134,11 @@ class Measurer:
 def flicker(
     alpha: Float, grey: NDArray[np.uint8], before: Float, grey_before: NDArray[np.uint8]
 ) -> float | None:
-    """How much the soft edge changes beyond the motion: mean over the band, weighted by how well
-    the carried picture fits (0..1 each). None where nothing fits."""
+    """Return how much the soft edge changes beyond its motion.
+
+    A mean over the band, weighted by how well the motion-compensated frame fits (0..1 each). None
+    where nothing fits.
+    """
     carried, fit = carry(before, grey_before, grey)
     soft = (alpha > TOLERANCE) & (alpha < 1 - TOLERANCE)
     soft |= (carried > TOLERANCE) & (carried < 1 - TOLERANCE)
@@ -139,7 +150,9 @@ def flicker(
 
 
 def edge_width(alpha: Float) -> float:
-    """Mean width of the soft band in pixels: its area over the length of the line of alpha 0.5."""
+    """Return the mean width of the soft band in pixels: its area divided by the length of the 0.5
+    contour.
+    """
     solid = alpha >= 0.5
     # Steps along rows and columns over-count a slanted line: 4 / pi on average over all angles.
     steps = int((solid[1:] != solid[:-1]).sum()) + int((solid[:, 1:] != solid[:, :-1]).sum())
@@ -148,15 +161,18 @@ def edge_width(alpha: Float) -> float:
 
 
 def _fits(picture: Picture, plate: Image | None) -> bool:
-    """Whether pixels of the plate and of a trimap can be laid over the picture's."""
+    """Whether the sizes of a plate and a trimap match the picture."""
     if plate is None or plate.display_window != picture.display_window:
         return False
     return not picture.is_exr or plate.data_window == picture.data_window
 
 
 def _not_finite(picture: Picture) -> tuple[str, ...]:
-    planes = {"alpha": picture.alpha, "foreground": picture.foreground,
-              "premultiplied": picture.premultiplied}  # fmt: skip
+    planes = {
+        "alpha": picture.alpha,
+        "foreground": picture.foreground,
+        "premultiplied": picture.premultiplied,
+    }
     return tuple(n for n, p in planes.items() if p is not None and not np.isfinite(p).all())
 
 
@@ -174,7 +190,7 @@ def _black(picture: Picture, alpha: Float, plate: Image | None) -> float:
 
 
 def _unmultiplied(picture: Picture, alpha: Float) -> float | None:
-    """Pixels in the soft band, by more than half floats round, and more than TOLERANCE."""
+    """Share of pixels in the soft band that differ by more than half-float rounding and TOLERANCE."""
     straight, product = picture.foreground, picture.premultiplied
     if straight is None or product is None:
         return None
@@ -192,7 +208,7 @@ def _size(picture: Picture) -> tuple[int, int]:
 
 
 def _shown(picture: Picture, pixels: NDArray[Any]) -> NDArray[Any]:
-    """Pixels of the data window over the display window, 0 outside."""
+    """Return the data window's pixels on the display window, 0 outside."""
     array = pixels if pixels.ndim == 3 else pixels[..., None]
     names = ("Y",) * array.shape[2]
     placed = paste(

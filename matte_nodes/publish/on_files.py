@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of files and headers: there, whole, and like the plate."""
+"""Checks of files and headers: all there, whole, and consistent with the plate."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from matte_nodes.color.config import ColorConfig
 from matte_nodes.publish.delivery import Delivery
 from matte_nodes.publish.finding import Finding, as_plate, grouped, usual
 
 
 def complete(delivery: Delivery) -> Iterator[Finding]:
-    """Every frame of the plate, or of the range, is there."""
+    """Every frame of the plate, or of the given range, exists."""
     missing = [number for number in delivery.expected if number not in delivery.files]
     if missing:
         yield Finding(tuple(missing), "missing", "Run the same command again: it does these.")
@@ -31,15 +32,18 @@ def readable(delivery: Delivery) -> Iterator[Finding]:
 
 
 def size(delivery: Delivery) -> Iterator[Finding]:
-    """The display window is the plate's."""
+    """The display window equals the plate's."""
     return as_plate(
-        delivery, lambda p: p.display_window, lambda image: image.display_window,
-        "the display window is {found}, not {wanted}", "Matte the plate in its own size.",
-    )  # fmt: skip
+        delivery,
+        lambda p: p.display_window,
+        lambda image: image.display_window,
+        "the display window is {found}, not {wanted}",
+        "Matte the plate in its own size.",
+    )
 
 
 def data_window(delivery: Delivery) -> Iterator[Finding]:
-    """The data window is the plate's."""
+    """The data window equals the plate's."""
     if delivery.plate is None:
         return
     wrong: list[int] = []
@@ -56,15 +60,18 @@ def data_window(delivery: Delivery) -> Iterator[Finding]:
 
 
 def pixel_aspect(delivery: Delivery) -> Iterator[Finding]:
-    """The pixel aspect is the plate's."""
+    """The pixel aspect equals the plate's."""
     return as_plate(
-        delivery, lambda p: round(p.pixel_aspect, 4), lambda image: round(image.pixel_aspect, 4),
-        "the pixel aspect is {found}, not {wanted}", "Write them again from the plate.",
-    )  # fmt: skip
+        delivery,
+        lambda p: round(p.pixel_aspect, 4),
+        lambda image: round(image.pixel_aspect, 4),
+        "the pixel aspect is {found}, not {wanted}",
+        "Write them again from the plate.",
+    )
 
 
 def colorspace(delivery: Delivery) -> Iterator[Finding]:
-    """The colour space is named, and the one that was ordered."""
+    """The colour space is named and is the one that was ordered."""
     said: dict[str, list[int]] = {}
     for frame, picture, _ in delivery.readable:
         if (picture.is_exr and picture.premultiplied is not None) or picture.foreground is not None:
@@ -74,8 +81,6 @@ def colorspace(delivery: Delivery) -> Iterator[Finding]:
     if delivery.color is not None:
         config, wanted = delivery.color.config, delivery.color.output
     else:
-        from matte_nodes.color.config import ColorConfig
-
         config, wanted = (
             ColorConfig(),
             Counter({k: len(v) for k, v in said.items()}).most_common()[0][0],
@@ -83,14 +88,16 @@ def colorspace(delivery: Delivery) -> Iterator[Finding]:
     for name, frames in said.items():
         if not name:
             yield Finding(
-                tuple(frames), "the file does not name its colour space (matte/colorspace)",
+                tuple(frames),
+                "the file does not name its colour space (matte/colorspace)",
                 "Write them again with matte run.",
-            )  # fmt: skip
+            )
         elif (config.find(name) or name) != (config.find(wanted) or wanted):
             yield Finding(
-                tuple(frames), f"the colour space is {name}, not {wanted}",
+                tuple(frames),
+                f"the colour space is {name}, not {wanted}",
                 "Write them again, or name the space that was ordered (--output-colorspace).",
-            )  # fmt: skip
+            )
 
 
 def channels(delivery: Delivery) -> Iterator[Finding]:
@@ -104,9 +111,10 @@ def channels(delivery: Delivery) -> Iterator[Finding]:
                 more
             )
             yield Finding(
-                (frame.number,), f"{' and '.join(what)}, unlike the others",
+                (frame.number,),
+                f"{' and '.join(what)}, unlike the others",
                 "Write them again with one layout.",
-            )  # fmt: skip
+            )
 
 
 def half(delivery: Delivery) -> Iterator[Finding]:
@@ -120,7 +128,7 @@ def half(delivery: Delivery) -> Iterator[Finding]:
 
 
 def compression(delivery: Delivery) -> Iterator[Finding]:
-    """No compression that loses."""
+    """The compression is lossless."""
     for picture, frames in grouped(delivery, lambda p: p.attributes.get("compression")):
         kind = str(picture.attributes.get("compression", "")).split(":")[0]
         if picture.is_lossy:
@@ -128,7 +136,7 @@ def compression(delivery: Delivery) -> Iterator[Finding]:
 
 
 def timecode(delivery: Delivery) -> Iterator[Finding]:
-    """The plate's time code is carried over."""
+    """The plate's time code is kept."""
     bad = []
     for frame, picture, _ in delivery.readable:
         wanted = _timecode(frame.plate.metadata if frame.plate is not None else {})
@@ -141,7 +149,7 @@ def timecode(delivery: Delivery) -> Iterator[Finding]:
 
 
 def rate(delivery: Delivery) -> Iterator[Finding]:
-    """The plate's frame rate is carried over."""
+    """The plate's frame rate is kept."""
     wanted = delivery.plate.rate if delivery.plate is not None else None
     if wanted is None:
         return
@@ -152,9 +160,10 @@ def rate(delivery: Delivery) -> Iterator[Finding]:
     )
     if bad:
         yield Finding(
-            bad, f"the frame rate is not the plate's {float(wanted):g}",
+            bad,
+            f"the frame rate is not the plate's {float(wanted):g}",
             "Write them again from the plate.",
-        )  # fmt: skip
+        )
 
 
 def _timecode(attributes: Any) -> int | None:

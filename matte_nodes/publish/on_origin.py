@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of where a matte comes from: who made it, on which terms, unchanged since."""
+"""Checks of a matte's origin: which model made it, under which terms, unchanged since."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from matte_nodes import models
+from matte_nodes.card import strictest
 from matte_nodes.errors import MatteError
 from matte_nodes.publish.delivery import Delivery
 from matte_nodes.publish.finding import Finding, grouped
@@ -17,7 +18,7 @@ MADE_BY = ("matte/model", "matte/weights", "matte/knobs", "matte/version")
 
 
 def model(delivery: Delivery) -> Iterator[Finding]:
-    """One model, one weights hash, one set of knobs made all frames."""
+    """One model with one weights hash and one set of knobs made all frames."""
     made = Counter(_made_by(picture) for _, picture, _ in delivery.readable)
     if not made:
         return
@@ -31,13 +32,14 @@ def model(delivery: Delivery) -> Iterator[Finding]:
         elif found != usual:
             differs = [n for n, a, b in zip(MADE_BY, usual, found, strict=True) if a != b]
             yield Finding(
-                frames, f"made with other {', '.join(n[6:] for n in differs)} than the rest",
+                frames,
+                f"made with other {', '.join(n[6:] for n in differs)} than the rest",
                 "Run the whole shot with one model and one set of weights and knobs.",
-            )  # fmt: skip
+            )
 
 
 def licence(delivery: Delivery) -> Iterator[Finding]:
-    """No non-commercial model in a commercial publish."""
+    """A commercial publish contains no matte of a non-commercial model."""
     for picture, frames in grouped(delivery, lambda p: (_made_by(p), _terms(p))):
         if delivery.use == "commercial" and _terms(picture) == "no":
             yield Finding(
@@ -49,21 +51,23 @@ def licence(delivery: Delivery) -> Iterator[Finding]:
 
 
 def licence_unclear(delivery: Delivery) -> Iterator[Finding]:
-    """Models whose terms nobody stated."""
+    """The terms of all models are known."""
     for picture, frames in grouped(delivery, lambda p: (_made_by(p), _terms(p))):
-        if delivery.use == "commercial" and picture.says("matte/model") and (
-            _terms(picture) == "unclear"
-        ):  # fmt: skip
+        if (
+            delivery.use == "commercial"
+            and picture.says("matte/model")
+            and (_terms(picture) == "unclear")
+        ):
             yield Finding(
                 frames,
                 f"nobody stated whether {picture.says('matte/model')} may be used commercially "
                 f"(licence: {picture.says('matte/licence')})",
-                "Ask whoever clears rights.",
+                "Ask the person who clears rights in your company.",
             )
 
 
 def sha256(delivery: Delivery) -> Iterator[Finding]:
-    """A published version is what was published."""
+    """A published version still equals its manifest."""
     yield from (
         Finding((), f"{name}: {why}", "Publish a new version from the sources.")
         for name, why in damaged(delivery.folder)
@@ -71,15 +75,19 @@ def sha256(delivery: Delivery) -> Iterator[Finding]:
 
 
 def _made_by(picture: Picture) -> Sequence[str]:
-    return tuple(picture.says(name) for name in MADE_BY)
+    said = {name: picture.says(name) for name in MADE_BY}
+    # A model that got another name is the same model.
+    chain = said.get("matte/model", "").split(" -> ")
+    said["matte/model"] = " -> ".join(models.current_name(name) for name in chain)
+    return tuple(said[name] for name in MADE_BY)
 
 
 def _terms(picture: Picture) -> str:
-    """The strictest of what the file says and what the cards of its models say."""
-    said = {picture.says("matte/commercial") or "unclear"}
+    """Return the strictest of the file's own terms and those in its models' cards."""
+    said = {picture.says("matte/commercial")}
     for name in picture.says("matte/model").split(" -> "):
         try:
             said.add(models.card(name).commercial)
         except MatteError:
             continue  # another package's model that is not installed here
-    return "no" if "no" in said else "unclear" if "unclear" in said else "yes"
+    return strictest(said)

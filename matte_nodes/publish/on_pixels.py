@@ -26,40 +26,43 @@ def finite(delivery: Delivery) -> Iterator[Finding]:
     for frame, _, measured in delivery.readable:
         if measured.not_finite:
             yield Finding(
-                (frame.number,), f"NaN or Inf in {' and '.join(measured.not_finite)}",
+                (frame.number,),
+                f"NaN or Inf in {' and '.join(measured.not_finite)}",
                 "Look at the plate there; write it again.",
-            )  # fmt: skip
+            )
 
 
 def alpha_range(delivery: Delivery) -> Iterator[Finding]:
-    """Alpha lies between 0 and 1."""
+    """Alpha is between 0 and 1."""
     for frame, _, measured in delivery.readable:
         if measured.low < -TOLERANCE or measured.high > 1 + TOLERANCE:
             yield Finding(
-                (frame.number,), f"alpha runs from {measured.low:.3f} to {measured.high:.3f}",
+                (frame.number,),
+                f"alpha runs from {measured.low:.3f} to {measured.high:.3f}",
                 "Clamp it to 0 and 1.",
-            )  # fmt: skip
+            )
 
 
 def empty(delivery: Delivery) -> Iterator[Finding]:
-    """No frame's alpha is 0 everywhere."""
+    """No frame has an alpha of 0 everywhere."""
     bad = where(delivery, lambda m: m.high <= TOLERANCE and m.low >= -TOLERANCE)
     if bad and not delivery.may_be_empty:
         yield Finding(
-            bad, "alpha is 0 everywhere",
+            bad,
+            "alpha is 0 everywhere",
             "If the subject is out of the picture there, say so (--may-be-empty).",
-        )  # fmt: skip
+        )
 
 
 def solid(delivery: Delivery) -> Iterator[Finding]:
-    """No frame's alpha is 1 everywhere."""
+    """No frame has an alpha of 1 everywhere."""
     bad = where(delivery, lambda m: m.low >= 1 - TOLERANCE and m.high <= 1 + TOLERANCE)
     if bad:
         yield Finding(bad, "alpha is 1 everywhere", "Give the model a hint, or take another.")
 
 
 def foreground(delivery: Delivery) -> Iterator[Finding]:
-    """The foreground is not black under the alpha."""
+    """The foreground is not black where alpha is above 0."""
     bad = where(delivery, lambda m: m.black > BLACK_SHARE)
     if bad:
         yield Finding(
@@ -68,19 +71,21 @@ def foreground(delivery: Delivery) -> Iterator[Finding]:
 
 
 def association(delivery: Delivery) -> Iterator[Finding]:
-    """The premultiplication is tagged, and as tagged."""
+    """The premultiplied/straight tag matches the pixels."""
     for picture, frames in grouped(delivery, lambda p: p.says("matte/association")):
         tag = picture.says("matte/association")
         if tag not in ("premultiplied", "straight", "none"):
             yield Finding(
-                frames, "nothing says whether the colour is premultiplied (matte/association)",
+                frames,
+                "nothing says whether the colour is premultiplied (matte/association)",
                 "Write them again with matte run.",
-            )  # fmt: skip
+            )
         elif tag != _association(picture):
             yield Finding(
-                frames, f"tagged {tag}, but the channels are {_association(picture)}",
+                frames,
+                f"tagged {tag}, but the channels are {_association(picture)}",
                 "Correct the tag (matte/association).",
-            )  # fmt: skip
+            )
     bad = tuple(
         frame.number
         for frame, picture, measured in delivery.readable
@@ -95,17 +100,18 @@ def association(delivery: Delivery) -> Iterator[Finding]:
 
 
 def trimap(delivery: Delivery) -> Iterator[Finding]:
-    """The trimap's 0 and 1 are 0 and 1."""
+    """Alpha is 0 and 1 where the trimap is."""
     for frame, _, measured in delivery.readable:
         if measured.off_trimap:
             yield Finding(
-                (frame.number,), f"{measured.off_trimap} pixels miss a 0 or 1 of the trimap",
+                (frame.number,),
+                f"{measured.off_trimap} pixels miss a 0 or 1 of the trimap",
                 "Run it with this trimap.",
-            )  # fmt: skip
+            )
 
 
 def flicker_limit(values: Iterable[float | None]) -> float:
-    """What a frame's flicker may be in a shot with these."""
+    """Return the largest acceptable flicker of a frame in a shot with these values."""
     known = [value for value in values if value is not None]
     return max(FLICKER_LEAST, FLICKER_TIMES * float(np.median(known)) if known else 0.0)
 
@@ -131,7 +137,7 @@ def flicker(delivery: Delivery) -> Iterator[Finding]:
 
 
 def _association(picture: Picture) -> str:
-    """What the channels' names say."""
+    """Return the association that the channel names state."""
     if picture.premultiplied is not None and picture.foreground is not None:
         return "premultiplied"
     if picture.foreground is not None:

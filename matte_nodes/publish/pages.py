@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The review page put together: one HTML file with style, script, numbers and pictures in it."""
+"""Builds the review page: one HTML file that contains its style, script, numbers and pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PARTS = Path(__file__).parent / "page"
 
 
 def page(title: str, facts: Mapping[str, Any]) -> str:
-    """The page's text. facts: what page.js reads; see `report`."""
+    """Return the page's text. facts: the data for page.js, see `report`."""
     # "</script>" and "<!--" inside the data would end it.
     data = json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c")
     filled = {

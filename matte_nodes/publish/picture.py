@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One delivered file as checks see it: alpha, foreground, how it is stored, what it says of itself."""
+"""One delivered file as checks see it: alpha, foreground, storage and metadata."""
 
 from __future__ import annotations
 
@@ -26,48 +26,55 @@ LOSSY = ("b44", "dwa")
 
 @dataclass(frozen=True)
 class Picture:
-    """A file of any of our layouts, over its data window.
-
-    alpha: (H, W) float32. foreground: (H, W, 3) float32 straight, or None where the file has only
-    a premultiplied one or none. premultiplied: (H, W, 3) float32 or None. dtype: as stored
-    ("half", "uint16", ...). attributes: all of the header, values as OpenImageIO has them.
-    """
+    """A file of any of our layouts, over its data window."""
 
     path: Path
+    """The file."""
     alpha: Float
+    """(H, W) float32."""
     foreground: Float | None
+    """(H, W, 3) float32 straight, or None where the file has no straight foreground."""
     premultiplied: Float | None
+    """(H, W, 3) float32 premultiplied, or None."""
     channels: tuple[str, ...]
+    """Channel names, in the file's order."""
     dtype: str
+    """The stored type: "half", "uint16" and so on."""
     data_window: Window
+    """The pixels that the file holds."""
     display_window: Window
+    """The frame of the picture."""
     pixel_aspect: float
+    """Width of a pixel divided by its height."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    """All header values, as OpenImageIO returns them."""
 
     def without_pixels(self) -> Picture:
-        """The header alone."""
+        """Return a copy that keeps only the header."""
         return replace(
-            self, alpha=self.alpha[:0].copy(), foreground=_kept(self.foreground),
+            self,
+            alpha=self.alpha[:0].copy(),
+            foreground=_kept(self.foreground),
             premultiplied=_kept(self.premultiplied),
-        )  # fmt: skip
+        )
 
     @property
     def is_exr(self) -> bool:
-        """Whether the file is an EXR: only those have windows, halves and a colour space."""
+        """Whether the file is an EXR. Only EXRs have windows, half floats and a colour space."""
         return self.path.suffix.lower() == ".exr"
 
     @property
     def is_lossy(self) -> bool:
-        """Whether an EXR's compression loses in half floats."""
+        """Whether an EXR's compression loses data in half floats."""
         return self.is_exr and str(self.attributes.get("compression")).startswith(LOSSY)
 
     def says(self, name: str) -> str:
-        """One of our texts (`matte/...`), "" when it is not there."""
+        """Return one of our metadata texts (`matte/...`), or ""."""
         return str(self.attributes.get(name, ""))
 
     @property
     def rate(self) -> Fraction | None:
-        """framesPerSecond."""
+        """The value of framesPerSecond."""
         value = self.attributes.get("framesPerSecond")
         if isinstance(value, tuple) and len(value) == 2 and value[1]:
             return Fraction(int(value[0]), int(value[1]))
@@ -75,7 +82,7 @@ class Picture:
 
 
 def read_matte(path: Path) -> Picture:
-    """Read a delivered file; MediaError when it is damaged or holds no matte."""
+    """Read a delivered file. Raises MediaError when it is damaged or holds no matte."""
     import OpenImageIO as oiio
 
     if array_file.is_array(path):

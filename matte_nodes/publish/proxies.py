@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames as a browser takes them: plate and colour as JPEG, alpha as lossless WebP, all 8 bits."""
+"""Frames for a browser: plate and colour as JPEG, alpha as lossless WebP, 8 bits."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from matte_nodes.color import PlateColor
 from matte_nodes.errors import ColorError, MatteError, OutputError
 from matte_nodes.media.clip import paste
+from matte_nodes.media.image import Image
 from matte_nodes.publish.picture import Picture, read_matte
 from matte_nodes.shot.bind import as_clip, guessed, rgb
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Proxy:
-    """The pictures of one frame as files in memory; None where there is none."""
+    """The pictures of one frame as encoded files in memory; None for a missing one."""
 
     plate: bytes | None
     alpha: bytes | None
@@ -33,14 +34,15 @@ class Proxy:
 
     @property
     def bytes(self) -> int:
-        """Of all of them."""
+        """The total size of all pictures."""
         return sum(len(item) for item in (self.plate, self.alpha, self.color) if item)
 
 
 class Proxies:
-    """Makes the pictures of one version, in any thread.
+    """Makes the pictures of one version. Thread-safe.
 
-    side: the longer side at most, in pixels. quality: of the JPEGs. plate: with the plate.
+    side: largest length of the longer side in pixels. quality: JPEG quality. plate: include the
+    plate.
     """
 
     def __init__(self, delivery: Delivery, side: int, quality: int, *, plate: bool) -> None:
@@ -52,7 +54,7 @@ class Proxies:
         self._color: PlateColor | None = None
 
     def of(self, frame: int) -> Proxy:
-        """One frame; empty where its file cannot be read."""
+        """Return the pictures of one frame; empty when its file cannot be read."""
         plate = self._seen_plate(frame)
         path = self._delivery.files.get(frame)
         try:
@@ -66,9 +68,7 @@ class Proxies:
         color = self._seen_color(picture, alpha, small)
         if color is None and self._plate is not None:
             color = plate
-        return Proxy(
-            jpeg(plate, self._quality), webp(_codes(small)), jpeg(color, self._quality)
-        )  # fmt: skip
+        return Proxy(jpeg(plate, self._quality), webp(_codes(small)), jpeg(color, self._quality))
 
     def _seen_plate(self, frame: int) -> Codes | None:
         clip = self._plate
@@ -81,7 +81,7 @@ class Proxies:
         return _codes(_resized(seen, self.size))
 
     def _seen_color(self, picture: Picture, alpha: Float, small: Float) -> Codes | None:
-        """The straight foreground, made small as light is: premultiplied."""
+        """The straight foreground, downscaled premultiplied."""
         straight = picture.foreground
         if straight is None and picture.premultiplied is not None:
             inside = np.clip(picture.alpha, 1e-3, 1)[..., None]
@@ -108,7 +108,9 @@ class Proxies:
 
 
 def picture_behind(source: str, size: tuple[int, int]) -> Codes:
-    """A picture of the user's as (height, width, 3) codes, cut to the frame's shape."""
+    """Return the user's background picture as (height, width, 3) codes, cropped to the frame's
+    shape.
+    """
     clip = as_clip(source, "picture")
     image = clip.read(clip.frames[0])
     pixels = rgb(image, clip, clip.frames[0], allow_grey=True)
@@ -123,7 +125,7 @@ def picture_behind(source: str, size: tuple[int, int]) -> Codes:
 
 
 def jpeg(codes: Codes | None, quality: int) -> bytes | None:
-    """Colour (H, W, 3) as a JPEG file."""
+    """Return colour (H, W, 3) as a JPEG file."""
     import cv2
 
     if codes is None:
@@ -132,7 +134,7 @@ def jpeg(codes: Codes | None, quality: int) -> bytes | None:
 
 
 def webp(codes: Codes) -> bytes:
-    """A plane (H, W) as a lossless WebP file."""
+    """Return a plane (H, W) as a lossless WebP file."""
     import cv2
 
     return _file(".webp", np.repeat(codes[..., None], 3, axis=2), [cv2.IMWRITE_WEBP_QUALITY, 101])
@@ -148,8 +150,6 @@ def _file(suffix: str, pixels: Codes, options: list[int]) -> bytes:
 
 
 def _shown(picture: Picture, pixels: Float) -> Float:
-    from matte_nodes.media.image import Image
-
     names = ("Y",) * pixels.shape[2]
     window = picture.display_window
     return paste(Image(pixels, names, picture.data_window, window), window)

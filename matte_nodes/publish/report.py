@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The review report: frames as a browser shows them, numbers over time, what the checks found."""
+"""The review report: frames in a browser, measurements over time, and the findings of the checks."""
 
 from __future__ import annotations
 
@@ -26,9 +26,18 @@ BUDGET = 14_000_000
 """Bytes of a report of up to 120 frames; longer shots have as much for each frame."""
 
 _TRIES = (
-    (1280, 82), (1120, 82), (960, 82), (880, 82), (800, 82), (800, 70), (720, 70), (640, 70),
-    (560, 70), (480, 70), (320, 70),
-)  # fmt: skip
+    (1280, 82),
+    (1120, 82),
+    (960, 82),
+    (880, 82),
+    (800, 82),
+    (800, 70),
+    (720, 70),
+    (640, 70),
+    (560, 70),
+    (480, 70),
+    (320, 70),
+)
 """Longer side and JPEG quality, the best first."""
 
 
@@ -41,18 +50,26 @@ def write_report(
     against: str | None = None,
     budget: int = BUDGET,
 ) -> Path:
-    """Write one self-contained page; answers its path.
+    """Write one self-contained page and return its path.
 
-    behind: a picture to lay the foreground over. against: another version's folder, for the wipe.
-    The pictures are as large as the budget allows (at most 1280 pixels a side), by trying a few.
-    Raises MediaError when there is no frame to show, OutputError when it cannot be written.
+    behind: a picture behind the foreground. against: another version's folder, for the wipe. The
+    pictures are as large as the size budget allows, at most 1280 pixels a side. Raises MediaError
+    when there is no frame to show, and OutputError when the page cannot be written.
     """
     frames = list(delivery.expected)
     if not delivery.readable:
-        raise MediaError(f"{delivery.folder}: no frame can be shown.")
-    versions = [delivery] if against is None else [delivery, Delivery(
-        against, frames=(frames[0], frames[-1]),
-    )]  # fmt: skip
+        raise MediaError(f"{delivery.folder}: no frame can be shown. Run `matte check` to see why.")
+    versions = (
+        [delivery]
+        if against is None
+        else [
+            delivery,
+            Delivery(
+                against,
+                frames=(frames[0], frames[-1]),
+            ),
+        ]
+    )
     allowed = budget * max(1.0, len(frames) / 120)
     side, quality = _size(versions, frames, allowed)
     made = [
@@ -92,7 +109,9 @@ def write_report(
 
 
 def _size(versions: Sequence[Delivery], frames: Sequence[int], allowed: float) -> tuple[int, int]:
-    """The best side and quality that fit, from three frames of each version."""
+    """Return the best side and quality that fit the budget, estimated from three frames of each
+    version.
+    """
     chosen = list(dict.fromkeys(frames[len(frames) * k // 6] for k in (1, 3, 5)))
     for side, quality in _TRIES:
         total = 0.0
@@ -106,7 +125,7 @@ def _size(versions: Sequence[Delivery], frames: Sequence[int], allowed: float) -
 
 def _plots(versions: Sequence[Delivery], frames: Sequence[int]) -> list[dict[str, Any]]:
     found_in = [f.frames for result in run(versions[0]) for f in result.findings]
-    # What is said of most frames marks nothing.
+    # A finding about most frames does not help to find one: it is not marked on the timeline.
     bad = {number for some in found_in if 2 * len(some) < len(frames) for number in some}
     found = []
     for name, what, unit, digits, scale in (
@@ -115,11 +134,17 @@ def _plots(versions: Sequence[Delivery], frames: Sequence[int]) -> list[dict[str
         ("Flicker", "flicker", "of alpha in the edge band", 4, 1.0),
     ):
         lines = [_values(version, frames, what) for version in versions]
-        found.append({
-            "name": name, "unit": unit, "digits": digits,
-            "values": [[None if v is None else round(v * scale, 6) for v in line] for line in lines],
-            "bad": [index for index, frame in enumerate(frames) if frame in bad],
-        })  # fmt: skip
+        found.append(
+            {
+                "name": name,
+                "unit": unit,
+                "digits": digits,
+                "values": [
+                    [None if v is None else round(v * scale, 6) for v in line] for line in lines
+                ],
+                "bad": [index for index, frame in enumerate(frames) if frame in bad],
+            }
+        )
     return found
 
 
@@ -133,7 +158,8 @@ def _checks(delivery: Delivery) -> list[dict[str, Any]]:
     order = sorted(run(delivery), key=lambda r: (not r.failed, not r.findings))
     return [
         {
-            "name": result.check.name, "help": result.unchecked or result.check.help,
+            "name": result.check.name,
+            "help": result.unchecked or result.check.help,
             "mark": result.mark,
             "findings": [
                 {"text": finding.sentence, "frames": list(finding.frames)}
@@ -141,7 +167,7 @@ def _checks(delivery: Delivery) -> list[dict[str, Any]]:
             ],
         }
         for result in order
-    ]  # fmt: skip
+    ]
 
 
 def _origin(delivery: Delivery) -> str:
@@ -149,9 +175,10 @@ def _origin(delivery: Delivery) -> str:
     window = picture.display_window
     parts = [
         f"{len(delivery.frames)} frames, {window.width}x{window.height}",
-        picture.says("matte/model"), picture.says("matte/licence"),
+        picture.says("matte/model"),
+        picture.says("matte/licence"),
         picture.says("matte/colorspace"),
-    ]  # fmt: skip
+    ]
     return " · ".join(part for part in parts if part)
 
 

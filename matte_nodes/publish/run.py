@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A publish by pyblish: our plug-ins and those of the studio, and what came of it."""
+"""Runs a publish by pyblish, with our plug-ins and those of the studio."""
 
 from __future__ import annotations
 
@@ -21,43 +21,54 @@ KEY = "matte"
 
 @dataclass(frozen=True)
 class Step:
-    """One plug-in's turn: its name, whether it went well, what it said, why it checked nothing."""
+    """The result of one plug-in."""
 
     plugin: str
+    """The plug-in's name."""
     succeeded: bool
+    """Whether it raised no error."""
     said: tuple[str, ...]
+    """Its messages."""
     unchecked: str = ""
+    """Why it was skipped; "" when it ran."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """All turns, and where the results are ("" when there is none)."""
+    """The result of a publish."""
 
     steps: tuple[Step, ...]
+    """All plug-ins, in order."""
     report: str
+    """Path of the review report; "" without one."""
     published: str
+    """Folder of the published version; "" without one."""
 
     @property
     def succeeded(self) -> bool:
-        """Whether every plug-in did its part."""
+        """Whether every plug-in succeeded."""
         return bool(self.steps) and all(step.succeeded for step in self.steps)
 
     def facts(self) -> dict[str, Any]:
-        """For machines."""
+        """The outcome as JSON data."""
         steps = [
             {
-                "plugin": step.plugin, "succeeded": step.succeeded, "said": list(step.said),
+                "plugin": step.plugin,
+                "succeeded": step.succeeded,
+                "said": list(step.said),
                 "unchecked": step.unchecked,
             }
             for step in self.steps
-        ]  # fmt: skip
+        ]
         return {
-            "succeeded": self.succeeded, "report": self.report, "published": self.published,
+            "succeeded": self.succeeded,
+            "report": self.report,
+            "published": self.published,
             "plugins": steps,
-        }  # fmt: skip
+        }
 
     def lines(self) -> Iterator[str]:
-        """For people."""
+        """The outcome as lines of text."""
         for step in self.steps:
             fine = "warn" if step.said else "-" if step.unchecked else "ok"
             why = f" ({step.unchecked})" if step.unchecked else ""
@@ -73,7 +84,8 @@ class Outcome:
 
 def publish(asked: Mapping[str, Any]) -> Outcome:
     """Publish what `asked` names (see `plugins/collect_matte.py`) with our plug-ins and those on
-    $PYBLISHPLUGINPATH."""
+    $PYBLISHPLUGINPATH.
+    """
     import pyblish.api
     import pyblish.plugin
     import pyblish.util
@@ -82,7 +94,7 @@ def publish(asked: Mapping[str, Any]) -> Outcome:
     plugins = pyblish.plugin.discover(paths=list(dict.fromkeys(paths)))
     context = pyblish.api.Context()
     context.data[KEY] = dict(asked)
-    # pyblish logs and prints every failure as well; what is printed must not mix with our answer.
+    # pyblish also logs and prints every failure. Its output must not mix with our JSON.
     log = logging.getLogger("pyblish")
     level = log.level
     log.setLevel(logging.CRITICAL)
@@ -95,7 +107,7 @@ def publish(asked: Mapping[str, Any]) -> Outcome:
 
 
 def outcome(context: Any) -> Outcome:
-    """What a pyblish context says after a publish."""
+    """Return the outcome that a pyblish context holds after a publish."""
     steps = []
     for result in context.data.get("results", ()):
         records = [r for r in result["records"] if isinstance(r, logging.LogRecord)]

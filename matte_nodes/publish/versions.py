@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a version's manifest says besides its files: frames, plate, who made it, what was checked."""
+"""Facts in a version's manifest besides its files: frames, plate, origin and checks."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from matte_nodes.farm.plan import spelled
+from matte_nodes.frame_range import spelled
 from matte_nodes.publish.checks import run
 from matte_nodes.publish.delivery import Delivery
 
 
 def facts(delivery: Delivery) -> dict[str, Any]:
-    """All of it as JSON takes it."""
+    """Return all facts as JSON data."""
     _, picture, _ = delivery.readable[0]
     results = run(delivery)
     origin = {

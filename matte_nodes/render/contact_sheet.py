@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matte_nodes.color import PlateColor
+from matte_nodes.errors import OutputError
 from matte_nodes.node.matte import Matte
+from matte_nodes.whole_files import whole_file
 
 if TYPE_CHECKING:
     from matte_nodes.card import Float
@@ -73,21 +74,16 @@ def save(rows: Sequence[Float], path: Path) -> None:
     """Write rows below each other as an 8-bit sRGB PNG, whole or not at all."""
     import OpenImageIO as oiio
 
-    from matte_nodes.errors import OutputError
-
     widest = max(picture.shape[1] for picture in rows)
     padded = [np.pad(p, ((0, 0), (0, widest - p.shape[1]), (0, 0))) for p in rows]
     sheet = np.concatenate(padded)
     codes = np.round(np.clip(sheet, 0, 1) * 255).astype(np.uint8)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part.png")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         picture = oiio.ImageBuf(np.ascontiguousarray(codes))
         picture.specmod().attribute("oiio:ColorSpace", "sRGB")
-        if not picture.write(str(part)):
-            raise OutputError(f"{path} cannot be written: {picture.geterror()}.")
-        os.replace(part, path)
+        with whole_file(path) as part:
+            if not picture.write(str(part), "", "png"):
+                raise OutputError(f"{path} cannot be written: {picture.geterror()}.")
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        part.unlink(missing_ok=True)

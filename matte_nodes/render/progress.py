@@ -35,6 +35,13 @@ class Quiet:
         """Before the first frame."""
         self.total, self._began = total, time.monotonic()
 
+    def resume(self, left: int, **facts: Any) -> None:
+        """A run that was cut off goes on, with so many frames left; starts one that had not begun."""
+        if self.total:
+            self.count = self.total - left
+        else:
+            self.start(left, **facts)
+
     def frame(self, frame: int, path: Path) -> None:
         """A frame is whole on disk."""
         self.count += 1
@@ -69,10 +76,14 @@ class JsonLines(Quiet):
         super().frame(frame, path)
         left = self.left
         self._say(
-            event="frame", frame=frame, done=self.count, total=self.total, path=str(path),
+            event="frame",
+            frame=frame,
+            done=self.count,
+            total=self.total,
+            path=str(path),
             frames_per_second=round(self.rate, 3),
             seconds_left=None if left is None else round(left, 1),
-        )  # fmt: skip
+        )
 
     def done(self, output: str) -> None:
         """Say that all is done."""
@@ -107,9 +118,12 @@ class Bar(Quiet):
 
         self._console = Console(stderr=True)
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}"), console=self._console,
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            console=self._console,
+        )
         return self
 
     def start(self, total: int, **facts: Any) -> None:
@@ -121,8 +135,9 @@ class Bar(Quiet):
         self._console.print(
             f"{facts['model']} on {facts['device']}: {facts['input']} -> {facts['output']} "
             f"({facts['colorspace']})",
-            markup=False, highlight=False,
-        )  # fmt: skip
+            markup=False,
+            highlight=False,
+        )
         self._progress.start()
         self._task = self._progress.add_task("matte", total=total, speed="")
 

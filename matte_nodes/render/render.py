@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from matte_nodes import __version__
-from matte_nodes.color import guess_space
 from matte_nodes.errors import OutputError, UsageError
+from matte_nodes.frame_range import spelled
 from matte_nodes.media.image import Image, Window
+from matte_nodes.media.metadata import own_attribute
+from matte_nodes.media.movie_rate import DEFAULT_RATE
 from matte_nodes.media.pattern import Pattern
+from matte_nodes.media.sequence_writer import is_whole
 from matte_nodes.media.writers import (
     OutputFrame,
     check_name,
@@ -21,10 +25,13 @@ from matte_nodes.media.writers import (
     open_writer,
 )
 from matte_nodes.node.matte import Matte
+from matte_nodes.points import as_points
 from matte_nodes.render.resume_log import KEY, Manifest
+from matte_nodes.render.terms import Inherited, combined, inherited
 from matte_nodes.shot.chain import build
-from matte_nodes.shot.fingerprint import digest
+from matte_nodes.shot.taken import Taken, check_strict, line, texts
 from matte_nodes.temporal.claims import output_claimed
+from matte_nodes.temporal.digest import digest
 from matte_nodes.temporal.stat_cache import Look
 
 FINISHERS = 2
@@ -32,7 +39,7 @@ FINISHERS = 2
 
 
 class Reporter(Protocol):
-    """Who is told how a render goes."""
+    """Callbacks that follow a render."""
 
     def start(self, total: int, **facts: Any) -> None:
         """Before the first frame."""
@@ -71,42 +78,84 @@ class Render:
         check_name(output, layout)
         self.output, self.layout, self._again = output, layout, again
         self._look = Look()
+        points = connect.get("points")
+        # EXR sorts its channels, so the order of the objects is said in words.
+        self._objects = (
+            {} if points is None else {"matte/objects": " ".join(as_points(points).names)}
+        )
         self.is_movie = is_movie_output(output)
         self.chain = build(
-            source, model, knobs=knobs, node=node, refine=refine, refine_width=refine_width,
+            source,
+            model,
+            knobs=knobs,
+            node=node,
+            refine=refine,
+            refine_width=refine_width,
             segmentation_model=segmentation_model,
             connect={
-                "cache": "states", **connect, "output_colorspace": output_colorspace,
-                "encoded": self.is_movie,
+                "cache": "states",
+                **connect,
+                "output_colorspace": output_colorspace,
+                "encoded": "video" if self.is_movie else False,
             },
-        )  # fmt: skip
+        )
         self.node, self.shot = self.chain.node, self.chain.shot
         for clip in (self.shot.clip, *(hint.clip for hint in self.shot.hints.values())):
             check_not_input(output, clip)
-        color = self.shot.color
-        if self.is_movie and output_colorspace is None and color.plate == color.working:
-            # A linear plate has no encoding to go back to: movies are BT.709 unless asked.
-            space = guess_space("bt709", is_movie=True, is_float=False, extension=".mov")
-            self.shot.color = self.node.plate_color(color.plate, output=space)
+        self.inputs = self._inputs()
+        if connect.get("strict"):
+            check_strict(self.inputs)
 
-    def provenance(self) -> dict[str, str]:
-        """What is written into every file: model, weights, knobs, spaces, licence, code."""
+    def _inputs(self) -> tuple[Taken, ...]:
+        """What was taken from the inputs of all nodes, and the rate of a movie that has none."""
+        inputs = self.shot.inputs
+        if not (self.is_movie and self.shot.clip.rate is None):
+            return inputs
+        plate = inputs[0]
+        said = f"the plate has no rate and the movie has {DEFAULT_RATE} frames a second (--rate)"
+        return (replace(plate, assumptions=(*plate.assumptions, said)), *inputs[1:])
+
+    def provenance(self, others: Sequence[Inherited] = ()) -> dict[str, str]:
+        """Return the texts in every file: model, weights, knobs, spaces, licence, version.
+
+        others: terms that the matte inherits from its input files.
+        """
         color, nodes = self.shot.color, self.chain.nodes
         weights = {k: v for node in nodes for k, v in node.weights_identity.items()}
         return {
             "matte/model": self.chain.name,
             "matte/weights": " ".join(f"{name}:{sha}" for name, sha in weights.items()),
-            "matte/licence": "; ".join(dict.fromkeys(node.card.licence for node in nodes)),
-            "matte/commercial": self.chain.commercial,
+            "matte/licence": "; ".join(
+                dict.fromkeys(
+                    [
+                        *(node.card.licence for node in nodes),
+                        *(f"{one.name} by {one.model}: {one.licence}" for one in others),
+                    ]
+                )
+            ),
+            "matte/commercial": combined(self.chain.commercial, others),
+            **texts(self.inputs),
             "matte/knobs": " ".join(f"{k}={v}" for k, v in sorted(self.node.knobs.items())),
             "matte/plate_space": color.plate,
             "matte/working_space": color.working,
             "matte/version": __version__,
+            **self._objects,
         }
+
+    @property
+    def notes(self) -> list[str]:
+        """One line that says what was taken, and one for each assumption."""
+        found = [line(self.inputs)]
+        for taken in self.inputs:
+            found += [f"Assumed: {text}." for text in taken.assumptions]
+        return found
 
     def key(self, frame: int) -> str:
         """The content key of one frame's file: all that its pixels depend on."""
-        return digest(self.shot.stamp(frame, self._look), self.layout, Path(self.output).suffix)
+        return digest(
+            self.shot.stamp(frame, self._look), self.layout, Path(self.output).suffix,
+            str(self.shot.clip.rate),
+        )  # fmt: skip
 
     def run(self, first: int | None, last: int | None, report: Reporter) -> None:
         """Matte the range; frames appear whole, by rename; done ones are left alone."""
@@ -132,19 +181,26 @@ class Render:
 
     def _run(self, wanted: list[int], report: Reporter) -> None:
         manifest = Manifest(self.output, {**self.shot.identity, **self.provenance()})
-        clip, todo = self.shot.clip, wanted
+        clip, todo, notes = self.shot.clip, wanted, list[str]()
         try:
             if not self._again:
                 todo = self._unfinished(wanted, manifest)
             if todo:
                 for node in self.chain.nodes:
                     _ = node.model  # a missing weight is said before anything is written
+            if not self.is_movie:
+                notes = self._without_surplus(wanted, manifest)
             report.start(
-                len(todo), done_before=len(wanted) - len(todo), model=self.chain.name,
-                notes=list(self.chain.notes),
-                device=str(self.node.device), input=clip.name, output=self.output,
+                len(todo),
+                done_before=len(wanted) - len(todo),
+                model=self.chain.name,
+                notes=[*self.chain.notes, *notes, *self.notes],
+                inputs=[one.facts() for one in self.inputs],
+                device=str(self.node.device),
+                input=clip.name,
+                output=self.output,
                 colorspace=self.shot.color.output,
-            )  # fmt: skip
+            )
             if todo:
                 self._render(todo, wanted, manifest, report)
         finally:
@@ -156,22 +212,30 @@ class Render:
     ) -> None:
         clip, asked = self.shot.clip, set(todo)
         writer = open_writer(
-            self.output, layout=self.layout, colorspace=self.shot.color.output,
-            provenance=self.provenance(), rate=clip.rate, like=clip,
-        )  # fmt: skip
+            self.output,
+            layout=self.layout,
+            colorspace=self.shot.color.output,
+            provenance=self.provenance(inherited(self.shot, wanted)),
+            rate=clip.rate,
+            like=clip,
+        )
 
         def sink(frame: int, matte: Matte, image: Image) -> Path:
             key = self.key(frame)
             path = writer.write(_output(frame, matte, image, clip.canvas, key))
             if not self.is_movie:
-                manifest.record(frame, key, path)
+                manifest.record(frame, key, path, _written(frame, key, path))
             return path
 
         try:
             frames = self.shot.process(
-                sink, todo[0], todo[-1], only=lambda n: n in asked, look=self._look,
+                sink,
+                todo[0],
+                todo[-1],
+                only=lambda n: n in asked,
+                look=self._look,
                 finishers=1 if writer.ordered else FINISHERS,
-            )  # fmt: skip
+            )
             for frame, path in frames:
                 report.frame(frame, path)
             writer.close()
@@ -190,9 +254,6 @@ class Render:
         return [frame for frame in wanted if not self._is_done(frame, manifest)]
 
     def _is_done(self, frame: int, manifest: Manifest) -> bool:
-        from matte_nodes.media.metadata import own_attribute
-        from matte_nodes.media.sequence_writer import is_whole
-
         pattern = Pattern.parse(self.output)
         path = pattern.path(frame) if pattern else Path(self.output)
         if not path.is_file():
@@ -211,8 +272,44 @@ class Render:
             return True
         return False
 
+    def _without_surplus(self, wanted: list[int], manifest: Manifest) -> list[str]:
+        """Remove frames inside the range that an earlier run wrote and this one would not.
+
+        A run that holds missing plates writes a matte for each; one that skips them does not. Only
+        files that lie as our manifest says are removed. Returns what the user should know.
+        """
+        pattern, frames = Pattern.parse(self.output), set(wanted)
+        gone = []
+        if pattern is not None:
+            for frame in manifest.frames(wanted[0], wanted[-1]):
+                path = pattern.path(frame)
+                if frame not in frames and manifest.holds(frame, path):
+                    path.unlink(missing_ok=True)
+                    gone.append(frame)
+        if not gone:
+            return []
+        return [
+            f"Removed the mattes of frames {spelled(gone)}: an earlier run wrote them, and the "
+            "plate has no such frames now."
+        ]
+
     def _movie_key(self, wanted: list[int]) -> str:
         return digest([self.key(frame) for frame in wanted])
+
+
+def _written(frame: int, key: str, path: Path) -> os.stat_result:
+    """The state of a frame's file, which must be the very one that was written.
+
+    OutputError when another run has put its own in its place: nothing else would tell.
+    """
+    before = path.stat()
+    after = before if own_attribute(path, KEY) == key else None
+    if after is None or not os.path.samestat(before, path.stat()):
+        raise OutputError(
+            f"{path}: Another run wrote frame {frame} at the same moment. Let one run end before "
+            "another one writes into this folder."
+        )
+    return before
 
 
 def _output(frame: int, matte: Matte, image: Image, canvas: Window, key: str) -> OutputFrame:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from matte_nodes.errors import OutputError
+from matte_nodes.whole_files import append, read_plain
 
 KEY = "matte/key"
 SCHEMA = 1
@@ -51,8 +52,10 @@ class Manifest:
         self.settings = dict(settings)
         self._done: dict[int, dict[str, Any]] = {}
         self._began = False
+        if self.path.exists() and not self.path.is_file():  # a pipe would be waited for
+            raise OutputError(f"{self.path} is no file; move it away.")
         try:
-            lines = self.path.read_text("utf-8", "replace").splitlines()
+            lines = read_plain(self.path).decode("utf-8", "replace").splitlines()
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
@@ -63,7 +66,12 @@ class Manifest:
     def is_done(self, frame: int, key: str, path: Path) -> bool:
         """Whether this frame lies whole on disk with this key, untouched since it was written."""
         entry = self._done.get(frame)
-        if entry is None or entry.get("key") != key or entry.get("file") != path.name:
+        return entry is not None and entry.get("key") == key and self.holds(frame, path)
+
+    def holds(self, frame: int, path: Path) -> bool:
+        """Whether this frame's file lies as it was written, whatever its key is."""
+        entry = self._done.get(frame)
+        if entry is None or entry.get("file") != path.name:
             return False
         try:
             found = path.stat()
@@ -82,24 +90,29 @@ class Manifest:
         """The lines of these frames, as they stand."""
         return [self._done[frame] for frame in frames if frame in self._done]
 
-    def record(self, frame: int, key: str, path: Path) -> None:
-        """Note a frame that is whole on disk; raises OutputError when that cannot be written."""
-        found = path.stat()
+    def frames(self, first: int, last: int) -> list[int]:
+        """The frames of a range that earlier runs have written."""
+        return sorted(frame for frame in self._done if first <= frame <= last)
+
+    def record(self, frame: int, key: str, path: Path, state: os.stat_result | None = None) -> None:
+        """Note a frame that is whole on disk; raises OutputError when that cannot be written.
+
+        state: of the file when it was known to be this frame; None asks for it now.
+        """
+        found = state or path.stat()
         entry = {
-            "frame": frame, "key": key, "file": path.name,
-            "size": found.st_size, "mtime_ns": found.st_mtime_ns,
-        }  # fmt: skip
+            "frame": frame,
+            "key": key,
+            "file": path.name,
+            "size": found.st_size,
+            "mtime_ns": found.st_mtime_ns,
+        }
         lines = "" if self._began else "\n" + self._head()
         self._began = True
         self._done[frame] = entry
         text = lines + json.dumps(entry) + "\n"
         try:
-            # One write in append mode: two runs at once do not tear each other's lines.
-            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-            try:
-                os.write(handle, text.encode())
-            finally:
-                os.close(handle)
+            append(self.path, text)
         except OSError as error:
             raise OutputError(
                 f"{self.path} cannot be written: {error.strerror or error}."
@@ -115,5 +128,5 @@ class Manifest:
                 self._done[int(entry["frame"])] = entry
             elif not self.settings:
                 self.settings = dict(entry["settings"])
-        except (ValueError, TypeError, KeyError):
-            return  # a line that a crash cut off
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            return  # a line that a crash cut off, or that is none of ours

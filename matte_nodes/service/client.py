@@ -17,22 +17,23 @@ import os
 import re
 import secrets
 import socket
+import stat
 import struct
 import subprocess
 import sys
 import time
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from typing import Any, Dict  # noqa: UP035 (3.7 has no dict[...] outside annotations)
 
-PROTOCOL = 1
-ENDPOINT = "service.json"
+PROTOCOL = 2
+ENDPOINT = re.compile(r"service-[0-9a-f]{8}\.json")  # one for each code that runs
 LOG = "service.log"
 ALREADY_RUNNING = 75  # what `matte serve` ends with when another one holds the lock
 LARGEST_ANSWER = 64 << 20
 LARGEST_LOG = 1 << 20
-ANSWER_SECONDS = 60.0  # the service says that it lives every 15 s
+ANSWER_SECONDS = 60.0  # the service sends a sign of life every 15 s
+HELLO_SECONDS = 5.0  # a service that does not greet within this time is stopped or frozen
 LAST_EVENTS = ("done", "error", "cancelled")
 Json = Dict[str, Any]  # noqa: UP006 (see above)
 
@@ -55,13 +56,42 @@ class ServiceGoneError(ServiceError):
     """There is no service, or it went away in the middle of an answer."""
 
 
+def host_request(
+    inputs: Mapping[str, Any], frames: int | tuple[int, int], start: int | None = None, **more: Any
+) -> Json:
+    """The request of a host for its connected inputs.
+
+    inputs: (path, colour space) by name: `plate`, `trimap`, `background`, `segmentation`. frames:
+    (first, last), or one frame. start: where the shot starts, if the plate's files may have frames
+    before it. more: the other entries of a request (output, model, knobs, node, layout, ...).
+    """
+    connect: Json = {}
+    for name, (path, space) in inputs.items():
+        if name == "plate":
+            source, connect["colorspace"] = path, space
+        else:
+            connect[name] = path
+        if name == "background":
+            connect["background_colorspace"] = space
+    if start is not None:
+        connect["start"], connect["warm_up"] = start, 0
+    asked: Json = {"source": source, "connect": connect}
+    asked.update(more)
+    if isinstance(frames, int):
+        asked["frame"] = frames
+    else:
+        asked["frames"] = list(frames)
+    return asked
+
+
 class Client:
     """Speaks to the user's service on this machine; safe to use from several threads.
 
     python: absolute path of the interpreter that has matte-nodes; None never starts a service.
     home: stands for $MATTE_HOME. retries: how often in a row a job may take the service down
     without having done a frame, before it is given up. environment: of a service that is started
-    here; None is for hosts: this process's without its own Python, libraries and colour.
+    here; None is for hosts: this process's without its own Python, libraries and colour. code:
+    only services that run this code (`serve --stamp`); None accepts any.
     """
 
     def __init__(
@@ -70,6 +100,7 @@ class Client:
         home: str | None = None,
         retries: int = 5,
         environment: Mapping[str, str] | None = None,
+        code: str | None = None,
     ) -> None:
         if python is not None and not (os.path.isabs(python) and os.path.isfile(python)):
             raise ServiceError(
@@ -77,29 +108,32 @@ class Client:
                 "the path of a file. Set it in the preferences of the plug-in."
             )
         self.python, self.home, self.retries = python, home, retries
-        self.environment = environment
+        self.environment, self.code = environment, code
         self._requests: dict[str, Json] = {}
         self._now: dict[str, str] = {}
+        self._at: dict[str, Json] = {}
+        self._code = ""
 
     def hello(self) -> Json | None:
-        """What a running service says of itself (pid, version, code), or None without one."""
-        try:
-            with closing(_Link(self.home)) as link:
-                return link.hello
-        except ServiceGoneError:
+        """Return the greeting of a running service (pid, version, code), or None without one.
+
+        A client with a `python` sees only services of that Python whose code is up to date.
+        Services of other versions may run beside them.
+        """
+        link = self._find()
+        if link is None:
             return None
+        with closing(link):
+            return link.hello
 
     def ensure(self, seconds: float = 60.0) -> Json:
-        """A running service's greeting; starts one when there is none, or only an outdated one."""
+        """Return the greeting of a running service. Starts one when none fits this client."""
         hello = self.hello()
-        if hello is not None and not (hello.get("outdated") and self.python):
+        if hello is not None:
             return hello
         if self.python is None:
             raise ServiceGoneError("No matte service is running. Start one: matte serve")
-        # Its code was updated: it ends if it has nothing to do.
-        if hello is not None and not self.retire():
-            return hello
-        return self._start(seconds, None if hello is None else hello["pid"])
+        return self._start(seconds)
 
     def models(self) -> Json:
         """The declarations: {"models": [card, ...], "knobs": [those that every model shares]}."""
@@ -113,9 +147,21 @@ class Client:
         umask (default: this process's). The job goes on when this process ends.
         """
         filled = complete(request)
-        job = str(self._ask({"op": "submit", "request": filled})["job"])
+        job = self._submit(filled)
         self._requests[job] = filled
         return job
+
+    def _submit(self, filled: Json) -> str:
+        for left in range(self.retries, -1, -1):
+            try:
+                with closing(self._link()) as link:
+                    job = str(link.ask({"op": "submit", "request": filled})["job"])
+                    self._at[job] = link.endpoint
+                    return job
+            except ServiceGoneError:  # it ended between two questions, idle or killed
+                if not left or self.python is None:
+                    raise
+        raise AssertionError
 
     def events(self, job: str) -> Iterator[Json]:
         """Yield what happens to a job, from its beginning: queued (ahead: jobs before it), start
@@ -129,17 +175,19 @@ class Client:
         while True:
             try:
                 name = self._now.get(job, job)
-                with closing(self._link()) as link:
+                with closing(self._link_of(name)) as link:
                     for event in link.stream({"op": "events", "job": name, "after": after}):
                         deaths = 0 if event["event"] == "frame" else deaths
                         after, ended = event["number"] + 1, event["event"] in LAST_EVENTS
                         yield event
                         if ended:
                             self._requests.pop(job, None)
+                            self._at.pop(name, None)
                             return
             except ServiceError as error:
                 if job not in self._requests:
                     raise
+                self._at.pop(name, None)
                 if isinstance(error, ServiceGoneError):
                     deaths += 1
                     if deaths > self.retries:
@@ -151,8 +199,7 @@ class Client:
                     continue
                 if error.kind != "UnknownJobError":
                     raise
-            answer = self._ask({"op": "submit", "request": self._requests[job]})
-            self._now[job], after = str(answer["job"]), 0
+            self._now[job], after = self._submit(self._requests[job]), 0
             yield {"event": "resumed", "job": job, "deaths": deaths}
 
     def stream(self, request: Mapping[str, Any]) -> Iterator[Json]:
@@ -160,6 +207,7 @@ class Client:
         with closing(self._link()) as link:
             message = {"op": "submit", "request": complete(request), "attached": True}
             job = link.ask(message)["job"]
+            self._at[job] = link.endpoint
             yield {"event": "submitted", "job": job}
             for event in link.stream({"op": "events", "job": job}):
                 ended = event["event"] in LAST_EVENTS
@@ -200,8 +248,10 @@ class Client:
             return map_pixels(self.frame(asked, frame))
 
     def cancel(self, job: str) -> bool:
-        """Stop a job at its next step; False when it had already ended."""
-        return bool(self._ask({"op": "cancel", "job": self._now.get(job, job)})["cancelled"])
+        """Stop a job at its next step. Returns False when it had already ended."""
+        name = self._now.get(job, job)
+        with closing(self._link_of(name)) as link:
+            return bool(link.ask({"op": "cancel", "job": name})["cancelled"])
 
     def jobs(self) -> list[Json]:
         """All jobs the service knows, oldest first: job, state, done, total, model, output."""
@@ -213,17 +263,20 @@ class Client:
         return self._ask({"op": "status"})
 
     def retire(self) -> bool:
-        """End the service if it has nothing to do; False when it goes on."""
+        """End the service if it has nothing to do. Returns False when it goes on."""
         return bool(self._ask({"op": "retire"})["retired"])
 
     def shutdown(self) -> bool:
-        """End the service; False when there is none. Other clients' jobs start it again."""
-        try:
-            with closing(_Link(self.home)) as link:
+        """End all services of this home. Returns False when there is none.
+
+        Clients of unfinished jobs start a service again.
+        """
+        ended = False
+        for endpoint in read_endpoints(self.home):
+            with suppress(ServiceGoneError), closing(_Link(endpoint)) as link:
                 link.ask({"op": "shutdown"})
-        except ServiceGoneError:
-            return False
-        return True
+                ended = True
+        return ended
 
     def log(self, lines: int = 20) -> str:
         """The last lines of the service's log."""
@@ -234,11 +287,71 @@ class Client:
         return ""
 
     def _link(self) -> _Link:
-        try:
-            return _Link(self.home)
-        except ServiceGoneError:
+        link = self._find()
+        if link is None:
             self.ensure()
-            return _Link(self.home)
+            link = self._find()
+        if link is None:
+            raise ServiceGoneError("The matte service ended right after its start.")
+        return link
+
+    def _link_of(self, job: str) -> _Link:
+        """Return a connection to the service that has this job, which may be an older one."""
+        endpoint = self._at.get(job)
+        return self._link() if endpoint is None else _Link(endpoint)
+
+    def _find(self) -> _Link | None:
+        """Return a connection to the newest service that fits this client, or None.
+
+        Without a `python`, an outdated service is the last choice. With one, it is no choice:
+        it ends by itself when it has nothing to do, and a new one starts beside it.
+        """
+        outdated = None
+        other: ServiceError | None = None
+        for endpoint in read_endpoints(self.home):
+            try:
+                if not self._fits(endpoint):
+                    continue
+                link = _Link(endpoint)
+            except ServiceGoneError:
+                continue
+            except ServiceError as error:  # another version's protocol
+                other = error
+                continue
+            if not link.hello.get("outdated"):
+                if outdated is not None:
+                    outdated.close()
+                return link
+            if self.python is None and outdated is None:
+                outdated = link
+            else:
+                with suppress(ServiceError):
+                    link.ask({"op": "retire"})
+                link.close()
+        if outdated is None and other is not None and self.python is None:
+            raise other
+        return outdated
+
+    def _fits(self, endpoint: Json) -> bool:
+        if self.code is not None:
+            return str(endpoint.get("code")) == self.code
+        if self.python is None:
+            return True
+        if str(endpoint.get("python")) == os.path.abspath(self.python):
+            return True
+        if not self._code:  # a wrapper script, perhaps: ask which code it runs
+            self._code = self._stamp()
+        return bool(self._code) and str(endpoint.get("code")) == self._code
+
+    def _stamp(self) -> str:
+        asked = [str(self.python), "-P", "-m", "matte_nodes", "serve", "--stamp"]
+        with suppress(OSError, subprocess.SubprocessError):
+            found = subprocess.run(
+                asked, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env=self._environment(), timeout=ANSWER_SECONDS, check=True,
+            )  # fmt: skip
+            return found.stdout.decode("ascii", "replace").strip()
+        return ""
 
     def _ask(self, message: Json) -> Json:
         for last in (False, True):
@@ -250,14 +363,15 @@ class Client:
                     raise
         raise AssertionError
 
-    def _start(self, seconds: float, retired: int | None) -> Json:
+    def _start(self, seconds: float) -> Json:
         log = os.path.join(make_folder(self.home), LOG)
         if os.path.isfile(log) and os.path.getsize(log) > LARGEST_LOG:
             os.replace(log, log + ".old")
+        self._code = ""  # the code may have changed since it was asked
         process, end, killed = self._spawn(log), time.monotonic() + seconds, 0
         while time.monotonic() < end:
             ended, hello = process.poll(), self.hello()
-            if hello is not None and hello["pid"] != retired:
+            if hello is not None:
                 if os.name == "posix" and ended is None and hello["pid"] != process.pid:
                     process.kill()  # another client was quicker: ours must not come up later
                     process.wait()
@@ -333,11 +447,11 @@ def write_pixels(path: str, pixels: Any, width: int, height: int, channels: int 
     head = facts.format(height, width, channels).encode("ascii")
     head += b" " * (-(len(head) + 11) % 64) + b"\n"
     # The library's own form of name: its writers remove what those that died have left.
-    host = zlib.crc32(socket.gethostname().encode())
-    own = f".matte-{host:08x}-{os.getpid()}-{secrets.randbelow(10**12)}.tmp"
-    scratch = os.path.join(os.path.dirname(path), own)
+    scratch = os.path.join(os.path.dirname(path), f".matte-client-{secrets.token_hex(16)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
-        with open(scratch, "wb") as file:
+        with os.fdopen(os.open(scratch, flags, 0o666), "wb") as file:
             file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head)
             file.write(numbers)
         os.replace(scratch, path)
@@ -347,33 +461,43 @@ def write_pixels(path: str, pixels: Any, width: int, height: int, channels: int 
 
 
 class _Link:
-    """One connection: both sides have proved that they know the token of the user's file."""
+    """One connection. Both sides have proved that they know the token in the user's file.
 
-    def __init__(self, home: str | None) -> None:
-        endpoint = read_endpoint(home)
-        if endpoint is None:
-            raise ServiceGoneError("No matte service is running.")
-        token, nonce = str(endpoint["token"]), secrets.token_hex(16)
-        try:
-            self._socket = _connect(endpoint)
-            self.send({
-                "hello": "matte-nodes", "protocol": PROTOCOL, "nonce": nonce,
-                "proof": proof(token, "client", nonce),
-            })  # fmt: skip
-            self.hello = self.receive()
-        except OSError as error:
-            raise ServiceGoneError(f"The matte service does not answer ({error}).") from error
-        if not hmac.compare_digest(str(self.hello.get("proof")), proof(token, "service", nonce)):
-            self.close()
-            raise ServiceGoneError("What answers in the matte service's place is not the service.")
-        if self.hello.get("protocol") != PROTOCOL:
-            self.close()
+    Each side proves it for a number that the other side has just chosen, so that a recorded
+    greeting is worth nothing.
+    """
+
+    def __init__(self, endpoint: Json) -> None:
+        self.endpoint = endpoint
+        if endpoint.get("protocol") != PROTOCOL:
             raise ServiceError(
-                f"The running matte service (matte-nodes {self.hello.get('version')}) speaks "
-                f"protocol {self.hello.get('protocol')}, this client {PROTOCOL}. End it with "
-                "`matte serve --stop`, and update the older of the two.",
+                f"The running matte service (matte-nodes {endpoint.get('version')}) speaks "
+                f"protocol {endpoint.get('protocol')}, this client speaks {PROTOCOL}. End it with "
+                "the `matte serve --stop` of its own version.",
                 kind="VersionError", exit_code=2,
             )  # fmt: skip
+        try:
+            self._socket = _connect(endpoint)
+        except OSError as error:
+            raise ServiceGoneError(f"The matte service does not answer ({error}).") from error
+        try:
+            self.hello = self._greeted(str(endpoint["token"]), secrets.token_hex(16))
+        except BaseException:
+            self.close()
+            raise
+        self._socket.settimeout(ANSWER_SECONDS)
+
+    def _greeted(self, token: str, nonce: str) -> Json:
+        self.send({"hello": "matte-nodes", "protocol": PROTOCOL, "nonce": nonce})
+        challenge = self.receive()
+        both = nonce + " " + str(challenge.get("nonce"))
+        if not hmac.compare_digest(str(challenge.get("proof")), proof(token, "service", both)):
+            raise ServiceGoneError("Another program answers in place of the matte service.")
+        self.send({"proof": proof(token, "client", both)})
+        hello = self.receive()
+        if "error" in hello:
+            raise _error(hello["error"])
+        return hello
 
     def ask(self, message: Json) -> Json:
         """One question, one answer; ServiceError when it is refused."""
@@ -433,7 +557,7 @@ def pack(message: Mapping[str, Any]) -> bytes:
 
 
 def proof(token: str, side: str, nonce: str) -> str:
-    """What shows that a side knows the token, without sending it."""
+    """Return the HMAC that proves that a side knows the token, without sending the token."""
     return hmac.new(token.encode(), (side + " " + nonce).encode(), hashlib.sha256).hexdigest()
 
 
@@ -475,17 +599,19 @@ def clean_environment(home: str | None) -> dict[str, str]:
 def folders(home: str | None = None) -> list[str]:
     """Where a service of this user, machine and home may keep its files, the better place first.
 
-    The second place, with a short path, serves homes that are read-only or another user's, and
-    sockets whose path would be too long (108 bytes on Linux, 104 on macOS).
+    The other places, with short paths, serve homes that are read-only or another user's, and
+    sockets whose path would be too long (108 bytes on Linux, 104 on macOS). There are several: in
+    a shared folder for temporary files, somebody may have taken a name.
     """
     home = os.path.abspath(_expanded(home or _default_home()))
     user = str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     host = re.sub(r"[^A-Za-z0-9.-]", "_", socket.gethostname())
     short = hashlib.sha256(home.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     temporary = "/tmp" if os.name == "posix" else os.environ.get("TEMP", home)
+    others = [os.path.join(temporary, "matte-nodes-" + user + tail) for tail in ("", "-1", "-2")]
     return [
         os.path.join(home, "service", user + "-" + host),
-        os.path.join(temporary, "matte-nodes-" + user, short),
+        *(os.path.join(other, short) for other in others),
     ]
 
 
@@ -498,30 +624,50 @@ def make_folder(home: str | None = None) -> str:
 
 
 def private_folder(folder: str) -> bool:
-    """Make a folder of mode 0700; False when it cannot be, or is somebody else's."""
+    """Make a folder of mode 0700; False when it cannot be, or is somebody else's.
+
+    False too where others could put another folder in its place.
+    """
     try:
         os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
         with suppress(FileExistsError):
             os.mkdir(folder, 0o700)
         found = os.lstat(folder)
-        if os.path.islink(folder) or not os.access(folder, os.W_OK | os.X_OK):
+        if not stat.S_ISDIR(found.st_mode) or not os.access(folder, os.W_OK | os.X_OK):
             return False
-        return _is_mine(found) and os.path.isdir(folder)
+        return _is_mine(found) and _is_kept(os.lstat(os.path.dirname(folder)))
     except OSError:
         return False
 
 
-def read_endpoint(home: str | None = None) -> Json | None:
-    """Address and token that a service left, from a file that only this user can have written."""
+def read_endpoints(home: str | None = None) -> list[Json]:
+    """Return addresses and tokens of this user's services, newest first.
+
+    Each comes from a file that only this user can have written. The services may have ended.
+    """
+    found: list[tuple[float, Json]] = []
     for folder in folders(home):
-        with suppress(OSError, ValueError):
-            flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-            handle = os.open(os.path.join(folder, ENDPOINT), flags)
-            with os.fdopen(handle, "rb") as file:
-                if _is_mine(os.fstat(handle)):
-                    endpoint: Json = json.loads(file.read(65536).decode("utf-8"))
-                    return endpoint
-    return None
+        names: list[str] = []
+        with suppress(OSError):
+            names = [name for name in os.listdir(folder) if ENDPOINT.match(name)]
+        for name in names:
+            with suppress(OSError, ValueError):
+                flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+                handle = os.open(os.path.join(folder, name), flags)
+                with os.fdopen(handle, "rb") as file:
+                    if _is_mine(os.fstat(handle)):
+                        endpoint: Json = json.loads(file.read(65536).decode("utf-8"))
+                        if isinstance(endpoint, dict):
+                            found.append((os.fstat(handle).st_mtime, endpoint))
+    return [endpoint for _, endpoint in sorted(found, key=lambda item: -item[0])]
+
+
+def _is_kept(parent: os.stat_result) -> bool:
+    """Whether nobody but this user (and root) can rename what lies in a folder."""
+    if not hasattr(os, "getuid"):
+        return True
+    owned = parent.st_uid in (os.geteuid(), 0) and stat.S_ISDIR(parent.st_mode)
+    return owned and (not parent.st_mode & 0o022 or bool(parent.st_mode & stat.S_ISVTX))
 
 
 def _is_mine(found: os.stat_result) -> bool:
@@ -561,7 +707,7 @@ def _connect(endpoint: Mapping[str, Any]) -> socket.socket:
         line = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         address = ("127.0.0.1", int(endpoint["tcp"]))
     try:
-        line.settimeout(ANSWER_SECONDS)
+        line.settimeout(HELLO_SECONDS)
         line.connect(address)
     except OSError:
         line.close()

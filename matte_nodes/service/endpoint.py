@@ -10,91 +10,122 @@ import os
 import secrets
 import socket
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from matte_nodes import __version__
 from matte_nodes.errors import MatteError
+from matte_nodes.models import ENTRY_POINT_GROUP
 from matte_nodes.service.client import (
     ALREADY_RUNNING,
-    ENDPOINT,
     PROTOCOL,
     folders,
     make_folder,
     private_folder,
 )
+from matte_nodes.whole_files import write_text
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 LONGEST_SOCKET_PATH = 100
 """Bytes; Linux takes 107, macOS 103."""
 
 
 class AlreadyRunningError(MatteError):
-    """This user has a service with this home already."""
+    """A service of this user, home and code is running already."""
 
     exit_code = ALREADY_RUNNING
 
 
 class Endpoint:
-    """A listening socket with its token, for as long as this process holds the user's lock.
+    """A listening socket with its token, for as long as this process holds its lock.
 
-    tcp: 127.0.0.1 with a port of the system's choice, as on Windows, in place of a Unix socket.
-    Raises AlreadyRunningError.
+    Each version of the code has its own lock, socket and file, so that a service of an older
+    version never serves a newer plug-in: both run side by side. code: see `code_stamp`. tcp: use
+    127.0.0.1 with a free port, as on Windows, and not a Unix socket. Raises AlreadyRunningError.
     """
 
-    def __init__(self, *, tcp: bool = False) -> None:
-        from filelock import FileLock, Timeout
-
-        self.folder = Path(make_folder())
-        self._lock = FileLock(self.folder / "lock", timeout=0, mode=0o600)
-        try:
-            self._lock.acquire()
-        except Timeout:
+    def __init__(self, code: str, *, tcp: bool = False) -> None:
+        self.folder, self.code = Path(make_folder()), code
+        self._name = code[:8]
+        lock = _locked(self.folder, self._name)
+        if lock is None:
             raise AlreadyRunningError(
                 f"A matte service of this user runs already ({self.folder}). "
                 "End it with `matte serve --stop`."
-            ) from None
+            )
+        self._lock = lock
+        _remove_dead(self.folder, self._name)
         self.token = secrets.token_hex(32)
         self.path: Path | None = None
         if tcp or not hasattr(socket, "AF_UNIX"):
             self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             self.socket.bind(("127.0.0.1", 0))
         else:
-            self.socket, self.path = _unix_socket(self.folder)
+            self.socket, self.path = _unix_socket(self.folder, self._name)
         self.socket.listen(64)
 
     def publish(self) -> None:
         """Write the file that tells clients where and how: mode 0600, whole or not there."""
-        from matte_nodes import __version__
 
         facts = {
             "unix": str(self.path) if self.path else None,
             "tcp": None if self.path else self.socket.getsockname()[1],
             "token": self.token, "pid": os.getpid(), "protocol": PROTOCOL, "version": __version__,
+            "code": self.code, "python": os.path.abspath(sys.executable),
         }  # fmt: skip
-        final, part = self.folder / ENDPOINT, self.folder / f".{ENDPOINT}.{os.getpid()}"
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w") as file:
-            json.dump(facts, file)
-        os.replace(part, final)
+        write_text(self._file, json.dumps(facts), mode=0o600, durable=False)
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / f"service-{self._name}.json"
 
     def close(self) -> None:
         """Nobody can come any more. The next service starts when this process has ended."""
         with contextlib.suppress(OSError):
-            (self.folder / ENDPOINT).unlink()
+            self._file.unlink()
         self.socket.close()
         if self.path:
             with contextlib.suppress(OSError):
                 self.path.unlink()
 
 
-def _unix_socket(folder: Path) -> tuple[socket.socket, Path]:
-    """Bound in the folder itself, or where its path is too long or its disk takes none, in /tmp."""
+def _locked(folder: Path, name: str) -> FileLock | None:
+    """Return the lock of one version of the code, held by this process; None if another has it."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / f"lock-{name}", timeout=0, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout:
+        return None
+    return lock
+
+
+def _remove_dead(folder: Path, own: str) -> None:
+    """Remove the files of services of other versions that were killed."""
+    for path in folder.glob("service-*.json"):
+        name = path.stem.removeprefix("service-")
+        lock = None if name == own else _locked(folder, name)
+        if lock is not None:
+            for left in (path, folder / f"s{name}"):
+                with contextlib.suppress(OSError):
+                    left.unlink()
+            lock.release()
+
+
+def _unix_socket(folder: Path, name: str) -> tuple[socket.socket, Path]:
+    """Bind in the folder, or in /tmp where the path is too long or the disk takes no sockets."""
     error: OSError | None = None
-    for place in dict.fromkeys([folder, Path(folders()[1])]):
-        path = place / "socket"
+    for place in dict.fromkeys([folder, *map(Path, folders()[1:])]):
+        path = place / f"s{name}"
         if len(os.fsencode(path)) > LONGEST_SOCKET_PATH or not private_folder(str(place)):
             continue
         try:
-            # We hold the lock: whoever bound this one is dead.
+            # We hold the lock, so the process that bound this one is dead.
             if stat.S_ISSOCK(path.lstat().st_mode):
                 path.unlink()
         except FileNotFoundError:
@@ -112,10 +143,10 @@ def _unix_socket(folder: Path) -> tuple[socket.socket, Path]:
 
 
 def code_stamp() -> str:
-    """Names the code that runs here: our files, other packages' models, the cards that are seen.
+    """Return a hash that names this code: our files, other packages' models, the visible GPUs.
 
-    Another stamp means that the answer could be another: a service that was started before an
-    update, or before a model's file was edited.
+    A service with another stamp could give other pixels: it was started before an update, or
+    before a model's file was edited.
     """
     digest = hashlib.sha256(os.environ.get("CUDA_VISIBLE_DEVICES", "all").encode())
     for path in _code_files():
@@ -128,8 +159,6 @@ def code_stamp() -> str:
 def _code_files() -> Iterator[Path]:
     from importlib.metadata import entry_points
     from importlib.util import find_spec
-
-    from matte_nodes.models import ENTRY_POINT_GROUP
 
     yield from sorted(Path(__file__).parents[1].rglob("*.py"))
     for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name):

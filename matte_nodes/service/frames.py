@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where single frames go that name no output: a folder a request, the oldest frames leave first."""
+"""The folder of single frames without an output: one folder for each request, oldest frames removed
+first.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,16 @@ from pathlib import Path
 
 from matte_nodes.media.pattern import Pattern
 from matte_nodes.service.request import Request
-from matte_nodes.shot.fingerprint import digest
+from matte_nodes.temporal.digest import digest
 
 MOST_BYTES = 2 << 30
 YOUNG = 60.0
 
 
 def kept_output(folder: Path, request: Request) -> str:
-    """The output pattern of a request without one: the same request, the same files.
+    """Return the output pattern of a request without one. Equal requests share files.
 
-    Whether a file that lies there is still right is told by the key inside it, as in any output.
+    The fingerprint inside a file decides whether it is still valid, as in any output.
     """
     facts = asdict(request)
     for varying in ("first", "last", "umask"):
@@ -35,16 +37,16 @@ def kept_output(folder: Path, request: Request) -> str:
 
 
 def frame_path(output: str, frame: int) -> str:
-    """The file of one frame of an output."""
+    """Return the file of one frame of an output."""
     pattern = Pattern.parse(output)
     return str(pattern.path(frame)) if pattern else output
 
 
 def prune(folder: Path, most: int) -> None:
-    """Remove the pictures made longest ago until no more than `most` bytes are left.
+    """Remove the oldest pictures until at most `most` bytes are left.
 
-    None of the last minute: whoever asked for it may not have opened it yet. A folder goes with
-    its last picture.
+    Pictures of the last minute stay, because a client may not have opened them yet. A folder is
+    removed with its last picture.
     """
     if not folder.is_dir():
         return

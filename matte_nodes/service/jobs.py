@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs and the two lanes that do them: ranges one after the other, single frames beside them."""
+"""Jobs and the two lanes that do them: ranges in sequence, and single frames beside them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from matte_nodes.errors import MatteError, UsageError
+from matte_nodes.render.render import Render
+from matte_nodes.service.frames import frame_path, kept_output
 from matte_nodes.service.place import own_place, placed
 from matte_nodes.service.pool import Cancelled, Pool
 from matte_nodes.service.request import Request, check_inputs
@@ -29,11 +31,11 @@ LANES = ("range", "frame")
 
 
 class UnknownJobError(UsageError):
-    """The service has no such job (any more): it was started anew, or the job ended long ago."""
+    """The service does not know this job: it was started anew, or the job ended long ago."""
 
 
 class Job:
-    """One request on its way, and what has happened to it; a `render.Reporter`."""
+    """One request, its state and its events; a `render.progress.Reporter`."""
 
     def __init__(self, request: Request, changed: Callable[[Job], None]) -> None:
         self.name = uuid.uuid4().hex[:12]
@@ -42,11 +44,11 @@ class Job:
         self.done_frames = self.total = 0
         self.cancelled = threading.Event()
         self.submitted = time.time()
-        # Late readers of a very long job miss its oldest events, and see so by the numbers.
+        # Late readers of a very long job miss its oldest events. The event numbers show it.
         self._events: deque[dict[str, Any]] = deque(maxlen=MOST_EVENTS)
         self._count = itertools.count()
         self._lock = threading.Lock()
-        self._path = ""
+        self.last_path = ""
 
     @property
     def ended(self) -> bool:
@@ -54,7 +56,7 @@ class Job:
         return self.state in ("done", "error", "cancelled")
 
     def events(self, after: int) -> list[dict[str, Any]]:
-        """Events from this number on, as far as they are kept."""
+        """Return the events from this number on. The oldest events of very long jobs are dropped."""
         with self._lock:
             if not self._events or after > self._events[-1]["number"]:
                 return []
@@ -62,34 +64,34 @@ class Job:
             return list(itertools.islice(self._events, max(0, after - first), None))
 
     def queued(self, ahead: int) -> None:
-        """The first event."""
+        """Record the first event."""
         self._say("queued", ahead=ahead)
 
     def start(self, total: int, **facts: Any) -> None:
-        """Before the first frame."""
+        """Record the start, before the first frame."""
         self.total = total
         self._say("start", total=total, **facts)
 
     def frame(self, frame: int, path: Path) -> None:
-        """A frame is whole on disk; here a cancelled job ends."""
+        """Record a frame that is whole on disk. Raises Cancelled in a cancelled job."""
         self.done_frames += 1
-        self._path = str(path)
+        self.last_path = str(path)
         self._say("frame", frame=frame, path=str(path))
         if self.cancelled.is_set():
             raise Cancelled
 
     def done(self, output: str) -> None:
-        """After the last frame; the lane ends the job."""
+        """Does nothing: the lane ends the job."""
 
     def end(self, state: str, **facts: Any) -> None:
-        """The last event."""
-        # What is kept of ended jobs must be small, whatever was asked.
+        """Record the last event."""
+        # Keep ended jobs small, however large their requests were.
         self.request = replace(self.request, knobs={}, node={}, connect={}, options={})
         self.state = state
         self._say(state, **facts)
 
     def summary(self) -> dict[str, Any]:
-        """One row of `Client.jobs`."""
+        """Return one row of `Client.jobs`."""
         return {
             "job": self.name, "state": self.state, "done": self.done_frames, "total": self.total,
             "model": self.request.model, "source": self.request.source,
@@ -105,8 +107,8 @@ class Job:
 class Board:
     """All jobs of a service.
 
-    changed: called from a lane's thread when a job has a new event. frames: the folder of single
-    frames that name no output.
+    changed: called from a lane's thread when a job has a new event. frames: the folder for single
+    frames without an output.
     """
 
     def __init__(self, pool: Pool, changed: Callable[[Job], None], frames: Path) -> None:
@@ -120,7 +122,7 @@ class Board:
             ).start()
 
     def submit(self, request: Request) -> Job:
-        """Put a job into its lane; UsageError when too many wait."""
+        """Put a job into its lane. Raises UsageError when too many jobs wait."""
         job = Job(request, self._changed)
         with self._lock:
             ahead = [old for old in self._jobs.values() if not old.ended]
@@ -135,14 +137,14 @@ class Board:
         return job
 
     def job(self, name: object) -> Job:
-        """The job of this name; UnknownJobError."""
+        """Return the job of this name. Raises UnknownJobError."""
         found = self._jobs.get(name) if isinstance(name, str) else None
         if found is None:
             raise UnknownJobError(f"There is no job {name!r:.50}.")
         return found
 
     def jobs(self) -> list[Job]:
-        """All jobs, oldest first."""
+        """Return all jobs, oldest first."""
         with self._lock:
             return list(self._jobs.values())
 
@@ -152,7 +154,7 @@ class Board:
         return any(not job.ended for job in self.jobs())
 
     def cancel(self, job: Job) -> bool:
-        """End it at its next step; False when it has ended."""
+        """End a job at its next step. Returns False when it has ended already."""
         job.cancelled.set()
         return not job.ended
 
@@ -168,12 +170,12 @@ class Board:
             with placed(job.request.cwd, job.request.umask, own=own):
                 job.state = "running"
                 output = self._render(job)
-            job.end("done", frames=job.done_frames, output=output, path=job._path)
+            job.end("done", frames=job.done_frames, output=output, path=job.last_path)
         except Cancelled:
             job.end("cancelled", frames=job.done_frames)
         except MatteError as error:
             self._fail(job, error, str(error), error.exit_code)
-        except BaseException as error:  # the service outlives whatever a model does
+        except BaseException as error:  # the service must survive every failure of a model
             traceback.print_exc()
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             self._fail(job, error, f"The model or the library failed ({reason}).", 1)
@@ -183,13 +185,10 @@ class Board:
     def _fail(self, job: Job, error: BaseException, message: str, code: int) -> None:
         job.end(
             "error", message=message, kind=type(error).__name__, exit_code=code,
-            frame=getattr(error, "frame", None),
+            frame=error.frame if isinstance(error, MatteError) else None,
         )  # fmt: skip
 
     def _render(self, job: Job) -> str:
-        from matte_nodes.render.render import Render
-        from matte_nodes.service.frames import frame_path, kept_output
-
         asked = job.request
         check_inputs(asked)
         output = asked.output or kept_output(self._frames, asked)
@@ -199,6 +198,6 @@ class Board:
                 node={**asked.node, "loader": lease.load}, connect=asked.connect, **asked.options,
             )  # fmt: skip
             render.run(asked.first, asked.last, job)
-        if asked.single and not job._path and asked.first is not None:
-            job._path = frame_path(output, asked.first)  # it was there already
+        if asked.single and not job.last_path and asked.first is not None:
+            job.last_path = frame_path(output, asked.first)  # it was there already
         return output

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A working folder and a umask of a job's own, while other jobs run in the same process.
+"""Gives a job its own working folder and umask while other jobs run in the same process.
 
-Both belong to a process, but Linux gives a thread its own when it asks (unshare(2), CLONE_FS), and
-threads that it starts share them. Where that cannot be had (other systems, containers that forbid
-the call) only one job at a time may be in its place: the others wait.
+Both belong to a process, but on Linux a thread can have its own (unshare(2), CLONE_FS), and threads
+that it starts share them. Where that fails (other systems, some containers), one job at a time uses
+its place and the others wait.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ _thread = threading.local()
 
 
 def own_place() -> bool:
-    """Give the calling thread a working folder and umask of its own; False where it cannot be."""
+    """Give the calling thread its own working folder and umask. Returns False where that is not
+    possible.
+    """
     if not hasattr(_thread, "own"):
         _thread.own = False
         if sys.platform == "linux":
@@ -34,10 +36,10 @@ def own_place() -> bool:
 
 @contextmanager
 def placed(folder: str, umask: int, *, own: bool) -> Iterator[None]:
-    """Work in this folder with this umask: relative paths and new files are the job's.
+    """Work in this folder with this umask: relative paths and new files belong to the job.
 
-    own: whether this thread has a place of its own; if not, one thread at a time is let in.
-    Raises InputError when the folder cannot be entered.
+    own: whether this thread has its own place; if not, one thread enters at a time. Raises
+    InputError when the folder cannot be entered.
     """
     if own:
         with _entered(folder, umask):

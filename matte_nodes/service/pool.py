@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loaded models, shared by all jobs: found again by what their loading depended on, dropped LRU."""
+"""Loaded models that all jobs share. Finds a model by what its loading depended on; drops the least
+recently used.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,13 @@ import gc
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, Model, ModelCard, Prediction
+from matte_nodes.node.knobs import LoadKnobs
 from matte_nodes.runtime import default_threads
 
 LEAST_BYTES = 1 << 20
@@ -20,13 +23,14 @@ LEAST_BYTES = 1 << 20
 
 
 class Cancelled(Exception):  # noqa: N818 (an outcome, not an error)
-    """The job was cancelled: raised at its next step."""
+    """The job was cancelled. Raised at its next step."""
 
 
 class Turns:
-    """A lock whose waiters get it in the order in which they came.
+    """A lock that serves waiters in the order in which they came.
 
-    A plain lock goes back to the thread that just let it go: a range would starve a single frame.
+    A plain lock often returns to the thread that has just released it: a range would starve a
+    single frame.
     """
 
     def __init__(self) -> None:
@@ -52,40 +56,21 @@ class Turns:
                 self._taken = False
 
 
-class _ReadKnobs(Mapping[str, KnobValue]):
-    """Knobs that remember which of them were read: loading depends on those, and no others."""
-
-    def __init__(self, knobs: Mapping[str, KnobValue]) -> None:
-        self._knobs = knobs
-        self.read: dict[str, KnobValue] = {}
-
-    def __getitem__(self, name: str) -> KnobValue:
-        value = self._knobs[name]
-        self.read[name] = value
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._knobs)
-
-    def __len__(self) -> int:
-        return len(self._knobs)
-
-
 class _Entry:
-    def __init__(self, key: tuple[Any, ...], model: Model, read: dict[str, KnobValue], size: int):
-        self.key, self.model, self.read, self.bytes = key, model, read, size
+    def __init__(self, key: tuple[Any, ...], model: Model, knobs: LoadKnobs, size: int):
+        self.key, self.model, self.knobs, self.bytes = key, model, knobs, size
         self.turns = Turns()
         self.jobs = self.used = 0
 
     def fits(self, key: tuple[Any, ...], knobs: Mapping[str, KnobValue]) -> bool:
-        return self.key == key and all(knobs.get(name) == at for name, at in self.read.items())
+        return self.key == key and self.knobs.serve(knobs)
 
 
 class Pool:
     """Keeps models up to a budget of bytes, counted by their weights files.
 
-    One that a job uses is never dropped, even over budget. A model's step is called by one job at
-    a time, in turns.
+    A model in use is never dropped, even over budget. Jobs call a model's step one at a time, in
+    turns.
     """
 
     def __init__(self, budget: int) -> None:
@@ -95,11 +80,11 @@ class Pool:
         self._lock = threading.RLock()  # held while a model loads: two jobs must not load it twice
 
     def lease(self, cancelled: threading.Event) -> Lease:
-        """For one job: `MatteNode(loader=lease.load)` inside a `with`."""
+        """Return a lease for one job: use `MatteNode(loader=lease.load)` inside a `with`."""
         return Lease(self, cancelled)
 
     def take(self, card: ModelCard, context: LoadContext) -> _Entry:
-        """The model, loaded now if it is not; the caller gives it back."""
+        """Return the model, loaded now if needed. The caller gives it back."""
         key = _key(card, context)
         with self._lock:
             entry = next((e for e in self._entries if e.fits(key, context.knobs)), None)
@@ -111,13 +96,13 @@ class Pool:
             return entry
 
     def give_back(self, entry: _Entry) -> None:
-        """A job has done with it."""
+        """Note that a job no longer uses a model."""
         with self._lock:
             entry.jobs -= 1
             self._trim(0)
 
     def report(self) -> list[dict[str, Any]]:
-        """What is loaded, for people: model, device, threads, bytes, jobs."""
+        """Return the loaded models for people: model, device, threads, bytes, jobs."""
         return [
             {"model": e.key[0], "device": e.key[2], "threads": e.key[3], "bytes": e.bytes,
              "jobs": e.jobs}
@@ -129,10 +114,11 @@ class Pool:
 
         size = max(LEAST_BYTES, sum(path.stat().st_size for path in _files(context)))
         self._trim(size)
-        knobs = _ReadKnobs(context.knobs)
+        knobs = LoadKnobs(context.knobs)
         model = card.load(replace(context, knobs=knobs))
+        knobs.close()
         self.loads += 1
-        entry = _Entry(key, model, dict(knobs.read), size)
+        entry = _Entry(key, model, knobs, size)
         self._entries.append(entry)
         return entry
 
@@ -152,14 +138,14 @@ class Pool:
 
 
 class Lease:
-    """One job's hold on the models it uses; its steps end when the job is cancelled."""
+    """One job's hold on its models. Steps raise Cancelled when the job is cancelled."""
 
     def __init__(self, pool: Pool, cancelled: threading.Event) -> None:
         self._pool, self._cancelled = pool, cancelled
         self._held: list[_Entry] = []
 
     def load(self, card: ModelCard, context: LoadContext) -> Model:
-        """In place of `card.load(context)`: the shared model."""
+        """Return the shared model. Stands in for `card.load(context)`."""
         entry = self._pool.take(card, context)
         self._held.append(entry)
         return _Shared(entry, self._cancelled.is_set)
@@ -193,7 +179,9 @@ class _Shared:
 
 
 def _key(card: ModelCard, context: LoadContext) -> tuple[Any, ...]:
-    """All that loading depends on, but the knobs: weights pulled anew are another model."""
+    """Return what loading depends on besides knobs: weights that were pulled again make another
+    model.
+    """
     files = []
     for path in _files(context):
         found = path.stat()
@@ -211,7 +199,7 @@ def _files(context: LoadContext) -> list[Path]:
 
 
 def _free() -> None:
-    """Give memory back to the system and the card, not only to the allocators."""
+    """Return memory to the system and the GPU, not only to the allocators."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte run` by the service: the same events, errors and exit codes as a run in this process."""
+"""Runs `matte run` through the service, with the same events, errors and exit codes as in this
+process.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from matte_nodes import errors
-from matte_nodes.render.render import Render, Reporter
+from matte_nodes.render.progress import Quiet
+from matte_nodes.render.render import Render
 from matte_nodes.runtime import cores
 from matte_nodes.service.client import Client, ServiceError, ServiceGoneError
 from matte_nodes.service.endpoint import code_stamp
@@ -20,7 +23,7 @@ OFF = ("off", "0", "no", "false")
 
 
 def is_wanted() -> bool:
-    """False when $MATTE_SERVICE is off."""
+    """Whether $MATTE_SERVICE allows the service."""
     return os.environ.get("MATTE_SERVICE", "").strip().lower() not in OFF
 
 
@@ -28,17 +31,18 @@ def render(
     arguments: Mapping[str, Any],
     first: int | None,
     last: int | None,
-    report: Reporter,
+    report: Quiet,
     *,
     say: bool = True,
 ) -> None:
-    """Do `Render(**arguments).run(first, last, report)`: by the running service, else here.
+    """Run `Render(**arguments).run(first, last, report)` through the running service, else here.
 
-    A service that runs other code than this process, or has other cards or cores, is left alone:
-    the answer could be another. A job that is cut off by the service's end goes on here.
+    A service with other code, other GPUs or other cores is not used, because it could give other
+    pixels. If the service ends during a job, the job continues here.
     """
-    client = Client()
-    hello = None if _broken_ocio(arguments) else _greeting(client)
+    # First a service that runs this very code; else any, to say why it is not used.
+    client = Client(code=code_stamp())
+    hello = None if _broken_ocio(arguments) else _greeting(client) or _greeting(Client())
     other = "" if hello is None else _difference(hello, arguments)
     if hello is None or other:
         if hello is not None and say:
@@ -56,7 +60,7 @@ def render(
 
 
 def _difference(hello: dict[str, Any], arguments: Mapping[str, Any]) -> str:
-    """What of the service would make another answer than this process gives, or ""."""
+    """Return how the service could give other pixels than this process, or ""."""
     if hello["code"] != code_stamp():
         return "runs other code"
     if not arguments["node"].get("threads") and hello.get("cores") != cores():
@@ -71,7 +75,7 @@ def _greeting(client: Client) -> dict[str, Any] | None:
         return None
 
 
-def _follow(client: Client, request: dict[str, Any], report: Reporter, *, say: bool) -> None:
+def _follow(client: Client, request: dict[str, Any], report: Quiet, *, say: bool) -> None:
     job = ""
     try:
         for event in client.stream(request):
@@ -85,7 +89,7 @@ def _follow(client: Client, request: dict[str, Any], report: Reporter, *, say: b
         raise
 
 
-def _tell(event: dict[str, Any], report: Reporter, *, say: bool) -> None:
+def _tell(event: dict[str, Any], report: Quiet, *, say: bool) -> None:
     kind = event.pop("event")
     event.pop("number", None)
     if kind == "queued":
@@ -118,7 +122,7 @@ def _error(event: Mapping[str, Any]) -> errors.MatteError:
 
 
 def _broken_ocio(arguments: Mapping[str, Any]) -> bool:
-    """Whether $OCIO names no file: here the message can say that it was the variable."""
+    """Whether $OCIO names a missing file. This process can then name the variable in its message."""
     named = os.environ.get("OCIO", "")
     if arguments["node"].get("ocio") or not named or named.startswith("ocio://"):
         return False
@@ -132,13 +136,10 @@ def _say(text: str) -> None:
 class _Resumed:
     """Carries a report on: the first start was told, and counted more than is left."""
 
-    def __init__(self, report: Reporter) -> None:
+    def __init__(self, report: Quiet) -> None:
         self._report = report
         self.frame, self.done = report.frame, report.done
 
     def start(self, total: int, **facts: Any) -> None:
         """Correct the count where the first start was told; tell it where it was not."""
-        if not getattr(self._report, "total", 0):
-            self._report.start(total, **facts)
-        else:
-            vars(self._report)["count"] = vars(self._report)["total"] - total
+        self._report.resume(total, **facts)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a client may ask: messages taken apart, jobs checked, before anything is opened."""
+"""Parses clients' messages and checks their requests before anything is opened."""
 
 from __future__ import annotations
 
@@ -11,37 +11,43 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from inspect import signature
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias, get_args
 
 from matte_nodes.card import HINTS
 from matte_nodes.errors import InputError, UsageError
 from matte_nodes.media.pattern import Pattern
+from matte_nodes.render.render import Render
+from matte_nodes.shot.connect_options import options
+from matte_nodes.shot.matte_node import MatteNode
 
-DEEPEST = 8
+DEEPEST = 12
 LONGEST_TEXT = 1 << 13
 LARGEST_INT = 1 << 53
 
-_TYPES: dict[str, type] = {
-    "source": str, "output": str, "model": str, "knobs": dict, "node": dict, "connect": dict,
-    "layout": str, "output_colorspace": str, "again": bool, "frames": list, "frame": int,
-    "cwd": str, "umask": int, "device": str, "threads": int, "ocio": str, "half": bool,
-    "weights": str, "untrained": bool, "hint_keys": str, "colorspace": str,
-    "background_colorspace": str, "missing": str, "allow_grey": bool,
-    "cache": str, "cuts": str, "warm_up": int, "start": int,
-    **dict.fromkeys(HINTS, object),
+_OWN: dict[str, tuple[type, ...]] = {
+    "source": (str,), "output": (str,), "model": (str,), "knobs": (dict,), "node": (dict,),
+    "connect": (dict,), "frames": (list,), "frame": (int,), "cwd": (str,), "umask": (int,),
 }  # fmt: skip
-_OWN = ("source", "output", "model", "knobs", "node", "connect", "frames", "frame", "cwd", "umask")
+"""The request's own entries, and what JSON has for each; the rest is made from declarations."""
+
+_OF_KIND: dict[str, tuple[type, ...]] = {
+    "picture": (object,), "points": (dict,), "text": (str,), "choice": (str,), "switch": (bool,), "number": (int,),
+}  # fmt: skip
+
+Types: TypeAlias = "Mapping[str, tuple[type, ...]]"
+"""Names of entries, and the types that each may have."""
 
 
 class BadMessage(UsageError):  # noqa: N818 (what it is)
-    """Not a message of the protocol."""
+    """The message does not follow the protocol."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One job: the arguments of `render.Render` and `Render.run`, and where it works.
+    """One job: the arguments of `render.Render` and `Render.run`, and its working folder.
 
-    options: the further keywords of Render (layout, output_colorspace, again, ...). output None (single frames only): the service keeps the result in its cache.
+    options: further keywords of Render (layout, output_colorspace, again, ...). output: None for a
+    single frame whose result the service keeps.
     """
 
     source: str
@@ -59,7 +65,7 @@ class Request:
 
 
 def parse(data: bytes) -> dict[str, Any]:
-    """A message's JSON object; BadMessage for anything else: depth, sizes, NaN, NUL."""
+    """Return a message's JSON object. Raises BadMessage for wrong depth, size, NaN or NUL."""
     try:
         found = json.loads(data.decode("utf-8"), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
@@ -95,11 +101,11 @@ def _walk(value: Any, depth: int) -> None:
 
 
 def checked(asked: Any) -> Request:
-    """A job's request; UsageError names what is wrong with it."""
+    """Return a job's request. Raises UsageError that names what is wrong."""
     if not isinstance(asked, dict):
         raise UsageError("A request is a JSON object.")
     known = _known()
-    given = _typed(asked, (*_OWN, *known["options"]), "request")
+    given = _typed(asked, {**_OWN, **known["options"]}, "request")
     for name in ("source", "model", "cwd"):
         if not given.get(name):
             raise UsageError(f"The request names no {name}.")
@@ -130,24 +136,33 @@ def checked(asked: Any) -> Request:
 
 
 @cache
-def _known() -> dict[str, tuple[str, ...]]:
-    """The names that a request's parts may have: the keywords of the functions they are for."""
-    from matte_nodes.node.node import MatteNode
-    from matte_nodes.render.render import Render
+def _known() -> dict[str, Types]:
+    """The entries that a request's parts may have, from the functions that they are for."""
 
-    def keywords(function: Callable[..., Any], *without: str) -> tuple[str, ...]:
-        found = signature(function).parameters.values()
-        return tuple(p.name for p in found if p.kind is p.KEYWORD_ONLY and p.name not in without)
+    def keywords(function: Callable[..., Any], *without: str) -> Types:
+        found = signature(function, eval_str=True).parameters.values()
+        return {
+            p.name: _json_types(p.annotation)
+            for p in found if p.kind is p.KEYWORD_ONLY and p.name not in without
+        }  # fmt: skip
 
     return {
         "node": keywords(MatteNode.__init__, "loader"),
-        "connect": keywords(MatteNode.connect, "output_colorspace", "encoded"),
+        "connect": {option.name: _OF_KIND[option.kind] for option in options() if option.request},
         "options": keywords(Render.__init__, "knobs", "node", "connect"),
     }
 
 
+def _json_types(annotation: Any) -> tuple[type, ...]:
+    """What JSON can have for a parameter: `str | None` is a text, a float may be written as 1."""
+    found = [
+        kind for kind in (str, bool, int, float) if kind in (annotation, *get_args(annotation))
+    ]
+    return (*found, int) if found == [float] else tuple(found)
+
+
 def check_inputs(request: Request) -> None:
-    """Refuse pipes, devices and sockets among the inputs: opening one could wait for ever."""
+    """Refuse pipes, devices and sockets as inputs: opening one could block for ever."""
     named = [*(request.connect.get(hint) for hint in HINTS), request.node.get("weights")]
     for spec in [request.source, *named]:
         for path in spec.values() if isinstance(spec, dict) else [spec]:
@@ -165,7 +180,7 @@ def _check_regular(path: str) -> None:
         try:
             mode = os.stat(path).st_mode
         except (OSError, ValueError):
-            return  # whoever opens it says what is wrong
+            return  # the reader reports it
         if not stat.S_ISREG(mode):
             raise InputError(f"{path} is neither a file nor a folder.")
         return
@@ -183,17 +198,20 @@ def _dangles(entry: os.DirEntry[str]) -> bool:
     return entry.is_symlink() and not os.path.exists(entry.path)
 
 
-def _typed(given: Any, names: tuple[str, ...], what: str) -> dict[str, Any]:
-    """The entries that are not null, each of its declared type; no other entry may be there."""
+def _typed(given: Any, known: Types, what: str) -> dict[str, Any]:
+    """The entries that are not null, each of its declared types; no other entry may be there."""
     found = {}
     for name, value in given.items():
-        if name not in names:
-            raise UsageError(f"The {what} has no entry {name!r:.100}. It has: {', '.join(names)}.")
-        kind = _TYPES.get(name, object)
+        if name not in known:
+            raise UsageError(f"The {what} has no entry {name!r:.100}. It has: {', '.join(known)}.")
         if value is None:
             continue
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise UsageError(f"{what}.{name} is a {kind.__name__}, not {value!r:.100}.")
+        kinds = known[name]
+        if not isinstance(value, kinds) or (
+            isinstance(value, bool) and not {bool, object} & {*kinds}
+        ):
+            kind = " or ".join(kind.__name__ for kind in kinds)
+            raise UsageError(f"{what}.{name} is a {kind}, not {value!r:.100}.")
         found[name] = value
     return found
 
@@ -208,7 +226,7 @@ def _range(frames: Any) -> tuple[int | None, int | None]:
 
 
 def _hint(name: str, given: Any) -> Any:
-    """A path, or {frame: path}: JSON has only texts as names."""
+    """Return a path, or {frame: path}. JSON has only texts as names."""
     if isinstance(given, str):
         return given
     if isinstance(given, dict) and all(isinstance(path, str) for path in given.values()):

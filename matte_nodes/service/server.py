@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The service's process: an event loop that speaks with clients, and the lanes that do the jobs."""
+"""The service's process: an event loop that talks to clients, and the lanes that do the jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import contextlib
 import faulthandler
 import hmac
 import os
+import re
+import secrets
 import signal
+import socket
 import struct
 import sys
 import time
@@ -16,8 +19,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from matte_nodes import __version__
-from matte_nodes.errors import MatteError
+from matte_nodes import __version__, models
+from matte_nodes.card import SCHEMA_VERSION
+from matte_nodes.errors import MatteError, UsageError
+from matte_nodes.media.sequence_writer import without_exr_pool
+from matte_nodes.node.knobs import NODE_KNOBS
 from matte_nodes.runtime import cores
 from matte_nodes.service.client import LAST_EVENTS, PROTOCOL, pack, proof
 from matte_nodes.service.endpoint import Endpoint, code_stamp
@@ -33,19 +39,26 @@ SEND_SECONDS = 30.0
 ALIVE_SECONDS = 15.0
 LOOK_SECONDS = 3.0
 MOST_CONNECTIONS = 64
+MOST_OF_ONE_PROCESS = 32
+"""Connections of one process, so that it leaves room for others."""
+MOST_GREETING = 32
+"""Connections without a greeting yet. A new one takes the place of the oldest: a client greets
+within milliseconds, so those that wait longest are silent."""
 
 
 class Server:
-    """One service: `run` returns when it was told to end, or has been idle for `idle` seconds.
+    """One service. `run` returns when it is told to end, or after `idle` seconds without work.
 
-    idle: 0 never ends it. memory: bytes of loaded models that are kept. Raises AlreadyRunningError.
+    idle: 0 never ends it. memory: bytes of loaded models to keep. Raises AlreadyRunningError.
     """
 
     def __init__(self, *, idle: float, memory: int, tcp: bool = False) -> None:
-        self._endpoint = Endpoint(tcp=tcp)
+        self._code = code_stamp()
+        self._endpoint = Endpoint(self._code, tcp=tcp)
         self._idle, self._pool = idle, Pool(memory)
         self._board = Board(self._pool, self._job_changed, self._endpoint.folder / "frames")
-        self._code = code_stamp()
+        self._greeting: dict[asyncio.Task[Any], None] = {}
+        self._peers: dict[asyncio.Task[Any], int] = {}
         self._began = self._touched = time.monotonic()
         self._open: set[asyncio.Task[Any]] = set()
         self._watchers: dict[str, set[asyncio.Event]] = {}
@@ -53,7 +66,7 @@ class Server:
         self._outdated, self._looked = False, self._began
 
     def run(self) -> None:
-        """Serve."""
+        """Serve until the end."""
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
@@ -77,8 +90,8 @@ class Server:
         finally:
             server.close()
             self._endpoint.close()
-            for task in self._open:  # nobody hears of jobs that end now: clients start them again
-                task.cancel()
+            for task in {*self._open, *self._greeting}:
+                task.cancel()  # clients start jobs that end now again
             _log("ended")
 
     def _nap(self) -> float:
@@ -102,14 +115,19 @@ class Server:
         assert task is not None
         attached: list[Job] = []
         try:
-            if len(self._open) < MOST_CONNECTIONS:
-                self._open.add(task)
-                await self._converse(reader, writer, attached)
+            while len(self._greeting) >= MOST_GREETING:
+                oldest = next(iter(self._greeting))
+                del self._greeting[oldest]
+                oldest.cancel()
+            self._greeting[task] = None
+            await self._converse(reader, writer, attached)
         except (OSError, EOFError, BadMessage, TimeoutError):
             self._refused += 1
         except asyncio.CancelledError:
             pass  # the service ends: clients find out and start another
         finally:
+            self._greeting.pop(task, None)
+            self._peers.pop(task, None)
             self._open.discard(task)
             self._touched = time.monotonic()
             for job in attached:
@@ -119,23 +137,19 @@ class Server:
     async def _converse(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, attached: list[Job]
     ) -> None:
-        hello = parse(await _receive(reader, LARGEST_HELLO, HELLO_SECONDS))
-        nonce, given = hello.get("nonce"), hello.get("proof")
-        if not isinstance(nonce, str) or not isinstance(given, str):
-            return
-        expected = proof(self._endpoint.token, "client", nonce)
-        # No word, no reason, to whoever does not know the token.
-        if not hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace")):
+        async with asyncio.timeout(HELLO_SECONDS):
+            greeted = await self._is_greeted(reader, writer)
+        if not greeted:
             self._refused += 1
+            return
+        if (trouble := self._welcome(writer)) is not None:
+            await _send(writer, {"error": _facts(trouble)})
             return
         outdated = await self._is_outdated()
         await _send(writer, {
             "hello": "matte-nodes", "protocol": PROTOCOL, "version": __version__,
             "pid": os.getpid(), "code": self._code, "cores": cores(), "outdated": outdated,
-            "proof": proof(self._endpoint.token, "service", nonce),
         })  # fmt: skip
-        if hello.get("protocol") != PROTOCOL:
-            return
         while True:
             try:
                 data = await _receive(reader, LARGEST_MESSAGE, MESSAGE_SECONDS)
@@ -145,6 +159,37 @@ class Server:
                 await self._answer(parse(data), reader, writer, attached)
             except MatteError as error:
                 await _send(writer, {"error": _facts(error)})
+
+    async def _is_greeted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Whether the other side knows the token. It proves it for a number of our own choice."""
+        hello = parse(await _receive(reader, LARGEST_HELLO, HELLO_SECONDS))
+        nonce = hello.get("nonce")
+        if hello.get("protocol") != PROTOCOL or not isinstance(nonce, str):
+            return False
+        if not re.fullmatch("[0-9a-f]{32}", nonce):
+            return False
+        own = secrets.token_hex(16)
+        both, token = f"{nonce} {own}", self._endpoint.token
+        await _send(writer, {"nonce": own, "proof": proof(token, "service", both)})
+        given = parse(await _receive(reader, LARGEST_HELLO, HELLO_SECONDS)).get("proof")
+        # A client that does not know the token gets no answer and no reason.
+        return isinstance(given, str) and hmac.compare_digest(
+            proof(token, "client", both).encode(), given.encode("utf-8", "replace")
+        )
+
+    def _welcome(self, writer: asyncio.StreamWriter) -> MatteError | None:
+        """Count a greeted connection; returns the reason when there is no room for it."""
+        task, peer = asyncio.current_task(), _process_of(writer)
+        assert task is not None
+        self._greeting.pop(task, None)
+        same = sum(other == peer for other in self._peers.values())
+        if len(self._open) >= MOST_CONNECTIONS or (peer and same >= MOST_OF_ONE_PROCESS):
+            return UsageError(
+                "The matte service has too many open connections. Close some of them, or wait."
+            )
+        self._open.add(task)
+        self._peers[task] = peer
+        return None
 
     async def _is_outdated(self) -> bool:
         """Whether our code on disk is another than what runs; looked at every few seconds."""
@@ -163,7 +208,9 @@ class Server:
         op = message.get("op")
         answer: dict[str, Any]
         if op == "submit":
-            job = self._board.submit(checked(message.get("request")))
+            # Checking looks at files: a folder that does not answer must not stop the loop.
+            request = await asyncio.to_thread(checked, message.get("request"))
+            job = self._board.submit(request)
             if message.get("attached") is True:
                 attached.append(job)
             answer = {"job": job.name}
@@ -195,7 +242,7 @@ class Server:
         if not isinstance(after, int):
             raise BadMessage("after is a whole number.")
         with self._watching(job.name) as changed:
-            # Whoever hangs up is noticed at once: a job that is attached to it ends.
+            # A client that hangs up is noticed at once: a job that is attached to it ends.
             gone = asyncio.ensure_future(reader.read(1))
             try:
                 while True:
@@ -251,24 +298,20 @@ class Server:
 
 
 def serve(*, idle: float, memory: int, tcp: bool) -> None:
-    """Be the service until it ends; nothing of this process's environment reaches a job."""
+    """Run the service until it ends. Its own environment never reaches a job."""
     os.environ.pop("OCIO", None)
     os.umask(0o077)
+    without_exr_pool()
     with contextlib.suppress(OSError, ValueError):
         faulthandler.enable()  # what a model's crash leaves in the log
     Server(idle=idle, memory=memory, tcp=tcp).run()
     sys.stderr.flush()
-    # A step that runs now may take minutes; whole frames are on disk, half ones have other names.
+    # A running step may take minutes. Whole frames are on disk; unfinished ones have other names.
     os._exit(0)
 
 
 def _declarations() -> dict[str, Any]:
-    """What hosts build their user interfaces from."""
-    from dataclasses import asdict
-
-    from matte_nodes import models
-    from matte_nodes.card import SCHEMA_VERSION
-    from matte_nodes.node.knobs import NODE_KNOBS
+    """Return the declarations from which hosts build their user interfaces."""
 
     cards, problems = [], []
     for name in models.names():
@@ -278,7 +321,7 @@ def _declarations() -> dict[str, Any]:
             problems.append(str(error))
     return {
         "schema_version": SCHEMA_VERSION, "version": __version__, "models": cards,
-        "knobs": [{**asdict(knob), "flag": knob.flag} for knob in NODE_KNOBS],
+        "knobs": [knob.as_dict() for knob in NODE_KNOBS],
         "problems": problems,
     }  # fmt: skip
 
@@ -286,6 +329,18 @@ def _declarations() -> dict[str, Any]:
 def _facts(error: MatteError) -> dict[str, Any]:
     kind = type(error).__name__
     return {"message": str(error), "kind": kind, "exit_code": error.exit_code}
+
+
+def _process_of(writer: asyncio.StreamWriter) -> int:
+    """Return the process at the other end of a Unix socket on Linux; 0 where it is not known."""
+    line = writer.get_extra_info("socket")
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None or line is None or line.family != getattr(socket, "AF_UNIX", None):
+        return 0
+    with contextlib.suppress(OSError):
+        data = line.getsockopt(socket.SOL_SOCKET, option, struct.calcsize("3i"))
+        return int(struct.unpack("3i", data)[0])
+    return 0
 
 
 async def _receive(reader: asyncio.StreamReader, largest: int, seconds: float) -> bytes:

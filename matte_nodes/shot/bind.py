@@ -5,63 +5,43 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from matte_nodes.color import guess_space
-from matte_nodes.errors import BadPlateError, HintSizeError, MissingInputError, UsageError
-from matte_nodes.media.clip import ArrayClip, Clip, open_clip, paste
-from matte_nodes.media.image import Image
-from matte_nodes.node import hints
-from matte_nodes.node.hints import HintKeys
+from matte_nodes.errors import (
+    BadPlateError,
+    HintSizeError,
+    InputError,
+    MissingInputError,
+    UsageError,
+)
+from matte_nodes.frame_range import parsed_numbers
+from matte_nodes.media.clip import ArrayClip, Clip, ClipBase, ClipSource, open_clip, paste
+from matte_nodes.media.image import Image, Window
+from matte_nodes.media.sequence import SequenceClip
+from matte_nodes.media.still import spoken_rate
+from matte_nodes.node.hint_meaning import (
+    Meaning,
+    check_trimaps,
+    mask_meaning,
+    mask_values,
+    plane_of,
+)
+from matte_nodes.node.hints import HINT_KINDS, HintKeys, KeyMode, clean_trimap
+from matte_nodes.points import FramePoints, Points, as_points
+from matte_nodes.temporal.bank import KeyFrames
 from matte_nodes.temporal.inputs import quick_sign
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from matte_nodes.card import Float
-    from matte_nodes.node.node import MatteNode
-    from matte_nodes.shot.shot import Shot
+    from matte_nodes.media.stat_cache import StatCache
 
-KEY_MODES = ("exact", "hold", "nearest", "only")
-
-
-def connected(
-    node: MatteNode,
-    plate: Any,
-    given: Mapping[str, Any],
-    *,
-    hint_keys: str,
-    colorspace: str | None,
-    background_colorspace: str | None,
-    output_colorspace: str | None,
-    encoded: bool,
-    missing: str,
-    allow_grey: bool,
-    cache: Any,
-    **time: Any,
-) -> Shot:
-    """Open and check everything once; `MatteNode.connect` documents the arguments."""
-    from matte_nodes.shot.shot import Shot
-    from matte_nodes.temporal.cache import as_cache
-
-    clip = as_clip(plate, "plate", missing)
-    sources = {name: source for name, source in given.items() if source is not None}
-    for name in sorted(node.card.needs - set(sources)):
-        raise MissingInputError(
-            f"Model {node.card.name!r} needs a {name}: connect one ({name}=... or --{name})."
-        )
-    bound = {name: BoundHint(name, source, clip, hint_keys) for name, source in sources.items()}
-    background = bound["background"].clip if "background" in bound else None
-    plate_space, background_space = spaces(clip, colorspace, background, background_colorspace)
-    color = node.plate_color(plate_space, output=output_colorspace, encoded_output=encoded)
-    background_color = (
-        None if background is None else node.plate_color(background_space, output=color.working)
-    )
-    return Shot(
-        node, clip, bound, color, background_color, allow_grey, cache=as_cache(cache), **time
-    )
+MASKS = ("trimap", "segmentation")
 
 
 def warm_place(clip: Clip, warm_up: int | None, start: int | None) -> int:
@@ -80,28 +60,76 @@ def warm_place(clip: Clip, warm_up: int | None, start: int | None) -> int:
 
 def cut_frames(cuts: Iterable[int] | str) -> list[int]:
     """Cuts as frame numbers: a list of them, or "1012,1100"."""
+    return parsed_numbers(cuts, "Cuts (the first frames of new takes, or auto)")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How an input is read, where its files leave a choice."""
+
+    layer: str = ""
+    """A layer, part or channel by name."""
+    view: str = ""
+    """A view of a stereo file."""
+    rate: Fraction | None = None
+    """Frames a second, in place of what the files say."""
+    missing: str = "error"
+    """What a frame without a file is: error, hold or skip."""
+
+
+def told_rate(rate: str | float | Fraction | None) -> Fraction | None:
+    """A rate as the user writes it: 25, "23.976", "24000/1001". UsageError for anything else."""
+    if rate is None or rate == "":
+        return None
     try:
-        if isinstance(cuts, str):
-            return [int(part) for part in cuts.split(",") if part.strip()]
-        return [int(number) for number in cuts]
+        exact = Fraction(str(rate)) if not isinstance(rate, Fraction) else rate
+    except (ValueError, ZeroDivisionError):
+        exact = Fraction(0)
+    if not 0 < exact <= 100_000:
+        raise UsageError(
+            f"A rate is frames a second, as in 25, 23.976 or 24000/1001, not {rate!r}."
+        )
+    return exact if exact.denominator in (1, 1001) else spoken_rate(float(exact))
+
+
+def told_offset(offset: str | int | None) -> int | Literal["first"] | None:
+    """A hint's offset as the user writes it: 1000, "-1", "first". UsageError for anything else."""
+    if offset is None or offset == "":
+        return None
+    if offset == "first":
+        return "first"
+    try:
+        return int(offset)
     except (TypeError, ValueError) as error:
         raise UsageError(
-            f"Cuts are the first frames of new takes, as in 1012,1100, or auto; not {cuts!r}."
+            f"hint_offset is a number of frames or 'first', not {offset!r} (--hint-offset)."
         ) from error
 
 
 class BoundHint:
-    """One hint of a shot: which picture serves which frame, placed on the plate's canvas."""
+    """One hint of a shot: which picture serves which frame, placed on the plate's canvas.
 
-    def __init__(self, name: str, source: Any, plate: Clip, keys: str) -> None:
-        if keys not in KEY_MODES:
-            raise UsageError(f"hint_keys is one of {', '.join(KEY_MODES)}, not {keys!r}.")
+    keys: what a frame between sparse keys gets. offset: what is added to the hint's numbers to get
+    the plate's, or "first" for first frame to first frame. reading: which layer and view. The
+    hint is looked at before the first frame, so that all its frames are read in one way.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: Any,
+        plate: Clip,
+        keys: str,
+        *,
+        offset: int | Literal["first"] | None = None,
+        reading: Reading | None = None,
+    ) -> None:
+        if keys not in get_args(KeyMode):
+            raise UsageError(f"hint_keys is one of {', '.join(get_args(KeyMode))}, not {keys!r}.")
         self.name, self._plate = name, plate
-        self.clip, frames, keys = _hint_clip(source, name, keys)
+        self.clip, frames, keys = _hint_clip(source, name, keys, reading or Reading())
         self.is_still = len(self.clip.frames) == 1 and keys != "only"
         mode = "hold" if self.is_still else keys
-        self._keys = HintKeys({number: number for number in frames}, mode)  # type: ignore[arg-type]
-        self._cached: tuple[tuple[int, Hashable], NDArray[Any]] | None = None
         expected = (plate.display_window.height, plate.display_window.width)
         got = (self.clip.display_window.height, self.clip.display_window.width)
         if got != expected:
@@ -109,15 +137,83 @@ class BoundHint:
                 f"The {name} {self.clip.name} is {got[1]} x {got[0]}, the plate {plate.name} is "
                 f"{expected[1]} x {expected[0]}. Render it at the plate's size."
             )
+        self.offset, lined_up = (0, ()) if self.is_still else self._lined_up(frames, offset)
+        self._keys = HintKeys({n + self.offset: n for n in frames}, mode)  # type: ignore[arg-type]
+        self._cached: tuple[tuple[int, Hashable], NDArray[Any]] | None = None
+        self.meaning = self._meaning()
+        self.assumptions = (*lined_up, *self.meaning.assumptions, *self.clip.assumptions)
+        if name == "trimap" and self._is_given and mode != "only":
+            pictures = (plane_of(self.clip.read(n), self.meaning) for n in frames)
+            self.assumptions += check_trimaps(pictures, self._title)
+
+    @property
+    def _title(self) -> str:
+        return f"{self.name} {self.clip.name}"
+
+    @property
+    def _is_given(self) -> bool:
+        """Whether the pictures are a user's: those that another node computes are what they say."""
+        if isinstance(self.clip, ArrayClip):
+            return True
+        return self.clip.file_part(self.clip.frames[0]) is not None
+
+    def _lined_up(
+        self, frames: list[int], offset: int | Literal["first"] | None
+    ) -> tuple[int, tuple[str, ...]]:
+        """What is added to the hint's numbers, and what was assumed for that.
+
+        Raises InputError when the numbers of hint and plate do not meet and nothing was said.
+        """
+        plate = self._plate.frames
+        first = plate[0] - frames[0]
+        if offset is not None:
+            return (first if offset == "first" else offset), ()
+        met = first == 0 or (frames[-1] >= plate[0] and frames[0] <= plate[-1])
+        same = len(frames) == len(plate) > 1
+        if met and not (same and first):
+            return 0, ()
+        ranges = f"frames {frames[0]}-{frames[-1]}, the plate {plate[0]}-{plate[-1]}"
+        if same and self.clip.is_movie != self._plate.is_movie:
+            said = f"the {self._title} has {ranges}; its first frame is laid on the plate's first"
+            return first, (said,)
+        raise InputError(
+            f"The {self._title} has {ranges}. Line them up: --hint-offset first lays first frame "
+            f"on first frame, --hint-offset N adds N to the hint's numbers (0: they are right as "
+            "they are). In Python: hint_offset."
+        )
+
+    def _meaning(self) -> Meaning:
+        if self.name == "background" or not self._is_given:
+            return Meaning()
+        frames = self.clip.frames
+        looked_at = dict.fromkeys((frames[0], frames[len(frames) // 2], frames[-1]))
+        images = (self.clip.read(frame) for frame in looked_at)
+        return mask_meaning(images, self._title, self.clip.others)
+
+    @property
+    def taken(self) -> str:
+        """What is read and how, in words."""
+        return ", ".join(filter(None, (base_name(self.clip.taken), self.meaning.said)))
+
+    @property
+    def read_as(self) -> str:
+        """How its pictures are read, for keys."""
+        return self.meaning.said
+
+    def is_painted(self, frame: int) -> bool:
+        """Whether the hint has a picture of its own for this frame of the plate."""
+        return frame in self._keys
 
     def source_frame(self, frame: int) -> int | None:
         """The hint's own frame that serves this frame of the plate, or None."""
         try:
-            return self._keys.source(frame)
+            return self._keys.at(frame)
         except MissingInputError as error:
+            own = self._keys.frames
             raise MissingInputError(
-                f"The {self.name} {self.clip.name} has no frame {frame}. Render it, or let keys "
-                "serve the frames between them (hint_keys='hold', --hint-keys hold)."
+                f"The {self._title} has no picture for frame {frame} of the plate: it serves "
+                f"{own[0]}-{own[-1]}. Render it, shift it (--hint-offset), or let keys serve the "
+                "frames between them (hint_keys='hold', --hint-keys hold)."
             ) from error
 
     def pixels(self, frame: int) -> NDArray[Any] | None:
@@ -129,36 +225,119 @@ class BoundHint:
         if self._cached is not None and self._cached[0] == asked:
             return self._cached[1]
         image = self.clip.read(source)
-        if self.name == "background":
+        where = f"{self._title}, frame {source},"
+        is_picture = HINT_KINDS[self.name].is_picture
+        if is_picture:
             pixels = rgb(image, self.clip, source)
+        elif self.name == "trimap":
+            pixels = clean_trimap(plane_of(image, self.meaning))[..., None]
         else:
-            pixels = plane(image, self.name)
-        placed = paste(_replaced(image, pixels), self._plate.canvas)
-        if self.name == "trimap":
-            placed = hints.clean_trimap(placed[..., 0])
-        elif self.name == "segmentation":
-            placed = _floats(placed[..., 0])
+            pixels = mask_values(image, self.meaning, where)[..., None]
+        placed = paste(self._on_display(_replaced(image, pixels)), self._plate.canvas)
+        if not is_picture:
+            placed = placed[..., 0]
         self._cached = asked, placed
         return placed
 
+    def _on_display(self, image: Image) -> Image:
+        """The image moved so that its display window lies on the plate's."""
+        own, plate, data = image.display_window, self._plate.display_window, image.data_window
+        right, down = plate.x - own.x, plate.y - own.y
+        if not (right or down):
+            return image
+        moved = Window(data.x + right, data.y + down, data.width, data.height)
+        return replace(image, data_window=moved, display_window=plate)
 
-def _hint_clip(source: Any, name: str, keys: str) -> tuple[Clip, list[int], str]:
+
+def base_name(taken: str) -> str:
+    """What was taken, without the folders of the file's name."""
+    before, of, name = taken.rpartition(" of ")
+    return f"{before}{of}{os.path.basename(name) or name}"
+
+
+class BoundPoints:
+    """The points of a shot, in the pixels of the plate's canvas."""
+
+    read_as = ""
+
+    def __init__(self, source: Any, plate: Clip) -> None:
+        shown, canvas = plate.display_window, plate.canvas
+        self.points = as_points(source).bound(
+            plate.frames, shown.width, shown.height, where=plate.name
+        )
+        self._offset = canvas.x - shown.x, canvas.y - shown.y
+        self.clip: Clip = PointsClip(self.points, plate)
+
+    def source_frame(self, frame: int) -> int | None:
+        """The frame itself where it has marks, else None."""
+        return frame if frame in self.clip.frames else None
+
+    def pixels(self, frame: int) -> FramePoints:
+        """The marks of a frame of the plate; all objects' names in every frame."""
+        found = self.points.at(frame)
+        marks = {name: marks.placed(*self._offset) for name, marks in found.marks.items()}
+        return FramePoints(found.objects, marks)
+
+
+def key_frames(plate: Clip, hints: Mapping[str, BoundHint | BoundPoints]) -> KeyFrames:
+    """Which objects have marks in which frames of a shot; a painted hint is of the first object."""
+    bound = hints["points"]
+    assert isinstance(bound, BoundPoints)
+    names = bound.points.names
+    marked: dict[int, frozenset[str]] = {}
+    started: dict[int, frozenset[str]] = {}
+    painted = [hint for name, hint in hints.items() if name in ("segmentation", "trimap")]
+    for place, frame in enumerate(plate.frames):
+        marks = bound.points.at(frame).marks
+        found, alone = set(marks), {name for name, m in marks.items() if m.starts}
+        if any(isinstance(hint, BoundHint) and hint.is_painted(frame) for hint in painted):
+            found.add(names[0])
+            alone.add(names[0])
+        if found:
+            marked[place], started[place] = frozenset(found), frozenset(alone)
+    return KeyFrames(names, marked, started)
+
+
+class PointsClip(ClipBase):
+    """Points as a clip has its frames: for keys, which ask every hint what a frame of it is."""
+
+    def __init__(self, points: Points, plate: Clip) -> None:
+        self._points = points
+        self.name = "points"
+        self.frames = [frame for frame in points.frames if frame is not None]
+        self.canvas, self.display_window = plate.canvas, plate.display_window
+        self.rate, self.pixel_aspect, self.colorspace = plate.rate, plate.pixel_aspect, ""
+
+    def read(self, frame: int) -> Image:
+        """Points are no pixels: UsageError."""
+        raise UsageError("Points are clicks and boxes, not a picture.")
+
+    def stamp(self, frame: int, look: StatCache | None = None) -> str:
+        """The fingerprint of the frame's marks."""
+        return self._points.fingerprint(frame)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _hint_clip(source: Any, name: str, keys: str, reading: Reading) -> tuple[Clip, list[int], str]:
     if isinstance(source, HintKeys):
-        return _keyed_clip(dict(source.items()), name), sorted(source), source.mode
+        return _keyed_clip(dict(source.items()), name, reading), sorted(source), source.mode
     if isinstance(source, Mapping):
         if not source:
             raise UsageError(f"The {name} has no keys: give {{frame: picture}}.")
-        return _keyed_clip(source, name), sorted(source), "hold" if keys == "exact" else keys
-    clip = as_clip(source, name, "skip")
+        mode = "hold" if keys == "exact" else keys
+        return _keyed_clip(source, name, reading), sorted(source), mode
+    clip = as_clip(source, name, replace(reading, missing="skip"))
     return clip, list(clip.frames), keys
 
 
-def _keyed_clip(keys: Mapping[int, Any], name: str) -> Clip:
+def _keyed_clip(keys: Mapping[int, Any], name: str, reading: Reading) -> Clip:
     """{frame: array or file} as a clip; files are read as they are, one still each."""
     arrays = {}
     for frame, picture in keys.items():
         if isinstance(picture, (str, os.PathLike)):
-            clip = open_clip(picture)
+            clip = as_clip(picture, name, reading)
             if len(clip.frames) != 1:
                 raise UsageError(f"The {name} key at frame {frame} is a clip; give one picture.")
             picture = clip.read(clip.frames[0]).pixels
@@ -166,15 +345,33 @@ def _keyed_clip(keys: Mapping[int, Any], name: str) -> Clip:
     return ArrayClip(arrays, name=f"{name} keys")
 
 
-def as_clip(source: Any, name: str, missing: str = "error") -> Clip:
-    """Anything that can be connected, as a clip."""
+def is_file(source: Any) -> bool:
+    """Whether an input is given by the name of a file."""
+    return isinstance(source, (str, os.PathLike))
+
+
+def as_clip(source: Any, name: str, reading: Reading | None = None) -> Clip:
+    """Anything that can be connected to the input `name`, as a clip.
+
+    Raises MediaError where numbers are so far apart that they cannot be one shot's.
+    """
+    how = reading or Reading()
     if isinstance(source, (str, os.PathLike)):
-        return open_clip(source, missing=missing)  # type: ignore[arg-type]
-    if hasattr(source, "as_hint"):
-        clip: Clip = source.as_hint(name)
+        clip = open_clip(
+            source,
+            missing=how.missing,  # type: ignore[arg-type]
+            layer=how.layer,
+            view=how.view,
+            purpose="mask" if name in MASKS else "picture",
+            rate=how.rate,
+        )
+        if isinstance(clip, SequenceClip):
+            clip.check_gaps()
         return clip
-    if hasattr(source, "read") and hasattr(source, "frames"):
-        return source  # type: ignore[no-any-return]
+    if how.layer or how.view:
+        raise UsageError(f"A layer or view is of a file; the {name} is given as pixels.")
+    if isinstance(source, ClipSource):
+        return source.as_hint(name)
     return ArrayClip(source, name=name)
 
 
@@ -193,19 +390,6 @@ def rgb(image: Image, clip: Clip, frame: int, *, allow_grey: bool = False) -> ND
         "A grey picture is a hint (--trimap, --segmentation); to matte black-and-white footage "
         "say so (--allow-grey)."
     )
-
-
-def plane(image: Image, name: str) -> NDArray[Any]:
-    """(H, W, 1): the one channel of a hint: A where it varies, else Y or R."""
-    channels = list(image.channels)
-    if "A" in channels:
-        alpha = image.pixels[..., [channels.index("A")]]
-        if len(channels) == 1 or alpha.min() != alpha.max():
-            return alpha
-    for wanted in ("Y", "R"):
-        if wanted in channels:
-            return image.pixels[..., [channels.index(wanted)]]
-    return image.pixels[..., :1]
 
 
 def spaces(
@@ -244,12 +428,4 @@ def _suffix(clip: Clip) -> str:
 
 
 def _replaced(image: Image, pixels: NDArray[Any]) -> Image:
-    from dataclasses import replace
-
     return replace(image, pixels=pixels, channels=tuple("RGB"[: pixels.shape[2]]))
-
-
-def _floats(pixels: NDArray[Any]) -> Float:
-    if pixels.dtype.kind == "u":
-        return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-    return np.ascontiguousarray(pixels, np.float32)

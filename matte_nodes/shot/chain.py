@@ -11,15 +11,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matte_nodes import models
+from matte_nodes.card import HINTS, Terms, strictest
 from matte_nodes.errors import UnknownKnobError, UsageError
 from matte_nodes.node.knobs import NODE_KNOBS, all_knobs
-from matte_nodes.node.node import MatteNode
+from matte_nodes.points import as_points
 from matte_nodes.shot import choose_model as auto
+from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.shot.shot import Shot
 
-# What a network sees belongs to every node of a chain; the rest of the node's knobs finishes the
-# result, and so belongs to its last.
-SHARED = ("view", "exposure")
+MASK_LAYERS = ("trimap_layer", "segmentation_layer")
+"""What belongs to hints that are files, and not to those that a node of the chain makes."""
+
+SELECT_KNOBS: Mapping[str, Any] = {"steady": 0.5}
+"""Values of knobs in that chain, where the user gives none."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,9 @@ class Chain:
         return " -> ".join(node.card.name for node in self.nodes)
 
     @property
-    def commercial(self) -> str:
+    def commercial(self) -> Terms:
         """The strictest terms of all its models."""
-        answers = {node.card.commercial for node in self.nodes}
-        return "no" if "no" in answers else "unclear" if "unclear" in answers else "yes"
+        return strictest(node.card.commercial for node in self.nodes)
 
 
 @dataclass
@@ -53,7 +56,9 @@ class Knobs:
     def of(self, name: str, *, last: bool) -> dict[str, Any]:
         """The values for one model: its own knobs, and the node's if it is the chain's last."""
         card = models.card(name)
-        finishing = {alias for k in NODE_KNOBS for alias in (k.name, *k.aliases)} - set(SHARED)
+        # How inputs are made ready is every node's; the rest of the node's knobs is the last's.
+        late = [knob for knob in NODE_KNOBS if knob.stage != "view"]
+        finishing = {alias for k in late for alias in (k.name, *k.aliases)}
         names = {alias for k in all_knobs(card) for alias in (k.name, *k.aliases)}
         mine = {
             key: value
@@ -86,9 +91,9 @@ def build(
     each side of the first model's edges, found at full resolution (0: `auto_width`). segmentation_model: gives the
     segmentation that the (first) model takes. Raises what MatteNode and its connect raise.
     """
-    given = {
-        name for name in ("trimap", "background", "segmentation") if connect.get(name) is not None
-    }
+    given = {name for name in (*HINTS, "points") if connect.get(name) is not None}
+    if model == auto.SELECT:
+        model, refine, knobs = "click", refine or auto.refiner(), {**SELECT_KNOBS, **knobs}
     notes: tuple[str, ...] = ()
     if model == "auto":
         choice = auto.choose(given)
@@ -113,10 +118,15 @@ def build(
         hints = {
             k: v
             for k, v in early.items()
-            if k not in ("trimap", "segmentation", "warm_up", "start")
+            if k not in ("trimap", "segmentation", "warm_up", "start", *MASK_LAYERS)
         }
-        mask_shot = masks.connect(source, **hints)
+        mask_shot = masks.connect(source, **_for_alpha(masks, hints))
+        closing.pop("segmentation_layer", None)
+        early.pop("segmentation_layer", None)
         closing["segmentation"] = early["segmentation"] = mask_shot
+    for hints_of in (early, closing):  # points are the selector's alone
+        if "points" not in models.card(model if hints_of is early else last_name).needs:
+            hints_of.pop("points", None)
     if refine is not None:
         if "trimap" not in models.card(refine).needs:
             raise UsageError(f"--refine takes a trimap model; {refine!r} needs no trimap.")
@@ -125,15 +135,19 @@ def build(
             model, **(node if takes_own else _plain(node)), **dealt.of(model, last=False)
         )
         nodes.append(coarse)
-        coarse_shot = coarse.connect(source, **early)
+        coarse_shot = coarse.connect(source, **_for_alpha(coarse, early))
         canvas = coarse_shot.clip.canvas
         width = refine_width or auto_width(canvas.height, canvas.width)
         closing["trimap"] = coarse_shot.trimap(width)
+        closing.pop("trimap_layer", None)
         node = _plain(node) if takes_own else node
     final = MatteNode(last_name, **node, **dealt.of(last_name, last=True))
     nodes.append(final)
     dealt.check(" and ".join(item.card.name for item in nodes))
-    return Chain(final, final.connect(source, **closing), tuple(nodes), notes)
+    shot = final.connect(source, **closing)
+    if refine is not None and (points := connect.get("points")) is not None:
+        shot.shared_by(coarse_shot, as_points(points).names)
+    return Chain(final, shot, tuple(nodes), notes)
 
 
 def auto_width(height: int, width: int) -> float:
@@ -144,6 +158,16 @@ def auto_width(height: int, width: int) -> float:
     the coarse mask alone has 3.65, 4.32 and 4.68.
     """
     return max(4.0, 0.0075 * max(height, width))
+
+
+def _for_alpha(node: MatteNode, connect: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of a node of whose mattes only the alpha is used.
+
+    A clean plate that its model does not take would only be aligned and used for a foreground that
+    nobody sees.
+    """
+    takes = node.card.needs | node.card.takes
+    return {key: value for key, value in connect.items() if key != "background" or key in takes}
 
 
 def _plain(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,23 +7,16 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from matte_nodes import models, weights
-from matte_nodes.card import ModelCard
+from matte_nodes.card import Job, ModelCard
 from matte_nodes.errors import WeightsError
 
-# In order of preference. Trimap: the order of errors on the photographs of alphamatting.com
-# (bench/bench_trimap.py); published checkpoints, which only a user can bring, were not measured.
-# Clean plate: an imported checkpoint before the small shipped network.
-FOR_TRIMAP = (
-    "closed-form-refined",
-    "closed-form",
-    "deep-image-matting",
-    "adamatting",
-    "deep-image-matting-small",
-)
-FOR_BACKGROUND = ("background-matting-v2", "background-matting", "background-matting-small")
-FOR_PEOPLE = ("rvm", "modnet", "selfie")
-REFINERS = ("closed-form-refined", "closed-form", "deep-image-matting-small")
-COARSE = frozenset({"selfie", "u2netp"})
+# The ranks are in the cards (`ModelCard.auto`). Trimap: the order of errors on the photographs of
+# alphamatting.com (bench/bench_trimap.py); published checkpoints, which only a user can bring, were
+# not measured. Clean plate: an imported checkpoint before the small shipped network.
+
+
+SELECT = "select"
+"""The name of the chain from clicks to mattes: `click`, then the best trimap model here."""
 
 
 @dataclass(frozen=True)
@@ -51,29 +44,59 @@ def choose(hints: Collection[str], *, live: bool = False) -> Choice:
     live: speed counts: nothing is refined. Raises WeightsError when nothing can run, saying what
     to pull.
     """
-    if "trimap" in hints:
-        for name in FOR_TRIMAP:
-            if _can_run(name, hints):
-                return Choice(name, None, "a trimap was given")
-    if "background" in hints:
-        for name in FOR_BACKGROUND:
-            if _can_run(name, hints):
-                return Choice(name, None, "a clean plate was given")
-    for name in FOR_PEOPLE:
-        if not _can_run(name, hints):
-            continue
-        refines = name in COARSE and not live
-        able = (refiner for refiner in REFINERS if _can_run(refiner, {"trimap"}))
-        refine = next(able, None) if refines else None
-        return Choice(name, refine, "people are expected when no hint is given")
-    raise WeightsError(
-        "No model can run here yet. For people: `matte models pull rvm` (licence unclear) or "
-        "`matte models pull selfie` (Apache-2.0). Or give a trimap."
+    if "points" in hints and "trimap" not in hints:
+        return Choice("click", None if live else refiner(), "a subject was clicked on")
+    jobs: tuple[tuple[Job, str], ...] = (
+        ("trimap", "a trimap was given"),
+        ("background", "a clean plate was given"),
     )
+    for hint, why in jobs:
+        if hint not in hints:
+            continue
+        for card in ranked(hint):
+            if _can_run(card, hints):
+                return Choice(card.name, None, why)
+    # First what is stronger: models on weights of their publishers, then those on our own.
+    for own in (False, True):
+        for card in ranked("people"):
+            if _can_run(card, hints, own=own):
+                refine = refiner() if card.coarse and not live else None
+                return Choice(card.name, refine, "people are expected when no hint is given")
+    pulls = " or ".join(
+        f"`matte models pull {card.name}` (licence: {card.licence})"
+        for card in ranked("people")
+        if card.weights
+    )
+    raise WeightsError(f"No model can run here yet. For people: {pulls}. Or give a trimap.")
 
 
-def _can_run(name: str, hints: Collection[str]) -> bool:
-    card = models.card(name)
+def members(name: str) -> list[str]:
+    """The models that a name stands for: those of the named chain `select`, or the one model."""
+    return [item for item in ("click", refiner()) if item] if name == SELECT else [name]
+
+
+def refiner() -> str | None:
+    """Return the best trimap model that can run here, or None."""
+    able = (card.name for card in ranked("refine") if _can_run(card, {"trimap"}, own=True))
+    return next(able, None)
+
+
+def ranked(job: Job) -> list[ModelCard]:
+    """The registered models that may be chosen for a job, the preferred first."""
+    able = [card for card in models.cards() if job in card.auto]
+    return sorted(able, key=lambda card: card.auto[job])
+
+
+def parent_for(hint: str) -> str | None:
+    """The network that a fine-tuning with this hint begins with, or None."""
+    able = (card.name for card in ranked("finetune") if hint in card.needs and is_ready(card))
+    return next(able, None)
+
+
+def _can_run(card: ModelCard, hints: Collection[str], *, own: bool = False) -> bool:
+    """Whether a model can run with these hints. own: on weights of this project too."""
+    if card.checkpoint is not None and not own and not weights.imported(card).is_file():
+        return card.checkpoint.optional and card.needs <= set(hints) and is_ready(card)
     return card.needs <= set(hints) and is_ready(card)
 
 
@@ -83,6 +106,4 @@ def is_ready(card: ModelCard) -> bool:
 
     if any(find_spec(package) is None for package in card.packages):
         return False
-    if card.checkpoint is not None and not weights.imported(card).is_file():
-        return False
-    return all(weights.find(item) for item in card.weights)
+    return weights.ready(card)

@@ -3,26 +3,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matte_nodes import __version__
-from matte_nodes.node.knobs import NODE_KNOBS
+from matte_nodes.node.knobs import active_neighbour_knobs
 from matte_nodes.runtime import Device, numerics_tag
+from matte_nodes.temporal.steady import flow_numerics
 
 if TYPE_CHECKING:
-    from matte_nodes.node.node import MatteNode
-    from matte_nodes.shot.shot import Shot
+    from collections.abc import Mapping
 
-ALGORITHM_VERSION = 1
+    from matte_nodes.color import PlateColor
+    from matte_nodes.media.clip import Clip
+    from matte_nodes.node.node import FrameNode
+
+ALGORITHM_VERSION = 2
 """Raised whenever the library itself (colour, foreground, finesse) changes a pixel."""
-
-SEEN_KNOBS = ("view", "exposure", "tile", "align_background")
-"""The node's knobs that change a step; its others only finish what the model answered."""
 
 # Instruction sets that libraries choose their code by: other code, other last bits.
 _FLAGS = (
@@ -30,48 +30,60 @@ _FLAGS = (
 )  # fmt: skip
 
 
-def digest(*parts: object) -> str:
-    """A sha256 over the parts' canonical JSON, hexadecimal."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+@dataclass(frozen=True)
+class Setup:
+    """All that a shot's results depend on besides pictures: its node, colours, canvas, hints."""
+
+    node: FrameNode
+    plate: Clip
+    color: PlateColor
+    background_color: PlateColor | None
+    """The transforms of the clean plate; None without one."""
+    hints: Mapping[str, str]
+    """The hints that were connected, by name: how each is read (`hint_meaning.Meaning.said`)."""
+    allow_grey: bool = False
+    """Whether a plate of one channel is accepted."""
 
 
-def node_identity(node: MatteNode) -> dict[str, Any]:
+def node_identity(node: FrameNode) -> dict[str, Any]:
     """Model, weights, knobs and numerics of a node: everything but the pictures."""
     return {**_model_identity(node), "knobs": dict(sorted(node.knobs.items()))}
 
 
-def step_settings(shot: Shot) -> dict[str, Any]:
-    """What a step of the model depends on, pictures left out: no knob that only finishes."""
+def step_settings(shot: Setup) -> dict[str, Any]:
+    """Return what a step of the model depends on besides pictures. Knobs that only finish are left
+    out.
+    """
     node, color = shot.node, shot.color
-    finishing = {knob.name for knob in NODE_KNOBS} - set(SEEN_KNOBS)
     background = shot.background_color
     return {
         **_model_identity(node),
-        "knobs": {k: v for k, v in sorted(node.knobs.items()) if k not in finishing},
+        "knobs": dict(sorted(node.knobs_of("step").items())),
+        "grey plates": shot.allow_grey,
         "sees": [color.plate, color.working, color.config.cache_id],
         "background sees": background and [background.plate, background.config.cache_id],
-        "canvas": str(shot.clip.canvas),
+        "canvas": str(shot.plate.canvas),
+        "hints read": {
+            name: how for name, how in sorted(shot.hints.items()) if name in node.hints_of("step")
+        },
     }
 
 
-def finish_settings(shot: Shot) -> dict[str, Any]:
-    """What finishing a frame depends on, pictures and the model's answer left out."""
-    if not shot.node.knobs["steady"]:
-        return shot.identity
-    from matte_nodes.temporal.steady import flow_numerics
-
-    return {**shot.identity, "flow": flow_numerics()}
+def finish_settings(shot: Setup) -> dict[str, Any]:
+    """Return what finishing a frame depends on, besides pictures and the model's prediction."""
+    if not active_neighbour_knobs(shot.node.knobs):
+        return shot_identity(shot)
+    return {**shot_identity(shot), "flow": flow_numerics()}
 
 
-def shot_identity(shot: Shot) -> dict[str, Any]:
-    """Everything but the pictures that a shot's results depend on."""
+def shot_identity(shot: Setup) -> dict[str, Any]:
+    """Return everything that a shot's results depend on, besides pictures."""
     background = shot.background_color
     return {
         **node_identity(shot.node),
         "color": shot.color.id if background is None else f"{shot.color.id} | {background.id}",
-        "canvas": str(shot.clip.canvas),
-        "hints": sorted(shot.hints),
+        "canvas": str(shot.plate.canvas),
+        "hints": dict(sorted(shot.hints.items())),
     }
 
 
@@ -105,7 +117,7 @@ def _readers() -> str:
     return " ".join(found)
 
 
-def _model_identity(node: MatteNode) -> dict[str, Any]:
+def _model_identity(node: FrameNode) -> dict[str, Any]:
     return {
         "algorithm": ALGORITHM_VERSION,
         "model": node.card.name,
@@ -115,4 +127,19 @@ def _model_identity(node: MatteNode) -> dict[str, Any]:
         "numerics": numerics(node.device, node.threads),
         "half": node.half,
         "code": __version__,
+    }
+
+
+def provenance(shot: Setup, frame: int) -> dict[str, str]:
+    """What is written into a kept result: which frame of what, made by what."""
+    card, color = shot.node.card, shot.color
+    return {
+        "matte/plate": f"{shot.plate.name} frame {frame}",
+        "matte/model": card.name,
+        "matte/weights": " ".join(f"{k}:{v}" for k, v in shot.node.weights_identity.items()),
+        "matte/commercial": card.commercial,
+        "matte/knobs": " ".join(f"{k}={v}" for k, v in sorted(shot.node.knobs.items())),
+        "matte/plate_space": color.plate,
+        "matte/working_space": color.working,
+        "matte/numerics": numerics(shot.node.device, shot.node.threads),
     }

@@ -3,37 +3,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from matte_nodes.media.clip import Clip, ClipBase
 from matte_nodes.media.image import Image, Window
+from matte_nodes.media.stat_cache import StatCache
 from matte_nodes.node.hints import trimap_from_matte
 from matte_nodes.node.matte import Matte
 from matte_nodes.temporal.stat_cache import Look
 
 if TYPE_CHECKING:
     from matte_nodes.card import Float
-    from matte_nodes.shot.shot import Shot
+    from matte_nodes.color import PlateColor
 
 
-class MatteClip:
-    """One output of a shot as a clip (`matte_nodes.media.clip.Clip`), made when it is read."""
+class MatteSource(Protocol):
+    """What a shot shows of itself here."""
+
+    clip: Clip
+    """The plate."""
+    frames: Sequence[int]
+    color: PlateColor
+
+    def at(self, frame: int) -> Matte: ...
+    def stamp(self, frame: int, look: Look | None = None) -> str: ...
+
+
+class MatteClip(ClipBase):
+    """One output of a shot as a clip (`matte_nodes.media.clip.Clip`), made when it is read.
+
+    what: names the output. model: the name of the model that made it. make: the pixels of a frame,
+    (H, W) or (H, W, C) float32, from its matte.
+    """
 
     def __init__(
-        self, shot: Shot, what: str, channels: tuple[str, ...], make: Callable[[Matte, int], Float]
+        self,
+        shot: MatteSource,
+        what: str,
+        model: str,
+        channels: tuple[str, ...],
+        make: Callable[[Matte, int], Float],
     ) -> None:
         self._shot, self._make, self._channels, self._what = shot, make, channels, what
         clip = shot.clip
-        self.name = f"{what} of {clip.name} by {shot.node.card.name}"
+        self.name = f"{what} of {clip.name} by {model}"
         self.frames = shot.frames
         self.canvas: Window = clip.canvas
         self.display_window: Window = clip.display_window
         self.rate: Fraction | None = clip.rate
         self.pixel_aspect: float = clip.pixel_aspect
-        self.is_movie = False
         self.colorspace = shot.color.output
 
     def read(self, frame: int) -> Image:
@@ -48,39 +70,37 @@ class MatteClip:
             colorspace=self.colorspace,
         )
 
-    def stamp(self, frame: int) -> str:
+    def stamp(self, frame: int, look: StatCache | None = None) -> str:
         """The identity of everything this frame is made from."""
-        return self.key(frame, Look())
-
-    def key(self, frame: int, look: Look) -> str:
-        """As `stamp`, by a look that is shared with others."""
-        return f"{self._what} {self._shot.stamp(frame, look)}"
+        return f"{self._what} {self._shot.stamp(frame, look if isinstance(look, Look) else None)}"
 
     def close(self) -> None:
         """The shot stays open: it may serve others."""
 
 
-def alpha_clip(shot: Shot) -> MatteClip:
+def alpha_clip(shot: MatteSource, model: str) -> MatteClip:
     """The shot's alphas."""
-    return MatteClip(shot, "alpha", ("Y",), lambda matte, _: matte.alpha)
+    return MatteClip(shot, "alpha", model, ("Y",), lambda matte, _: matte.alpha)
 
 
-def foreground_clip(shot: Shot) -> MatteClip:
+def foreground_clip(shot: MatteSource, model: str) -> MatteClip:
     """The shot's straight foregrounds."""
-    return MatteClip(shot, "foreground", ("R", "G", "B"), lambda matte, _: matte.foreground)
+    channels = ("R", "G", "B")
+    return MatteClip(shot, "foreground", model, channels, lambda matte, _: matte.foreground)
 
 
-def trimap_clip(shot: Shot, width: float) -> MatteClip:
+def trimap_clip(
+    shot: MatteSource, model: str, width: float, drawn: Callable[[int], Float | None] | None
+) -> MatteClip:
     """Trimaps of the shot's mattes, with `width` pixels of unknown round each edge.
 
-    Where the shot was given a trimap, what that knows stays known.
+    drawn: the trimap that the shot itself was given, by frame: what that knows stays known.
     """
-    drawn = shot.hints.get("trimap")
 
     def make(matte: Matte, frame: int) -> Float:
         found = trimap_from_matte(matte.alpha, width).astype(np.float32, copy=False)
-        given = None if drawn is None else drawn.pixels(frame)
+        given = None if drawn is None else drawn(frame)
         return found if given is None else np.where(given == 0.5, found, given)
 
-    what = f"trimap {width:g}" + (" with what is known" if drawn else "")
-    return MatteClip(shot, what, ("Y",), make)
+    what = f"trimap {float(width)!r}" + (" with what is known" if drawn else "")
+    return MatteClip(shot, what, model, ("Y",), make)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
+from matte_nodes.errors import MatteError
+
 Frame = TypeVar("Frame")
 Loaded = TypeVar("Loaded")
 Stepped = TypeVar("Stepped")
@@ -76,9 +78,12 @@ def _result(frame: Frame, future: Future[Done]) -> tuple[Frame, Done]:
 
 @contextmanager
 def _blaming(frame: Any) -> Iterator[None]:
-    """Tell an error which frame it happened at, whoever raised it (`MatteError.frame`)."""
+    """Store the frame number in an error (`MatteError.frame`)."""
     try:
         yield
     except Exception as error:
-        vars(error)["frame"] = frame
+        if isinstance(error, MatteError):
+            error.frame = frame
+        else:
+            error.add_note(f"At frame {frame}.")
         raise

@@ -9,45 +9,57 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from matte_nodes.card import Prediction, Still, Window
+from matte_nodes.card import Bank, Prediction, Still, Window
 from matte_nodes.color import PlateColor
 from matte_nodes.errors import UsageError
-from matte_nodes.media.clip import Clip
+from matte_nodes.media.clip import Clip, paste
 from matte_nodes.media.image import Image
 from matte_nodes.node import frame as frames
 from matte_nodes.node.matte import Matte
-from matte_nodes.shot import bind as bind
-from matte_nodes.shot.fingerprint import shot_identity
+from matte_nodes.select.shares import shares
+from matte_nodes.shot import bind
+from matte_nodes.shot.fingerprint import (
+    Setup,
+    finish_settings,
+    provenance,
+    shot_identity,
+    step_settings,
+)
+from matte_nodes.shot.output_clips import MatteClip, alpha_clip, foreground_clip, trimap_clip
 from matte_nodes.shot.overlap import overlapped
+from matte_nodes.shot.taken import Taken
+from matte_nodes.temporal.bank import BankKeys, BankSteps, BankTimeline
 from matte_nodes.temporal.cache import Cache
-from matte_nodes.temporal.keys import ShotKeys, provenance
+from matte_nodes.temporal.cuts import CutDetector
+from matte_nodes.temporal.digest import digest
+from matte_nodes.temporal.keys import KeyedInputs, ShotKeys
 from matte_nodes.temporal.segments import Segments
 from matte_nodes.temporal.stat_cache import Look
 from matte_nodes.temporal.steady import Steadier
 from matte_nodes.temporal.steps import Loaded, Steps
+from matte_nodes.temporal.timeline import Timeline
 
 if TYPE_CHECKING:
-    from matte_nodes.card import Float
-    from matte_nodes.node.node import MatteNode
-    from matte_nodes.shot.output_clips import MatteClip
+    from matte_nodes.card import Float, Inputs, Memory
+    from matte_nodes.node.node import FrameNode
 
 Done = TypeVar("Done")
 
 
 class Shot:
-    """A shot of one plate: `at` any frame, `render` a range; itself a clip for other nodes.
+    """A shot of one plate: `at` any frame, `render` a range; a clip for other nodes (`as_hint`).
 
     frames: the plate's own numbering; those from `start` on where a warm start was asked for.
-    steps: how many times the model was really called. cuts: first frames of new takes, or "auto".
+    cuts: first frames of new takes, or "auto". inputs: what was taken from each input.
     The memory of a recurrent model starts at the shot's first frame and at every cut; with a warm
     start, warm_up frames before `start`.
     """
 
     def __init__(
         self,
-        node: MatteNode,
+        node: FrameNode,
         clip: Clip,
-        hints: Mapping[str, bind.BoundHint],
+        hints: Mapping[str, bind.BoundHint | bind.BoundPoints],
         color: PlateColor,
         background_color: PlateColor | None,
         allow_grey: bool = False,
@@ -56,13 +68,21 @@ class Shot:
         cuts: Iterable[int] | str = (),
         warm_up: int | None = None,
         start: int | None = None,
+        inputs: tuple[Taken, ...] = (),
     ) -> None:
         self.node, self.clip, self.hints = node, clip, hints
+        self.inputs = inputs
         self.color, self.background_color = color, background_color
-        self.steps = 0
-        self.warm_up = warm_up
         self.cache = cache or Cache()
-        self._allow_grey = allow_grey
+        self.allow_grey = allow_grey
+        self._setup = Setup(
+            node,
+            clip,
+            color,
+            background_color,
+            {name: hint.read_as for name, hint in hints.items()},
+            allow_grey=allow_grey,
+        )
         self._position = {number: index for index, number in enumerate(clip.frames)}
         first = bind.warm_place(clip, warm_up, start)
         self.frames: Sequence[int] = clip.frames[first:]
@@ -71,9 +91,44 @@ class Shot:
             self._detector() if cuts == "auto" else bind.cut_frames(cuts),
             max(0, first - (warm_up or 0)),
         )
-        self._steps = Steps(self)
-        self._steady = Steadier(self, float(node.knobs["steady"]))
+        self._timeline = self._made_timeline(warm_up)
+        self.keys = self._keys(content=self.cache.by_content)
+        self._steps = self._made_steps()
+        self._steady = Steadier(self._timeline, self.keys, self._steps, float(node.knobs["steady"]))
         self._lock = threading.RLock()
+        self._masks: Shot | None = None
+        self._objects: tuple[str, ...] = ()
+
+    def _made_timeline(self, warm_up: int | None) -> Timeline:
+        node = self.node
+        facts: dict[str, Any] = {
+            "has_memory": not isinstance(node.card.memory, Still | Window),
+            "offsets": node.window_offsets(),
+            "is_steadied": bool(node.knobs["steady"]),
+            "warm_up": warm_up,
+        }
+        if not self._is_bank:
+            return Timeline(self.clip.name, self.clip.frames, self.segments, **facts)
+        keyed = bind.key_frames(self.clip, self.hints)
+        return BankTimeline(self.clip.name, self.clip.frames, self.segments, **facts, keyed=keyed)
+
+    def _made_steps(self) -> Steps:
+        if isinstance(self.keys, BankKeys) and isinstance(self._timeline, BankTimeline):
+            return BankSteps(
+                self._timeline, self.keys, self.cache, self.read,
+                self.node.advance, self.node.answer,
+            )  # fmt: skip
+        return Steps(self._timeline, self.keys, self.cache, self.read, self._step)
+
+    @property
+    def _is_bank(self) -> bool:
+        """Whether masks are carried from key frames, in both directions."""
+        return isinstance(self.node.card.memory, Bank) and "points" in self.hints
+
+    @property
+    def steps(self) -> int:
+        """How many times the model was really called."""
+        return self._steps.count
 
     def at(self, frame: int) -> Matte:
         """The matte of one frame, in any order: bit for bit that of a straight render.
@@ -161,7 +216,7 @@ class Shot:
             if results:
                 matte = self._finished(loaded, prediction, look, in_memory=False)
             else:
-                matte = self.node.finish(prediction, loaded.seen, self.color)
+                matte = self._made(prediction, loaded)
             return sink(frame, matte, loaded.image)
 
         plan = self._steps.plan([self._position[n] for n in wanted], look, results=results)
@@ -189,27 +244,34 @@ class Shot:
 
     def trimap(self, width: float = 10.0) -> MatteClip:
         """This shot's mattes as a clip of trimaps, `width` pixels of unknown round each edge."""
-        from matte_nodes.shot.output_clips import trimap_clip
-
-        return trimap_clip(self, width)
+        drawn = self.hints.get("trimap")
+        known = drawn.pixels if isinstance(drawn, bind.BoundHint) else None
+        return trimap_clip(self, self.node.card.name, width, known)
 
     def as_hint(self, name: str) -> Clip:
-        """What this shot is to another node: its trimaps, its alphas, or its foregrounds."""
-        from matte_nodes.shot.output_clips import alpha_clip, foreground_clip, trimap_clip
-
+        """Return this shot as a hint of another node: its trimaps, its alphas, or its foregrounds."""
         if name == "trimap":
-            return trimap_clip(self, 10.0)
-        return alpha_clip(self) if name == "segmentation" else foreground_clip(self)
+            return self.trimap()
+        make = alpha_clip if name == "segmentation" else foreground_clip
+        return make(self, self.node.card.name)
 
-    @property
-    def has_memory(self) -> bool:
-        """Whether a frame depends on the frames before it."""
-        return not isinstance(self.node.card.memory, Still | Window)
+    def shared_by(self, masks: Shot, objects: Sequence[str]) -> None:
+        """Add each object's share of the alpha as an extra `alpha.NAME`, by the masks of a shot.
 
-    @property
-    def has_window(self) -> bool:
-        """Whether a step sees neighbouring plates."""
-        return isinstance(self.node.card.memory, Window)
+        masks: a shot with an extra `alpha.NAME` for each of several objects; one object has all.
+        """
+        if len(objects) > 1:
+            self._masks, self._objects = masks, tuple(objects)
+
+    def _made(self, prediction: Prediction, loaded: Loaded) -> Matte:
+        """A matte from the model's answer, with the shares of several objects."""
+        matte = self.node.finish(prediction, loaded.seen, self.color)
+        if self._masks is None:
+            return matte
+        masks = self._masks.at(self.clip.frames[loaded.index]).extras
+        found = shares(matte.alpha, {name: masks[f"alpha.{name}"] for name in self._objects})
+        named = {f"alpha.{name}": alpha for name, alpha in found.items()}
+        return replace(matte, extras={**matte.extras, **named})
 
     def cuts(self, first: int | None = None, last: int | None = None) -> list[int]:
         """The first frames of new takes in a range: those that were given, or found."""
@@ -220,7 +282,7 @@ class Shot:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Everything but the pictures that this shot's results depend on."""
-        return shot_identity(self)
+        return shot_identity(self._setup)
 
     def stamp(self, frame: int, look: Look | None = None) -> str:
         """The content key of one frame's matte, the same in every process and on every machine.
@@ -236,15 +298,22 @@ class Shot:
             hint.clip.close()
 
     @cached_property
-    def keys(self) -> ShotKeys:
-        """The keys of this shot's cache."""
-        return ShotKeys(self, self.cache.hashes, content=self.cache.by_content)
-
-    @cached_property
     def _content_keys(self) -> ShotKeys:
-        if self.cache.by_content:
-            return self.keys
-        return ShotKeys(self, self.cache.hashes, content=True)
+        return self.keys if self.cache.by_content else self._keys(content=True)
+
+    def _keys(self, *, content: bool) -> ShotKeys:
+        inputs = KeyedInputs(
+            self.clip,
+            self.hints,
+            read_by=self.node.hints_of,
+            settings=lambda: (
+                step_settings(self._setup),
+                {**finish_settings(self._setup), "objects": self._objects},
+            ),
+        )
+        if isinstance(self._timeline, BankTimeline):
+            return BankKeys(inputs, self._timeline, self.cache.hashes, content=content)
+        return ShotKeys(inputs, self._timeline, self.cache.hashes, content=content)
 
     def read(self, index: int, look: Look) -> tuple[frames.Seen, Image]:
         """The plate and hints at a place of the clip, as the model is to see them."""
@@ -255,22 +324,16 @@ class Shot:
             trimap=self._hint("trimap", frame),
             background=self._hint("background", frame),
             segmentation=self._hint("segmentation", frame),
+            points=self._hint("points", frame),
             where=f"Frame {frame} of {self.clip.name}",
         )
         frames.check(given, self.node.card)
-        given = self.node.aligned(given)
+        given = self.node.prepared(given)
         seen = frames.see(given, self.color, self.background_color)
-        around = tuple(self.network_plate(place) for place in self.neighbours(index, look))
+        around = tuple(
+            self.network_plate(place) for place in self._timeline.neighbours(index, look)
+        )
         return replace(seen, inputs=replace(seen.inputs, neighbours=around)), image
-
-    def neighbours(self, index: int, look: Look) -> list[int]:
-        """The places of a window's neighbours, clamped at the ends of the take."""
-        offsets = self.node.window_offsets()
-        return [self.segments.clamp(index, index + offset, look) for offset in offsets]
-
-    def steadied_by(self, index: int, look: Look) -> list[int]:
-        """The places whose predictions a frame is finished from: itself, and those that steady it."""
-        return self._steady.places(index, look)
 
     def network_plate(self, index: int) -> Float:
         """What the network sees of the plate at a place of the clip."""
@@ -282,7 +345,10 @@ class Shot:
     def _prediction(self, loaded: Loaded, look: Look, *, in_memory: bool = True) -> Prediction:
         if not self._steady.strength:
             return self._steps.prediction(loaded, look, in_memory=in_memory)
-        return self._steady.steadied(loaded, look, self._steps)
+        return self._steady.steadied(loaded, look)
+
+    def _step(self, inputs: Inputs, memory: Memory) -> tuple[Prediction, Memory]:
+        return self.node.step(inputs, memory, inputs.neighbours)
 
     def _finished(
         self, loaded: Loaded, prediction: Prediction, look: Look, *, in_memory: bool = True
@@ -295,8 +361,8 @@ class Shot:
             kept = self.cache.result(key, (size[0], size[1])) if self.cache.by_content else None
             if kept is not None:
                 return kept
-            matte = self.node.finish(prediction, loaded.seen, self.color)
-            facts = provenance(self, frame)
+            matte = self._made(prediction, loaded)
+            facts = provenance(self._setup, frame)
             self.cache.keep_result(key, matte, facts, in_memory=in_memory)
             return matte
 
@@ -309,16 +375,19 @@ class Shot:
         return index
 
     def _plate_pixels(self, frame: int, image: Image) -> Any:
-        from matte_nodes.media.clip import paste
-
-        pixels = bind.rgb(image, self.clip, frame, allow_grey=self._allow_grey)
+        pixels = bind.rgb(image, self.clip, frame, allow_grey=self.allow_grey)
         return paste(replace(image, pixels=pixels, channels=("R", "G", "B")), self.clip.canvas)
 
     def _hint(self, name: str, frame: int) -> Any:
         hint = self.hints.get(name)
         return None if hint is None else hint.pixels(frame)
 
-    def _detector(self) -> Any:
-        from matte_nodes.temporal.cuts import detector
+    def _detector(self) -> CutDetector:
+        """Finds cuts; its prints are remembered with the hashes of the plate's files."""
 
-        return detector(self)
+        def identity(place: int, look: Look) -> str:
+            return digest(self.keys.plate(place, look), self.color.id)[:32]
+
+        return CutDetector(
+            len(self.clip.frames), self.network_plate, identity, self.cache.hashes.memo
+        )

@@ -14,12 +14,14 @@ from matte_nodes.color import PlateColor
 from matte_nodes.errors import UsageError
 from matte_nodes.node import frame as frames
 from matte_nodes.node import hints
+from matte_nodes.node.knobs import active_neighbour_knobs
 from matte_nodes.node.matte import Matte
+from matte_nodes.node.node import still_points
 from matte_nodes.temporal.cuts import LiveCuts
 
 if TYPE_CHECKING:
     from matte_nodes.card import Float
-    from matte_nodes.node.node import MatteNode
+    from matte_nodes.node.node import FrameNode
 
 
 class Stream:
@@ -27,14 +29,17 @@ class Stream:
 
     cuts: "auto" finds cuts by the newest two frames; "off" leaves them to `reset`. A model with a
     window sees only frames that have come: the newest stands for later ones. Raises UsageError for
-    a node with `steady`, which looks at frames to come.
+    a node with a knob that looks at frames to come (`steady`).
     """
 
-    def __init__(self, node: MatteNode, color: PlateColor, cuts: str = "auto") -> None:
+    def __init__(self, node: FrameNode, color: PlateColor, cuts: str = "auto") -> None:
         if cuts not in ("auto", "off"):
             raise UsageError(f"Cuts of a stream are auto or off, not {cuts!r}.")
-        if node.knobs["steady"]:
-            raise UsageError("steady looks at the next frame, which a live picture has not yet.")
+        for knob in active_neighbour_knobs(node.knobs):
+            raise UsageError(
+                f"{knob.name} looks at the next frame, which a live picture does not have yet. "
+                f"Leave it at {knob.default}."
+            )
         self.node, self.color = node, color
         remembers = not isinstance(node.card.memory, Still)
         self._cuts = LiveCuts() if cuts == "auto" and remembers else None
@@ -72,6 +77,7 @@ class Stream:
         trimap: Any = None,
         background: Any = None,
         segmentation: Any = None,
+        points: Any = None,
     ) -> Matte:
         """The matte of the newest frame.
 
@@ -86,10 +92,11 @@ class Stream:
             None if trimap is None else hints.clean_trimap(np.asarray(trimap)),
             None if background is None else np.asarray(background),
             None if segmentation is None else np.asarray(segmentation, np.float32),
+            None if points is None else still_points(points, np.asarray(plate)),
             "The live frame",
         )
         frames.check(given, self.node.card)
-        given = self.node.aligned(given)
+        given = self.node.prepared(given)
         if given.plate.shape != self._size:
             self.reset()
             self._size = given.plate.shape

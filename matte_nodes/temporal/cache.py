@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,16 +16,16 @@ from matte_nodes.errors import UsageError
 from matte_nodes.node.matte import Matte
 from matte_nodes.paths import cache_folder
 from matte_nodes.runtime import state_bytes
+from matte_nodes.temporal.cache_modes import MODES, CacheMode
 from matte_nodes.temporal.inputs import FileHashes
 from matte_nodes.temporal.lru import Lru
+from matte_nodes.temporal.pictures import can_hold, load_matte, save_matte
 from matte_nodes.temporal.store import Store
 from matte_nodes.temporal.tensors import load_tensors, save_tensors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CacheMode = Literal["memory", "states", "disk", "off"]
-MODES: tuple[CacheMode, ...] = ("memory", "states", "disk", "off")
 
 MEMORY_STATES = 128 << 20
 MEMORY_PICTURES = 256 << 20
@@ -148,7 +148,6 @@ class Cache:
             return _copy(found)
         if self.mode != "disk" or self.store is None:
             return None
-        from matte_nodes.temporal.pictures import load_matte
 
         return self.store.read("results", key, lambda path: load_matte(path, key, size))
 
@@ -165,13 +164,8 @@ class Cache:
         size = matte.alpha.nbytes + matte.foreground.nbytes
         if in_memory and self.results.limit >= size:
             self.results.put(key, _copy(matte), size + _size(matte.extras))
-        if self.mode == "disk" and self.store is not None:
-            from matte_nodes.temporal.pictures import can_hold, save_matte
-
-            if can_hold(matte):
-                self.store.write(
-                    "results", key, lambda path: save_matte(path, matte, key, provenance)
-                )
+        if self.mode == "disk" and self.store is not None and can_hold(matte):
+            self.store.write("results", key, lambda path: save_matte(path, matte, key, provenance))
 
     def claim(self, key: str) -> AbstractContextManager[object]:
         """Be the only process that computes this key; costs nothing where nothing is shared."""

@@ -17,13 +17,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from matte_nodes.shot.fingerprint import digest
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float
-    from matte_nodes.shot.shot import Shot
     from matte_nodes.temporal.memo import Memo
     from matte_nodes.temporal.stat_cache import Look
 
@@ -76,8 +73,12 @@ def is_cut(prints: list[Print | None]) -> bool:
     jump = difference(before, here)
     if jump < LEAST:
         return False
-    pairs = [(BEFORE - 3, BEFORE - 2), (BEFORE - 2, BEFORE - 1), (BEFORE, BEFORE + 1),
-             (BEFORE + 1, BEFORE + 2)]  # fmt: skip
+    pairs = [
+        (BEFORE - 3, BEFORE - 2),
+        (BEFORE - 2, BEFORE - 1),
+        (BEFORE, BEFORE + 1),
+        (BEFORE + 1, BEFORE + 2),
+    ]
     around = [_between(prints[a], prints[b]) for a, b in pairs]
     if jump < TIMES * sorted(around)[-2]:  # one of them may be another cut close by
         return False
@@ -85,15 +86,6 @@ def is_cut(prints: list[Print | None]) -> bool:
     returns = [_between(before, later) for later in prints[BEFORE + 1 :] if later is not None]
     returns += [_between(earlier, here) for earlier in prints[: BEFORE - 1] if earlier is not None]
     return all(value > jump / 3 for value in returns)
-
-
-def detector(shot: Shot) -> CutDetector:
-    """The detector of a shot's plate; its prints are remembered with the hashes of its files."""
-
-    def identity(place: int, look: Look) -> str:
-        return digest(shot.keys.plate(place, look), shot.color.id)[:32]
-
-    return CutDetector(len(shot.clip.frames), shot.network_plate, identity, shot.cache.hashes.memo)
 
 
 class CutDetector:

@@ -6,12 +6,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, NamedTuple
 
 from matte_nodes.errors import MediaError, MissingFrameError
-from matte_nodes.media.arrays import ArrayClip
-from matte_nodes.temporal.stat_cache import Look, Sign
+from matte_nodes.media.stat_cache import Sign
+from matte_nodes.temporal.stat_cache import Look
 
 if TYPE_CHECKING:
     from matte_nodes.media.clip import Clip
@@ -76,8 +76,8 @@ class Pictures:
         self._token = f"clip {next(_tokens)}"
         self._places: dict[int, Place | None] = {}
         self._arrays: dict[int, str] = {}
-        self._key: Callable[[int, Look], str] | None = getattr(clip, "key", None)
-        self._opened = Look().sign(_movie(clip)) if clip.is_movie and _movie(clip) else None
+        movie = _movie(clip)
+        self._opened = Look().sign(movie) if movie else None
 
     def sign(self, frame: int, look: Look) -> Hashable:
         """What changes whenever the picture does; costs one question to the disk at most.
@@ -85,11 +85,9 @@ class Pictures:
         Raises MissingFrameError for a frame without a file, MediaError for a movie that was
         replaced since it was opened.
         """
-        if self._key is not None:
-            return self._key(frame, look)
         place = self._place(frame)
         if place is None:
-            return frame if isinstance(self.clip, ArrayClip) else self.clip.stamp(frame)
+            return frame if self.clip.is_constant else self.clip.stamp(frame, look)
         try:
             sign = look.sign(place.path)
         except MissingFrameError as error:
@@ -122,30 +120,24 @@ class Pictures:
         return self._places[frame]
 
 
-def quick_sign(clip: Any, frame: int) -> Hashable:
+def quick_sign(clip: Clip, frame: int) -> Hashable:
     """A sign of one picture for a cache of pixels: changes when its file does."""
     place = _place_of(clip, frame)
     if place is None:
-        key = getattr(clip, "key", None)
-        return frame if key is None else str(key(frame, Look()))
+        return frame if clip.is_constant else clip.stamp(frame, Look())
     sign = Look().sign(place.path)
     return sign if sign.is_settled else object()
 
 
-def _place_of(clip: Any, frame: int) -> Place | None:
-    path = getattr(clip, "path", None)
-    if callable(path):
-        return Place(os.path.abspath(path(frame)), getattr(clip, "layer", ""))
-    movie = _movie(clip)
-    return Place(movie, f"frame {frame}") if movie else None
+def _place_of(clip: Clip, frame: int) -> Place | None:
+    found = clip.file_part(frame)
+    return None if found is None else Place(os.path.abspath(found.path), found.part)
 
 
-def _movie(clip: Any) -> str:
+def _movie(clip: Clip) -> str:
     """The file of a movie, or ""."""
-    files = getattr(clip, "files", None)
-    if not clip.is_movie or files is None:
-        return ""
-    return str(os.path.abspath(next(iter(files().values()))))
+    files = clip.files() if clip.is_movie else {}
+    return os.path.abspath(next(iter(files.values()))) if files else ""
 
 
 def _memo_key(sign: Sign) -> str:

@@ -12,16 +12,18 @@ A result's key is H(finishing settings, keys of the steps it is made from, all i
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from matte_nodes.shot.fingerprint import digest, finish_settings, step_settings
+from matte_nodes.temporal.digest import digest
 from matte_nodes.temporal.inputs import FileHashes, Pictures
 from matte_nodes.temporal.stat_cache import Look
 
 if TYPE_CHECKING:
-    from matte_nodes.shot.shot import Shot
+    from matte_nodes.card import Stage
+    from matte_nodes.media.clip import Clip
+    from matte_nodes.temporal.timeline import Timeline
 
 PLATE = "plate"
 
@@ -41,12 +43,35 @@ class Link:
     lasting: bool
 
 
+class HintFrames(Protocol):
+    """A hint of a shot: a clip, and which of its frames serves a frame of the plate."""
+
+    clip: Clip
+
+    def source_frame(self, frame: int) -> int | None: ...
+
+
+@dataclass(frozen=True)
+class KeyedInputs:
+    """What the keys of one shot are made from."""
+
+    plate: Clip
+    hints: Mapping[str, HintFrames]
+    """The hints that were connected, by name."""
+    read_by: Callable[[Stage], Collection[str]]
+    """Returns the names of the hints that a stage reads."""
+    settings: Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]]
+    """Returns all that a step, and all that a finished frame, depends on besides pictures."""
+
+
 class ShotKeys:
     """Keys of one shot. by content: the same in every process; otherwise for this one alone."""
 
-    def __init__(self, shot: Shot, hashes: FileHashes, *, content: bool) -> None:
-        self._shot = shot
-        clips = {PLATE: shot.clip} | {name: hint.clip for name, hint in shot.hints.items()}
+    def __init__(
+        self, inputs: KeyedInputs, timeline: Timeline, hashes: FileHashes, *, content: bool
+    ) -> None:
+        self._inputs, self._timeline = inputs, timeline
+        clips = {PLATE: inputs.plate} | {name: hint.clip for name, hint in inputs.hints.items()}
         self._pictures = {
             name: Pictures(clip, hashes, content=content) for name, clip in clips.items()
         }
@@ -57,9 +82,9 @@ class ShotKeys:
     def step(self, index: int, look: Look) -> Link:
         """The link of the step for the frame at this place of the clip."""
         with self._lock:
-            if not self._shot.has_memory:
+            if not self._timeline.has_memory:
                 return self._made(index, "", look)
-            start = self._shot.segments.start(index, look)
+            start = self._timeline.start(index, look)
             checked = look.checked.get((id(self), start), start - 1)
             for place in range(max(start, checked + 1), index + 1):
                 before = "" if place == start else self._links[place - 1].key
@@ -70,12 +95,14 @@ class ShotKeys:
     def result(self, index: int, look: Look) -> str:
         """The key of the finished matte of the frame at this place of the clip."""
         with self._lock:
-            steps = [self.step(place, look).key for place in self._shot.steadied_by(index, look)]
-            inputs = [self._id(name, index, look)[0] for name in self._names]
+            steps = [
+                self.step(place, look).key for place in self._timeline.steadied_by(index, look)
+            ]
+            inputs = [self._id(name, index, look)[0] for name in self._read_by("finish")]
             return digest(self.settings[1], steps, inputs)
 
     def forget(self, index: int, look: Look) -> None:
-        """The inputs of this frame may have changed: look at them anew."""
+        """Check the inputs of this frame again: they may have changed."""
         look.forget(id(self), index)
 
     def unchanged(self, index: int, link: Link, look: Look) -> bool:
@@ -90,7 +117,8 @@ class ShotKeys:
     def settings(self) -> tuple[str, str]:
         """What every step, and what every result, of this shot depends on besides pictures."""
         if self._settings is None:
-            self._settings = digest(step_settings(self._shot)), digest(finish_settings(self._shot))
+            step, finish = self._inputs.settings()
+            self._settings = digest(step), digest(finish)
         return self._settings
 
     @property
@@ -99,35 +127,32 @@ class ShotKeys:
 
     def _base(self, start: int, look: Look) -> str:
         """What a chain that begins at this place goes on from."""
-        shot = self._shot
-        if not shot.has_memory:
+        timeline = self._timeline
+        if not timeline.has_memory:
             return self.settings[0]
-        exact = shot.segments.is_exact(start, look)
-        begun = "exact" if exact else f"warm from {shot.warm_up}"
-        return digest(self.settings[0], begun, shot.clip.frames[start])
+        exact = timeline.segments.is_exact(start, look)
+        begun = "exact" if exact else f"warm from {timeline.warm_up}"
+        return digest(self.settings[0], begun, timeline.frames[start])
 
     def _made(self, index: int, before: str, look: Look) -> Link:
         known, signs = self._links.get(index), self._signs(index, look)
         if known and known.lasting and known.before == before and known.signs == signs:
             return known
-        found = [self._id(name, index, look) for name in self._seen_by_model]
-        if self._shot.has_window:
-            around = self._shot.neighbours(index, look)
-            found += [self._id(PLATE, place, look) for place in around]
+        found = [self._id(name, index, look) for name in self._read_by("step")]
+        around = self._timeline.neighbours(index, look)
+        found += [self._id(PLATE, place, look) for place in around]
         key = digest(before or self._base(index, look), [text for text, _ in found])
         link = Link(before, key, signs, all(lasting for _, lasting in found))
         self._links[index] = link
         return link
 
-    @property
-    def _seen_by_model(self) -> list[str]:
-        declared = self._shot.node.card.needs | self._shot.node.card.takes
-        return [name for name in self._names if name == PLATE or name in declared]
+    def _read_by(self, stage: Stage) -> list[str]:
+        read = self._inputs.read_by(stage)
+        return [name for name in self._names if name == PLATE or name in read]
 
     def _signs(self, index: int, look: Look) -> tuple[Hashable, ...]:
         signs = [self._sign(name, index, look) for name in self._names]
-        if self._shot.has_window:
-            signs += [self._sign(PLATE, n, look) for n in self._shot.neighbours(index, look)]
+        signs += [self._sign(PLATE, n, look) for n in self._timeline.neighbours(index, look)]
         return tuple(signs)
 
     def _sign(self, name: str, index: int, look: Look) -> Hashable:
@@ -143,21 +168,5 @@ class ShotKeys:
         return f"{name} {text}", lasting
 
     def _source(self, name: str, index: int) -> int | None:
-        frame = self._shot.clip.frames[index]
-        return frame if name == PLATE else self._shot.hints[name].source_frame(frame)
-
-
-def provenance(shot: Shot, frame: int) -> Mapping[str, str]:
-    """What is written into a kept result: which frame of what, made by what."""
-    card, color = shot.node.card, shot.color
-    facts: dict[str, Any] = {
-        "matte/plate": f"{shot.clip.name} frame {frame}",
-        "matte/model": card.name,
-        "matte/weights": " ".join(f"{k}:{v}" for k, v in shot.node.weights_identity.items()),
-        "matte/commercial": card.commercial,
-        "matte/knobs": " ".join(f"{k}={v}" for k, v in sorted(shot.node.knobs.items())),
-        "matte/plate_space": color.plate,
-        "matte/working_space": color.working,
-        "matte/numerics": shot.identity["numerics"],
-    }
-    return facts
+        frame = self._timeline.frames[index]
+        return frame if name == PLATE else self._inputs.hints[name].source_frame(frame)

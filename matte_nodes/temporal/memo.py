@@ -7,20 +7,16 @@ torn, cut off or damaged does not match its checksum and is as if it had never b
 
 from __future__ import annotations
 
-import os
 import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from matte_nodes.errors import OutputError
+from matte_nodes.whole_files import append, whole_file
+
 LIMIT = 32 << 20
 """Bytes; about 250,000 inputs. A longer file loses its older half."""
-
-# A link or a pipe in the file's place is an error at once, not a trap.
-_APPEND = (
-    os.O_WRONLY | os.O_APPEND | os.O_CREAT
-    | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-)  # fmt: skip
 
 
 class Memo:
@@ -46,14 +42,10 @@ class Memo:
                 return
             self._known[key] = value
             text = f"{key} {value}"
-            line = f"{text} {zlib.crc32(text.encode()):08x}\n".encode()
+            line = f"{text} {zlib.crc32(text.encode()):08x}\n"
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                handle = os.open(self._path, _APPEND, 0o666)
-                try:
-                    os.write(handle, line)
-                finally:
-                    os.close(handle)
+                append(self._path, line)
             except OSError as error:
                 self._trouble(error)
 
@@ -84,12 +76,9 @@ class Memo:
             self._shorten(lines)
 
     def _shorten(self, lines: list[str]) -> None:
-        from matte_nodes.errors import OutputError
-        from matte_nodes.whole_files import whole_file
-
         kept = "\n".join(lines[len(lines) // 2 :]) + "\n"
         try:
-            with whole_file(self._path) as temporary:
+            with whole_file(self._path, shared=True) as temporary:
                 temporary.write_text(kept, "ascii", "replace")
         except OutputError:
             return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Segments: where a shot's memory starts anew, at its first frame, at cuts, or at a warm start."""
+"""Segments: where a shot's memory restarts: at its first frame, at cuts, or at a warm start."""
 
 from __future__ import annotations
 

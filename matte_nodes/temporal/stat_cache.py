@@ -1,59 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Look: one look at the input files. Whoever shares it asks the disk for each file once."""
+"""Look: one look at the input files, and how far each chain of keys was checked with it."""
 
 from __future__ import annotations
 
-import os
-import time
-from typing import NamedTuple
-
-from matte_nodes.errors import MissingFrameError
+from matte_nodes.media.stat_cache import StatCache
 
 
-class Sign(NamedTuple):
-    """What tells a file that was changed: its path, size and times (of content and of entry)."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether a later change of the file is sure to show in its times.
-
-        Two writes within one tick of the file system's clock leave the same times: a file that
-        young is not trusted. Linux ticks every 4 to 10 ms; whole seconds mean a coarse clock.
-        """
-        newest = max(self.mtime_ns, self.ctime_ns)
-        tick = 50_000_000 if newest % 1_000_000_000 else 2_100_000_000
-        return time.time_ns() - newest > tick
-
-
-class Look:
-    """Signs of files, asked once; and how far which chain of keys was checked with them."""
+class Look(StatCache):
+    """A StatCache that also remembers how far which chain of keys was checked with its signs."""
 
     def __init__(self) -> None:
-        self._signs: dict[str, Sign] = {}
+        super().__init__()
         self.checked: dict[tuple[int, int], int] = {}
-
-    def sign(self, path: str) -> Sign:
-        """The sign of a file; raises MissingFrameError when it is gone."""
-        found = self._signs.get(path)
-        if found is None:
-            try:
-                stat = os.stat(path)
-            except OSError as error:
-                raise MissingFrameError(
-                    f"{path} is gone or cannot be reached ({error.strerror})."
-                ) from error
-            found = Sign(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-            self._signs[path] = found
-        return found
 
     def forget(self, chain: int, index: int) -> None:
         """Look at the files anew, and check a chain again from this place on."""
-        self._signs.clear()
+        self.forget_signs()
         for (owner, start), upto in list(self.checked.items()):
             if owner == chain:
                 self.checked[owner, start] = min(upto, index - 1)

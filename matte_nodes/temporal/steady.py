@@ -14,24 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from matte_nodes.card import Knob
 from matte_nodes.temporal.lru import Lru
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float, Prediction
-    from matte_nodes.shot.shot import Shot
+    from matte_nodes.temporal.keys import ShotKeys
     from matte_nodes.temporal.stat_cache import Look
     from matte_nodes.temporal.steps import Loaded, Steps
+    from matte_nodes.temporal.timeline import Timeline
 
     Codes = NDArray[np.uint8]
-
-STEADY_KNOB = Knob(
-    "steady", "float", 0.0, low=0.0, high=1.0,
-    help="Takes flicker out of the alpha of models without memory: how much of the two neighbouring "
-    "frames, carried along by the motion, is mixed in. 0 is off.",
-)  # fmt: skip
 
 # Sides of the picture that motion is found on: 11 ms a pair, and finer adds nothing an edge shows.
 _FLOW_SIDE = 512
@@ -43,32 +37,26 @@ _HALF = 6.0
 class Steadier:
     """Steadied predictions of one shot. strength: 0 (off) to 1 (the plain average)."""
 
-    def __init__(self, shot: Shot, strength: float) -> None:
-        self._shot, self.strength = shot, strength
+    def __init__(self, timeline: Timeline, keys: ShotKeys, steps: Steps, strength: float) -> None:
+        self._timeline, self._keys, self._steps = timeline, keys, steps
+        self.strength = strength
         self._recent: Lru[tuple[Prediction, Codes]] = Lru(0, at_least=4)
 
-    def places(self, index: int, look: Look) -> list[int]:
-        """The places of the clip whose predictions make this frame's."""
-        if not self.strength:
-            return [index]
-        clamp = self._shot.segments.clamp
-        return sorted({clamp(index, index - 1, look), index, clamp(index, index + 1, look)})
-
-    def steadied(self, loaded: Loaded, look: Look, steps: Steps) -> Prediction:
+    def steadied(self, loaded: Loaded, look: Look) -> Prediction:
         """The model's answer for a frame, its alpha steadied by the neighbours'."""
-        own, here = self._answer(loaded, look, steps)
+        own, here = self._answer(loaded, look)
         others = []
-        for place in self.places(loaded.index, look):
+        for place in self._timeline.steadied_by(loaded.index, look):
             if place != loaded.index:
-                kept = self._recent.get(self._shot.keys.step(place, look).key)
-                others.append(kept or self._answer(steps.load(place, look), look, steps))
+                kept = self._recent.get(self._keys.step(place, look).key)
+                others.append(kept or self._answer(self._steps.load(place, look), look))
         carried = [(other.alpha, seen) for other, seen in others]
         return replace(own, alpha=steadied_alpha(own.alpha, here, carried, self.strength))
 
-    def _answer(self, loaded: Loaded, look: Look, steps: Steps) -> tuple[Prediction, Codes]:
+    def _answer(self, loaded: Loaded, look: Look) -> tuple[Prediction, Codes]:
         found = self._recent.get(loaded.link.key)
         if found is None:
-            found = steps.prediction(loaded, look), small_codes(loaded.seen.inputs.plate)
+            found = self._steps.prediction(loaded, look), small_codes(loaded.seen.inputs.plate)
             self._recent.put(loaded.link.key, found, 1)
         return found
 
@@ -119,7 +107,7 @@ def carry(alpha: Float, seen: Codes, here: Codes) -> tuple[Float, Float]:
 
 
 def small_codes(seen: Float) -> Codes:
-    """What motion is found on: the network copy (H, W, 3), small, in 8 bits."""
+    """Return the picture for motion estimation: the network copy (H, W, 3), small, in 8 bits."""
     import cv2
 
     scale = min(1.0, _FLOW_SIDE / max(seen.shape[:2]))
@@ -143,7 +131,10 @@ def _moved(picture: NDArray[Any], flow: Float) -> NDArray[Any]:
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     return np.asarray(
         cv2.remap(
-            picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR,
+            picture,
+            x + flow[..., 0],
+            y + flow[..., 1],
+            cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )
-    )  # fmt: skip
+    )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -11,15 +11,18 @@ from matte_nodes.errors import MatteError, MediaError
 from matte_nodes.temporal.stat_cache import Look
 
 if TYPE_CHECKING:
-    from matte_nodes.card import Memory, Prediction
+    from matte_nodes.card import Inputs, Memory, Prediction
     from matte_nodes.media.image import Image
     from matte_nodes.node.frame import Seen
-    from matte_nodes.shot.shot import Shot
-    from matte_nodes.temporal.keys import Link
+    from matte_nodes.temporal.cache import Cache
+    from matte_nodes.temporal.keys import Link, ShotKeys
+    from matte_nodes.temporal.timeline import Timeline
 
 TRIES = 5
 
 Answer: TypeAlias = "tuple[Prediction | None, Memory]"
+ReadFrame: TypeAlias = "Callable[[int, Look], tuple[Seen, Image]]"
+ModelStep: TypeAlias = "Callable[[Inputs, Memory], tuple[Prediction, Memory]]"
 
 
 @dataclass(frozen=True)
@@ -33,27 +36,34 @@ class Loaded:
 
 
 class Steps:
-    """The model's steps for one shot. Every state is found by its key, never by being at hand."""
+    """The model's steps for one shot. Every state is found by its key, never by being at hand.
 
-    def __init__(self, shot: Shot) -> None:
-        self._shot, self._cache = shot, shot.cache
+    read: the plate and hints at a place, as the model is to see them. step: one call of the model.
+    count: how many times the model was really called.
+    """
+
+    def __init__(
+        self, timeline: Timeline, keys: ShotKeys, cache: Cache, read: ReadFrame, step: ModelStep
+    ) -> None:
+        self._timeline, self._keys, self._cache = timeline, keys, cache
+        self._read, self._step = read, step
+        self.count = 0
 
     def load(self, index: int, look: Look) -> Loaded:
         """Read a frame's plate and hints; MediaError when they change again and again meanwhile."""
-        shot = self._shot
         for _ in range(TRIES):
-            link = shot.keys.step(index, look)
-            seen, image = shot.read(index, look)
-            if shot.keys.unchanged(index, link, Look()):
+            link = self._keys.step(index, look)
+            seen, image = self._read(index, look)
+            if self._keys.unchanged(index, link, Look()):
                 return Loaded(index, link, seen, image)
-            shot.keys.forget(index, look)
+            self._keys.forget(index, look)
         raise MediaError(
-            f"Frame {shot.clip.frames[index]} of {shot.clip.name} is being written while it is "
+            f"Frame {self._timeline.frames[index]} of {self._timeline.name} is being written while it is "
             "read: wait until it is whole."
         )
 
     def prediction(self, loaded: Loaded, look: Look, *, in_memory: bool = True) -> Prediction:
-        """The model's answer for a frame, and never more steps than it takes from a known state."""
+        """Return the model's prediction for a frame, with the fewest steps from a known state."""
         prediction, _ = self._until(loaded, look, state_only=False, in_memory=in_memory)
         assert prediction is not None
         return prediction
@@ -63,15 +73,15 @@ class Steps:
         self._until(loaded, look, state_only=True, in_memory=in_memory)
 
     def plan(self, wanted: Sequence[int], look: Look, *, results: bool) -> Iterator[int]:
-        """The frames to load for these places, in order: and what must be stepped before them.
+        """Yield the frames to load for these places, in order, with the frames that must be stepped
+        before them.
 
-        A broken input is not said here but when its frame is loaded.
+        A broken input raises its error when its frame is loaded, not here.
         """
-        shot = self._shot
-        frames = shot.clip.frames
+        frames = self._timeline.frames
         at_hand = -1
         for index in wanted:
-            if shot.has_memory:
+            if self._timeline.has_memory:
                 if self._is_kept(index, look, results):
                     yield frames[index]
                     continue
@@ -83,19 +93,19 @@ class Steps:
         if not self._cache.keeps_pictures:
             return False
         try:
-            if results and self._cache.has_result(self._shot.keys.result(index, look)):
+            if results and self._cache.has_result(self._keys.result(index, look)):
                 return True
-            return self._cache.has_prediction(self._shot.keys.step(index, look).key)
+            return self._cache.has_prediction(self._keys.step(index, look).key)
         except MatteError:
             return False
 
     def _first_unknown(self, index: int, at_hand: int, look: Look) -> int:
         """The first place after the newest known state before this one."""
-        shot, place = self._shot, index
+        place = index
         try:
-            start = shot.segments.start(index, look)
+            start = self._timeline.start(index, look)
             while place > start and place - 1 != at_hand:
-                if self._cache.has_state(shot.keys.step(place - 1, look).key):
+                if self._cache.has_state(self._keys.step(place - 1, look).key):
                     break
                 place -= 1
         except MatteError:
@@ -103,21 +113,25 @@ class Steps:
         return place
 
     def _until(self, loaded: Loaded, look: Look, *, state_only: bool, in_memory: bool) -> Answer:
-        """The answer for a frame; read anew when inputs have changed since it was loaded."""
+        """Return the prediction for a frame. Reads the frame again when its inputs have changed
+        since it was loaded.
+        """
         for _ in range(TRIES):
             answer = self._answered(loaded, look, state_only, in_memory)
             if answer is not None:
                 return answer
-            self._shot.keys.forget(0, look)
+            self._keys.forget(0, look)
             loaded = self.load(loaded.index, look)
-        raise MediaError(f"The frames of {self._shot.clip.name} change all the time: wait.")
+        raise MediaError(f"The frames of {self._timeline.name} change all the time: wait.")
 
     def _answered(
         self, loaded: Loaded, look: Look, state_only: bool, in_memory: bool
     ) -> Answer | None:
-        """Step until the answer is there, by us or by another process; None as in `_until`."""
+        """Step until the prediction is there, from this process or another. None: inputs changed,
+        see `_until`.
+        """
         target, index = loaded.link.key, loaded.index
-        place = self._shot.segments.start(index, look) if self._shot.has_memory else index
+        place = self._timeline.start(index, look)
         memory: Memory = {}
         before, reach = "", index
         while True:
@@ -134,7 +148,7 @@ class Steps:
                 answer = self._found(target, state_only)
                 if answer is not None:
                     return answer
-                # Whoever else is at this shot cannot get far ahead between two looks.
+                # Another process can advance only a few frames between two checks.
                 reach = place + 64
                 if self._newest(place, min(index, reach), look) is not None:
                     continue
@@ -154,22 +168,24 @@ class Steps:
         """The newest known state after a frame from low to high - 1: the place it leads to,
         its key, and itself."""
         for place in range(high - 1, low - 1, -1):
-            key = self._shot.keys.step(place, look).key
+            key = self._keys.step(place, look).key
             memory = self._cache.state(key) if self._cache.has_state(key) else None
             if memory is not None:
                 return place + 1, key, memory
         return None
 
     def _called(self, loaded: Loaded, memory: Memory, look: Look, in_memory: bool) -> Answer:
-        shot, key = self._shot, loaded.link.key
-        inputs = loaded.seen.inputs
-        prediction, following = shot.node.step(inputs, memory, inputs.neighbours)
-        shot.steps += 1
+        key, timeline = loaded.link.key, self._timeline
+        prediction, following = self._step(loaded.seen.inputs, memory)
+        self.count += 1
         self._cache.keep_prediction(key, prediction, in_memory=in_memory)
-        if shot.has_memory:
-            start = shot.segments.start(loaded.index, look)
+        if timeline.has_memory:
+            start = timeline.start(loaded.index, look)
             self._cache.keep_state(
-                key, following, chain=f"{id(shot)} {start}", place=loaded.index - start + 1,
-                length=len(shot.clip.frames),
-            )  # fmt: skip
+                key,
+                following,
+                chain=f"{id(self)} {start}",
+                place=loaded.index - start + 1,
+                length=len(timeline.frames),
+            )
         return prediction, following

@@ -26,6 +26,7 @@ from matte_nodes.errors import MatteError, UsageError
 from matte_nodes.temporal.claims import PATIENCE, CacheWarning, claimed
 from matte_nodes.temporal.memo import Memo
 from matte_nodes.temporal.tensors import DamagedEntry
+from matte_nodes.whole_files import whole_file
 
 Value = TypeVar("Value")
 
@@ -110,8 +111,6 @@ class Store:
         What is there already is replaced: nobody has looked whether it is sound. A disk that is
         full or not writable is said once, and tried again half a minute later; nothing is raised.
         """
-        from matte_nodes.whole_files import whole_file
-
         path = self.path(kind, key)
         if time.monotonic() < self._quiet_until:
             return
@@ -119,7 +118,7 @@ class Store:
             if path.is_dir():
                 self.drop(path)
             path.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(path) as temporary:
+            with whole_file(path, shared=True) as temporary:
                 save(temporary)
                 size = temporary.stat().st_size
         except (OSError, MatteError, RuntimeError) as error:

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from matte_nodes.temporal.pictures import load_matte
 from matte_nodes.temporal.store import Entry, Store
 from matte_nodes.temporal.tensors import DamagedEntry, load_tensors
 
@@ -27,8 +28,6 @@ def check(kind: str, path: Path) -> None:
     if not stat.S_ISREG(path.lstat().st_mode):
         raise DamagedEntry(f"{path.name} is no file")
     if kind == "results":
-        from matte_nodes.temporal.pictures import load_matte
-
         load_matte(path, path.stem, None)
     else:
         load_tensors(path, path.stem)

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from matte_nodes.card import HINTS, Knob, ModelCard, Still, Window
+from matte_nodes.card import HINTS, Knob, LoadContext, Model, ModelCard, Still, Window
 from matte_nodes.errors import (
     BadPlateError,
     HintSizeError,
@@ -16,8 +17,11 @@ from matte_nodes.errors import (
     MissingInputError,
     UnknownKnobError,
 )
+from matte_nodes.node import frame as frames
+from matte_nodes.node.knobs import NODE_KNOBS, LoadKnobs
 from matte_nodes.node.matte import Matte
-from matte_nodes.node.node import MatteNode
+from matte_nodes.node.node import still_points
+from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.testing.scene import Scene, scene
 
 SIZES = ((1, 1), (2, 3), (7, 5), (33, 47), (96, 160))
@@ -62,7 +66,23 @@ class ModelCompliance:
         for knob in card.knobs:
             assert knob.help.endswith("."), f"help of {knob.name} is a sentence"
             assert _legal(knob), f"default of {knob.name} is not a legal value"
+            assert knob.stage == "step", f"{knob.name}: a model's own knobs are read by its step"
+        assert not {*names} & {knob.name for knob in NODE_KNOBS}, "names of the node's knobs"
         assert card.as_dict()["schema_version"] == card.schema_version
+
+    def test_what_loading_reads_is_declared(self) -> None:
+        """Knobs that `load` reads say `reload`; nothing else of them is read after loading."""
+        read: list[LoadKnobs] = []
+
+        def load(card: ModelCard, context: LoadContext) -> Model:
+            read.append(LoadKnobs(context.knobs))
+            model = card.load(replace(context, knobs=read[0]))
+            read[0].close()
+            return model
+
+        node = MatteNode(self.card, device="cpu", loader=load, **self.node_options, **self.knobs)
+        self.matte(node, scene(16, 24))
+        assert read[0].read <= {knob.name for knob in self.card.knobs if knob.reload}
 
     def test_sizes(self, node: MatteNode) -> None:
         """Any size works, from one pixel on; alpha in 0..1, foreground the plate where it is 1."""
@@ -117,10 +137,12 @@ class ModelCompliance:
 
     def test_memory_is_as_declared(self, node: MatteNode) -> None:
         """A model without memory hands none on; one with memory does."""
-        from matte_nodes.node import frame as frames
 
         made = scene(40, 56)
-        given = frames.Given(made.plate, **self.hints(made))
+        hints = self.hints(made)
+        if "points" in hints:
+            hints["points"] = still_points(hints["points"], made.plate)
+        given = frames.Given(made.plate, **hints)
         seen = frames.see(given, node.plate_color("scene_linear"))
         _, memory = node.step(seen.inputs, {}, node.still_neighbours(seen.inputs))
         assert bool(memory) is not isinstance(self.card.memory, Still | Window)

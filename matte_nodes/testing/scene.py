@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,10 +23,11 @@ class Scene:
     trimap: Float
     segmentation: Float
 
-    def hint(self, name: str) -> Float:
-        """The hint of this name."""
-        hint: Float = getattr(self, name)
-        return hint
+    points: list[tuple[float, float, bool]]
+
+    def hint(self, name: str) -> Any:
+        """The hint of this name; points are a click on the disc."""
+        return self.points if name == "points" else getattr(self, name)
 
 
 def scene(height: int, width: int, *, time: float = 0.0, seed: int = 0) -> Scene:
@@ -47,4 +48,7 @@ def scene(height: int, width: int, *, time: float = 0.0, seed: int = 0) -> Scene
     plate = foreground * alpha[..., None] + background * (1 - alpha[..., None])
     trimap = np.where(alpha == 0, 0, np.where(alpha == 1, 1, 0.5)).astype(np.float32)
     segmentation = (alpha > 0.5).astype(np.float32)
-    return Scene(plate.astype(np.float32), alpha, foreground, background, trimap, segmentation)
+    points = [(float(min(centre[0], width - 0.5)), float(centre[1]), True)]
+    return Scene(
+        plate.astype(np.float32), alpha, foreground, background, trimap, segmentation, points
+    )

@@ -13,6 +13,7 @@ from matte_nodes.models import cues
 from matte_nodes.node.hints import trimap_from_matte
 from matte_nodes.train import hints
 from matte_nodes.train.keys import Key
+from matte_nodes.train.systems import LAYER_OF
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,12 +52,12 @@ class Window:
 class Crops:
     """The batch of a step, always the same: `size` crops of `crop` pixels, of random keys.
 
-    system: what the batch is for; None is the shot network, whose batch holds `plate`, `first`
-    (a first matte, never the true one) and `alpha`.
+    system: what the batch is for. The batch of a shot network holds `plate`, `segmentation` (a
+    first matte, never the true one) and `alpha`.
     """
 
     keys: Sequence[Key]
-    system: System | None
+    system: System
     crop: int
     size: int
     seed: int = 0
@@ -71,7 +72,7 @@ class Crops:
         window = _window(rng, key, self.system, self.crop)
         gain = np.exp(rng.normal(0, 0.05, 3) + rng.normal(0, 0.05)).astype(np.float32)
         first = None
-        if self.system is None and key.segmentation is None:
+        if self.system.task == "shot" and key.segmentation is None:
             first = guess(rng, key, self.keys)
         found = sample(rng, key, self.system, window, gain, first)
         if rng.random() < 0.5:
@@ -80,13 +81,13 @@ class Crops:
 
 
 def sample(
-    rng: Rng, key: Key, system: System | None, window: Window, gain: Float | float = 1.0,
+    rng: Rng, key: Key, system: System, window: Window, gain: Float | float = 1.0,
     first: Float | None = None, trimap: Float | None = None,
 ) -> dict[str, Float]:  # fmt: skip
     """One window of a key as a system's batch has it, (h, w) or (h, w, C) each."""
     plate = (window.of(key.plate) * gain).clip(0, 1).astype(np.float32)
     alpha = window.of(key.alpha)
-    if system is None:
+    if system.task == "shot":
         given = key.segmentation if first is None else first
         assert given is not None
         scale = given.shape[0] / key.alpha.shape[0]
@@ -94,7 +95,7 @@ def sample(
             round(window.top * scale), round(window.left * scale),
             max(1, round(window.high * scale)), max(1, round(window.wide * scale)), window.size,
         )  # fmt: skip
-        return {"plate": plate, "first": at.of(given), "alpha": alpha}
+        return {"plate": plate, "segmentation": at.of(given), "alpha": alpha}
     if "trimap" in system.hints:
         given = key.trimap if trimap is None else trimap
         trimap = _trimap(rng, given if trimap is not None or rng.random() < 0.7 else None, key,
@@ -113,24 +114,24 @@ def sample(
     found = {"plate": plate, "alpha": alpha}
     if trimap is not None:
         found["trimap"] = trimap
-    if "background" in system.hints:
-        assert clean is not None
-        assert rough is not None
-        assert key.motion is not None
-        found |= {"clean": clean, "segmentation": rough, "motion": window.of(key.motion)}
+    motion = None if key.motion is None else window.of(key.motion)
+    for role, picture in (("background", clean), ("segmentation", rough), ("motion", motion)):
+        if role in system.hints:
+            assert picture is not None
+            found[LAYER_OF.get(role, role)] = picture
     return {name: np.asarray(picture, np.float32) for name, picture in found.items()}
 
 
-def whole(key: Key, system: System | None, first: Float | None = None) -> dict[str, Tensor]:
+def whole(key: Key, system: System, first: Float | None = None) -> dict[str, Tensor]:
     """A key as one batch, uncut, padded to what the network needs: for validation."""
     height, width = key.alpha.shape
-    size = (height, width) if system is None or not system.side else (system.side,) * 2
+    size = (height, width) if not system.side else (system.side,) * 2
     window = Window(0, 0, height, width, size)
     trimap = key.trimap
-    if trimap is None and system is not None and "trimap" in system.hints:
+    if trimap is None and "trimap" in system.hints:
         trimap = trimap_from_matte(key.alpha, 25 / 1080 * height)
     found = sample(np.random.default_rng(7), key, system, window, 1.0, first, trimap)
-    multiple = 32 if system is None else system.multiple
+    multiple = system.multiple
     pad = ((0, -size[0] % multiple), (0, -size[1] % multiple), (0, 0))
     return stacked([
         {n: np.pad(p if p.ndim == 3 else p[..., None], pad, mode="edge") for n, p in found.items()}
@@ -182,9 +183,9 @@ def stacked(samples: Sequence[dict[str, Float]]) -> dict[str, Tensor]:
     return found
 
 
-def _window(rng: Rng, key: Key, system: System | None, crop: int) -> Window:
+def _window(rng: Rng, key: Key, system: System, crop: int) -> Window:
     height, width = key.alpha.shape
-    if system is not None and system.side:
+    if system.side:
         high, wide = (round(n * rng.uniform(1 - MARGIN, 1)) for n in (height, width))
         top, left = (int(rng.integers(0, n - m + 1)) for n, m in ((height, high), (width, wide)))
         return Window(top, left, high, wide, (system.side, system.side))

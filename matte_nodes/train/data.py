@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from matte_nodes.errors import InputError
 from matte_nodes.train.samples import Maker
 from matte_nodes.train.textures import Pictures
+from matte_nodes.whole_files import whole_file, write_text
 
 if TYPE_CHECKING:
     from matte_nodes.train.recipe import Recipe
@@ -117,16 +117,16 @@ def make_samples(
             f"{folder} holds samples of another recipe or of other pictures: give another folder, "
             "or remove it."
         )
-    note.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    write_text(note, json.dumps(facts, indent=1))
     make = maker(recipe, material, part)
     for index in range(-(-count // STACK)):
         path = folder / f"{index:04d}.npy"
         if path.is_file():
             continue
         numbers = range(index * STACK, min(count, (index + 1) * STACK))
-        scratch = folder / ".part.npy"
-        np.save(scratch, np.stack([make(seed, number) for number in numbers]))
-        os.replace(scratch, path)
+        stack = np.stack([make(seed, number) for number in numbers])
+        with whole_file(path) as scratch, scratch.open("wb") as file:
+            np.save(file, stack)
         say(f"{part}: {numbers.stop} of {count} samples")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from matte_nodes.errors import MediaError
 from matte_nodes.train import hints
 from matte_nodes.train.data import Material, maker
+from matte_nodes.whole_files import write_bytes
 
 if TYPE_CHECKING:
     from matte_nodes.train.recipe import Recipe
@@ -47,5 +48,7 @@ def _write(path: Path, picture: np.ndarray) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     ordered = picture[..., ::-1] if picture.ndim == 3 else picture
-    if not cv2.imwrite(str(path), np.ascontiguousarray(ordered)):
-        raise MediaError(f"{path} cannot be written")
+    done, data = cv2.imencode(path.suffix, np.ascontiguousarray(ordered))
+    if not done:
+        raise MediaError(f"{path} cannot be written.")
+    write_bytes(path, data.tobytes())

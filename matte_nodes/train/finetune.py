@@ -9,9 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from matte_nodes import models
 from matte_nodes.errors import InputError, UsageError
+from matte_nodes.models import finetuned
+from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.train import crops, objectives, parents
 from matte_nodes.train.keys import Key, fitted, read_keys
+from matte_nodes.train.registering import register
 from matte_nodes.train.trainer import Outcome, Plan, Progress, Schedule, train
 
 if TYPE_CHECKING:
@@ -21,7 +25,6 @@ if TYPE_CHECKING:
     from matte_nodes.train.systems import System
     from matte_nodes.train.trainer import Batch
 
-LOSSES = {"alpha": 1.0, "laplacian": 0.4, "gradient": 0.5}
 LEAST_SIDE = 32
 # Measured on the ball of fur: at 5e-4 the trimap network had kept 0.82 of its error after 100
 # steps, at 2e-3 it keeps 0.15 after 300.
@@ -29,7 +32,7 @@ RATE = 2e-3
 
 
 @dataclass(frozen=True)
-class Asked:
+class FinetuneRequest:
     """What a fine-tuning is asked to do.
 
     source: the shot, as a plate is connected. keys: its key mattes (a pattern, a folder, or
@@ -74,7 +77,7 @@ class Finished:
 
 
 def finetune(
-    asked: Asked,
+    asked: FinetuneRequest,
     say: Callable[[Progress], None] = lambda progress: None,
     tell: Callable[[str], None] = lambda message: None,
 ) -> Finished:
@@ -83,12 +86,9 @@ def finetune(
     With three keys or more the one in the middle is held out; with fewer nothing is, and nothing
     stops early. Raises InputError, UsageError, WeightsError, TrainingError.
     """
-    from matte_nodes.models import finetuned
-    from matte_nodes.node.node import MatteNode
-    from matte_nodes.train.registering import register
 
     began = time.monotonic()
-    finetuned.check_name(asked.name)
+    finetuned.check_name(asked.name, models.taken_names())
     parent = parents.find(asked.model, checkpoint=asked.checkpoint, untrained=asked.untrained)
     # A trimap is made of a key's matte where none is drawn, so it may be missing here.
     card = parent.card
@@ -129,25 +129,23 @@ def finetune(
     )
 
 
-def score(network: nn.Module, system: System | None, key: Key) -> float:
+def score(network: nn.Module, system: System, key: Key) -> float:
     """Mean absolute error of a network over a whole key."""
     import torch
 
     was = network.training
     with torch.inference_mode():
-        found = objectives.mean_error(
-            network.eval(), [validation(network, system, key)], _of(system)
-        )
+        found = objectives.mean_error(network.eval(), [validation(network, system, key)], system)
     network.train(was)
     return found
 
 
-def validation(network: nn.Module, system: System | None, key: Key) -> dict[str, Tensor]:
+def validation(network: nn.Module, system: System, key: Key) -> dict[str, Tensor]:
     """A whole key as one batch; the shot network's first matte is what it recalls."""
     import torch
 
     first = None
-    if system is None and key.segmentation is None:
+    if system.task == "shot" and key.segmentation is None:
         plate = torch.from_numpy(key.plate).permute(2, 0, 1)[None]
         with torch.inference_mode():
             first = network.recall(plate)[0, 0].numpy()  # type: ignore[operator]
@@ -162,26 +160,18 @@ def fitting_crop(crop: int, keys: Sequence[Key]) -> int:
     return max(LEAST_SIDE, min(crop, least) // 32 * 32)
 
 
-def _of(system: System | None) -> System:
-    from matte_nodes.train.systems import SYSTEMS
-
-    return SHOT_SYSTEM if system is None else system if system.task == "layers" else (
-        SYSTEMS["trimap-cues" if system.task == "trimap" else "plate-cues"]
-    )  # fmt: skip
-
-
 def _train(
-    asked: Asked, system: System | None, network: nn.Module, taught: Sequence[Key],
+    asked: FinetuneRequest, system: System, network: nn.Module, taught: Sequence[Key],
     held: Key | None, crop: int, say: Callable[[Progress], None],
 ) -> Outcome:  # fmt: skip
-    steps = asked.steps or (800 if system is None or asked.untrained else 400)
+    steps = asked.steps or (800 if system.task == "shot" or asked.untrained else 400)
     rate = asked.rate or RATE
     validate = None
     if held is not None:
         batch: Batch = validation(network, system, held)
 
         def validate(average: nn.Module) -> float:
-            return objectives.mean_error(average, [batch], _of(system))
+            return objectives.mean_error(average, [batch], system)
 
     schedule = Schedule(
         steps, rate, average=0.98, every=min(asked.every, steps), seed=asked.seed, half=asked.half,
@@ -189,19 +179,19 @@ def _train(
     )  # fmt: skip
     plan = Plan(
         crops.Crops(taught, system, crop, asked.batch, asked.seed),
-        objectives.SystemObjective(_of(system), LOSSES if system is None else system.losses),
+        objectives.SystemObjective(system, system.losses),
         schedule, validate, asked.patience,
     )  # fmt: skip
     return train(network, plan, None, say)
 
 
 def _with_all(
-    asked: Asked, parent: parents.Parent, network: nn.Module, keys: Sequence[Key], crop: int,
+    asked: FinetuneRequest, parent: parents.Parent, network: nn.Module, keys: Sequence[Key], crop: int,
     steps: int, say: Callable[[Progress], None],
 ) -> tuple[nn.Module, int]:  # fmt: skip
     """A last third with the held-out key among the others, at a low rate; it stops at its end."""
     more = max(1, steps // 3)
-    if parent.system is None:
+    if parent.system.task == "shot":
         network = remembering(network, keys)
     network.train().requires_grad_(True)
     low = 0.5 * (asked.rate or RATE)
@@ -237,21 +227,3 @@ def default_name(source: str) -> str:
     if not found:
         raise UsageError(f"No name can be made from {source!r}: give one (--name).")
     return found
-
-
-def _shot_answer(network: nn.Module, batch: Batch) -> Any:
-    from matte_nodes.train.systems import Answer
-
-    return Answer(network(batch["plate"], batch["first"]).float())
-
-
-def _shot_system() -> System:
-    from matte_nodes.train.systems import System
-
-    def never(width: float) -> nn.Module:
-        raise UsageError("A shot network is made from keys.")
-
-    return System(never, _shot_answer, "layers", "shot", LOSSES)
-
-
-SHOT_SYSTEM = _shot_system()

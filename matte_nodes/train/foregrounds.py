@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Procedural foregrounds with exact alpha: training starts with no data set at all.
+"""Procedural foregrounds with exact alpha, so that training can start without a data set.
 
-Each maker takes a Generator, a side in pixels and a painter of textures, and answers a Layer.
+Each maker takes a Generator, a side in pixels and a painter of textures, and returns a Layer.
 `FOREGROUNDS` names them; recipes give their shares.
 """
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from matte_nodes.errors import InputError
+from matte_nodes.shot.bind import BoundHint
+from matte_nodes.temporal.stat_cache import Look
 
 if TYPE_CHECKING:
     from matte_nodes.card import Float
@@ -42,7 +44,6 @@ def read_keys(shot: Shot, mattes: Any, frames: Sequence[int] = ()) -> list[Key]:
     mattes: a pattern, a folder, a clip, or {frame: picture}. frames: only these. Raises
     InputError when there is no such frame, or a matte is all of one value.
     """
-    from matte_nodes.shot.bind import BoundHint
 
     bound = BoundHint("segmentation", mattes, shot.clip, "only")
     wanted = list(frames) or [n for n in shot.clip.frames if bound.source_frame(n) is not None]
@@ -67,7 +68,6 @@ def read_keys(shot: Shot, mattes: Any, frames: Sequence[int] = ()) -> list[Key]:
 
 def read_key(shot: Shot, frame: int, alpha: Float | None = None) -> Key:
     """One frame of a shot as its model would see it; alpha: None is a frame without a matte."""
-    from matte_nodes.temporal.stat_cache import Look
 
     seen, _ = shot.read(shot.clip.frames.index(frame), Look())
     inputs = seen.inputs
@@ -79,13 +79,13 @@ def read_key(shot: Shot, frame: int, alpha: Float | None = None) -> Key:
     )  # fmt: skip
 
 
-def fitted(key: Key, system: System | None) -> Key:
+def fitted(key: Key, system: System) -> Key:
     """A key at the size that a system's network looks at plates (`System.shorter`, `share`)."""
     import cv2
 
     height, width = key.alpha.shape
-    share = 1.0 if system is None else system.share
-    if system is not None and system.shorter:
+    share = system.share
+    if system.shorter:
         share = min(1.0, system.shorter / min(height, width))
     if share == 1.0:
         return key

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Losses, one function each, with the paper's equation.
 
-Alphas are (N, 1, H, W) in 0..1, pictures (N, 3, H, W), `where` a (N, 1, H, W) mask or weight of
-the pixels that count (None: all). Every loss answers a scalar tensor.
+Alphas are (N, 1, H, W) in 0..1, pictures (N, 3, H, W), `where` a (N, 1, H, W) mask or weight of the
+pixels that count (None: all). Every loss returns a scalar tensor.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def task_weighted(trimap: Tensor, alpha: Tensor, log_sigmas: Tensor) -> Tensor:
 def temporal_coherence(
     pred: Tensor, pred_before: Tensor, true: Tensor, true_before: Tensor
 ) -> Tensor:
-    """((a_t - a_t-1) - (a*_t - a*_t-1))^2: the change in time is to be the true one's."""
+    """((a_t - a_t-1) - (a*_t - a*_t-1))^2: the change in time should equal the true change."""
     return ((pred - pred_before) - (true - true_before)).square().mean()
 
 

@@ -7,33 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from matte_nodes.errors import UsageError
 from matte_nodes.train import losses
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from matte_nodes.train.systems import Answer, System
-    from matte_nodes.train.trainer import Batch
-
-
-@dataclass(frozen=True)
-class AlphaObjective:
-    """Weighted sum of alpha losses over the unknown pixels (trimap) or the whole picture."""
-
-    weights: Mapping[str, float]
-
-    def __call__(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Named losses; "total" is their weighted sum."""
-        pred, where = answer(network, batch)
-        true = batch["alpha"]
-        found = {name: ALPHA_LOSSES[name](pred, true, where) for name in self.weights}
-        found["total"] = sum((found[n] * w for n, w in self.weights.items()), pred.new_zeros(()))
-        return found
+    from matte_nodes.architecture import Answer, Batch
+    from matte_nodes.train.systems import System
 
 
 @dataclass(frozen=True)
 class SystemObjective:
-    """Weighted sum of the losses that a recipe names, for one of `systems.SYSTEMS`."""
+    """Weighted sum of the losses that a recipe names."""
 
     system: System
     weights: Mapping[str, float]
@@ -151,11 +137,11 @@ LOSSES: Mapping[str, Callable[..., Tensor]] = {
 """Losses of an answer, by the names that recipes use; `adaptation` is the one more there is."""
 
 
-def loss_names(network: str) -> tuple[str, ...]:
+def loss_names(system: System) -> tuple[str, ...]:
     """The losses that a recipe for this network may name."""
-    if network.endswith("-cues"):
+    if system.task != "layers":
         return tuple(ALPHA_LOSSES)
-    return (*LOSSES, *(("adaptation",) if network == "adamatting" else ()))
+    return (*LOSSES, *(("adaptation",) if system.training.learned_weights else ()))
 
 
 def unknown(batch: Batch) -> Tensor:
@@ -165,27 +151,15 @@ def unknown(batch: Batch) -> Tensor:
     return (batch["trimap"] == 0.5).to(batch["alpha"])
 
 
-def answer(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
-    """A cue network's alpha of a batch, and where it counts."""
-    planes = batch["planes"]
-    if planes.shape[1] == 7:
-        return network(planes).float(), None
-    where = (planes[:, 15:16] == 0.5).float()
-    return network(planes[:, :19], planes[:, 19:20]).float(), where
-
-
-def mean_error(network: nn.Module, batches: list[Batch], system: System | None = None) -> float:
-    """Mean absolute error where it counts, over held-out batches. system: None is a cue network."""
+def mean_error(network: nn.Module, batches: list[Batch], system: System) -> float:
+    """Mean absolute error where it counts, over held-out batches."""
     import torch
 
     total, count = 0.0, 0.0
     with torch.inference_mode():
         for batch in batches:
-            if system is None:
-                pred, where = answer(network, batch)
-            else:
-                pred = system.answer(network, batch).alpha
-                where = unknown(batch) if system.unknown else None
+            pred = system.answer(network, batch).alpha
+            where = unknown(batch) if system.unknown else None
             error = (pred - batch["alpha"]).abs()
             weight = torch.ones_like(error) if where is None else where
             total += float((error * weight).sum())
@@ -196,7 +170,5 @@ def mean_error(network: nn.Module, batches: list[Batch], system: System | None =
 def _part(answered: Answer, name: str) -> Tensor:
     found: Tensor | None = getattr(answered, name)
     if found is None:
-        from matte_nodes.errors import UsageError
-
         raise UsageError(f"this network has no {name} to train: take that loss out of the recipe")
     return found

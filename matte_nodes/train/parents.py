@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from matte_nodes import models, weights
-from matte_nodes.errors import UsageError, WeightsError
+from matte_nodes.errors import UsageError
 from matte_nodes.models import finetuned
+from matte_nodes.models.torch_network import network_of
 from matte_nodes.train import systems
 
 if TYPE_CHECKING:
@@ -23,32 +24,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parent:
-    """name: the model, "shot" for none. card: what runs it. system: None is the shot network.
+    """name: the model, "shot" for none. card: what runs it. system: its network.
 
     identity: sha256 of its weights by file.
     """
 
     name: str
     card: ModelCard
-    system: System | None
+    system: System
     identity: dict[str, str]
 
 
 def find(name: str, *, checkpoint: str | None = None, untrained: bool = False) -> Parent:
     """The parent of this name. Raises UsageError when that model cannot be trained."""
-    card = finetuned.parent_card(name)
-    root = root_of(name)
-    if root == finetuned.SHOT:
-        return Parent(name, card, None, {} if name == root else weights.identity(card))
-    key = systems.of_model(root)
-    if key is None:
-        known = [finetuned.SHOT, *(s.model for s in systems.SYSTEMS.values() if _known(s.model))]
+    card = models.parent_card(name)
+    if root_of(name) == finetuned.SHOT:
+        own = {} if name == finetuned.SHOT else weights.identity(card)
+        return Parent(name, card, systems.of_shots(), own)
+    system = systems.of_card(card)
+    if system is None:
+        able = (c.name for c in models.cards() if c.architecture and systems.of_card(c))
         raise UsageError(
             f"Model {name!r} cannot be fine-tuned: it has no network here that learns. "
-            f"These can: {', '.join(known)}."
+            f"These can: {', '.join((finetuned.SHOT, *able))}."
         )
-    identity = {} if untrained else weights.identity(card, checkpoint)
-    return Parent(name, card, systems.SYSTEMS[key], identity)
+    return Parent(name, card, system, {} if untrained else weights.identity(card, checkpoint))
 
 
 def root_of(name: str) -> str:
@@ -67,34 +67,17 @@ def network(
     import torch
 
     torch.manual_seed(0)
-    if parent.system is None:
+    if parent.system.task == "shot":
         return _shot_network(parent, keys, width)
-    key = systems.of_model(parent.system.model)
-    assert key is not None
-    if parent.card.checkpoint is not None:
+    terms = parent.card.checkpoint
+    if terms is not None:
         path = weights.checkpoint(parent.card, checkpoint, untrained)
-        if path is None:
+        if path is None and (untrained or not terms.optional):
             return parent.system.make(width)
-        return _loaded(parent, path, key)
-    made = parent.system.make(1.0)
-    if untrained:
-        return made
-    path = next(iter(weights.require(parent.card).values()))
-    if key.endswith("-cues"):
-        _fill(made, path)
-        return made
-    return _loaded(parent, path, key)
-
-
-def _loaded(parent: Parent, path: Any, key: str) -> nn.Module:
-    from matte_nodes import checkpoints
-
-    found, recognition = checkpoints.load(path)
-    if recognition.model != key:
-        raise WeightsError(
-            f"{path} is a checkpoint of {recognition.model!r}, not {parent.card.name!r}."
-        )
-    return systems.weighted(found) if key == "adamatting" else found
+    elif untrained:
+        return parent.system.make(1.0)
+    knobs = {knob.name: knob.default for knob in parent.card.knobs}
+    return parent.system.prepared(network_of(parent.card, checkpoint=checkpoint, knobs=knobs))
 
 
 def _shot_network(parent: Parent, keys: Sequence[Key], width: float) -> nn.Module:
@@ -107,9 +90,7 @@ def _shot_network(parent: Parent, keys: Sequence[Key], width: float) -> nn.Modul
     size = (max(8, round(height * scale)), max(8, round(wide * scale)))
     made = ShotMatting(len(keys), size, width)
     if parent.name != finetuned.SHOT:
-        from matte_nodes.models.shot_network import read
-
-        old = read(next(iter(weights.require(parent.card).values())))
+        old: Any = network_of(parent.card, knobs={})
         made = ShotMatting(len(keys), size, old.width)
         made.net.load_state_dict(old.net.state_dict())
     with torch.no_grad():
@@ -117,20 +98,3 @@ def _shot_network(parent: Parent, keys: Sequence[Key], width: float) -> nn.Modul
         made.remember(plates, torch.stack([torch.from_numpy(k.alpha)[None] for k in keys]))
     found: nn.Module = made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return found
-
-
-def _fill(network: nn.Module, path: Any) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors = load_file(path)
-        network.load_state_dict(
-            {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
-        )
-    except (SafetensorError, RuntimeError) as error:
-        raise WeightsError(f"{path} is not of this model: {error}") from error
-
-
-def _known(name: str) -> bool:
-    return name in models.names()

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from matte_nodes import models
+from matte_nodes.architecture import Task
 from matte_nodes.errors import UsageError
 from matte_nodes.train import systems
 from matte_nodes.train.routes import Route
-from matte_nodes.train.samples import PLANES, Task
+from matte_nodes.train.samples import PLANES
 from matte_nodes.train.trainer import Schedule
 
 T = TypeVar("T")
@@ -128,8 +130,11 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Recipe:
-    """A recipe of the package by its name, or a file. Raises UsageError when there is none."""
-    path = FOLDER / f"{name}.toml"
+    """A recipe of the package by its name, or a file. Raises UsageError when there is none.
+
+    A recipe with the name of a model has that model's old names too.
+    """
+    path = FOLDER / f"{models.current_name(name)}.toml"
     if not path.is_file():
         path = Path(name)
     if not path.is_file():
@@ -150,7 +155,7 @@ def trial(recipe: Recipe, *, side: int = 64, steps: int = 2) -> Recipe:
 
     Two composites of `side` pixels, `steps` steps a stage at a rate that shows in so few.
     """
-    width = {"mmnet": 1.0, "deep-image-matting": 0.25, "modnet": 1.0}.get(recipe.network, 0.125)
+    width = systems.find(recipe.network).training.trial_width
     sizes = {"side": side, "samples": 2, "heldout_samples": 2, "narrow": 1.0, "wide": side / 6}
     stages = []
     for stage in recipe.source["stages"]:
@@ -203,23 +208,20 @@ def parse(source: Mapping[str, Any]) -> Recipe:
         heldout={**shares, **source.get("heldout", {})},
         data=_made(Data, source.get("data", {}), "data"),
         route=_made(Route, source.get("route", {}), "route"),
-        stages=tuple(
-            _stage(stage, index, str(source.get("network", "")))
-            for index, stage in enumerate(source["stages"])
-        ),
+        stages=tuple(_stage(stage, index, system) for index, stage in enumerate(source["stages"])),
         source=source,
     )
 
 
-def _stage(source: Mapping[str, Any], index: int, network: str) -> Stage:
+def _stage(source: Mapping[str, Any], index: int, system: systems.System) -> Stage:
     from matte_nodes.train.objectives import loss_names
 
     where = f"stages {index + 1}"
     schedule = _made(Schedule, source.get("schedule", {}), f"{where}, schedule")
     losses = source.get("losses", {})
     for name in losses:
-        if name not in loss_names(network):
-            known = ", ".join(loss_names(network))
+        if name not in loss_names(system):
+            known = ", ".join(loss_names(system))
             raise UsageError(f"[{where}, losses] {name!r}: one of {known}")
     if not losses:
         raise UsageError(f"[{where}] names no losses")

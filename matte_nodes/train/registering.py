@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matte_nodes import __version__
+from matte_nodes import __version__, models
+from matte_nodes.errors import OutputError
 from matte_nodes.models import finetuned
 from matte_nodes.paths import weights_folder
 from matte_nodes.train import parents, state, systems
@@ -30,20 +31,18 @@ def register(
     facts: Mapping[str, Any],
     hints: tuple[str, ...] = (),
 ) -> ModelCard:
-    """Write the weights into $MATTE_HOME and register the model; answers its card.
+    """Write the weights into $MATTE_HOME, register the model, and return its card.
 
-    hints: what was connected; the model needs those that its parent declares. Raises OutputError
+    hints: the connected hints; the model needs those that its parent declares. Raises OutputError
     when the folder cannot be written.
     """
-    from matte_nodes.errors import OutputError
 
     inner = systems.inner(network)
-    kind = systems.of_model(parents.root_of(parent.name)) or finetuned.SHOT
     told = {
         **facts, "parent": parent.name, "parent_weights": dict(parent.identity), "shot": shot,
         "version": __version__, "licence": terms(parent),
     }  # fmt: skip
-    marks = {} if kind == finetuned.SHOT else systems.marks(inner, kind)
+    marks = systems.marks(inner, parent.system.architecture)
     declared = parent.card.needs | parent.card.takes
     needs = sorted(parent.card.needs | (declared & set(hints)))
     folder = weights_folder()
@@ -58,13 +57,13 @@ def register(
                 path.stat().st_size, terms(parent), parent.card.commercial, shot, tuple(needs),
                 facts=told,
             )  # fmt: skip
-            finetuned.register(found, path)
+            finetuned.register(found, path, models.taken_names())
     except OSError as error:
         raise OutputError(
             f"The model cannot be written to {folder}: {error.strerror or error}. Make the folder "
             "writable, or set MATTE_HOME to one that is."
         ) from error
-    return finetuned.card_of(found)
+    return finetuned.card_of(found, models.parent_card)
 
 
 def terms(parent: parents.Parent) -> str:

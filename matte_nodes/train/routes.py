@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Composition routes: how a foreground is put over another background so that nothing shows it.
+"""Composition routes: how a foreground is put over another background without visible traces.
 
 Layers and backgrounds are display-encoded float32, 0..1, (H, W, 3); alpha is (H, W). A route
-answers the composite with the very layers that were mixed, so that `alpha * F + (1 - alpha) * B`
-is the composite (up to noise laid over both, in the light that the mix was made in).
+returns the composite with the layers that were mixed, so that `alpha * F + (1 - alpha) * B` is the
+composite (up to noise over both).
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from matte_nodes.train.data import Material, make_samples
 from matte_nodes.train.recipe import Recipe, Stage
 from matte_nodes.train.salient import without_subjects
 from matte_nodes.train.trainer import Batch, Outcome, Plan, Progress, train
+from matte_nodes.whole_files import append, write_bytes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,7 +72,7 @@ def run(
         folder / "weights.safetensors",
         final.state_dict(),
         facts,
-        systems.marks(final, recipe.network),
+        systems.marks(final, systems.find(recipe.network).architecture),
     )
     return outcome
 
@@ -125,12 +126,10 @@ def stage_plan(
         parameters = [p for n, p in network.named_parameters() if n.startswith(stage.only)]
         if not parameters:
             raise UsageError(f"no parameter of {recipe.network} begins with {stage.only}")
-    system = None if recipe.network.endswith("-cues") else systems.find(recipe.network)
+    system = systems.find(recipe.network)
     return Plan(
         batches,
-        objectives.SystemObjective(system, stage.losses)
-        if system
-        else objectives.AlphaObjective(stage.losses),
+        objectives.SystemObjective(system, stage.losses),
         stage.schedule,
         lambda average: objectives.mean_error(average, held, system),
         parameters=parameters,
@@ -180,7 +179,9 @@ def _with_pictures(plan: Plan, recipe: Recipe, held: list[Batch], place: Path) -
         sheet = (
             torch.cat(list(rows), 2).permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().numpy()
         )
-        cv2.imwrite(str(place / "heldout.png"), sheet[..., ::-1].copy())
+        done, data = cv2.imencode(".png", sheet[..., ::-1].copy())
+        if done:
+            write_bytes(place / "heldout.png", data.tobytes())
         return score(average)
 
     return replace(plan, validate=validate)
@@ -189,8 +190,7 @@ def _with_pictures(plan: Plan, recipe: Recipe, held: list[Batch], place: Path) -
 def _reporter(place: Path, say: Callable[[Progress], None]) -> Callable[[Progress], None]:
     def report(progress: Progress) -> None:
         line = {"step": progress.step, "score": progress.score, **progress.losses}
-        with (place / "progress.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        append(place / "progress.jsonl", json.dumps(line) + "\n")
         say(progress)
 
     return report

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matte_nodes.errors import WeightsError
+from matte_nodes.shot.matte_node import MatteNode
 
 if TYPE_CHECKING:
     from matte_nodes.card import Float
@@ -31,7 +32,6 @@ def without_subjects(
     """
     if not detector or not material.photographs:
         return material
-    from matte_nodes.node.node import MatteNode
 
     node = MatteNode(detector, device="cpu")
     pool = material.photographs if material.backgrounds is None else material.backgrounds

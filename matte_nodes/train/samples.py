@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from matte_nodes.architecture import Task
 from matte_nodes.models import cues
 from matte_nodes.train import foregrounds, hints
 from matte_nodes.train.routes import Composite, Route, compose
@@ -24,7 +25,6 @@ from matte_nodes.train.textures import Pictures, Rng
 if TYPE_CHECKING:
     from matte_nodes.card import Float
 
-Task = Literal["trimap", "plate", "layers"]
 LAYERS = {
     "plate": 3, "foreground": 3, "background": 3, "clean": 3, "motion": 4, "segmentation": 1,
     "trimap": 1, "alpha": 1,
@@ -152,15 +152,12 @@ def cut(
 
 def closed_form(plate: Float, trimap: Float) -> Float:
     """The closed-form alpha of a crop, solved a little less exactly than the model does."""
-    import sys
     import warnings
 
     from pymatting import estimate_alpha_cf
 
     from matte_nodes.models.closed_form import SolverWarning, solve
 
-    # Its preconditioner prints on stdout when it has to try again, which is normal here.
-    sys.modules["pymatting.preconditioner.ichol"].__dict__["print"] = lambda *text: None
     known = (trimap == 0).any() and (trimap == 1).any()
     if not known:
         return trimap

@@ -18,17 +18,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from matte_nodes import models
 from matte_nodes.errors import InputError, UsageError
-from matte_nodes.train import crops, losses, parents
+from matte_nodes.models import finetuned
+from matte_nodes.shot.choose_model import parent_for
+from matte_nodes.shot.matte_node import MatteNode
+from matte_nodes.train import crops, losses, parents, systems
+from matte_nodes.train.data import read_pictures
+from matte_nodes.train.finetune import fitting_crop
 from matte_nodes.train.keys import fitted, read_key
+from matte_nodes.train.registering import register
 from matte_nodes.train.systems import inner
+from matte_nodes.train.textures import Pictures
 from matte_nodes.train.trainer import Plan, Progress, Schedule, train
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from matte_nodes.architecture import Answer
     from matte_nodes.card import ModelCard
-    from matte_nodes.train.systems import Answer, System
+    from matte_nodes.train.systems import System
     from matte_nodes.train.textures import Pictures
     from matte_nodes.train.trainer import Batch
 
@@ -46,7 +55,7 @@ class Unlabelled:
 
     source: Any
     name: str
-    model: str = "background-matting-small"
+    model: str = ""
     connect: dict[str, Any] = field(default_factory=dict)
     backgrounds: str | None = None
     steps: int = 0
@@ -66,23 +75,20 @@ def selfsupervise(
     say: Callable[[Progress], None] = lambda progress: None,
     tell: Callable[[str], None] = lambda message: None,
 ) -> ModelCard:
-    """Train on the shot's own frames and register the student; answers its card.
+    """Train on the shot's own frames, register the student, and return its card.
 
     Raises InputError, UsageError (a model without a clean plate), WeightsError, TrainingError.
     """
     import torch
 
-    from matte_nodes.models import finetuned
-    from matte_nodes.node.node import MatteNode
-    from matte_nodes.train.finetune import fitting_crop
-    from matte_nodes.train.registering import register
-
-    finetuned.check_name(asked.name)
-    parent = parents.find(asked.model, checkpoint=asked.checkpoint, untrained=asked.untrained)
-    if parent.system is None or "background" not in parent.system.hints:
+    finetuned.check_name(asked.name, models.taken_names())
+    model = asked.model or parent_for("background") or finetuned.SHOT
+    parent = parents.find(model, checkpoint=asked.checkpoint, untrained=asked.untrained)
+    if "background" not in parent.system.hints:
+        able = (c.name for c in models.cards() if "background" in c.needs and systems.of_card(c))
         raise UsageError(
-            f"Model {asked.model!r} takes no clean plate: begin with background-matting-small or "
-            "background-matting, or draw key mattes (--keys)."
+            f"Model {model!r} takes no clean plate: begin with one of {', '.join(able)}, or draw key "
+            "mattes (--keys)."
         )
     shot = MatteNode(parent.card, device="cpu", ocio=asked.ocio).connect(
         asked.source, **asked.connect
@@ -226,8 +232,6 @@ def _clean(batch: Batch) -> Tensor:
 def _backgrounds(folder: str | None) -> Pictures | None:
     if folder is None:
         return None
-    from matte_nodes.train.data import read_pictures
-    from matte_nodes.train.textures import Pictures
 
     pictures: Sequence[np.ndarray] = read_pictures(Path(folder))
     if not pictures:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from matte_nodes.architecture import Task
 from matte_nodes.errors import InputError
-from matte_nodes.train.samples import LAYERS, PLANES, Task
+from matte_nodes.train.samples import LAYERS, PLANES
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matte_nodes.errors import WeightsError
+from matte_nodes.whole_files import whole_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,12 +28,10 @@ def save(
     """
     from safetensors.torch import save_file
 
-    part = path.with_suffix(".part")
     kept = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(kept, part, {"facts": json.dumps(dict(facts), sort_keys=True), **(marks or {})})
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    told = {"facts": json.dumps(dict(facts), sort_keys=True), **(marks or {})}
+    with whole_file(path, durable=True) as part:
+        save_file(kept, part, told)
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Procedural pictures, and crops of photographs: what covers foregrounds and backgrounds.
+"""Procedural pictures and crops of photographs, for foregrounds and backgrounds.
 
-Every function takes a numpy Generator and a side in pixels, and answers (side, side, 3) float32,
+Every function takes a numpy Generator and a side in pixels, and returns (side, side, 3) float32,
 display-encoded, 0..1. The same generator state gives the same picture.
 """
 

@@ -83,7 +83,7 @@ class Schedule:
 
 @dataclass
 class Progress:
-    """Where a training is: told after every report."""
+    """The state of a training, sent with every report."""
 
     step: int
     steps: int

@@ -15,9 +15,11 @@ import pytest
 
 from matte_nodes import models
 from matte_nodes.node.knobs import NODE_KNOBS
+from matte_nodes.service import client
 
 PLUGIN = Path(__file__).parents[2] / "plugins" / "blender"
 sys.path.insert(0, str(PLUGIN))
+sys.modules["matte_nodes_blender.matte_client"] = client  # the installer copies it there
 
 declarations, environment, folders, handover, job, knobs, mapping, plan, setup, state = (
     importlib.import_module("matte_nodes_blender." + name)
@@ -29,7 +31,7 @@ declarations, environment, folders, handover, job, knobs, mapping, plan, setup, 
 Trouble = importlib.import_module("matte_nodes_blender.trouble").Trouble
 FOUND = {
     "version": "1.2.3", "models": [card.as_dict() for card in models.cards()],
-    "knobs": [vars(knob) for knob in NODE_KNOBS],
+    "knobs": [knob.as_dict() for knob in NODE_KNOBS],
 }  # fmt: skip
 ALL = declarations.Declarations(FOUND)
 
@@ -146,7 +148,7 @@ def planned(tmp_path: Path, **asked: Any) -> Any:
         "model": "green-screen", "values": "", "device": "", "base": str(tmp_path / "matte"),
         "name": "Matte", "first": 1, "last": 250,
     }  # fmt: skip
-    return plan.Plan(plan.Asked(**{**usual, **asked}), ALL, sources, COLOUR, frame)
+    return plan.Plan(plan.BakeRequest(**{**usual, **asked}), ALL, sources, COLOUR, frame)
 
 
 def test_the_request(tmp_path: Path) -> None:
@@ -403,3 +405,15 @@ def test_a_disk_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_versions_are_compared_by_release() -> None:
     assert environment.versions_differ("0.1.7", "0.1.0") == ""
     assert "0.2.0" in environment.versions_differ("0.2.0", "0.1.0")
+
+
+def test_declarations_of_an_older_blend_ask_for_too_many_frames_rather_than_too_few(
+    tmp_path: Path,
+) -> None:
+    old = [{k: v for k, v in vars(knob).items() if k != "neighbours"} for knob in NODE_KNOBS]
+    known = declarations.Declarations({**FOUND, "knobs": old})
+    assert known.is_still("green-screen", {"steady": 0.0})
+    assert not known.is_still("green-screen", {"steady": 0.5})
+    assert not known.is_still("green-screen", {"gamma": 2.0}), "not known: so taken to be so"
+    title = {knob["name"]: knob["title"] for knob in known.shared}
+    assert title["black_point"] == "Black point"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints from import to pixels, through the command, for each of the seed systems."""
+"""Checkpoints from import to pixels, through the command, for each model that needs a checkpoint."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from matte_nodes import checkpoints, models
 from tests.cli.test_run import fails, matte, whole
 from tests.made import plate_sequence, read_named, scenes, write_image
 
-SEED = {
-    "deep-image-matting": ["--trimap"],
-    "mmnet": [],
-    "background-matting": ["--background", "--segmentation"],
-    "adamatting": ["--trimap"],
-    "gfm": [],
-}
-BESIDE = {"modnet": [], "background-matting-v2": ["--background"]}
-SMALL = {
-    "deep-image-matting": ["--width", 0.0625],
-    "mmnet": ["--width", 0.5, "--network-size", 128],
-    "background-matting": ["--width", 0.0625, "--network-size", 256, "--motion-step", 1],
-    "adamatting": ["--width", 0.0625],
-    "gfm": ["--width", 0.125],
-    "modnet": ["--reference-size", 96],
-    "background-matting-v2": [],
-}
+BROUGHT = [
+    card.name for card in models._own().values() if card.checkpoint and not card.checkpoint.optional
+]
+"""The models whose weights the user must bring."""
+
+
+def needed(model: str) -> list[str]:
+    """The flags of the hints that a model needs."""
+    return [f"--{hint}" for hint in sorted(models.card(model).needs)]
+
+
+def small(model: str) -> list[Any]:
+    """The flags of a small, quick network."""
+    architecture = models.architecture(models.card(model))
+    assert architecture is not None
+    pairs = ((f"--{n.replace('_', '-')}", value) for n, value in architecture.small.items())
+    return [part for pair in pairs for part in pair]
 
 
 @pytest.fixture
@@ -55,14 +55,13 @@ def hints(clip: Path, names: list[str]) -> list[Any]:
     return [part for name in names for part in (name, clip.parent / files[name])]
 
 
-@pytest.mark.parametrize("model", [*SEED, *BESIDE])
+@pytest.mark.parametrize("model", BROUGHT)
 def test_without_weights_it_says_which_file_to_import(
     clip: Path, tmp_path: Path, model: str
 ) -> None:
-    wanted = {**SEED, **BESIDE}[model]
     environment = {**os.environ, "MATTE_HOME": str(tmp_path / "empty")}
     result = matte(
-        "run", clip, "-o", tmp_path / "out" / "m.####.exr", "--model", model, *hints(clip, wanted),
+        "run", clip, "-o", tmp_path / "out" / "m.####.exr", "--model", model, *hints(clip, needed(model)),
         env=environment,
     )  # fmt: skip
     assert result.returncode == 4
@@ -77,20 +76,19 @@ def test_without_weights_it_says_which_file_to_import(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("model", [*SEED, *BESIDE])
+@pytest.mark.parametrize("model", BROUGHT)
 def test_untrained_runs_all_the_way_through(clip: Path, tmp_path: Path, model: str) -> None:
-    wanted = {**SEED, **BESIDE}[model]
     result = matte(
         "run", clip, "-o", tmp_path / "out" / "m.####.exr", "--model", model,
-        "--allow-untrained", *SMALL[model], *hints(clip, wanted),
+        "--allow-untrained", *small(model), *hints(clip, needed(model)),
         env={**os.environ, "MATTE_HOME": str(tmp_path / "empty")},
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert len(whole(tmp_path / "out")) == 3
     got = read_named(tmp_path / "out" / "m.1002.exr")
     assert got["A"].shape == (64, 96)
-    if model == "adamatting":
-        assert "adapted_trimap.A" in got
+    for extra in models.card(model).extras:
+        assert f"{extra}.A" in got
 
 
 def test_an_imported_checkpoint_runs_and_is_named_in_the_files(clip: Path, tmp_path: Path) -> None:
@@ -120,7 +118,9 @@ def test_an_imported_checkpoint_runs_and_is_named_in_the_files(clip: Path, tmp_p
     facts = attributes_of(tmp_path / "out" / "m.1001.exr")
     assert "checkpoint:" in facts["matte/weights"]
     assert facts["matte/commercial"] == "no"
-    loaded, _ = checkpoints.load(tmp_path / "home" / "weights" / "deep-image-matting.safetensors")
+    loaded, _ = checkpoints.load(
+        tmp_path / "home" / "weights" / "deep-image-matting.safetensors", models.architectures()
+    )
     sample = torch.rand(1, 4, 64, 64)
     with torch.inference_mode():
         assert torch.equal(loaded(sample).alpha, network.eval()(sample).alpha)

@@ -11,7 +11,8 @@ from hypothesis import strategies as some
 
 from matte_nodes import models
 from matte_nodes.errors import UsageError
-from matte_nodes.farm.plan import MOST_STEPS, balanced, handover, parsed, plan, spelled
+from matte_nodes.farm.plan import MOST_STEPS, balanced, handover, plan
+from matte_nodes.frame_range import parsed_frames, spelled
 
 FRAMES = range(1001, 1101)
 
@@ -102,7 +103,7 @@ def test_every_frame_is_in_one_chunk(
 
 @given(some.sets(some.integers(-999, 9999), min_size=1, max_size=60).map(sorted))
 def test_ranges_are_read_as_they_are_spelled(frames: list[int]) -> None:
-    assert parsed(spelled(frames)) == frames
+    assert parsed_frames(spelled(frames)) == frames
 
 
 def test_chunks_differ_by_one_frame_at_most() -> None:

@@ -212,3 +212,16 @@ def test_knobs_are_legal():
     assert use.default in use.choices
     assert margin.low <= margin.default <= margin.high
     assert margin.unit == "px"
+
+
+def test_the_same_bits_wherever_the_memory_lies() -> None:
+    y, x = np.mgrid[0:96, 0:128]
+    segmentation = (np.hypot(x - 64, y - 48) < 28).astype(np.float32)
+    alpha = np.ones((96, 128), np.float32)
+    rng, bits = np.random.default_rng(0), set()
+    for _ in range(60):
+        moved = [np.empty(rng.integers(1, 20_000), np.uint8) for _ in range(rng.integers(1, 9))]
+        bound = bound_by_segmentation(alpha, segmentation, use="bound", margin=20.0)
+        bits.add(bound.tobytes())
+        del moved
+    assert len(bits) == 1

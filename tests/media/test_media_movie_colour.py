@@ -107,7 +107,10 @@ def test_untagged_goes_by_size(tmp_path: Path, width: int, height: int, matrix: 
         (1, 8, 1, "lin_rec709_scene"),
         (2, 2, 1, "bt709"),
         (2, 2, 2, "bt601"),
-        (1, 9, 1, ""),
+        (1, 9, 1, "log100"),
+        (1, 4, 1, "bt470m"),
+        (12, 13, 1, "smpte432/srgb"),
+        (12, 1, 1, "smpte432/bt709"),
     ],
 )
 def test_colour_space_by_tag(

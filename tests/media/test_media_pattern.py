@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matte_nodes.errors import MediaError
-from matte_nodes.media.pattern import Pattern, group, is_temporary
+from matte_nodes.media.pattern import Pattern, group
+from matte_nodes.whole_files import is_temporary
 
 NAME = st.text(
     st.characters(exclude_characters="/\0#@%", exclude_categories=["Cs", "Nd"]), max_size=12

@@ -190,7 +190,11 @@ def test_metadata_that_travels_and_that_does_not(tmp_path: Path) -> None:
             {"chromaticities": ("float[8]", (0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329))},
             "lin_rec709_scene",
         ),
-        ({"chromaticities": ("float[8]", (0.7, 0.3, 0.2, 0.7, 0.1, 0.1, 0.3, 0.3))}, ""),
+        (
+            {"chromaticities": ("float[8]", (0.7, 0.3, 0.2, 0.7, 0.1, 0.1, 0.3, 0.3))},
+            "chromaticities 0.7 0.3 0.2 0.7 0.1 0.1 0.3 0.3",
+        ),
+        ({"chromaticities": ("float[8]", (0.0,) * 8)}, ""),
     ],
 )
 def test_what_an_exr_says_of_its_colours(

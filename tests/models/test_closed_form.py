@@ -36,7 +36,7 @@ def test_a_frame_on_which_it_does_not_settle(monkeypatch: pytest.MonkeyPatch) ->
 def _without_preconditioner(*arguments: Any, **named: Any) -> Any:
     from pymatting.alpha.estimate_alpha_cf import estimate_alpha_cf
 
-    return estimate_alpha_cf(*arguments, preconditioner=lambda a: None, **named)
+    return estimate_alpha_cf(*arguments, **{**named, "preconditioner": lambda a: None})
 
 
 def test_an_unknown_island_in_the_background() -> None:

@@ -3,27 +3,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from matte_nodes import models
+from matte_nodes.card import ModelCard
 from matte_nodes.testing import ModelCompliance
 from tests.conftest import has_weights
 
-SMALL = {
-    "deep-image-matting": {"width": 0.0625},
-    "adamatting": {"width": 0.0625},
-    "background-matting": {"width": 0.0625, "network_size": "256", "motion_step": 1},
-    "gfm": {"width": 0.125},
-    "mmnet": {"width": 0.5, "network_size": "128"},
-    "modnet": {"reference_size": 96},
-    "background-matting-v2": {"refine_pixels": 4096},
-}
-"""Knobs for a small untrained network: numbers of channels do not change what is tested."""
+
+def small(card: ModelCard) -> dict[str, Any]:
+    """Knobs of a small, quick network, as its architecture declares them."""
+    architecture = models.architecture(card)
+    return dict(architecture.small) if architecture else {}
 
 
 def _suite(name: str) -> type:
     card = models.card(name)
-    body = {"card": card, "knobs": SMALL.get(name, {})}
+    # Numbers of channels do not change what is tested.
+    body = {"card": card, "knobs": small(card)}
     if card.checkpoint:
         body["node_options"] = {"untrained": True, "threads": 1}
     suite = type(f"Test_{name.replace('-', '_')}", (ModelCompliance,), body)

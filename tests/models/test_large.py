@@ -9,7 +9,7 @@ from matte_nodes import MatteNode, models
 from matte_nodes.testing.compliance import check_matte
 from matte_nodes.testing.scene import scene
 from tests.conftest import has_weights
-from tests.models.test_compliance import SMALL
+from tests.models.test_compliance import small
 
 NAMES = [name for name in models.names() if name != "toy"]
 
@@ -18,9 +18,7 @@ def matte_at(name: str, height: int, width: int) -> None:
     card = models.card(name)
     if not has_weights(name):
         pytest.skip(f"weights of {name} are not here")
-    node = MatteNode(
-        card, device="cpu", untrained=card.checkpoint is not None, **SMALL.get(name, {})
-    )
+    node = MatteNode(card, device="cpu", untrained=card.checkpoint is not None, **small(card))
     made = scene(height, width)
     hints = {hint: made.hint(hint) for hint in card.needs}
     if name.startswith("closed-form"):

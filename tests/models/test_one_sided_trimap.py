@@ -8,7 +8,7 @@ import pytest
 
 from matte_nodes import MatteNode
 
-MODELS = ("closed-form", "closed-form-refined", "deep-image-matting-small")
+MODELS = ("closed-form", "closed-form-refined", "trimap-cues")
 
 
 @pytest.mark.parametrize("side", [0.0, 1.0])

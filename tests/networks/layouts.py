@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random checkpoints in every published layout, made from our networks by renaming backwards."""
+"""Random checkpoints of every declared network in every layout that it reads.
+
+A published layout is made from our network by renaming backwards.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
-from matte_nodes.models.networks.adamatting import AdaMatting
-from matte_nodes.models.networks.background_matting import BackgroundMatting
-from matte_nodes.models.networks.background_matting_v2 import BackgroundMattingV2
-from matte_nodes.models.networks.deep_image_matting import DeepImageMatting
-from matte_nodes.models.networks.gfm import GFM
-from matte_nodes.models.networks.mmnet import MMNet
-from matte_nodes.models.networks.modnet import MODNet
-from matte_nodes.models.networks.robust_video_matting import RobustVideoMatting
-from matte_nodes.models.networks.selfie import Selfie, layers
+from matte_nodes import models
+from matte_nodes.architecture import CHANNELS, Architecture
+from matte_nodes.models.networks.selfie import layers
 
 Tensors = dict[str, Tensor]
 
@@ -135,59 +133,72 @@ def mediapipe(tensors: Tensors) -> Tensors:
     return found
 
 
-Make = Callable[[], nn.Module]
-# name: the network, its layout, what is recognised, options that the tensors cannot tell
-LAYOUTS: dict[str, tuple[Make, Callable[[Tensors], Tensors], str, dict[str, Any]]] = {
-    "dim-stage1": (lambda: DeepImageMatting(0.125, refine=False), dict, "deep-image-matting", {}),
-    "dim-stage3": (lambda: DeepImageMatting(0.25, conv6_kernel=3), dict, "deep-image-matting", {}),
-    "dim-skip": (
-        lambda: DeepImageMatting(0.0625, skip=True, conv6_kernel=3),
-        parallel,
-        "deep-image-matting",
-        {"skip": True},
-    ),
-    "dim-mmediting": (lambda: DeepImageMatting(0.125), mmediting, "deep-image-matting", {}),
-    "adamatting": (lambda: AdaMatting(0.125), dict, "adamatting", {}),
-    "mmnet-tf": (lambda: MMNet(0.5), tensorflow, "mmnet", {}),
-    "mmnet-tf-0.75": (lambda: MMNet(0.75), tensorflow, "mmnet", {}),
-    "mmnet": (lambda: MMNet(1.4), dict, "mmnet", {}),
-    "bm": (lambda: BackgroundMatting(0.125), parallel, "background-matting", {}),
-    "bm-paper": (
-        lambda: BackgroundMatting(0.25, "paper", (2, 1), part_channels=8),
-        dict,
-        "background-matting",
-        {"wiring": "paper"},
-    ),
-    "bm2": (BackgroundMattingV2, dict, "background-matting-v2", {}),
-    "bm2-resnet50": (
-        lambda: BackgroundMattingV2("resnet50", 1),
-        dict,
-        "background-matting-v2",
-        {},
-    ),
-    "gfm-r34-tt": (lambda: GFM("r34", "TT", 0.0625), gfm_resnet, "gfm", {}),
-    "gfm-r34-bt": (lambda: GFM("r34", "BT", 0.125), gfm_resnet, "gfm", {"rosta": "BT"}),
-    "gfm-r34-ft": (lambda: GFM("r34", "FT", 0.0625), gfm_resnet, "gfm", {}),
-    "gfm-r34-2b": (lambda: GFM("r34_2b", "TT", 0.0625), gfm_2b, "gfm", {}),
-    "gfm-d121-rim": (lambda: GFM("d121", "RIM", 0.0625), gfm_dense, "gfm", {}),
-    "gfm-r101": (lambda: GFM("r101", "TT", 0.0625), gfm_resnet, "gfm", {}),
-    "modnet": (MODNet, lambda tensors: parallel(modnet(tensors)), "modnet", {}),
-    "rvm": (RobustVideoMatting, dict, "rvm", {}),
-    "selfie": (Selfie, dict, "selfie", {}),
-    "selfie-tflite": (Selfie, mediapipe, "selfie", {}),
+def _mmediting(network: nn.Module, tensors: Tensors) -> Tensors | None:
+    return None if network.skip else mmediting(tensors)  # mmediting's network has no skips
+
+
+def _gfm(network: nn.Module, tensors: Tensors) -> Tensors | None:
+    write = {"r34_2b": gfm_2b, "d121": gfm_dense}.get(str(network.backbone), gfm_resnet)
+    return write(tensors)
+
+
+def vitmatte_authors(tensors: Tensors) -> Tensors:
+    """Our names, which are those of the transformers library, as the authors' files have them."""
+    rules = (
+        (r"embeddings\.position_embeddings", "pos_embed"),
+        (r"embeddings\.projection", "patch_embed.proj"),
+        (r"encoder\.layer\.", "blocks."),
+        (r"\.attention\.", ".attn."),
+        (r"fusion_blocks", "fusion_blks"),
+        (r"batch_norm", "bn"),
+    )
+    renamed = {}
+    for name, tensor in tensors.items():
+        for pattern, replacement in rules:
+            name = re.sub(pattern, replacement, name)
+        renamed[name] = tensor
+    return renamed
+
+
+Writer = Callable[[nn.Module, Tensors], Tensors | None]
+WRITERS: dict[str, Writer] = {
+    "mmediting": _mmediting,
+    "MMNet (TensorFlow)": lambda network, tensors: tensorflow(tensors),
+    "MediaPipe tflite": lambda network, tensors: mediapipe(tensors),
+    "GFM": _gfm,
+    "MODNet": lambda network, tensors: modnet(tensors),
+    "ViTMatte": lambda network, tensors: vitmatte_authors(tensors),
 }
+"""How a layout is written, where its names are not ours. None: not for this variant."""
 
 
-def inputs(model: str) -> tuple[Tensor, ...]:
-    """Random pictures for a network."""
-    channels = {
-        "deep-image-matting": (4,),
-        "adamatting": (4,),
-        "background-matting": (3, 3, 1, 4),
-        "background-matting-v2": (3, 3),
-    }.get(model, (3,))
+def own() -> list[Architecture]:
+    """The networks of this package."""
+    ours = {name for name, card in models._own().items() if card.architecture}
+    found = {}
+    for name in ours:
+        architecture = models.architecture(models.card(name))
+        assert architecture is not None
+        found[architecture.id] = architecture
+    return sorted(found.values(), key=lambda architecture: architecture.id)
+
+
+VARIANTS = [
+    pytest.param(architecture, options, id=f"{architecture.id}-{number}")
+    for architecture in own()
+    for number, options in enumerate(architecture.variants)
+]
+"""Every declared variant of every network: parameters `architecture` and `options`."""
+
+
+def inputs(architecture: Architecture, side: int = 64, other: int = 0) -> tuple[Tensor, ...]:
+    """Random inputs of a network, encoded from random pictures of (side, other) pixels."""
     generator = torch.Generator().manual_seed(3)
-    return tuple(torch.rand(1, count, 64, 64, generator=generator) for count in channels)
+    pictures = []
+    for role in architecture.inputs:
+        made = torch.rand(1, CHANNELS[role], side, other or side, generator=generator)
+        pictures.append((made * 3).floor().clamp(0, 2) / 2 if role == "trimap" else made)
+    return architecture.encoded(*pictures)
 
 
 def flat(answer: Any) -> list[Tensor]:

@@ -14,14 +14,28 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from matte_nodes import checkpoints
+from matte_nodes import checkpoints, models
+from matte_nodes.architecture import Architecture, Options
 from matte_nodes.errors import WeightsError
 from matte_nodes.models.networks.background_matting import BackgroundMatting
+from matte_nodes.models.networks.deep_image_matting import ARCHITECTURE as DIM
 from matte_nodes.models.networks.deep_image_matting import DeepImageMatting
+from matte_nodes.models.networks.gfm import ARCHITECTURE as GFM_DECLARED
 from matte_nodes.models.networks.gfm import GFM
 
-from .layouts import LAYOUTS, arrays, flat, gfm_resnet, inputs, plain
+from .layouts import (
+    VARIANTS,
+    WRITERS,
+    arrays,
+    flat,
+    gfm_resnet,
+    inputs,
+    own,
+    parallel,
+    plain,
+)
 
+ALL = models.architectures()
 Alive = Callable[[nn.Module], nn.Module]
 
 
@@ -29,25 +43,46 @@ def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
-@pytest.mark.parametrize("name", sorted(LAYOUTS))
-def test_round_trip(name: str, alive: Alive, tmp_path: Path) -> None:
-    make, layout, model, options = LAYOUTS[name]
-    network = alive(make())
-    published = layout(plain(network))
-    path = tmp_path / "weights.npz"
-    np.savez(path, **arrays(published))
-    loaded, recognition = checkpoints.load(path, **options)
-    assert recognition.model == model
-    pictures = inputs(model)
+def _recognise(shapes: dict[str, tuple[int, ...]], hint: str = "") -> checkpoints.Recognition:
+    return checkpoints.recognise(shapes, ALL, hint)[1]
+
+
+def test_every_layout_that_is_declared_is_tested() -> None:
+    declared = {layout for architecture in own() for layout in architecture.layouts}
+    assert set(WRITERS) <= declared
+
+
+@pytest.mark.parametrize(("architecture", "options"), VARIANTS)
+def test_round_trip(
+    architecture: Architecture, options: Options, alive: Alive, tmp_path: Path
+) -> None:
+    network = alive(architecture.build(**options))
+    pictures = inputs(architecture)
     expected = flat(network(*pictures))
-    for ours, theirs in zip(flat(loaded(*pictures)), expected, strict=True):
-        assert torch.equal(ours, theirs)
-    # and once more through the library's own file, which remembers what the tensors cannot tell
-    out = tmp_path / "ours.safetensors"
-    checkpoints.convert(path, out, **options)
-    again, recognition = checkpoints.load(out)
-    for ours, theirs in zip(flat(again(*pictures)), expected, strict=True):
-        assert torch.equal(ours, theirs)
+    ours = plain(network)
+    files = {"ours": ours, "parallel": parallel(ours)}
+    files |= {
+        name: WRITERS[name](network, ours) for name in architecture.layouts if name in WRITERS
+    }
+    for name, tensors in files.items():
+        if tensors is None:
+            continue
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, **arrays(tensors))
+        recognition = checkpoints.inspect(path, ALL).recognition
+        assert recognition.model == architecture.id
+        if name in architecture.layouts:
+            assert recognition.layout == name
+        told = {option: getattr(network, option) for option in recognition.open}
+        loaded, _ = checkpoints.load(path, ALL, **told)
+        for got, wanted in zip(flat(loaded(*pictures)), expected, strict=True):
+            assert torch.equal(got, wanted), name
+        # and once more through the library's own file, which remembers what the tensors cannot tell
+        out = tmp_path / "ours.safetensors"
+        checkpoints.convert(path, out, ALL, **told)
+        again, _ = checkpoints.load(out, ALL)
+        for got, wanted in zip(flat(again(*pictures)), expected, strict=True):
+            assert torch.equal(got, wanted), name
 
 
 @pytest.mark.parametrize("nest", ["state_dict", "model", "plain", "both"])
@@ -63,13 +98,13 @@ def test_pytorch_files(nest: str, old: bool, alive: Alive, tmp_path: Path) -> No
     }[nest]
     path = tmp_path / "stage1_skip_sad_52.9.pth"
     torch.save(content, path, _use_new_zipfile_serialization=not old)
-    loaded, recognition = checkpoints.load(path)
+    loaded, recognition = checkpoints.load(path, ALL)
     # the file's name speaks of skips; a person can say otherwise
     assert recognition.options["skip"] is True
     assert "skip = True is assumed" in recognition.summary
-    loaded, recognition = checkpoints.load(path, skip=False)
+    loaded, recognition = checkpoints.load(path, ALL, skip=False)
     assert recognition.summary == recognition.found
-    x = inputs("deep-image-matting")[0]
+    x = inputs(DIM)[0]
     assert torch.equal(loaded(x).alpha, network(x).alpha)
 
 
@@ -80,13 +115,13 @@ def test_pytorch_files(nest: str, old: bool, alive: Alive, tmp_path: Path) -> No
 )  # fmt: skip
 def test_names_that_speak_of_skips(name: str, skip: bool) -> None:
     shapes = _shapes(plain(DeepImageMatting(0.0625)))
-    assert checkpoints.recognise(shapes, name).options["skip"] is skip
+    assert _recognise(shapes, name).options["skip"] is skip
 
 
 def test_two_class_gfm_is_told_by_its_name() -> None:
     shapes = _shapes(plain(GFM("r34", "BT", 0.0625)))
-    assert checkpoints.recognise(shapes, "gfm_r34_bt").options["rosta"] == "BT"
-    found = checkpoints.recognise(shapes, "gfm")
+    assert _recognise(shapes, "gfm_r34_bt").options["rosta"] == "BT"
+    found = _recognise(shapes, "gfm")
     assert found.open == {"rosta": ("FT", "BT")}
     with pytest.raises(WeightsError, match="rosta is one of FT, BT"):
         found.decide({"rosta": "TT"})
@@ -94,7 +129,7 @@ def test_two_class_gfm_is_told_by_its_name() -> None:
 
 def test_options_are_read_from_shapes() -> None:
     network = BackgroundMatting(0.375, blocks=(3, 2), part_channels=20)
-    found = checkpoints.recognise(_shapes(plain(network)))
+    found = _recognise(_shapes(plain(network)))
     assert found.options == {
         "width": 0.375, "blocks": (3, 2), "part_channels": 20, "wiring": "published",
     }  # fmt: skip
@@ -108,9 +143,9 @@ def test_widths_off_the_plan_are_read_from_shapes(alive: Alive, tmp_path: Path) 
     widths = {"decoder4_g": (12, 8, 20), "decoder2_f": (8, 12, 8)}
     network = alive(GFM("r34", "TT", 0.0625, widths))
     save_file(gfm_resnet(plain(network)), tmp_path / "wide.safetensors")
-    loaded, recognition = checkpoints.load(tmp_path / "wide.safetensors")
+    loaded, recognition = checkpoints.load(tmp_path / "wide.safetensors", ALL)
     assert recognition.options["widths"] == widths
-    picture = inputs("gfm")[0]
+    picture = inputs(GFM_DECLARED)[0]
     assert torch.equal(loaded(picture).fusion, network(picture).fusion)
 
 
@@ -121,8 +156,8 @@ def test_what_is_wrong_is_listed_and_nothing_loaded() -> None:
     tensors["conv9_9.weight"] = torch.zeros(2, 3)
     tensors["deconv1.weight"] = torch.zeros(1, 4, 3, 3)
     tensors["conv1_1.bias"] = torch.full((4,), float("nan"))
-    recognition = checkpoints.recognise(_shapes(tensors))
-    network = checkpoints.build(recognition)
+    recognition = _recognise(_shapes(tensors))
+    network = checkpoints.build(DIM, recognition)
     before = plain(network)
     with pytest.raises(checkpoints.CheckpointError) as error:
         checkpoints.fill(network, recognition, tensors)
@@ -141,16 +176,16 @@ def test_what_is_wrong_is_listed_and_nothing_loaded() -> None:
 def test_one_wrong_shape_does_not_change_the_width() -> None:
     tensors = plain(DeepImageMatting(0.0625))
     tensors["conv1_1.weight"] = torch.zeros(64, 4, 3, 3)
-    recognition = checkpoints.recognise(_shapes(tensors))
+    recognition = _recognise(_shapes(tensors))
     assert recognition.options["width"] == 0.0625
 
 
 def test_twins_that_differ_are_refused() -> None:
     tensors = gfm_resnet(plain(GFM("r34", "TT", 0.0625)))
     tensors["encoder2.0.conv1.weight"] += 1
-    recognition = checkpoints.recognise(_shapes(tensors))
+    recognition = _recognise(_shapes(tensors))
     with pytest.raises(checkpoints.CheckpointError) as error:
-        checkpoints.fill(checkpoints.build(recognition), recognition, tensors)
+        checkpoints.fill(GFM("r34", "TT", 0.0625), recognition, tensors)
     assert [row.problem for row in error.value.rows] == ["twin"]
 
 
@@ -158,14 +193,14 @@ def test_half_precision_becomes_full(alive: Alive, tmp_path: Path) -> None:
     network = alive(DeepImageMatting(0.0625))
     half = {name: tensor.half() for name, tensor in plain(network).items()}
     save_file(half, tmp_path / "half.safetensors")
-    loaded, _ = checkpoints.load(tmp_path / "half.safetensors")
+    loaded, _ = checkpoints.load(tmp_path / "half.safetensors", ALL)
     assert {tensor.dtype for tensor in loaded.state_dict().values()} == {torch.float32}
 
 
 def test_provenance_is_written(alive: Alive, tmp_path: Path) -> None:
     path, out = tmp_path / "netG_epoch_64.pth", tmp_path / "bm.safetensors"
     torch.save(plain(alive(BackgroundMatting(0.0625))), path)
-    recognition = checkpoints.convert(path, out, wiring="paper")
+    recognition = checkpoints.convert(path, out, ALL, wiring="paper")
     assert "Background Matting, width 0.0625" in recognition.found
     with safetensors.safe_open(out, framework="pt") as file:
         metadata = file.metadata()
@@ -173,7 +208,7 @@ def test_provenance_is_written(alive: Alive, tmp_path: Path) -> None:
     assert metadata["matte_nodes.source"] == "netG_epoch_64.pth"
     assert len(metadata["matte_nodes.source_sha256"]) == 64
     assert json.loads(metadata["matte_nodes.options"])["wiring"] == "paper"
-    assert checkpoints.inspect(out).recognition.options["wiring"] == "paper"
+    assert checkpoints.inspect(out, ALL).recognition.options["wiring"] == "paper"
     assert [entry.name for entry in tmp_path.iterdir() if entry.name.startswith(".")] == []
 
 
@@ -189,4 +224,4 @@ def test_provenance_is_written(alive: Alive, tmp_path: Path) -> None:
 )
 def test_foreign_networks_are_named(names: list[str], says: str) -> None:
     with pytest.raises(WeightsError, match=says):
-        checkpoints.recognise(dict.fromkeys(names, (1, 1, 1, 1)))
+        _recognise(dict.fromkeys(names, (1, 1, 1, 1)))

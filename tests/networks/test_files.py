@@ -17,16 +17,19 @@ from onnx import helper, numpy_helper
 from safetensors.torch import save_file
 from torch import nn
 
-from matte_nodes import checkpoints
+from matte_nodes import checkpoints, models
 from matte_nodes.checkpoints.onnx_file import _normalised
 from matte_nodes.errors import WeightsError
 from matte_nodes.models.networks.deep_image_matting import DeepImageMatting
+from matte_nodes.models.networks.robust_video_matting import ARCHITECTURE as RVM
 from matte_nodes.models.networks.robust_video_matting import RobustVideoMatting
+from matte_nodes.models.networks.selfie import ARCHITECTURE as SELFIE
 from matte_nodes.models.networks.selfie import Selfie
 
 from .layouts import inputs, mediapipe, plain
 
 Alive = Callable[[nn.Module], nn.Module]
+ALL = models.architectures()
 ran: list[str] = []
 
 
@@ -83,7 +86,7 @@ def test_files_cut_short(tmp_path: Path, suffix: str, keep: float) -> None:
     part = tmp_path / f"part{suffix}"
     part.write_bytes(data[: int(keep * len(data)) if keep < 1 else int(keep)])
     with pytest.raises(WeightsError):
-        checkpoints.inspect(part)
+        checkpoints.inspect(part, ALL)
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".npz", ".onnx", ".tflite", ".bin"])
@@ -141,7 +144,7 @@ def test_torchscript_is_explained(tmp_path: Path) -> None:
 def test_tensors_of_nothing_known(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(2)}, tmp_path / "strange.safetensors")
     with pytest.raises(WeightsError, match=r"strange\.safetensors: .*belong to no network"):
-        checkpoints.load(tmp_path / "strange.safetensors")
+        checkpoints.load(tmp_path / "strange.safetensors", ALL)
 
 
 def _onnx(network: nn.Module) -> bytes:
@@ -177,10 +180,10 @@ def test_folded_video_matting_gives_the_same_answer(
     network = alive(RobustVideoMatting(backbone))  # type: ignore[arg-type]
     path = tmp_path / "rvm.onnx"
     path.write_bytes(_onnx(network))
-    loaded, recognition = checkpoints.load(path)
+    loaded, recognition = checkpoints.load(path, ALL)
     assert recognition.options == {"backbone": backbone}
     assert "segmentation head is not in it" in recognition.summary
-    picture = inputs("rvm")[0]
+    picture = inputs(RVM)[0]
     ours, theirs = loaded(picture, downsample_ratio=0.5), network(picture, downsample_ratio=0.5)
     assert torch.allclose(ours.alpha, theirs.alpha, atol=1e-5)
     assert torch.allclose(ours.foreground, theirs.foreground, atol=1e-3)
@@ -235,7 +238,7 @@ def test_mediapipe_file_gives_the_same_answer(alive: Alive, tmp_path: Path) -> N
     }
     path = tmp_path / "selfie_segmentation.tflite"
     path.write_bytes(_tflite(arrays))
-    loaded, recognition = checkpoints.load(path)
+    loaded, recognition = checkpoints.load(path, ALL)
     assert recognition.layout == "MediaPipe tflite"
-    picture = inputs("selfie")[0]
+    picture = inputs(SELFIE)[0]
     assert torch.equal(loaded(picture), network(picture))

@@ -16,10 +16,9 @@ from torch import nn
 
 from matte_nodes.diagnostics.parity import run_parity
 from matte_nodes.diagnostics.parity_recipe import image, make_inputs, trimap, weight
-from matte_nodes.diagnostics.parity_runs import undecided
 from matte_nodes.errors import MatteError
 from matte_nodes.models.networks.deep_image_matting import DeepImageMatting
-from matte_nodes.models.networks.gfm import GFM
+from matte_nodes.models.networks.gfm import GFM, undecided
 from matte_nodes.models.networks.mmnet import MMNet
 from matte_nodes.models.networks.robust_video_matting import RobustVideoMatting
 

@@ -82,7 +82,7 @@ MATTE_TRIMAP: dict[str, tuple[str, tuple[str | None, ...], dict[str, str]]] = {
 
 def own_cards() -> list[ModelCard]:
     """The project's models, without packages that happen to be installed."""
-    return list(models._own().values())
+    return [models.card(name) for name in models.own_names()]
 
 
 def declared(knob: Knob, before: str) -> tuple[Any, ...]:

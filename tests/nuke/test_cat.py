@@ -21,27 +21,63 @@ import pytest
 import torch
 
 from matte_nodes import models, weights
-from matte_nodes.card import Inputs, LoadContext
+from matte_nodes.card import Inputs, LoadContext, ModelCard
 from matte_nodes.errors import ModelError
 from matte_nodes.export import nuke_cat as cat
 from matte_nodes.node.tiling import fitted_step
 from matte_nodes.runtime import Device
-from tests.conftest import has_weights, needs_weights
+from tests.conftest import needs_weights
 from tests.made import scenes
 from tests.nuke.nk import Script, expression
 
-SMALL: dict[str, dict[str, Any]] = {
-    "deep-image-matting": {"width": 0.0625}, "adamatting": {"width": 0.0625},
-    "mmnet": {"width": 0.25}, "modnet": {"reference_size": 64},
-}  # fmt: skip
 ALLOWED = {
     "rgba.red", "rgba.green", "rgba.blue", "rgba.alpha", "depth.Z", "forward.u", "forward.v",
     "backward.u", "backward.v", "deep.front", "deep.back", "disparityL.x", "disparityL.y",
     "disparityR.x", "disparityR.y", "mask.a", "rotopaint_mask.a", "mask_planartrack.a",
     "mask_splinewarp.a",
 }  # fmt: skip
-SHIPPED = "deep-image-matting-small"
-NAMES = [*SMALL, SHIPPED, pytest.param("selfie", marks=needs_weights("selfie"))]
+SHIPPED = "trimap-cues"
+
+
+def able() -> list[ModelCard]:
+    """The models of this package that can become a .cat file."""
+    return [card for card in models._own().values() if cat.can_be_exported(card)]
+
+
+def small(card: ModelCard) -> dict[str, Any]:
+    """Knobs of a small, quick network, as its architecture declares them."""
+    declared = models.architecture(card)
+    assert declared is not None
+    return dict(declared.small)
+
+
+def untrained(card: ModelCard) -> bool:
+    """Whether its weights are random here."""
+    return card.checkpoint is not None
+
+
+def hint(name: str) -> str:
+    """The hint that an exported model takes."""
+    return "trimap" if "trimap" in models.card(name).needs else ""
+
+
+def is_small(card: ModelCard) -> bool:
+    """Whether it can be exported in seconds: GFM at 512 pixels takes a minute."""
+    declared = models.architecture(card)
+    assert declared is not None
+    return (declared.export_size or (0, 0))[0] <= 256
+
+
+def knobs_of(name: str) -> dict[str, Any]:
+    """The knobs of an exported model."""
+    card = models.card(name)
+    defaults = {knob.name: knob.default for knob in card.knobs}
+    return cat.plan_for(card, defaults).knobs
+
+
+NAMES = [
+    pytest.param(card.name, marks=needs_weights(card.name)) for card in able() if is_small(card)
+]
 _made: dict[str, tuple[Path, dict[str, Any]]] = {}
 
 
@@ -50,8 +86,9 @@ def made(name: str, factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
     if name not in _made:
         folder = factory.mktemp("cat") / name
         report = cat.export_cat(
-            models.card(name), folder, untrained=name in SMALL, knobs=SMALL.get(name)
-        )
+            models.card(name), folder, untrained=untrained(models.card(name)),
+            knobs=small(models.card(name)),
+        )  # fmt: skip
         _made[name] = folder, report
     return _made[name]
 
@@ -102,7 +139,7 @@ def test_half_precision(exported: Any) -> None:
 def test_any_size_and_extreme_values(exported: Any) -> None:
     name, folder, _ = exported
     model = torch.jit.load(str(folder / f"{name}.pt"))
-    channels = 4 if cat.PLANS[name].hint else 3
+    channels = 4 if hint(name) else 3
     for height, width in ((1, 1), (33, 1), (40, 200)):
         picture = torch.full((1, channels, height, width), 60000.0)
         picture[..., : width // 2] = -5.0
@@ -118,7 +155,7 @@ def test_it_answers_what_the_library_answers(
     name: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """The same network in the library, on the same display-encoded picture and trimap."""
-    card, knobs = models.card(name), SMALL[name]
+    card, knobs = models.card(name), small(models.card(name))
     folder, _ = made(name, tmp_path_factory)
     values = {knob.name: knob.default for knob in card.knobs} | knobs
     model = card.load(
@@ -139,21 +176,13 @@ def test_it_answers_what_the_library_answers(
 
 def test_the_shipped_network_sees_the_librarys_planes() -> None:
     """Made by torch alone, they are nearly those that OpenCV made in the training."""
-    from matte_nodes.export.nuke_cat_cues import FromCues
     from matte_nodes.models import cues
+    from matte_nodes.models.networks.cue_matting import encode
 
-    class Seeing(torch.nn.Module):
-        def forward(self, planes: torch.Tensor) -> torch.Tensor:
-            self.planes = planes
-            return planes[:, :1]
-
-    seeing = Seeing()
-    wrapped = FromCues(seeing, 1)
-    wrapped.linear = False
     scene = scenes(1, 151, 210)[0]
     plate = scene.plate.clip(0, 1).astype(np.float32)
-    wrapped(picture_of(plate, scene.trimap))
-    found = seeing.planes[0].numpy().transpose(1, 2, 0)
+    both = picture_of(plate, scene.trimap)
+    found = encode(both[:, :3], both[:, 3:])[0].numpy().transpose(1, 2, 0)
     wanted = cues.planes(plate, scene.trimap)
     unknown = scene.trimap == 0.5
     difference = np.abs(found - wanted)[unknown]
@@ -205,10 +234,10 @@ def test_the_script_that_makes_the_cat(exported: Any) -> None:
     assert node.kind == "CatFileCreator"
     channels = {part.strip() for part in node.value("channelsIn").split(",")}
     assert channels | {node.value("channelsOut")} <= ALLOWED
-    assert len(channels) == (4 if cat.PLANS[name].hint else 3)
+    assert len(channels) == (4 if hint(name) else 3)
     assert node.value("torchScriptFile") == f"[python {{nuke.script_directory()}}]/{name}.pt"
     knobs = {knob.name for knob in node.user_knobs} - {"User"}
-    assert knobs == set(cat.PLANS[name].knobs)
+    assert knobs == set(knobs_of(name))
     model = torch.jit.load(str(folder / f"{name}.pt"))
     assert all(hasattr(model, knob) for knob in knobs)
 
@@ -222,17 +251,17 @@ def test_the_cattery_folder(exported: Any) -> None:
     gizmo = place / facts["cats"][0]["filepath"]
     (group,) = Script(gizmo.read_text()).nodes
     inputs = [node.name for node in group.children if node.kind == "Input"]
-    hint = cat.PLANS[name].hint
-    assert inputs == (["plate", hint] if hint else ["plate"])
+    taken = hint(name)
+    assert inputs == (["plate", taken] if taken else ["plate"])
     wiring = {node.name: [source.name for source in node.inputs] for node in group.children}
-    source = "with_hint" if hint else "plate"
+    source = "with_hint" if taken else "plate"
     assert wiring["network"] == [source]
     assert wiring["matted"] == ["plate", "network"], "B is the plate, alpha comes from A"
     assert wiring["Output1"] == ["premultiplied"]
-    if hint:
-        assert wiring["with_hint"] == ["plate", f"{hint}_channel"]
+    if taken:
+        assert wiring["with_hint"] == ["plate", f"{taken}_channel"]
     own = {knob.name for knob in group.user_knobs}
-    for knob in cat.PLANS[name].knobs:
+    for knob in knobs_of(name):
         assert knob in own
         assert f"{knob}:{{parent.{knob}}};" in group.child("network").value("serialiseKnob")
     for node in group.children:
@@ -268,7 +297,7 @@ def test_a_scripted_interpolate_would_be_caught() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", [*SMALL, SHIPPED, "gfm", *(["selfie"] if has_weights("selfie") else [])]
+    "name", [pytest.param(card.name, marks=needs_weights(card.name)) for card in able()]
 )
 def test_a_real_load_in_torch_2_1(name: str, tmp_path: Path) -> None:
     """In an environment of its own, made by scripts/torch21.sh (about 900 MB from PyPI)."""
@@ -283,7 +312,8 @@ def test_a_real_load_in_torch_2_1(name: str, tmp_path: Path) -> None:
             pytest.skip("torch 2.1 could not be had")
         python = str(place / "python")
     report = cat.export_cat(
-        models.card(name), tmp_path, untrained=name not in (SHIPPED, "selfie"), knobs=SMALL.get(name),
+        models.card(name), tmp_path, untrained=untrained(models.card(name)),
+        knobs=small(models.card(name)),
         torch_python=python,
     )  # fmt: skip
     there = report["loaded in torch 2.1"]

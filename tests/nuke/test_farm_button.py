@@ -6,6 +6,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
@@ -90,13 +91,14 @@ def test_every_flag_of_the_command_exists(desk: Desk) -> None:
     from matte_nuke import farm  # type: ignore[import-not-found]
 
     from matte_nodes import cli, models
+    from matte_nodes.cli.knob_flags import KnobCommand
     from matte_nodes.node.knobs import all_knobs
     from tests.nuke.expected import own_cards
 
     desk.open()
     group = cli.matte.get_command(None, "farm")  # type: ignore[arg-type]
     command = group.get_command(None, "bundle")  # type: ignore[union-attr]
-    flags = {flag for parameter in command.params for flag in parameter.opts}
+    assert isinstance(command, KnobCommand)
     for card in own_cards():
         request = {
             "source": "p", "output": "o", "model": card.name, "layout": "nuke", "frames": [1, 2],
@@ -108,4 +110,7 @@ def test_every_flag_of_the_command_exists(desk: Desk) -> None:
             ),
         }  # fmt: skip
         words = farm.command("python", request, "b")
+        context = click.Context(command)
+        command.offer_knobs(context, words)
+        flags = {flag for parameter in command.get_params(context) for flag in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= flags

@@ -109,7 +109,7 @@ def _difference(text: str, mutant: str) -> object:
 
 def test_a_third_partys_model_is_in_an_installed_gizmo(plugin: Path) -> None:
     """tests/toy is another package, found by its entry point."""
-    toys = [name for name in models.names() if name not in models._own()]
+    toys = [name for name in models.names() if name not in models.own_names()]
     assert toys
     group = Script((plugin / "gizmos" / "MatteNode.gizmo").read_text()).nodes[0]
     choices = next(knob.choices for knob in group.user_knobs if knob.name == "model")

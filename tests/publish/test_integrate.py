@@ -124,7 +124,7 @@ def test_a_copy_that_is_not_what_was_read_is_an_error(
     files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(integration, "_sha256", lambda path: "0" * 64)
-    with pytest.raises(OutputError, match="look at the disk"):
+    with pytest.raises(OutputError, match="Check the disk"):
         integrate(files, tmp_path, "hero", {})
     assert names(tmp_path / "hero") == []
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from matte_nodes.service import client as protocol
 from tests.cli.test_run import whole
 from tests.made import attributes_of, plate_sequence, read_named
 from tests.service.serving import Serving, request, serving
@@ -172,3 +173,45 @@ def said_as_somebody_else(source: str, output: str) -> str:
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     return result.stdout + result.stderr
+
+
+def _planted(kind: str, place: Path) -> None:
+    """What somebody else left under the name of our folder for temporary files."""
+    if kind == "file":
+        place.write_text("in the way")
+    elif kind == "link":
+        aside = place.with_name("aside")
+        aside.mkdir(mode=0o700)
+        place.symlink_to(aside)
+    else:
+        place.mkdir()
+        place.chmod(0o777)
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "open to all"])
+def test_a_fallback_folder_that_somebody_else_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """It is not used, and it is not an error for good: the next name is taken, by all clients."""
+    temporary, home = tmp_path / "tmp", tmp_path / "home"
+    temporary.mkdir()
+    temporary.chmod(0o1777)
+    home.mkdir()
+    (home / "service").write_text("in the way")
+    found = [Path(place) for place in protocol.folders(str(home))]
+    shared = [temporary / place.relative_to("/tmp") for place in found[1:]]
+    monkeypatch.setattr(protocol, "folders", lambda home=None: [str(found[0]), *map(str, shared)])
+    _planted(kind, shared[0].parent)
+    taken = Path(protocol.make_folder(str(home)))
+    assert taken == shared[1]
+    assert taken.stat().st_mode & 0o777 == 0o700
+    assert Path(protocol.make_folder(str(home))) == taken
+
+
+def test_a_private_folder_in_a_folder_that_others_may_change_is_refused(tmp_path: Path) -> None:
+    """Whoever can rename it can put a folder of their own in its place."""
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all").chmod(0o777)
+    assert not protocol.private_folder(str(tmp_path / "all" / "own"))
+    (tmp_path / "all").chmod(0o1777)
+    assert protocol.private_folder(str(tmp_path / "all" / "own"))

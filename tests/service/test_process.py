@@ -23,14 +23,14 @@ import pytest
 from matte_nodes.service import client as protocol
 from matte_nodes.service.client import ServiceError
 from matte_nodes.service.place import own_place, placed
+from tests.attacks.service.lines import Line, hello
 from tests.made import plate_sequence
 from tests.service.serving import environment, request, serving, wait_for
 
 
 def raw(home: Path) -> socket.socket:
     """A connection on which nothing was said yet."""
-    endpoint = protocol.read_endpoint(str(home))
-    assert endpoint is not None
+    endpoint = protocol.read_endpoints(str(home))[0]
     line = protocol._connect(endpoint)
     line.settimeout(20)
     return line
@@ -44,36 +44,18 @@ def answer(line: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-def hello(home: Path, **other: Any) -> dict[str, Any]:
-    """A right greeting, but for what is given."""
-    endpoint = protocol.read_endpoint(str(home))
-    assert endpoint is not None
-    nonce = "ab" * 16
-    token = other.pop("token", endpoint["token"])
-    return {
-        "hello": "matte-nodes", "protocol": protocol.PROTOCOL, "nonce": nonce,
-        "proof": protocol.proof(token, "client", nonce), **other,
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "greeting",
-    [
-        {"token": "0" * 64},
-        {"proof": ""},
-        {"proof": "ü" * 64},
-        {"proof": None},
-        {"proof": 7},
-        {"nonce": None},
-        {"nonce": "\ud800"},
-        {"token": "0" * 64, "protocol": 99},
-    ],
-)
-def test_wrong_token_gets_nothing(tmp_path: Path, greeting: dict[str, Any]) -> None:
+def test_a_wrong_proof_gets_nothing(tmp_path: Path) -> None:
     with serving(tmp_path / "home") as service:
-        with raw(service.home) as line:
-            line.sendall(protocol.pack(hello(service.home, **greeting)))
-            assert answer(line) == b""
+        for wrong in ("0" * 64, "", "ü" * 64, None, 7):
+            with Line(service.home, greeted=False) as line:
+                line.send(protocol.pack(hello("ab" * 16)))
+                assert line.receive() is not None
+                line.send(protocol.pack({"proof": wrong}))
+                assert line.receive() is None
+        for other in ({"nonce": None}, {"nonce": "\ud800"}, {"nonce": "a b"}, {"protocol": 99}):
+            with raw(service.home) as line:
+                line.sendall(protocol.pack({**hello("ab" * 16), **other}))
+                assert answer(line) == b""
         with raw(service.home) as line:
             line.sendall(protocol.pack({"op": "status"}))
             assert answer(line) == b""
@@ -83,7 +65,7 @@ def test_wrong_token_gets_nothing(tmp_path: Path, greeting: dict[str, Any]) -> N
 def test_the_token_never_goes_over_the_line(tmp_path: Path) -> None:
     """Whoever took over a dead service's port learns nothing, and is not believed."""
     with serving(tmp_path / "home", "--tcp") as service:
-        endpoint = next((service.home / "service").glob("*/service.json"))
+        endpoint = next((service.home / "service").glob("*/service-*.json"))
         facts = json.loads(endpoint.read_text())
         with socket.create_server(("127.0.0.1", 0)) as impostor:
             endpoint.write_text(json.dumps({**facts, "tcp": impostor.getsockname()[1]}))
@@ -93,14 +75,12 @@ def test_the_token_never_goes_over_the_line(tmp_path: Path) -> None:
                 line, _ = impostor.accept()
                 with line:
                     heard.append(line.recv(65536))
-                    line.sendall(
-                        protocol.pack({"hello": "matte-nodes", "protocol": 1, "proof": "x"})
-                    )
+                    line.sendall(protocol.pack({"nonce": "cd" * 16, "proof": "x"}))
 
             listener = threading.Thread(target=listen)
             listener.start()
-            with pytest.raises(ServiceError, match="is not the service"):
-                protocol._Link(str(service.home))
+            with pytest.raises(ServiceError, match="Another program answers"):
+                protocol._Link(protocol.read_endpoints(str(service.home))[0])
             listener.join()
         assert facts["token"].encode() not in heard[0]
         endpoint.write_text(json.dumps(facts))
@@ -108,8 +88,8 @@ def test_the_token_never_goes_over_the_line(tmp_path: Path) -> None:
 
 def test_handshake_mismatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(tmp_path / "home") as service:
-        monkeypatch.setattr(protocol, "PROTOCOL", 2)
-        with pytest.raises(ServiceError, match="speaks protocol 1, this client 2") as raised:
+        monkeypatch.setattr(protocol, "PROTOCOL", 3)
+        with pytest.raises(ServiceError, match="speaks protocol 2, this client speaks 3") as raised:
             service.client.status()
         assert raised.value.kind == "VersionError"
         assert "matte serve --stop" in str(raised.value)
@@ -117,25 +97,30 @@ def test_handshake_mismatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert service.client.status()["pid"] == service.process.pid
 
 
+def kind(path: Path) -> str:
+    """What a file of the service is: its name without the version of the code."""
+    return "socket" if path.is_socket() else path.name.split("-")[0]
+
+
 def test_modes_of_folder_socket_and_token(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         with serving(tmp_path / "home") as service:
             (folder,) = (service.home / "service").iterdir()
-            modes = {path.name: path.lstat().st_mode for path in folder.iterdir()}
+            modes = {kind(path): path.lstat().st_mode for path in folder.iterdir()}
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-            assert stat.S_IMODE(modes["service.json"]) == 0o600
+            assert stat.S_IMODE(modes["service"]) == 0o600
             assert stat.S_ISSOCK(modes["socket"])
             assert stat.S_IMODE(modes["socket"]) == 0o600
             assert stat.S_IMODE(modes["lock"]) & 0o077 == 0
-        assert {path.name for path in folder.iterdir()} <= {"lock", "frames"}
+        assert {kind(path) for path in folder.iterdir()} <= {"lock", "frames"}
     finally:
         os.umask(before)
 
 
 def test_an_endpoint_that_others_can_read_is_not_trusted(tmp_path: Path) -> None:
     with serving(tmp_path / "home") as service:
-        endpoint = next((service.home / "service").glob("*/service.json"))
+        endpoint = next((service.home / "service").glob("*/service-*.json"))
         endpoint.chmod(0o644)
         assert service.client.hello() is None
         endpoint.chmod(0o600)
@@ -159,7 +144,7 @@ def test_stale_socket_of_a_dead_service_is_replaced(tmp_path: Path) -> None:
         service.process.kill()
         service.process.wait()
         (folder,) = (service.home / "service").iterdir()
-        assert {"socket", "service.json"} <= {path.name for path in folder.iterdir()}
+        assert {"socket", "service"} <= {kind(path) for path in folder.iterdir()}
         assert service.client.hello() is None
         with serving(tmp_path / "home") as following:
             assert following.client.status()["pid"] == following.process.pid
@@ -168,10 +153,11 @@ def test_stale_socket_of_a_dead_service_is_replaced(tmp_path: Path) -> None:
 def test_a_file_in_the_sockets_place_is_left_alone(tmp_path: Path) -> None:
     with serving(tmp_path / "home") as service:
         (folder,) = (service.home / "service").iterdir()
-    (folder / "socket").write_text("not a socket")
+        (bound,) = (path for path in folder.iterdir() if path.is_socket())
+    bound.write_text("not a socket")
     with serving(tmp_path / "home") as service:  # it takes the short place
         assert service.client.status()["pid"] == service.process.pid
-    assert (folder / "socket").read_text() == "not a socket"
+    assert bound.read_text() == "not a socket"
 
 
 def test_idle_end(tmp_path: Path) -> None:
@@ -186,15 +172,14 @@ def test_idle_end(tmp_path: Path) -> None:
         assert list(service.client.events(job))[-1]["event"] == "done"
         assert service.process.wait(timeout=20) == 0
         (folder,) = (service.home / "service").iterdir()
-        assert not (folder / "socket").exists()
+        assert not [path for path in folder.iterdir() if path.is_socket()]
         assert service.client.hello() is None
 
 
 def test_tcp(tmp_path: Path) -> None:
     plate = plate_sequence(tmp_path / "in", 2)
     with serving(tmp_path / "home", "--tcp") as service:
-        endpoint = protocol.read_endpoint(str(service.home))
-        assert endpoint is not None
+        endpoint = protocol.read_endpoints(str(service.home))[0]
         assert endpoint["unix"] is None
         job = service.client.submit(request(plate, tmp_path / "m.####.exr"))
         assert list(service.client.events(job))[-1]["event"] == "done"
@@ -227,8 +212,7 @@ def test_a_home_with_a_long_path(tmp_path: Path) -> None:
     """Paths of Unix sockets end at 108 bytes; homes of users do not."""
     home = tmp_path / ("long" * 30) / ("path" * 30)
     with serving(home) as service:
-        endpoint = protocol.read_endpoint(str(home))
-        assert endpoint is not None
+        endpoint = protocol.read_endpoints(str(home))[0]
         path = Path(endpoint["unix"])
         assert len(os.fsencode(path)) < 100
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -292,13 +276,10 @@ def test_a_flood_of_connections_does_not_hold_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("greeted", [False, True])
 def test_a_message_too_long_is_refused_before_it_comes(tmp_path: Path, greeted: bool) -> None:
-    with serving(tmp_path / "home") as service, raw(service.home) as line:
-        if greeted:
-            line.sendall(protocol.pack(hello(service.home)))
-            assert line.recv(65536)
+    with serving(tmp_path / "home") as service, Line(service.home, greeted=greeted) as line:
         began = time.monotonic()
-        line.sendall(struct.pack(">I", 0xFFFFFFFF))
-        assert answer(line) == b""
+        line.send(struct.pack(">I", 0xFFFFFFFF))
+        assert line.receive() is None
         assert time.monotonic() - began < 4
 
 

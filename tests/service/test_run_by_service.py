@@ -224,7 +224,7 @@ def test_a_service_with_other_cores_is_left_alone(tmp_path: Path) -> None:
 
 def test_waiting_is_said(service: Serving, tmp_path: Path) -> None:
     plate = plate_sequence(tmp_path / "in", 4)
-    job = service.client.submit(request(plate, tmp_path / "a.####.exr", knobs={"seconds": 0.4}))
+    job = service.client.submit(request(plate, tmp_path / "a.####.exr", knobs={"seconds": 2.0}))
     result = run(service, plate, "-o", "b.####.exr", "--model", "toy", cwd=tmp_path)
     assert "waiting for 1 other job" in result.stderr
     assert list(service.client.events(job))[-1]["event"] == "done"

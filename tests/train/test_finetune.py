@@ -19,7 +19,13 @@ from matte_nodes.media.clip import ArrayClip
 from matte_nodes.models import finetuned
 from matte_nodes.paths import models_folder, weights_folder
 from matte_nodes.train import crops, parents
-from matte_nodes.train.finetune import Asked, default_name, finetune, remembering, validation
+from matte_nodes.train.finetune import (
+    FinetuneRequest,
+    default_name,
+    finetune,
+    remembering,
+    validation,
+)
 from matte_nodes.train.keys import read_keys
 
 from . import shots
@@ -34,8 +40,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def asked(name: str = "disc", **changes: object) -> Asked:
-    return Asked(ArrayClip(shots.plates(), name="disc"), shots.keys(), name, **{**SMALL, **changes})  # type: ignore[arg-type]
+def asked(name: str = "disc", **changes: object) -> FinetuneRequest:
+    return FinetuneRequest(
+        ArrayClip(shots.plates(), name="disc"), shots.keys(), name, **{**SMALL, **changes}
+    )  # type: ignore[arg-type]
 
 
 def error_between_keys(name: str) -> float:
@@ -99,12 +107,12 @@ def test_a_process_that_runs_already_sees_a_new_and_a_replaced_model() -> None:
 
 
 def test_the_parent_s_licence_goes_on() -> None:
-    parent = models.card("deep-image-matting-small")
-    made = finetune(asked("disc-trimap", model="deep-image-matting-small", steps=2))
+    parent = models.card("trimap-cues")
+    made = finetune(asked("disc-trimap", model="trimap-cues", steps=2))
     assert made.card.needs == {"trimap"}
     assert parent.licence in made.card.licence
     assert made.card.commercial == parent.commercial
-    assert "fine-tuned from deep-image-matting-small" in made.card.licence
+    assert "fine-tuned from trimap-cues" in made.card.licence
     trimap = np.full((shots.HEIGHT, shots.WIDTH), 128, np.uint8)
     trimap[:, :8], trimap[30:38, 30:36] = 0, 255
     matte = MatteNode("disc-trimap", device="cpu", threads=1)(shots.plate(1), trimap=trimap)
@@ -165,7 +173,7 @@ def test_training_stops_early_when_the_held_out_key_gains_no_more() -> None:
 def test_with_two_keys_nothing_is_held_out() -> None:
     two = {frame: shots.keys()[frame] for frame in (1, 7)}
     clip = ArrayClip(shots.plates(), name="disc")
-    made = finetune(Asked(clip, two, "disc", steps=2, **SMALL))  # type: ignore[arg-type]
+    made = finetune(FinetuneRequest(clip, two, "disc", steps=2, **SMALL))  # type: ignore[arg-type]
     assert made.heldout is None
     assert made.before is None
 
@@ -187,24 +195,25 @@ def test_the_first_matte_of_a_frame_is_that_of_keys_that_look_like_it() -> None:
         recalled = network.recall(plate)[0, 0].numpy()  # type: ignore[operator]
         errors = [np.abs(recalled - other.alpha).mean() for other in found]
         assert int(np.argmin(errors)) == found.index(key)
-    seen = validation(network, None, found[0])
-    assert set(seen) == {"plate", "first", "alpha"}
+    seen = validation(network, parent.system, found[0])
+    assert set(seen) == {"plate", "segmentation", "alpha"}
 
 
 def test_the_first_matte_in_training_is_never_the_true_one() -> None:
+    system = parents.find("shot").system
     shot = MatteNode(parents.find("shot").card).connect(ArrayClip(shots.plates()))
     found = read_keys(shot, shots.keys())
     for step in range(3):
-        batch = crops.Crops(found, None, 64, 4)(step)
-        again = crops.Crops(found, None, 64, 4)(step)
+        batch = crops.Crops(found, system, 64, 4)(step)
+        again = crops.Crops(found, system, 64, 4)(step)
         assert all(torch.equal(batch[name], again[name]) for name in batch)
-        assert ((batch["first"] - batch["alpha"]).abs().mean((1, 2, 3)) > 1e-3).all()
+        assert ((batch["segmentation"] - batch["alpha"]).abs().mean((1, 2, 3)) > 1e-3).all()
 
 
 @pytest.mark.parametrize(
     ("mattes", "said"),
     [
-        ({9: np.zeros((64, 96), np.uint8)}, "number the mattes as the plate"),
+        ({9: np.zeros((64, 96), np.uint8)}, "Line them up"),
         ({1: np.zeros((64, 96), np.uint8)}, "show no subject"),
     ],
     ids=["no-such-frames", "flat"],
@@ -212,7 +221,7 @@ def test_the_first_matte_in_training_is_never_the_true_one() -> None:
 def test_keys_that_teach_nothing_are_refused(mattes: dict, said: str) -> None:  # type: ignore[type-arg]
     clip = ArrayClip(shots.plates(), name="disc")
     with pytest.raises(InputError, match=said):
-        finetune(Asked(clip, mattes, "disc", steps=1))
+        finetune(FinetuneRequest(clip, mattes, "disc", steps=1))
     with pytest.raises(InputError, match="Frame 2 is no key"):
         finetune(asked(frames=(1, 2), steps=1))
 
@@ -224,7 +233,7 @@ def test_a_name_that_cannot_be_taken_is_refused_before_any_work(name: str) -> No
 
 
 def test_a_model_that_cannot_learn_says_which_can() -> None:
-    with pytest.raises(UsageError, match=r"cannot be fine-tuned.*deep-image-matting-small"):
+    with pytest.raises(UsageError, match=r"cannot be fine-tuned.*trimap-cues"):
         finetune(asked(model="closed-form", steps=1))
 
 

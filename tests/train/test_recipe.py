@@ -86,7 +86,7 @@ def test_a_wrong_recipe_says_which_field(change: dict[str, Any], said: str) -> N
 
 
 def test_an_unknown_recipe_names_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="deep-image-matting-small"):
+    with pytest.raises(UsageError, match="trimap-cues"):
         recipe.find("no-such-recipe")
 
 

@@ -14,7 +14,7 @@ from matte_nodes.models import cues
 from matte_nodes.train.data import Material, maker
 from matte_nodes.train.recipe import find
 
-SHIPPED = ("deep-image-matting-small", "closed-form-refined", "background-matting-small")
+SHIPPED = ("trimap-cues", "closed-form-refined", "clean-plate-cues")
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -27,7 +27,7 @@ def test_the_file_is_in_the_package_and_is_what_is_declared(name: str) -> None:
 
 
 def test_a_damaged_shipped_file_is_said() -> None:
-    item = models.card("deep-image-matting-small").weights[0]
+    item = models.card("trimap-cues").weights[0]
     with pytest.raises(WeightsError, match="install it again"):
         weights.pull(dataclasses.replace(item, size=1))
 
@@ -35,7 +35,7 @@ def test_a_damaged_shipped_file_is_said() -> None:
 @pytest.fixture(scope="module")
 def scenes() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Made scenes that training has not seen: plate, trimap, true alpha; a seed of their own."""
-    recipe = find("deep-image-matting-small")
+    recipe = find("trimap-cues")
     make = maker(recipe.for_stage(recipe.stages[-1]), Material(), "train")
     make = dataclasses.replace(make, side=192)
     found = []
@@ -51,7 +51,7 @@ def _error(alpha: np.ndarray, trimap: np.ndarray, true: np.ndarray) -> float:
 
 
 def test_the_trimap_network_beats_the_colours_it_is_given(scenes: list) -> None:  # type: ignore[type-arg]
-    node = MatteNode("deep-image-matting-small", device="cpu", threads=1)
+    node = MatteNode("trimap-cues", device="cpu", threads=1)
     own = start = 0.0
     for plate, trimap, true in scenes:
         own += _error(node(plate, trimap=trimap).alpha, trimap, true)
@@ -73,9 +73,9 @@ def test_refining_beats_closed_form(scenes: list) -> None:  # type: ignore[type-
 
 
 def test_the_clean_plate_network_finds_the_subject_before_an_imperfect_plate() -> None:
-    recipe = find("background-matting-small")
+    recipe = find("clean-plate-cues")
     make = dataclasses.replace(maker(recipe, Material(), "train"), side=192)
-    node = MatteNode("background-matting-small", device="cpu", threads=1)
+    node = MatteNode("clean-plate-cues", device="cpu", threads=1)
     own = key = 0.0
     for number in range(6):
         sample = make(12345, number)

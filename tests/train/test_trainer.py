@@ -12,7 +12,7 @@ import torch
 
 from matte_nodes.models import cues
 from matte_nodes.node.hints import trimap_from_matte
-from matte_nodes.train import objectives, stacks
+from matte_nodes.train import objectives, stacks, systems
 from matte_nodes.train.data import Material, make_samples
 from matte_nodes.train.recipe import Recipe
 from matte_nodes.train.run import build, heldout_batches, stage_plan
@@ -127,7 +127,7 @@ def two_composites(task: str) -> Batch:
 @pytest.mark.parametrize("task", ["trimap", "plate"])
 def test_overfit_on_two_composites(task: str) -> None:
     recipe, same = tiny(task), two_composites(task)
-    objective = objectives.AlphaObjective(recipe.stages[0].losses)
+    objective = objectives.SystemObjective(systems.find(recipe.network), recipe.stages[0].losses)
     network = build(recipe)
     start = float(objective(network, same)["alpha"].detach())
     schedule = Schedule(300, 1e-2, average=0.9, every=300, decay=0.0)

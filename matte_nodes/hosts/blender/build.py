@@ -16,6 +16,7 @@ from matte_nodes.errors import OutputError
 from matte_nodes.hosts import install as installer
 from matte_nodes.hosts.blender import manifest
 from matte_nodes.service import client
+from matte_nodes.whole_files import whole_file
 
 ADDON = "matte_nodes_blender"
 """The add-on's folder, in plugins/blender and as a legacy add-on."""
@@ -69,16 +70,14 @@ def archive(folder: Path) -> Path:
     if wrong:
         raise OutputError(f"The manifest of the Blender extension is wrong: {'; '.join(wrong)}.")
     path = folder / f"matte_nodes-{version()}.zip"
-    part = folder / f".{path.name}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(part, "w") as target:
+        with whole_file(path) as part, zipfile.ZipFile(part, "w") as target:
             for name, data in packed.items():
                 # One folder at the top: a legacy add-on is named by it, an extension by its id.
                 item = zipfile.ZipInfo(f"{ADDON}/{name}", (1980, 1, 1, 0, 0, 0))
                 item.external_attr, item.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
                 target.writestr(item, data)
-        part.replace(path)
     except OSError as error:
         raise OutputError(f"{path} cannot be written ({error}).") from error
     return path

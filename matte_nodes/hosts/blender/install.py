@@ -22,7 +22,7 @@ from matte_nodes.hosts.blender import build, manifest, places
 from matte_nodes.hosts.blender.places import EXTENSION, Place
 
 if TYPE_CHECKING:
-    from matte_nodes.diagnostics.doctor import State
+    from matte_nodes.hosts.finding import State
     from matte_nodes.hosts.install import Options
 
 SET_UP = "install.json"

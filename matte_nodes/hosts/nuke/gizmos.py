@@ -9,6 +9,7 @@ from matte_nodes import __version__, models
 from matte_nodes.card import HINTS, ModelCard
 from matte_nodes.hosts.nuke import knobs as k
 from matte_nodes.hosts.nuke.script import Expression, Group, Node, UserKnob, written
+from matte_nodes.node.hints import HINT_KINDS
 
 MODULE = "matte_nuke"
 VIEWS = ("final", "alpha", "foreground", "plate", "trimap", "over checker")
@@ -69,7 +70,9 @@ def _button(name: str, label: str, tooltip: str, *, line: bool = False) -> UserK
 
 
 def _knobs(known: Sequence[ModelCard]) -> list[UserKnob]:
-    names = (k.AUTO, *(card.name for card in known))
+    # Scripts that were saved with an old name go on: a menu refuses what is not in it.
+    old = (name for card in known for name in card.old_names)
+    names = (k.AUTO, *(card.name for card in known), *old)
     hidden = ("+INVISIBLE",)
     return [
         UserKnob(k.TAB, "matte_tab", "MatteNode"),
@@ -110,7 +113,7 @@ def _knobs(known: Sequence[ModelCard]) -> list[UserKnob]:
                 f"Which channel of the input holds the {hint}.", choices=HINT_CHANNELS,
                 value=HINT_CHANNELS[0],
             )
-            for hint in HINTS if hint != "background"
+            for hint in HINTS if not HINT_KINDS[hint].is_picture
         ),
         UserKnob(
             k.TEXT, "working_space", "working space",

@@ -8,7 +8,6 @@ the user's is touched.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -19,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 from matte_nodes.errors import OutputError
 from matte_nodes.hosts import install as installer
 from matte_nodes.hosts.nuke import gizmos
+from matte_nodes.node.knobs import NODE_KNOBS
 from matte_nodes.service import client
+from matte_nodes.whole_files import whole_file
 
 if TYPE_CHECKING:
-    from matte_nodes.diagnostics.doctor import State
+    from matte_nodes.hosts.finding import State
     from matte_nodes.hosts.install import Options
 
 NAME = "matte_nodes"
@@ -103,9 +104,12 @@ def declaration() -> dict[str, Any]:
         "python": sys.executable,
         "environment": installer.environment(),
         "models": [
-            {key: card.as_dict()[key] for key in ("name", "needs", "takes", "memory")}
+            {"name": name, **{key: card.as_dict()[key] for key in ("needs", "takes", "memory")}}
             for card in gizmos.cards()
+            for name in (card.name, *card.old_names)
         ],
+        # At another value than this, a frame also needs the frames beside it.
+        "neighbours": {knob.name: knob.default for knob in NODE_KNOBS if knob.neighbours},
     }
 
 
@@ -130,11 +134,10 @@ def _without(text: str) -> str:
 
 def _write(path: Path, text: str) -> None:
     """Whole or not at all: an artist's own start-up file is in it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, "utf-8")
-    if path.exists():
-        shutil.copymode(path, part)
-    part.replace(path.resolve())
+    with whole_file(path.resolve(), durable=True) as part:  # it may be a link on purpose
+        part.write_text(text, "utf-8")
+        if path.exists():
+            shutil.copymode(path, part)
 
 
 def findings() -> Iterator[tuple[str, State, str, str]]:

@@ -29,18 +29,12 @@ def prefix(model: str) -> str:
     return f"model_{safe(model)}__"
 
 
-def label(knob: Knob) -> str:
-    """What the artist reads beside it."""
-    unit = f" ({knob.unit})" if knob.unit else ""
-    return (knob.label or knob.name.replace("_", " ")) + unit
-
-
 def user_knob(knob: Knob, before: str) -> UserKnob:
     """One declared knob; before: the beginning of its name in the gizmo."""
     number = knob.kind in ("int", "float")
     default = knob.default
     return UserKnob(
-        _CODES[knob.kind], before + knob.name, label(knob), knob.help,
+        _CODES[knob.kind], before + knob.name, knob.title, knob.help,
         flags=("+STARTLINE",) if knob.kind in ("bool", "int") else (),
         low=knob.low if number else None, high=knob.high if number else None,
         choices=knob.choices,

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The live side of OBS: frames and mattes through shared memory, newest frame only."""
+"""The live side of OBS: plates and mattes pass through shared memory, and only the newest counts."""

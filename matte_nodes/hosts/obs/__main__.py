@@ -19,7 +19,7 @@ from matte_nodes.hosts.obs.worker import Worker
 
 
 def attached(handle: int) -> Any:
-    """The shared memory as a writable buffer of SIZE bytes."""
+    """Return the shared memory as a writable buffer of SIZE bytes."""
     if sys.platform == "win32":
         import ctypes
 
@@ -34,7 +34,7 @@ def attached(handle: int) -> Any:
 
 
 def watch_input() -> None:
-    """End the process, whatever it is at, when the filter lets go of it."""
+    """End the process at once when the filter closes our standard input."""
     with contextlib.suppress(OSError):
         while os.read(0, 64):
             pass

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`matte install obs`: build the plug-in, put it into the user's folder, declare the models."""
+"""`matte install obs`: builds the plug-in, installs it for the user, and declares the models."""
 
 from __future__ import annotations
 
@@ -19,22 +19,21 @@ from matte_nodes.errors import MatteError, OutputError, UsageError
 from matte_nodes.hosts import install as installer
 from matte_nodes.node.knobs import NODE_KNOBS
 from matte_nodes.runtime import PROVIDERS
+from matte_nodes.whole_files import whole_file, write_text
 
 if TYPE_CHECKING:
     from matte_nodes.card import Knob
-    from matte_nodes.diagnostics.doctor import State
+    from matte_nodes.hosts.finding import State
     from matte_nodes.hosts.install import Options
 
 NAME = "matte-nodes"
 # The best trade in bench/bench_live_models.py: the network as a whole at 256 x 144.
 DEFAULT_MODEL, DEFAULT_WIDTH = "rvm", 256
 SET_UP = "install.json"
-# What a live picture cannot have: tiles, frames to come, hints that nobody draws.
-NOT_LIVE = frozenset({"tile", "steady", "align_background"})
 
 
 def folder(options: Options | None = None) -> Path:
-    """The plug-in's own folder, which OBS looks into for this user."""
+    """Return the plug-in's own folder, where OBS looks for this user's plug-ins."""
     if options is not None and options.folder is not None:
         return options.folder.expanduser().absolute() / NAME
     if sys.platform == "win32":
@@ -48,7 +47,7 @@ def folder(options: Options | None = None) -> Path:
 
 
 def _places(root: Path) -> tuple[Path, Path]:
-    """Where the binary and the data go."""
+    """Return the paths of the binary and of the data."""
     if sys.platform == "darwin":
         return root / "Contents/MacOS" / NAME, root / "Contents/Resources"
     name = f"{NAME}.dll" if sys.platform == "win32" else f"{NAME}.so"
@@ -56,7 +55,7 @@ def _places(root: Path) -> tuple[Path, Path]:
 
 
 def sandboxed() -> str | None:
-    """Why the OBS that is here cannot run a daemon of ours; None when it can, or is not here."""
+    """Return why this machine's OBS cannot start our daemon, or None."""
     native = shutil.which("obs")
     if native and "/snap/" in native:
         native = None
@@ -72,7 +71,9 @@ def sandboxed() -> str | None:
 
 
 def install(options: Options) -> list[str]:
-    """Build (or take the given binary), copy, declare. Raises UsageError, OutputError."""
+    """Build the plug-in (or take a built one), copy it and declare the models. Raises UsageError,
+    OutputError.
+    """
     reason = sandboxed()
     if reason:
         raise UsageError(f"The OBS on this machine {reason}. Install OBS from your distribution.")
@@ -86,13 +87,11 @@ def install(options: Options) -> list[str]:
         try:
             binary.parent.mkdir(parents=True, exist_ok=True)
             shutil.copytree(source / "data", data, dirs_exist_ok=True)
-            # Beside it, then renamed: an OBS that runs has the old file mapped.
-            fresh = binary.with_suffix(".new")
-            shutil.copyfile(built, fresh)
-            fresh.chmod(0o755)
-            fresh.replace(binary)
-            text = json.dumps(declared, indent=1)
-            (data / SET_UP).write_text(text, encoding="utf-8")
+            # Write beside it and rename: a running OBS has the old file mapped.
+            with whole_file(binary, durable=True) as fresh:
+                shutil.copyfile(built, fresh)
+                fresh.chmod(0o755)
+            write_text(data / SET_UP, json.dumps(declared, indent=1))
         except OSError as error:
             raise OutputError(f"{root} cannot be written ({error}).") from error
     done.append(f"put it into {root}")
@@ -105,7 +104,7 @@ def install(options: Options) -> list[str]:
 
 
 def uninstall(options: Options) -> list[str]:
-    """Remove the plug-in's folder, if it is ours. Raises UsageError, OutputError."""
+    """Remove the plug-in's folder if it is ours. Raises UsageError, OutputError."""
     root = folder(options)
     if not (_places(root)[1] / SET_UP).is_file():
         return [f"nothing of ours in {root}"]
@@ -144,9 +143,9 @@ def _build(source: Path, work: Path) -> Path:
 
 
 def declaration() -> tuple[dict[str, Any], list[str]]:
-    """What the plug-in reads: interpreter, environment, models and knobs; and models left out.
+    """Return what the plug-in reads: interpreter, environment, models, knobs, and omitted models.
 
-    Raises UsageError when no model that works live has its weights here.
+    Raises UsageError when no live model has its weights here.
     """
     known, left = [], []
     for name in models.names():
@@ -154,8 +153,7 @@ def declaration() -> tuple[dict[str, Any], list[str]]:
         if card.needs - {"background"}:
             continue
         try:
-            weights.require(card)
-            weights.checkpoint(card, None, False)
+            weights.require(card, weights.checkpoint(card, None, False))
         except MatteError:
             left.append(name)
             continue
@@ -184,19 +182,17 @@ def declaration() -> tuple[dict[str, Any], list[str]]:
 
 def _knobs(knobs: tuple[Knob, ...]) -> Iterator[dict[str, Any]]:
     for knob in knobs:
-        if knob.name in NOT_LIVE or knob.name.startswith(("segmentation", "trimap")):
+        if not knob.live or knob.neighbours:
             continue
-        unit = f" ({knob.unit})" if knob.unit else ""
-        label = (knob.label or knob.name.replace("_", " ").capitalize()) + unit
         yield {
             **{key: value for key, value in asdict(knob).items() if value is not None},
-            "label": label,
+            "label": knob.title,
             "choices": [{"name": choice} for choice in knob.choices],
         }
 
 
 def findings() -> Iterator[tuple[str, State, str, str]]:
-    """What, state, detail and advice for `matte doctor`."""
+    """Return (subject, state, detail, advice) rows for `matte doctor`."""
     root = folder()
     binary, data = _places(root)
     reason = sandboxed()

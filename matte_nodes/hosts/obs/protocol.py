@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shared memory of a filter and its daemon: the twin of plugins/obs/src/protocol.h.
+"""The shared memory of a filter and its daemon. Twin of plugins/obs/src/protocol.h.
 
 Little-endian 32-bit words at fixed offsets, then seven picture slots: three plates, three mattes,
-one clean plate, RGBA bytes without padding. A slot's lock word is odd while it is written; a
-reader copies, then looks whether the lock is still what it was. What the other side wrote is used
-only after it was copied out and checked.
+one clean plate, RGBA bytes without padding. A slot's lock word is odd while a side writes it. A
+reader copies the slot, then checks that the lock has not changed. Values of the other side are used
+only after they were copied and checked.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _SLOT_PLATE, _SLOT_MATTE, _SLOT_BACKGROUND = 0, 3, 6
 
 
 class ProtocolError(MatteError):
-    """The memory is not one that this version and the filter agree on."""
+    """The memory does not have the layout that this version and the filter share."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the other side: number, generation, (H, W, 4) uint8 pixels of our own."""
+    """A picture from the other side, copied: number, generation and (H, W, 4) uint8 pixels."""
 
     number: int
     generation: int
@@ -51,9 +51,9 @@ class Picture:
 
 
 class Channel:
-    """Either end of the shared memory, over a writable buffer of SIZE bytes.
+    """One end of the shared memory, over a writable buffer of SIZE bytes.
 
-    Raises ProtocolError when the header is of another version or the buffer too short.
+    Raises ProtocolError when the header has another version or the buffer is too short.
     """
 
     def __init__(self, buffer: Any) -> None:
@@ -68,7 +68,7 @@ class Channel:
         self.check()
 
     def check(self) -> None:
-        """Raise ProtocolError unless magic, version and sizes are what they must be."""
+        """Raise ProtocolError unless magic number, version and sizes are right."""
         found = [int(word) for word in self._words[2:7]]
         if bytes(self._bytes[:8]) != MAGIC or found != [VERSION, HEADER, SIZE, SIDE, SLOT]:
             raise ProtocolError(
@@ -91,34 +91,36 @@ class Channel:
         return Picture(number, generation, pixels)
 
     def plate(self, seen: int) -> Picture | None:
-        """The newest plate if it is not number `seen`, and whole; else None."""
+        """Return the newest whole plate, or None if it is still number `seen`."""
         number = int(self._words[_PLATE])
         if number in (0, seen):
             return None
         return self._read(_SLOT_PLATE + number % 3, number)
 
     def background(self, seen: int) -> Picture | None:
-        """The clean plate, if there is another than number `seen`."""
+        """Return the clean plate, or None if it is still number `seen`."""
         number = int(self._words[_BACKGROUND])
         return None if number in (0, seen) else self._read(_SLOT_BACKGROUND, number)
 
     @property
     def active(self) -> bool:
-        """Whether the filter is shown: otherwise no picture may be left in the memory."""
+        """Whether the filter is shown. If not, no picture may stay in the memory."""
         return bool(self._words[_ACTIVE])
 
     @property
     def generation(self) -> int:
-        """Counts what makes earlier mattes worthless: a new size, source, model."""
+        """A counter that makes earlier mattes invalid: it rises with a new size, source or model."""
         return int(self._words[_GENERATION])
 
     @property
     def settings_number(self) -> int:
-        """Changes with every new text of settings."""
+        """A counter that rises with every new text of settings."""
         return int(self._words[_SETTINGS])
 
     def settings(self) -> dict[str, Any] | None:
-        """The filter's settings, or None where they are just written or no JSON object."""
+        """Return the filter's settings, or None while they are written or if they are not a JSON
+        object.
+        """
         lock, length = int(self._words[_JSON]), int(self._words[_JSON + 1])
         if lock & 1 or not 0 < length <= SETTINGS:
             return None
@@ -148,16 +150,16 @@ class Channel:
         self._words[_MATTE] = self._numbers
 
     def wipe_mattes(self) -> None:
-        """Zero what we wrote: it shows the room."""
+        """Overwrite our mattes with zeros, because they show the room."""
         for index in range(_SLOT_MATTE, _SLOT_BACKGROUND):
             self._slot(index)[:] = 0
 
     def beat(self) -> None:
-        """Say that we live."""
+        """Send a sign of life."""
         self._words[_HEARTBEAT] = (int(self._words[_HEARTBEAT]) + 1) & 0xFFFFFFFF
 
     def say(self, state: int, text: str = "") -> None:
-        """State and a line for the properties window (ASCII, the first 252 bytes of it)."""
+        """Show a state and a line in the properties window (ASCII, its first 252 bytes)."""
         line = text.encode("ascii", "replace")[:TEXT]
         start = 4 * (_TEXT_AT + 1)
         self._words[_TEXT_AT] = 0
@@ -166,10 +168,10 @@ class Channel:
         self._words[_STATE] = state
 
     def take(self, number: int) -> None:
-        """Say which plate is being worked on, so that the filter keeps it."""
+        """Name the plate that is being matted, so that the filter keeps it."""
         self._words[_TAKEN] = number
 
     def report(self, milliseconds: float, *, drift: bool) -> None:
-        """How long a matte takes, and whether the clean plate does not fit any more."""
+        """Report the time of a matte, and whether the clean plate still fits."""
         self._words[_TENTHS] = max(0, min(int(milliseconds * 10), 10_000_000))
         self._words[_DRIFT] = int(drift)

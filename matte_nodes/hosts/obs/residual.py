@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Matte as the filter wants it: alpha, and the foreground as a residual to the plate."""
+"""Packs a Matte for the filter: alpha, and the foreground as its difference to the plate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def encoded(linear: Float) -> Float:
-    """Linear light to sRGB codes 0..1 (IEC 61966-2-1), clipped."""
+    """Return sRGB codes 0..1 (IEC 61966-2-1) of linear light, clipped."""
     held = np.clip(linear, 0, 1)
     low = held * np.float32(12.92)
     high = np.float32(1.055) * held ** np.float32(1 / 2.4) - np.float32(0.055)
@@ -22,10 +22,11 @@ def encoded(linear: Float) -> Float:
 
 
 def packed(plate: NDArray[np.uint8], alpha: Float, foreground: Float) -> NDArray[np.uint8]:
-    """(H, W, 4) uint8: 127 x (foreground - plate) + 128 in sRGB codes 0..1, and 255 x alpha.
+    """Return (H, W, 4) uint8: 127 x (foreground - plate) + 128 in sRGB codes, and 255 x alpha.
 
-    plate: (H, W, 3) sRGB codes. foreground: straight, linear. The residual is 0 where alpha is 0
-    or 1; a ring of pixels outside takes its neighbours', so that upsampling does not thin it.
+    plate: (H, W, 3) sRGB codes 0..1. foreground: straight, linear. The difference is 0 where alpha
+    is 0 or 1. A ring of outer pixels takes its neighbours' value, so that upsampling does not thin
+    it.
     """
     out = np.full((*alpha.shape, 4), 128, np.uint8)
     out[..., 3] = np.round(np.clip(alpha, 0, 1) * 255)
@@ -53,7 +54,7 @@ def _bytes(residual: Float) -> NDArray[np.uint8]:
 
 
 def _ring(soft: NDArray[np.bool_], outside: NDArray[np.bool_]) -> tuple[NDArray[np.intp], ...]:
-    """Pixels of `outside` with a soft pixel among their eight neighbours."""
+    """Return the pixels of `outside` that have a soft pixel among their eight neighbours."""
     wide = np.pad(soft, 1)
     height, width = soft.shape
     near = np.zeros_like(soft)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looking at staged plates: does the picture stand still, does the clean plate still fit?"""
+"""Compares plates: does the picture stand still, and does the clean plate still fit?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ PATIENCE = 2.0
 
 
 def blocks(plate: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(h, w, 3) float32 means of blocks of 8 pixels, borders that do not fill one left off."""
+    """Return (h, w, 3) float32 means of blocks of 8 pixels. Incomplete blocks at the border are
+    left out.
+    """
     height, width = (max(BLOCK, side // BLOCK * BLOCK) for side in plate.shape[:2])
     if plate.shape[0] < BLOCK or plate.shape[1] < BLOCK:
         return plate.astype(np.float32)
@@ -31,11 +33,11 @@ def blocks(plate: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 class Stillness:
-    """Whether a plate is like the one that was last *matted*: rest then.
+    """Whether a plate equals the last *matted* plate, so that the model can rest.
 
-    The worst block counts, not the mean, so that a hand in a still picture is seen. The
-    comparison is with the last matted plate, so that slow movement adds up, and no rest is longer
-    than half a second: a silhouette cannot freeze.
+    The block with the largest change decides, so that a moving hand in a still picture counts. The
+    comparison with the last matted plate lets slow movement add up. A rest lasts at most half a
+    second, so a silhouette cannot freeze.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,11 +46,11 @@ class Stillness:
         self._at = 0.0
 
     def forget(self) -> None:
-        """The next plate is matted whatever it is."""
+        """Make sure that the next plate is matted."""
         self._last = None
 
     def still(self, plate: NDArray[np.uint8]) -> bool:
-        """(H, W, 3) uint8; False means that this plate must be matted, and is remembered."""
+        """Whether the plate (H, W, 3) uint8 may be skipped. If not, it is remembered as matted."""
         seen, now = blocks(plate), self._clock()
         if (
             self._last is not None
@@ -64,8 +66,9 @@ class Stillness:
 class Drift:
     """Whether camera or light have changed since the clean plate was taken.
 
-    Where alpha is 0 the plate should be the clean plate, but for a gain of the exposure. When for
-    two seconds more than 30 % of there differs by more than 10 % of the range, it is not.
+    Where alpha is 0, the plate should equal the clean plate up to a gain in exposure. It has
+    drifted when, for two seconds, more than 30 % of this area differs by more than 10 % of the
+    range.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -75,7 +78,7 @@ class Drift:
     def drifted(
         self, plate: NDArray[np.uint8], clean: NDArray[np.uint8], alpha: NDArray[np.float32]
     ) -> bool:
-        """Plate and clean plate (H, W, 3) uint8, alpha (H, W)."""
+        """Whether the clean plate has drifted. Plates (H, W, 3) uint8, alpha (H, W)."""
         outside = alpha == 0
         if plate.shape != clean.shape or outside.mean() < 0.05:
             return False

@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The daemon's loop: the newest plate to its matte; states and errors for the properties."""
+"""The daemon's loop: mattes the newest plate, and reports states and errors to the properties."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from matte_nodes.color.config import DEFAULT
 from matte_nodes.errors import MatteError, UsageError
 from matte_nodes.hosts.obs import protocol
-from matte_nodes.hosts.obs.asked import Asked, asked
+from matte_nodes.hosts.obs.filter_settings import FilterSettings, read_settings
 from matte_nodes.hosts.obs.protocol import Channel, Picture
 from matte_nodes.hosts.obs.residual import packed
 from matte_nodes.hosts.obs.stillness import Drift, Stillness
+from matte_nodes.node.knobs import LoadKnobs
 
 if TYPE_CHECKING:
     from matte_nodes.card import Float, LoadContext, Model, ModelCard
@@ -28,15 +30,27 @@ BEAT = 0.25
 MOVEMENT = 0.25  # a change of alpha from which on it is not flicker
 
 
+class Loaded(NamedTuple):
+    """The loaded model, and what it was loaded for."""
+
+    engine: tuple[Any, ...]
+    """Model, device, threads."""
+
+    knobs: LoadKnobs
+    """The knobs that loading was given."""
+
+    model: Model
+
+
 class Worker:
-    """Serves one filter until `stop`: loads what is asked for, mattes the newest plate."""
+    """Serves one filter until `stop` is set: loads the chosen model and mattes the newest plate."""
 
     def __init__(self, channel: Channel, sleep: Callable[[float], None] = time.sleep) -> None:
         self.channel, self._sleep = channel, sleep
-        self._asked: Asked | None = None
-        self._settings = -1
+        self._settings: FilterSettings | None = None
+        self._settings_number = -1
         self._stream: Stream | None = None
-        self._loaded: tuple[Any, Model] | None = None
+        self._loaded: Loaded | None = None
         self._generation = -1
         self._plate = self._clean_number = 0
         self._clean: Picture | None = None
@@ -49,13 +63,15 @@ class Worker:
         self._said = (protocol.NONE, "")
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set. A ProtocolError ends it: the memory is not ours."""
+        """Work until `stop` is set. A ProtocolError ends it."""
         while not stop.is_set():
             if not self.once():
                 self._sleep(NAP if self.channel.active else IDLE)
 
     def once(self) -> bool:
-        """One look at the memory; True when a plate was worked on. Errors are reported there."""
+        """Check the memory once. Returns True when a plate was matted. Reports errors to the
+        filter.
+        """
         now = time.monotonic()
         if now - self._beaten >= BEAT:
             self.channel.beat()
@@ -90,21 +106,21 @@ class Worker:
 
     def _follow_settings(self) -> None:
         number = self.channel.settings_number
-        if number == self._settings:
+        if number == self._settings_number:
             return
         settings = self.channel.settings()
         if settings is None:
             return
-        self._settings = number
+        self._settings_number = number
         self._stream = None
-        self._asked = asked(settings)
-        self._open(self._asked)
+        self._settings = read_settings(settings)
+        self._open(self._settings)
         self._reset()
 
-    def _open(self, wish: Asked) -> None:
-        from matte_nodes.node.node import MatteNode
+    def _open(self, wish: FilterSettings) -> None:
+        from matte_nodes.shot.matte_node import MatteNode
 
-        if self._loaded is None or self._loaded[0][: len(wish.engine)] != wish.engine:
+        if self._loaded is None or self._loaded.engine != wish.engine:
             self._say(protocol.LOADING, wish.model)
             self._loaded = None
         knobs: dict[str, Any] = dict(wish.knobs)
@@ -112,7 +128,7 @@ class Worker:
             # Grown by two sigma, then blurred: alpha at the old edge stays above 0.97.
             knobs["shrink"] = float(knobs.get("shrink", 0.0)) - 2 * wish.feather_outward
             knobs["feather"] = max(float(knobs.get("feather", 0.0)), wish.feather_outward)
-        # A camera is sRGB whatever $OCIO of the show that is worked on beside it says.
+        # A camera is sRGB, also when $OCIO is set for a show on this machine.
         node = MatteNode(
             wish.model, device=wish.device, threads=wish.threads, ocio=DEFAULT,
             loader=self._loader, **knobs,
@@ -128,12 +144,15 @@ class Worker:
         self._say(protocol.READY)
 
     def _loader(self, card: ModelCard, context: LoadContext) -> Model:
-        assert self._asked is not None
-        reload = tuple(context.knobs[knob.name] for knob in card.knobs if knob.reload)
-        key = (*self._asked.engine, *reload)
-        if self._loaded is None or self._loaded[0] != key:
-            self._loaded, self._warm = (key, card.load(context)), None
-        return self._loaded[1]
+        assert self._settings is not None
+        loaded = self._loaded
+        if loaded and loaded.engine == self._settings.engine and loaded.knobs.serve(context.knobs):
+            return loaded.model
+        knobs = LoadKnobs(context.knobs)
+        model = card.load(replace(context, knobs=knobs))
+        knobs.close()
+        self._loaded, self._warm = Loaded(self._settings.engine, knobs, model), None
+        return model
 
     def _follow_plates(self) -> bool:
         if not self.channel.active:
@@ -160,18 +179,18 @@ class Worker:
         return True
 
     def _serve(self, plate: Picture) -> None:
-        assert self._asked is not None
+        assert self._settings is not None
         assert self._stream is not None
         start = time.perf_counter()
         pixels = np.ascontiguousarray(plate.pixels[..., :3])
-        if self._asked.skip and self._last is not None and self._stillness.still(pixels):
+        if self._settings.skip and self._last is not None and self._stillness.still(pixels):
             matte = self._last[0]
             drift = None
         else:
             self._stillness.still(pixels)
-            # The first matte of a size may take minutes (compilers, drivers): it does not hang.
+            # The first matte of a size may take minutes (compilers, drivers). That is not a hang.
             if self._warm != pixels.shape and self._said[0] != protocol.ERROR:
-                self._say(protocol.LOADING, self._asked.model)
+                self._say(protocol.LOADING, self._settings.model)
             matte, drift = self._matte(pixels)
             self._warm = pixels.shape
         self._say(protocol.READY)
@@ -186,7 +205,7 @@ class Worker:
         self.channel.report(self._milliseconds, drift=drift)
 
     def _matte(self, pixels: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], bool]:
-        assert self._asked is not None
+        assert self._settings is not None
         assert self._stream is not None
         clean = self._clean.pixels[..., :3] if self._clean is not None else None
         if clean is not None and clean.shape != pixels.shape:
@@ -201,18 +220,18 @@ class Worker:
         matte = self._stream.step(pixels, **given)
         alpha = matte.alpha
         before = self._before
-        if self._asked.smoothing and before is not None and before.shape == alpha.shape:
-            alpha = smoothed(alpha, before, self._asked.smoothing)
+        if self._settings.smoothing and before is not None and before.shape == alpha.shape:
+            alpha = smoothed(alpha, before, self._settings.smoothing)
         self._before = alpha
         drift = clean is not None and self._drift.drifted(pixels, clean, alpha)
         return packed(pixels, alpha, matte.foreground), drift
 
 
 def smoothed(alpha: Float, before: Float, share: float) -> Float:
-    """Alpha (H, W) with a share of the one before, where the two differ by little.
+    """Mix alpha (H, W) with a share of the one before, where they differ by little.
 
-    Flicker is small, movement is large: where somebody has gone the past would show the room
-    behind them. Where alpha is 0 it stays 0, for the same reason.
+    Flicker is a small difference, movement a large one: mixing a large one would show the room
+    where a person has just left. Where alpha is 0 it stays 0, for the same reason.
     """
     change = np.abs(before - alpha)
     kept = np.float32(share) * np.clip(1 - change / np.float32(MOVEMENT), 0, 1)

@@ -8,13 +8,17 @@ hidden channels of the propagation unit, its residual form) the choice is named 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from matte_nodes.models.networks.blocks import base_channels, conv_norm_relu
+from matte_nodes.architecture import Answer, Architecture, Published, Training
+from matte_nodes.errors import WeightsError
+from matte_nodes.models.networks.blocks import base_channels, conv_norm_relu, imagenet_and_trimap
 from matte_nodes.models.networks.resnet import ResNet
+from matte_nodes.recognition import Recognition, Shapes, number, present, vote
 
 
 class AdaMattingOutput(NamedTuple):
@@ -123,8 +127,6 @@ class AdaMatting(nn.Module):
     width: channel multiplier, 1.0 is the paper. steps: unrolled steps of the propagation unit.
     """
 
-    multiple = 16
-
     def __init__(self, width: float = 1.0, steps: int = 3) -> None:
         super().__init__()
         base = base_channels(width)
@@ -159,3 +161,64 @@ class AdaMatting(nn.Module):
         sure = trimap.argmax(1, keepdim=True)
         decided = torch.where(sure == 1, estimate.clamp(0, 1), (sure == 2).to(estimate.dtype))
         return AdaMattingOutput(decided, trimap, estimate)
+
+
+_MARKS = (
+    "encoder.conv1.weight",
+    "prop_unit.cell.gates.weight",
+    "t_decoder_upscale1.0.weight",
+    "a_decoder_upscale1.0.weight",
+)
+
+
+def detect(shapes: Shapes, hint: str) -> Recognition | None:
+    """The library's own layout; nobody published another for the paper's network."""
+    if present(shapes, ("encoder_conv.0.weight", "log_sigma_t_sqr", "log_sigma_a_sqr")):
+        raise WeightsError(
+            "These are weights of a re-implementation of AdaMatting that is not the paper's "
+            "network (other encoder, no recurrent propagation), so they do not fit adamatting."
+        )
+    if not present(shapes, _MARKS):
+        return None
+    factors = {
+        "encoder.conv1.weight": 1,
+        "encoder.layer1.0.conv1.weight": 1,
+        "encoder.layer2.0.conv1.weight": 2,
+        "encoder.layer3.0.conv1.weight": 4,
+        "t_decoder_upscale1.0.weight": 32,
+        "a_decoder_upscale1.0.weight": 32,
+    }
+    base = vote(shapes, factors) or 64
+    return Recognition(
+        options={"width": base / 64},
+        layout="matte-nodes",
+        names={name: name for name in shapes},
+        found=f"AdaMatting, width {number(base / 64)}.",
+    )
+
+
+def decode(answer: AdaMattingOutput) -> dict[str, Tensor]:
+    """Alpha, and the trimap that the network made of the given one."""
+    return {"alpha": answer.alpha, "adapted_trimap": answer.adapted}
+
+
+def _answer(answer: AdaMattingOutput, decoded: Mapping[str, Tensor]) -> Answer:
+    # The alpha loss sees the estimate, not what the adapted trimap decides.
+    scores = torch.log_softmax(answer.trimap, 1)
+    return Answer(decoded["alpha"], coarse=answer.estimate, scores=scores)
+
+
+ARCHITECTURE = Architecture(
+    id="adamatting",
+    build=AdaMatting,
+    detect=detect,
+    inputs=("plate", "trimap"),
+    encode=imagenet_and_trimap,
+    decode=decode,
+    options={"width": 1.0},
+    multiple=16,
+    training=Training(_answer, {"adaptation": 1.0}, learned_weights=2),
+    small={"width": 0.0625},
+    variants=({"width": 0.125},),
+    published=(Published({}, 68_175_057),),
+)

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from matte_nodes.architecture import Architecture, Parity, Published, Training
 from matte_nodes.models.networks.blocks import base_channels
+from matte_nodes.recognition import Recognition, Shapes, number, present, vote
 
 Wiring = Literal["published", "paper"]
 
@@ -87,8 +91,6 @@ class BackgroundMatting(nn.Module):
     it the motion features.
     """
 
-    multiple = 4
-
     def __init__(
         self,
         width: float = 1.0,
@@ -154,3 +156,92 @@ class BackgroundMatting(nn.Module):
         colour = self.model_dec_fg1(self.model_res_dec_fg(shared))
         foreground = self.model_fg_out(torch.cat((colour, half), 1))
         return BackgroundMattingOutput(alpha, foreground)
+
+
+_MARKS = ("model_enc1.1.weight", "comb_back.0.weight", "model_al_out.1.weight")
+_BASE = {
+    "model_enc1.1.weight": 1,
+    "model_enc1.4.weight": 2,
+    "model_enc2.0.weight": 4,
+    "model_enc_back.7.weight": 4,
+    "model_res_dec.0.weight": 4,
+    "model_al_out.1.weight": 2,
+    "model_fg_out.1.weight": 1,
+}
+
+
+def _children(shapes: Shapes, prefix: str, inner: str) -> int:
+    """How many `prefix.N.inner...` blocks there are."""
+    return len(
+        {
+            name[len(prefix) + 1 :].split(".")[0]
+            for name in shapes
+            if name.startswith(f"{prefix}.") and f".{inner}." in name
+        }
+    )
+
+
+def detect(shapes: Shapes, hint: str) -> Recognition | None:
+    """The published netG, any `ngf`, `nf_part` and numbers of blocks."""
+    if not present(shapes, _MARKS):
+        return None
+    base = vote(shapes, _BASE) or 64
+    part = vote(shapes, dict.fromkeys(("comb_back.0.weight", "comb_seg.0.weight"), 1)) or base
+    shared = _children(shapes, "model_res_dec", "conv_block")
+    head = max(
+        _children(shapes, name, "conv_block") for name in ("model_res_dec_al", "model_res_dec_fg")
+    )
+    options: dict[str, Any] = {"width": base / 64, "blocks": (shared, head)}
+    if part != base:
+        options["part_channels"] = part
+    wirings = ("published", "paper")
+    if re.search(r"wiring[ =_-]paper|matting[ _-]paper", hint):
+        wirings = ("paper", "published")
+    options["wiring"] = wirings[0]
+    return Recognition(
+        options=options,
+        layout="Background-Matting netG",
+        names={name: name for name in shapes},
+        found=f"Background Matting, width {number(base / 64)}, {shared} shared and {head} + {head} "
+        "residual blocks.",
+        open={"wiring": wirings},
+    )
+
+
+def encode(
+    plate: Tensor, background: Tensor, segmentation: Tensor, motion: Tensor
+) -> tuple[Tensor, ...]:
+    """Each picture, 0..1, as the network takes it: -1..1."""
+    return tuple(picture * 2 - 1 for picture in (plate, background, segmentation, motion))
+
+
+def decode(answer: BackgroundMattingOutput) -> dict[str, Tensor]:
+    """Alpha and foreground, 0..1."""
+    return {"alpha": (answer.alpha + 1) / 2, "foreground": (answer.foreground + 1) / 2}
+
+
+def _wiring(knobs: Mapping[str, Any]) -> dict[str, Any]:
+    return {} if knobs["wiring"] == "auto" else {"wiring": knobs["wiring"]}
+
+
+ARCHITECTURE = Architecture(
+    id="background-matting",
+    build=BackgroundMatting,
+    detect=detect,
+    inputs=("plate", "background", "segmentation", "motion"),
+    encode=encode,
+    decode=decode,
+    options={"width": 1.0, "wiring": "paper"},
+    from_knobs=lambda knobs: {"width": knobs["width"], **_wiring(knobs)},
+    asked=_wiring,
+    multiple=4,
+    training=Training(losses={"l1": 1.0, "gradient": 1.0}, options={"wiring": "paper"}, side=512),
+    parity=Parity(relative=frozenset({"foreground"})),
+    small={"width": 0.0625, "network_size": "256", "motion_step": 1},
+    variants=(
+        {"width": 0.125},
+        {"width": 0.25, "wiring": "paper", "blocks": (2, 1), "part_channels": 8},
+    ),
+    layouts=("Background-Matting netG",),
+    published=(Published({}, 17_908_420, 322),),
+)

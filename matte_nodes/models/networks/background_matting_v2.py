@@ -4,16 +4,19 @@ Kemelmacher-Shlizerman, CVPR 2021 (arXiv 2012.07810)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from matte_nodes.architecture import Architecture, Parity, Published
+from matte_nodes.errors import WeightsError
 from matte_nodes.models.networks.blocks import conv_norm_relu, resize
 from matte_nodes.models.networks.mobilenet import MobileNetV2
 from matte_nodes.models.networks.resnet import ResNet
+from matte_nodes.recognition import Recognition, Shapes, present
 
 Backbone = Literal["mobilenetv2", "resnet50", "resnet101"]
 RefineMode = Literal["full", "sampling", "thresholding"]
@@ -159,8 +162,6 @@ class BackgroundMattingV2(nn.Module):
     refine_kernel: 3, or 1 for the lighter published refiner.
     """
 
-    multiple = 4
-
     def __init__(self, backbone: Backbone = "mobilenetv2", refine_kernel: int = 3) -> None:
         super().__init__()
         maps = _MAPS[backbone]
@@ -230,3 +231,65 @@ class BackgroundMattingV2(nn.Module):
             out = _paste(out, where, self.refiner.patches(half, full, where))
         foreground = torch.clamp(out[:, 1:] + src, 0, 1)
         return BackgroundMattingV2Output(torch.clamp(out[:, :1], 0, 1), foreground, error, refined)
+
+
+def detect(shapes: Shapes, hint: str) -> Recognition | None:
+    """MobileNetV2, ResNet-50 or ResNet-101, with the refiner of 3 x 3 or 1 x 1."""
+    marks = ("aspp.convs.0.0.weight", "aspp.project.0.weight", "decoder.conv4.weight")
+    if not present(shapes, marks) or not any(n.startswith("backbone.") for n in shapes):
+        return None
+    if not any(name.startswith("refiner.") for name in shapes):
+        raise WeightsError(
+            "These are weights of Background Matting v2 without its refiner (MattingBase, the "
+            "first stage of training). Use the weights of the whole network (MattingRefine)."
+        )
+    if any(name.startswith("backbone.features.") for name in shapes):
+        backbone = "mobilenetv2"
+    else:
+        backbone = "resnet101" if "backbone.layer3.22.conv1.weight" in shapes else "resnet50"
+    kernel = shapes.get("refiner.conv1.weight", (0, 0, 3, 3))[-1]
+    return Recognition(
+        options={"backbone": backbone, "refine_kernel": kernel},
+        layout="BackgroundMattingV2",
+        names={name: name for name in shapes},
+        found=f"Background Matting v2 with a {backbone} encoder, refiner of {kernel} x {kernel}.",
+    )
+
+
+def decode(answer: BackgroundMattingV2Output) -> dict[str, Tensor]:
+    """Alpha and foreground."""
+    return {"alpha": answer.alpha, "foreground": answer.foreground}
+
+
+def _call(knobs: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "backbone_scale": float(knobs["backbone_scale"]),
+        "refine_mode": str(knobs["refine_mode"]),
+        "refine_sample_pixels": int(knobs["refine_pixels"]),
+    }
+
+
+ARCHITECTURE = Architecture(
+    id="background-matting-v2",
+    build=BackgroundMattingV2,
+    detect=detect,
+    inputs=("plate", "background"),
+    decode=decode,
+    options={"backbone": "mobilenetv2"},
+    call=_call,
+    multiple=16,
+    # Every patch is refined: a file with a chosen number of patches works at one size only.
+    export_knobs={"refine_mode": "full"},
+    parity=Parity(
+        options={
+            "backbone_scale": float,
+            "refine_mode": str,
+            "refine_sample_pixels": int,
+            "refine_threshold": float,
+        }
+    ),
+    small={"refine_pixels": 4096},
+    variants=({}, {"backbone": "resnet50", "refine_kernel": 1}),
+    layouts=("BackgroundMattingV2",),
+    published=(Published({}, 5_006_839, 382),),
+)

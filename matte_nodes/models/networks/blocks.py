@@ -7,6 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+IMAGENET = ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
+"""Mean and standard deviation of red, green and blue in ImageNet, 0..1."""
+
+
+def exporting() -> bool:
+    """Whether an export reads the network: loops over parts of the picture must not be in it."""
+    return torch.onnx.is_in_onnx_export() or torch._C._get_tracing_state() is not None
+
 
 def base_channels(width: float, full: int = 64, step: int = 4) -> int:
     """Channels of the first layer at a width: `full * width`, to a multiple of `step`.
@@ -25,10 +33,23 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tupl
 
 
 def imagenet(rgb: Tensor) -> Tensor:
-    """(N, 3, H, W) display-encoded 0..1, by ImageNet's mean and deviation of each channel."""
-    mean = torch.tensor((0.485, 0.456, 0.406), dtype=rgb.dtype, device=rgb.device)
-    deviation = torch.tensor((0.229, 0.224, 0.225), dtype=rgb.dtype, device=rgb.device)
-    return (rgb - mean.reshape(1, 3, 1, 1)) / deviation.reshape(1, 3, 1, 1)
+    """(N, 3, H, W) display-encoded 0..1, by ImageNet's mean and deviation of each channel.
+
+    The constants are numbers and not tensors, so that a trace of it works in any precision.
+    """
+    planes = [(rgb[:, n : n + 1] - mean) / width for n, (mean, width) in enumerate(IMAGENET)]
+    return torch.cat(planes, 1)
+
+
+def imagenet_and_trimap(plate: Tensor, trimap: Tensor) -> Tensor:
+    """(N, 4, H, W): the normalised plate, and the trimap as published trimap networks take it.
+
+    plate: (N, 3, H, W), display-encoded 0..1. trimap: (N, 1, H, W), 0, 0.5 (unknown) and 1. The
+    unknown part becomes 128/255.
+    """
+    unknown = (trimap > 0) & (trimap < 1)
+    codes = torch.where(unknown, torch.full_like(trimap, 128 / 255), trimap)
+    return torch.cat((imagenet(plate), codes), 1)
 
 
 def double(x: Tensor, align_corners: bool = False) -> Tensor:

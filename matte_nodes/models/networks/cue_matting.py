@@ -8,13 +8,18 @@ differences to likely colours), and its answer is a mixture of those alphas and 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from matte_nodes.architecture import Architecture, Published, Training
 from matte_nodes.models.networks.blocks import base_channels
+from matte_nodes.models.networks.cue_planes import PLANES, CuePlanes, TorchTools
+from matte_nodes.models.networks.scriptable import grown
+from matte_nodes.recognition import Detector, Recognition, Shapes, number, present
 
-CUES = 19  # planes of models.cues
 PLATE_CUES = 7  # plate, clean plate, segmentation
 SEEN = 5  # features that the refinement sees once more
 REACH = 2  # halved pixels: one of `up0`, one of the two convolutions of `refine`
@@ -25,8 +30,6 @@ class CueMatting(nn.Module):
 
     features: channels given. candidates: how many alphas are offered. width: channel multiplier.
     """
-
-    multiple = 32
 
     def __init__(self, features: int, candidates: int, width: float = 1.0) -> None:
         super().__init__()
@@ -102,8 +105,6 @@ WIDTHS = (24, 48, 80, 128, 160)
 class TrimapCues(nn.Module):
     """The planes of `models.cues` to alpha; a coarse alpha (closed form's) helps where there is one."""
 
-    multiple = 32
-
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
         self.net = CueMatting(features=25, candidates=3, width=width)
@@ -136,7 +137,7 @@ class TrimapCues(nn.Module):
         return features, offers
 
     def kept(self, answer: Tensor, planes: Tensor) -> Tensor:
-        """An answer with the trimap's 0 and 1 put back."""
+        """Return the alpha with the trimap's 0 and 1 put back."""
         trimap = planes[:, 15:16]
         is_front, is_back = (trimap > 0.75).to(planes), (trimap < 0.25).to(planes)
         found: Tensor = answer * (1 - is_front - is_back) + is_front
@@ -145,8 +146,6 @@ class TrimapCues(nn.Module):
 
 class PlateCues(nn.Module):
     """Plate, clean plate and a rough segmentation to alpha."""
-
-    multiple = 32
 
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
@@ -191,3 +190,120 @@ def _last(picture: Tensor) -> Tensor:
 def _join(small: Tensor, large: Tensor) -> Tensor:
     grown = functional.interpolate(small, scale_factor=2.0, mode="bilinear", align_corners=False)
     return torch.cat((grown, large), 1)
+
+
+def half_traced(network: nn.Module) -> nn.Module:
+    """The network with its convolutions traced; what is before them follows the precision.
+
+    A trace keeps the precision that it was made in wherever a tensor is made or converted.
+    """
+    jit: Any = torch.jit
+    given = torch.rand(1, 25, 128, 160), torch.rand(1, 3, 128, 160)
+    shell = TrimapCues(0.1).eval()
+    shell.net = jit.trace(network.net, given, check_trace=False)
+    return shell
+
+
+class CuesInside(nn.Module):
+    """Plate (1, 3, H, W), 0..1, and trimap (1, 1, H, W), 0, 0.5 and 1, to alpha of any size."""
+
+    def __init__(self, core: nn.Module) -> None:
+        super().__init__()
+        self.core = core
+        self.planes = CuePlanes(TorchTools())
+
+    def forward(self, plate: Tensor, trimap: Tensor) -> Tensor:
+        """The planes are made in full precision; the network works in the plate's."""
+        height, width = plate.shape[2], plate.shape[3]
+        given = self.planes(plate[0].permute(1, 2, 0).float(), trimap[0, 0].float())
+        alpha: Tensor = self.core(grown(given, 32).to(plate.dtype))
+        return alpha[:, :, :height, :width].to(plate.dtype)
+
+
+def scripted(network: nn.Module) -> nn.Module:
+    """A trimap network with its planes made inside, for `torch.jit.script`."""
+    return CuesInside(half_traced(network))
+
+
+def width_of(shapes: Shapes) -> float:
+    """The width of a cue network: the simplest width under which every unit has its channels."""
+    firsts = ("stem.0", "down1.0", "down2.0", "down3.0", "down4.0")
+    channels = [shapes.get(f"net.{name}.0.weight", (0,))[0] for name in firsts]
+
+    def rank(step: int) -> tuple[int, int, int]:
+        fits = sum(
+            base_channels(step / 200, full=full) == found
+            for full, found in zip(WIDTHS, channels, strict=True)
+        )
+        plain = next(n for n, part in enumerate((200, 100, 50, 25, 10, 1)) if not step % part)
+        return -fits, plain, abs(step - 200)
+
+    return min(range(5, 401), key=rank) / 200
+
+
+def _detector(features: int, title: str) -> Detector:
+    def detect(shapes: Shapes, hint: str) -> Recognition | None:
+        marks = ("net.stem.0.0.weight", "net.up0.0.weight", "net.answer.weight", "net.answer.bias")
+        if not present(shapes, marks) or "colours" in shapes:
+            return None
+        if shapes.get("net.stem.0.0.weight", (0, 0))[1] != 4 * features:
+            return None
+        width = width_of(shapes)
+        return Recognition(
+            options={"width": width},
+            layout="matte-nodes",
+            names={name: name for name in shapes},
+            found=f"{title}, width {number(width)}.",
+        )
+
+    return detect
+
+
+def encode(plate: Tensor, trimap: Tensor) -> Tensor:
+    """(N, 19, H, W): the planes, made by torch alone."""
+    maker = CuePlanes(TorchTools())
+    pairs = zip(plate.permute(0, 2, 3, 1), trimap[:, 0], strict=True)
+    return torch.cat([maker(picture, hint) for picture, hint in pairs])
+
+
+def _trimap_planes(network: nn.Module, planes: Tensor) -> Tensor:
+    """Alpha of training samples: the planes, then a coarse alpha."""
+    found: Tensor = network(planes[:, :PLANES], planes[:, PLANES:]).float()
+    return found
+
+
+def _plate_planes(network: nn.Module, planes: Tensor) -> Tensor:
+    found: Tensor = network(planes).float()
+    return found
+
+
+def plate_and_clean(plate: Tensor, background: Tensor, segmentation: Tensor) -> Tensor:
+    """(N, 7, H, W): the planes of the clean-plate network. segmentation: -1 where there is none."""
+    return torch.cat((plate, background, segmentation), 1)
+
+
+TRIMAP_ARCHITECTURE = Architecture(
+    id="trimap-cues",
+    build=TrimapCues,
+    detect=_detector(25, "The trimap cue network"),
+    inputs=("plate", "trimap"),
+    encode=encode,
+    options={"width": 1.0},
+    script=scripted,
+    training=Training(task="trimap", planes=_trimap_planes),
+    small={},
+    variants=({"width": 0.125}, {"width": 0.25}),
+    published=(Published({}, 1_777_425),),
+)
+CLEAN_PLATE_ARCHITECTURE = Architecture(
+    id="clean-plate-cues",
+    old_ids=("plate-cues",),
+    build=PlateCues,
+    detect=_detector(14, "The clean-plate cue network"),
+    inputs=("plate", "background", "segmentation"),
+    encode=plate_and_clean,
+    options={"width": 1.0},
+    training=Training(task="plate", planes=_plate_planes),
+    variants=({"width": 0.125}, {"width": 0.25}),
+    published=(Published({}, 1_776_380),),
+)

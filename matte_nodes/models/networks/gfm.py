@@ -3,16 +3,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from matte_nodes.architecture import Answer as TrainingAnswer
+from matte_nodes.architecture import Architecture, Parity, Published, Size, Training, named_outputs
+from matte_nodes.errors import WeightsError
 from matte_nodes.models.networks.blocks import base_channels, conv_norm_relu, resize
 from matte_nodes.models.networks.densenet import DenseNet121
 from matte_nodes.models.networks.resnet import BasicBlock, ResNet
+from matte_nodes.recognition import Recognition, Shapes, number, present, vote
 
 Backbone = Literal["r34", "r34_2b", "d121", "r101"]
 Rosta = Literal["TT", "FT", "BT", "RIM"]
@@ -125,8 +132,6 @@ class GFM(nn.Module):
     differ from `plan`, by module name (read from a checkpoint).
     """
 
-    multiple = 32
-
     def __init__(
         self,
         backbone: Backbone = "r34",
@@ -165,7 +170,7 @@ class GFM(nn.Module):
         self._build_heads(glance_in, focus_in)
 
     def _build_encoder(self) -> list[int]:
-        """The backbone; answers the channels of its maps, from the shallowest on."""
+        """Build the backbone and return the channels of its maps, from the shallowest on."""
         base = self.base
         if self.backbone == "d121":
             self.densenet = DenseNet121(base)
@@ -254,3 +259,189 @@ class GFM(nn.Module):
             return GFMOutput(answers, answers[self.rosta].fusion)
         whole: Tensor = self.rim(torch.cat([answers[part].fusion for part in _PARTS], 1))
         return GFMOutput(answers, whole)
+
+
+_MARKS = ("psp_module.bottleneck.weight", "bridge_block.0.weight", "decoder4_g.0.weight")
+# the same tensor under the name of the stage that uses it, as GFM's files have it
+_TWINS: dict[str, tuple[tuple[str, str], ...]] = {
+    "resnet": (
+        (r"encoder0\.0\.", "resnet.conv1."),
+        (r"encoder0\.1\.", "resnet.bn1."),
+        (r"encoder1\.1\.", "resnet.layer1."),
+        (r"encoder([234])\.", r"resnet.layer\1."),
+    ),
+    "r34_2b": ((r"encoder([1-4])\.", r"resnet.layer\1."),),
+    "d121": (
+        (r"encoder0\.0\.", "densenet.features.conv0."),
+        (r"encoder0\.1\.", "densenet.features.norm0."),
+        (r"encoder([1-4])\.0\.", r"densenet.features.denseblock\1."),
+        (r"encoder([1-3])\.1\.", r"densenet.features.transition\1."),
+    ),
+}
+_UNUSED = ("resnet.fc.", "densenet.classifier.", "densenet.features.norm5.")
+
+
+def _rename(name: str, rules: tuple[tuple[str, str], ...]) -> str:
+    for pattern, replacement in rules:
+        renamed, count = re.subn("^" + pattern, replacement, name)
+        if count:
+            return renamed
+    return name
+
+
+def _widths(shapes: Shapes, plan: dict[str, tuple[int, int, int]]) -> dict[str, tuple[int, ...]]:
+    """Decoders and context layers whose width is not the plan's."""
+    found: dict[str, tuple[int, ...]] = {}
+    for name, row in plan.items():
+        parts = [shapes.get(f"{name}.{index}.weight") for index in (0, 3, 6)]
+        if all(parts):
+            said = tuple(part[0] for part in parts if part)
+            if said != row:
+                found[name] = said
+    return found
+
+
+def _rosta(shapes: Shapes, backbone: str, hint: str) -> tuple[Rosta, ...]:
+    """The representation; both where the tensors cannot tell, the likelier first."""
+    if any(re.match(r"decoder0_[gf]_(tt|ft|bt)\.", name) for name in shapes):
+        return ("RIM",)
+    leaf = "0" if backbone == "r34_2b" else "6"
+    if shapes.get(f"decoder0_g.{leaf}.weight", (3,))[0] == 3:
+        return ("TT",)
+    return ("BT", "FT") if re.search(r"(?<![a-z])bt(?![a-z])", hint) else ("FT", "BT")
+
+
+def detect(shapes: Shapes, hint: str) -> Recognition | None:
+    """All published variants; the second set of names for the encoder is checked, then dropped."""
+    if any(name.startswith("tfi_") for name in shapes):
+        raise WeightsError("These are weights of P3M-Net, which the library does not have.")
+    if not present(shapes, _MARKS):
+        return None
+    if any(name.startswith("densenet.") for name in shapes) or (
+        "encoder1.0.denselayer1.conv1.weight" in shapes
+    ):
+        backbone: Backbone = "d121"
+    elif any(name.startswith(("psp6.", "decoder6_")) for name in shapes):
+        backbone = "r34_2b"
+    else:
+        deep = "layer1.0.conv3.weight"
+        wide = f"resnet.{deep}" in shapes or f"encoder1.1.{deep[7:]}" in shapes
+        backbone = "r101" if wide else "r34"
+    factors = {
+        f"{name}.{index}.weight": row[place]
+        for name, row in plan(backbone, 1).items()
+        for place, index in enumerate((0, 3, 6))
+    }
+    base = vote(shapes, factors) or 64
+    rules = _TWINS[backbone if backbone in _TWINS else "resnet"]
+    rostas = _rosta(shapes, backbone, hint)
+    options: dict[str, Any] = {"backbone": backbone, "rosta": rostas[0], "width": base / 64}
+    widths = _widths(shapes, plan(backbone, base))
+    if widths:
+        options["widths"] = widths
+    return Recognition(
+        options=options,
+        layout="GFM",
+        names={name: _rename(name, rules) for name in shapes},
+        found=f"GFM with a {backbone} encoder, {rostas[0]}, width {number(base / 64)}.",
+        optional=lambda name: name.endswith("num_batches_tracked") or name.startswith(_UNUSED),
+        open={"rosta": rostas} if len(rostas) > 1 else {},
+    )
+
+
+def encode(plate: Tensor) -> Tensor:
+    """The published networks take 0..255 without normalisation."""
+    return plate * 255
+
+
+def decode(answer: GFMOutput) -> dict[str, Tensor]:
+    """The whole matte."""
+    return {"alpha": answer.fusion}
+
+
+def _answer(answer: GFMOutput, decoded: Mapping[str, Tensor]) -> TrainingAnswer:
+    (part,) = answer.answers.values()
+    shares = part.glance.clamp_min(1e-6)
+    scores = (shares / shares.sum(1, keepdim=True)).log()
+    return TrainingAnswer(decoded["alpha"], coarse=part.focus, scores=scores)
+
+
+def _parity(
+    network: nn.Module, inputs: Mapping[str, Tensor], options: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    answer = network(*inputs.values())
+    if len(answer.answers) == 1:
+        (only,) = answer.answers.values()
+        return named_outputs(only)
+    found = {
+        f"out_{number}_{place}": value
+        for number, part in enumerate(answer.answers.values())
+        for place, value in enumerate(part)
+    }
+    return {**found, f"out_{len(answer.answers)}": answer.fusion}
+
+
+# Glance scores closer than this decide a pixel's class by rounding.
+_ALIKE = 1e-4
+
+
+def undecided(output: str, outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_] | None:
+    """Pixels (N, 1, H, W) of a GFM fusion whose class is a matter of rounding.
+
+    output: `fusion`, `out_N_2`, or RIM's integration, on which all three classes act. None for an
+    output that picks no class.
+    """
+    if output == "fusion":
+        glances = ["glance"]
+    elif output.startswith("out_") and output.endswith("_2"):
+        glances = [output[:-1] + "0"]
+    elif output.startswith("out_") and output.count("_") == 1:
+        glances = [name for name in outputs if name.startswith("out_") and name.endswith("_0")]
+    else:
+        return None
+    found: NDArray[np.bool_] | None = None
+    for name in glances:
+        if name in outputs:
+            best = np.sort(outputs[name], axis=1)[:, -2:]
+            close = best[:, 1:] - best[:, :1] < _ALIKE
+            found = close if found is None else found | close
+    return found
+
+
+def _asked(knobs: Mapping[str, Any]) -> dict[str, Any]:
+    # The tensors tell all but FT from BT.
+    return {"rosta": knobs["rosta"]} if knobs["rosta"] in ("FT", "BT") else {}
+
+
+ARCHITECTURE = Architecture(
+    id="gfm",
+    build=GFM,
+    detect=detect,
+    encode=encode,
+    decode=decode,
+    options={"width": 1.0, "backbone": "r34", "rosta": "TT"},
+    asked=_asked,
+    size=Size(share=0.5),
+    # Its pyramid pools to 3 and 5 bins, which ONNX has only for a size that is known.
+    export_size=(512, 512),
+    training=Training(
+        _answer,
+        {"glance": 1.0, "focus": 1.0, "focus_laplacian": 1.0, "l1": 1.0, "laplacian": 1.0},
+    ),
+    parity=Parity(_parity, undecided=undecided),
+    small={"width": 0.125},
+    variants=(
+        {"backbone": "r34", "rosta": "TT", "width": 0.0625},
+        {"backbone": "r34", "rosta": "BT", "width": 0.125},
+        {"backbone": "r34", "rosta": "FT", "width": 0.0625},
+        {"backbone": "r34_2b", "rosta": "TT", "width": 0.0625},
+        {"backbone": "d121", "rosta": "RIM", "width": 0.0625},
+        {"backbone": "r101", "rosta": "TT", "width": 0.0625},
+    ),
+    layouts=("GFM",),
+    published=(
+        Published({"backbone": "r34", "rosta": "TT"}, 55_286_316),
+        Published({"backbone": "r34_2b", "rosta": "TT"}, 125_878_956),
+        Published({"backbone": "d121", "rosta": "RIM"}, 47_409_347),
+    ),
+)

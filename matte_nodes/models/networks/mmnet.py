@@ -4,13 +4,25 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from matte_nodes.architecture import (
+    Answer,
+    Architecture,
+    Parity,
+    Published,
+    Size,
+    Training,
+    run_by_name,
+)
 from matte_nodes.models.networks.blocks import same_padding
+from matte_nodes.recognition import Recognition, Shapes, number, present
 
 # name, inner and outer channels, dilation rates, stride
 _ENCODER = (
@@ -175,8 +187,6 @@ class MMNet(nn.Module):
     width: the paper's depth multiplier (1.0, 0.75, 0.5; 1.4 at 128 pixels).
     """
 
-    multiple = 16
-
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
 
@@ -211,3 +221,111 @@ class MMNet(nn.Module):
         x = self.dec_block4(self.dec_block3(self.dec_block2(x)))
         logits = self.final_block["pointwise_conv"](x)
         return MMNetOutput(torch.softmax(logits, 1)[:, 1:], logits, auxiliary)
+
+
+# TensorFlow's kernels: height, width, inputs, outputs (depthwise: height, width, channels, 1)
+_CONV = (3, 2, 0, 1)
+_DEPTHWISE = (2, 3, 0, 1)
+_OPTIMISER = re.compile(r"/(Adam|Adam_1|Momentum|RMSProp|RMSProp_1)$|^(beta\d_power|global_step)$")
+_LEAVES = {
+    "weights": "weight",
+    "depthwise_weights": "weight",
+    "biases": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+
+
+def _depth_multiplier(shapes: Shapes) -> float:
+    """The simplest multiplier under which most layers have their channels."""
+    known = [(shapes[name][0], depth) for name, depth in depths().items() if shapes.get(name)]
+
+    def fitting(percent: int) -> tuple[int, int, int]:
+        fits = sum(scaled(depth, percent / 100) == channels for channels, depth in known)
+        plain = next(
+            rank for rank, step in enumerate((100, 50, 25, 10, 5, 1)) if not percent % step
+        )
+        return -fits, plain, abs(percent - 100)
+
+    return min(range(5, 401), key=fitting) / 100
+
+
+def detect(shapes: Shapes, hint: str) -> Recognition | None:
+    """TensorFlow's variable names (`MMNet/...`, from an npz) or ours; any depth multiplier."""
+    marks = (
+        "init_block.conv.weight",
+        "enc_block9.merge.pointwise_conv.weight",
+        "dec_block0.pointwise_conv.weight",
+    )
+    names: dict[str, str] = {}
+    dropped: set[str] = set()
+    permutations: dict[str, tuple[int, ...]] = {}
+    ours: dict[str, tuple[int, ...]] = {}
+    foreign = any(name.startswith("MMNet/") for name in shapes)
+    for name, shape in shapes.items():
+        target = name
+        if foreign:
+            plain = name.removesuffix(":0")
+            if _OPTIMISER.search(plain):
+                dropped.add(name)
+                continue
+            scope, _, leaf = plain.removeprefix("MMNet/").rpartition("/")
+            target = f"{scope.replace('/', '.')}.{_LEAVES.get(leaf, leaf)}"
+            if len(shape) == 4:
+                axes = _DEPTHWISE if leaf == "depthwise_weights" else _CONV
+                permutations[target] = axes
+                shape = tuple(shape[axis] for axis in axes)
+        names[name] = target
+        ours[target] = shape
+    if not present(ours, marks):
+        return None
+    width = _depth_multiplier(ours)
+    return Recognition(
+        options={"width": width},
+        layout="MMNet (TensorFlow)" if foreign else "matte-nodes",
+        names=names,
+        found=f"MMNet, depth multiplier {number(width)}.",
+        permutations=permutations,
+        dropped=frozenset(dropped),
+        optional=lambda name: name.endswith("num_batches_tracked") or name.startswith("aux_block."),
+    )
+
+
+def _answer(answer: MMNetOutput, decoded: Mapping[str, Tensor]) -> Answer:
+    scores, auxiliary = (torch.log_softmax(x, 1) for x in (answer.logits, answer.auxiliary))
+    return Answer(decoded["alpha"], scores=scores, auxiliary=auxiliary)
+
+
+def _parity(
+    network: nn.Module, inputs: Mapping[str, Tensor], options: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """The outputs under TensorFlow's names and axes beside ours."""
+    found = run_by_name(network, inputs, options)
+    logits = found["logits"].permute(0, 2, 3, 1)
+    return {"L": logits, "P": logits.softmax(-1), **found}
+
+
+ARCHITECTURE = Architecture(
+    id="mmnet",
+    build=MMNet,
+    detect=detect,
+    options={"width": 1.0},
+    multiple=16,
+    size=Size(square=256, knob="network_size"),
+    export_size=(256, 256),
+    training=Training(
+        _answer, {"l1": 1.0, "gradient": 1.0, "fidelity": 1.0, "auxiliary": 1.0}, trial_width=1.0
+    ),
+    parity=Parity(_parity),
+    small={"width": 0.5, "network_size": "128"},
+    variants=({"width": 0.5}, {"width": 0.75}, {"width": 1.4}),
+    layouts=("MMNet (TensorFlow)",),
+    published=(
+        Published({"width": 1.0}, 190_652),
+        Published({"width": 0.75}, 120_428),
+        Published({"width": 0.5}, 64_260),
+        Published({"width": 1.4}, 356_588),
+    ),
+)

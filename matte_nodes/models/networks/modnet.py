@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from matte_nodes.architecture import Architecture, Parity, Published, Size, Training, named_outputs
 from matte_nodes.models.networks.blocks import double
 from matte_nodes.models.networks.mobilenet import MobileNetV2
+from matte_nodes.recognition import Recognition, Shapes, present
 
 # encoder blocks after which the map is 1/2, 1/4, 1/8, 1/16 and 1/32
 _TAPS = (1, 3, 6, 13, 18)
@@ -150,8 +153,6 @@ class _Fusion(nn.Module):
 class MODNet(nn.Module):
     """Portrait matting without a hint: semantic, detail and fusion branches on MobileNetV2."""
 
-    multiple = 32
-
     def __init__(self) -> None:
         super().__init__()
         self.backbone = _Backbone()
@@ -175,3 +176,50 @@ class MODNet(nn.Module):
         coarse = torch.sigmoid(self.lr_branch.conv_lr(semantic))
         edge = torch.sigmoid(self.hr_branch.conv_hr(torch.cat((double(detail), rgb), 1)))
         return MODNetTraining(coarse, edge, matte)
+
+
+def detect(shapes: Shapes, hint: str) -> Recognition | None:
+    """The published layout, in which the encoder stands twice."""
+    marks = ("f_branch.conv_lr4x.layers.0.weight", "hr_branch.tohr_enc2x.layers.0.weight")
+    if not present(shapes, marks):
+        return None
+    return Recognition(
+        options={},
+        layout="MODNet",
+        names={
+            name: name.removeprefix("lr_branch.") if "backbone." in name else name
+            for name in shapes
+        },
+        found="MODNet on MobileNetV2.",
+        optional=lambda name: (
+            name.endswith("num_batches_tracked")
+            or name.startswith(("lr_branch.conv_lr.", "hr_branch.conv_hr."))
+        ),
+    )
+
+
+def encode(plate: Tensor) -> Tensor:
+    """0..1 as the network takes it: -1..1."""
+    return plate * 2 - 1
+
+
+def _parity(
+    network: nn.Module, inputs: Mapping[str, Tensor], options: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """The three outputs that the network is trained on."""
+    assert isinstance(network, MODNet)
+    return named_outputs(network.supervised(*inputs.values()))
+
+
+ARCHITECTURE = Architecture(
+    id="modnet",
+    build=MODNet,
+    detect=detect,
+    encode=encode,
+    size=Size(shorter=512, knob="reference_size"),
+    training=Training(trial_width=1.0),
+    parity=Parity(_parity),
+    small={"reference_size": 96},
+    layouts=("MODNet",),
+    published=(Published({}, 6_487_075),),
+)

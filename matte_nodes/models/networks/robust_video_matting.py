@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from matte_nodes.architecture import Architecture, Parity, Published, PublishedOnnx, named_outputs
+from matte_nodes.errors import WeightsError
 from matte_nodes.models.networks.blocks import conv_norm_relu, double, imagenet, resize
 from matte_nodes.models.networks.mobilenet import MobileNetV3Large
 from matte_nodes.models.networks.resnet import ResNet
+from matte_nodes.recognition import Recognition, Shapes, present
 
 Backbone = Literal["mobilenetv3", "resnet50"]
 
@@ -176,8 +179,6 @@ class _GuidedFilter(nn.Module):
 class RobustVideoMatting(nn.Module):
     """Video matting of people without a hint; the memory comes in and goes out as tensors."""
 
-    multiple = 1
-
     def __init__(self, backbone: Backbone = "mobilenetv3") -> None:
         super().__init__()
         maps, deep, out = _PLANS[backbone]
@@ -246,3 +247,65 @@ class RobustVideoMatting(nn.Module):
         hidden, _ = self._features(src, (r1, r2, r3, r4))
         logits: Tensor = self.project_seg(hidden)
         return logits
+
+
+def detect(shapes: Shapes, hint: str) -> Recognition | None:
+    """MobileNetV3 or ResNet-50; the published PyTorch files, and what its ONNX files hold."""
+    marks = ("decoder.decode4.gru.ih.0.weight", "project_mat.conv.weight")
+    if not present(shapes, marks):
+        return None
+    if not any(name.startswith("refiner.conv.") for name in shapes):
+        raise WeightsError(
+            "These are weights of Robust Video Matting with the fast guided filter, which has no "
+            "learned refiner. Use the published weights (deep guided filter)."
+        )
+    light = any(name.startswith("backbone.features.") for name in shapes)
+    backbone = "mobilenetv3" if light else "resnet50"
+    note = "" if "project_seg.conv.weight" in shapes else " The segmentation head is not in it."
+    return Recognition(
+        options={"backbone": backbone},
+        layout="RobustVideoMatting",
+        names={name: name for name in shapes},
+        found=f"Robust Video Matting with a {backbone} encoder.{note}",
+        optional=lambda name: (
+            name.endswith("num_batches_tracked") or name.startswith("project_seg.")
+        ),
+    )
+
+
+def decode(answer: RobustVideoMattingOutput) -> dict[str, Tensor]:
+    """Alpha and foreground; the states are the model's memory."""
+    return {"alpha": answer.alpha, "foreground": answer.foreground}
+
+
+def _parity(
+    network: nn.Module, inputs: Mapping[str, Tensor], options: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """The inputs are frames in their order; the outputs carry the frame's number."""
+    found: dict[str, Tensor] = {}
+    states: tuple[Tensor, ...] = ()
+    for number, frame in enumerate(inputs.values()):
+        answer = network(frame, *states, **options)
+        states = answer.states
+        found |= {f"{name}{number}": value for name, value in named_outputs(answer).items()}
+    return found
+
+
+ARCHITECTURE = Architecture(
+    id="rvm",
+    build=RobustVideoMatting,
+    detect=detect,
+    decode=decode,
+    options={"backbone": "mobilenetv3"},
+    multiple=1,
+    published_onnx=PublishedOnnx(
+        inputs={"plate": "src"},
+        outputs={"alpha": "pha", "foreground": "fgr"},
+        states={f"r{n}": (f"r{n}i", f"r{n}o") for n in (1, 2, 3, 4)},
+        constants={"downsample_ratio": [0.25]},
+    ),
+    parity=Parity(_parity, options={"downsample_ratio": float}),
+    variants=({}, {"backbone": "resnet50"}),
+    layouts=("RobustVideoMatting",),
+    published=(Published({}, 3_748_633, 380),),
+)

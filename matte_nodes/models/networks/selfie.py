@@ -12,7 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from matte_nodes.architecture import Architecture, Published, Size
 from matte_nodes.models.networks.blocks import double, same_padding
+from matte_nodes.recognition import Recognition, Shapes, present
 
 # kernel, stride, inner channels, channels of the gate (0: none), channels, hard swish
 _BLOCKS = (
@@ -109,8 +111,6 @@ class Selfie(nn.Module):
     Made for 256 x 256 (or 144 x 256, the landscape weights); the picture is stretched to it.
     """
 
-    multiple = 16
-
     def __init__(self) -> None:
         super().__init__()
         self.stem = _Same(3, 16, 3, 2)
@@ -136,3 +136,62 @@ class Selfie(nn.Module):
         x = torch.relu(self.context(x)) * gate
         x = self.up2(self.up1(self.up0(x, maps[2]), maps[0]), half)
         return torch.sigmoid(self.segment(x))
+
+
+def detect(shapes: Shapes, hint: str) -> Recognition | None:
+    """The tensors of MediaPipe's tflite file (`conv2d_7/Kernel`) or ours."""
+    if present(shapes, ("stem.weight", "context_gate.weight", "segment.weight")):
+        return Recognition(
+            options={},
+            layout="matte-nodes",
+            names={name: name for name in shapes},
+            found="MediaPipe selfie segmentation.",
+        )
+    marks = ("conv2d/Kernel", "conv2d_42/Kernel", "depthwise_conv2d_10/Kernel")
+    if not present(shapes, marks):
+        return None
+    full, filters = layers()
+    modules = {"segment": "segment", "conv2d_transpose": "segment"}
+    modules |= {f"conv2d_{index}" if index else "conv2d": n for index, n in enumerate(full)}
+    modules |= {
+        f"depthwise_conv2d_{index}" if index else "depthwise_conv2d": n
+        for index, n in enumerate(filters)
+    }
+    names: dict[str, str] = {}
+    dropped: set[str] = set()
+    permutations: dict[str, tuple[int, ...]] = {}
+    for name in shapes:
+        layer, _, leaf = name.partition("/")
+        if leaf in ("Size", "Axes"):
+            dropped.add(name)
+            continue
+        kind = {"Kernel": "weight", "Bias": "bias"}.get(leaf, leaf)
+        target = f"{modules.get(layer, layer)}.{kind}"
+        names[name] = target
+        if kind == "weight":
+            # outputs, height, width, inputs; depthwise 1, height, width, channels; the last layer
+            # is a transposed convolution, whose inputs come first in ours
+            own = layer.startswith("depthwise") or target == "segment.weight"
+            permutations[target] = (3, 0, 1, 2) if own else (0, 3, 1, 2)
+    landscape = "conv2d_transpose/Kernel" in shapes
+    size = "144 x 256 (landscape)" if landscape else "256 x 256"
+    return Recognition(
+        options={},
+        layout="MediaPipe tflite",
+        names=names,
+        found=f"MediaPipe selfie segmentation, trained at {size}.",
+        permutations=permutations,
+        dropped=frozenset(dropped),
+    )
+
+
+ARCHITECTURE = Architecture(
+    id="selfie",
+    build=Selfie,
+    detect=detect,
+    multiple=16,
+    size=Size(square=256),
+    export_size=(256, 256),
+    layouts=("MediaPipe tflite",),
+    published=(Published({}, 106_401),),
+)

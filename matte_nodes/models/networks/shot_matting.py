@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matte_nodes.models.networks.cue_matting import CueMatting
+from matte_nodes.architecture import Architecture, Training
+from matte_nodes.models.networks.cue_matting import CueMatting, width_of
+from matte_nodes.recognition import Recognition, Shapes, number, present
 
 LOOK = (18, 32)  # rows and columns of the thumbnail that finds the nearest key
 CELLS = 24  # of the colour table, along each channel
@@ -23,7 +25,6 @@ class ShotMatting(nn.Module):
     file is all there is.
     """
 
-    multiple = 32
     looks: Tensor
     mattes: Tensor
     colours: Tensor
@@ -110,3 +111,28 @@ def colour_table(plates: Tensor, mattes: Tensor, floor: float = 1e-6) -> Tensor:
 def look(plates: Tensor) -> Tensor:
     """Thumbnails (N, 3, 18, 32) of plates."""
     return functional.interpolate(plates, size=LOOK, mode="area")
+
+
+def detect(shapes: Shapes, hint: str) -> Recognition | None:
+    """The file that `matte finetune` writes: the keys are in it."""
+    mattes, marks = shapes.get("mattes", ()), ("looks", "mattes", "colours", "settings")
+    if not present(shapes, marks) or len(mattes) != 4:
+        return None
+    width = width_of(shapes)
+    return Recognition(
+        options={"keys": mattes[0], "size": (mattes[2], mattes[3]), "width": width},
+        layout="matte-nodes",
+        names={name: name for name in shapes},
+        found=f"A network of one shot with {mattes[0]} keys, width {number(width)}.",
+    )
+
+
+ARCHITECTURE = Architecture(
+    id="shot",
+    build=ShotMatting,
+    detect=detect,
+    inputs=("plate", "segmentation"),
+    options={"width": 0.5},
+    training=Training(task="shot"),
+    variants=({"keys": 2, "size": (18, 32), "width": 0.25},),
+)

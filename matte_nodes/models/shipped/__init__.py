@@ -7,6 +7,8 @@ Each file's metadata holds the recipe's hash and the held-out error.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from matte_nodes.card import Source, Weights
 
 LICENCE = "Apache-2.0 (trained by this project)"
@@ -18,12 +20,22 @@ def _shipped(file: str, sha256: str, size: int) -> Weights:
 
 
 TRIMAP = _shipped(
-    "deep-image-matting-small.safetensors",
+    "trimap-cues.safetensors",
     "09f5f43023e5e0d869fcb2390352b1e79fa530d961052dbdf156b28438030281",
     3585498,
 )
 PLATE = _shipped(
-    "background-matting-small.safetensors",
+    "clean-plate-cues.safetensors",
     "1985a20f38e778ba822c419b1edd9810379e4cd36b044e9abd9a39402d74891b",
     3583144,
 )
+MODNET = replace(
+    _shipped(
+        "modnet-people.safetensors",
+        "05fc3dd47da7391e6bc522b2c58eb1b438d9dd866829c1183d3fbcb699a3804e",
+        13091838,
+    ),
+    licence=f"{LICENCE}; its encoder began as torchvision's, BSD-3-Clause (NOTICE)",
+    publisher="this repository, docs/people.md",
+)
+"""For MODNet, taken until the published weights are imported."""

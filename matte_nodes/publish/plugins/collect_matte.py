@@ -26,8 +26,10 @@ class CollectMatte(pyblish.api.ContextPlugin):  # type: ignore[misc]
         """Nothing is collected where nothing is named: other families go on."""
         asked = dict(context.data.get("matte") or {})
         for key, name in (
-            ("folder", "MATTE_DELIVERY"), ("plate", "MATTE_PLATE"), ("root", "MATTE_PUBLISH_ROOT"),
-        ):  # fmt: skip
+            ("folder", "MATTE_DELIVERY"),
+            ("plate", "MATTE_PLATE"),
+            ("root", "MATTE_PUBLISH_ROOT"),
+        ):
             if not asked.get(key) and os.environ.get(name):
                 asked[key] = os.environ[name]
         if not asked.get("folder"):

@@ -23,8 +23,11 @@ class ExtractReview(pyblish.api.InstancePlugin):  # type: ignore[misc]
         data, delivery = instance.data, instance.data["delivery"]
         target = Path(data.get("report") or delivery.folder / "review.html")
         write_report(
-            delivery, target, title=data["name"], behind=data.get("behind"),
+            delivery,
+            target,
+            title=data["name"],
+            behind=data.get("behind"),
             against=data.get("against"),
-        )  # fmt: skip
+        )
         data["review_report"] = str(target)
         self.log.info("wrote %s", target)

@@ -37,8 +37,11 @@ class IntegrateVersion(pyblish.api.InstancePlugin):  # type: ignore[misc]
             files.append(Path(data["review_report"]))
         data["published"] = str(
             integrate(
-                files, Path(data["root"]), data["name"], facts(delivery),
+                files,
+                Path(data["root"]),
+                data["name"],
+                facts(delivery),
                 version=data.get("version"),
             )
-        )  # fmt: skip
+        )
         self.log.info("published %s", data["published"])

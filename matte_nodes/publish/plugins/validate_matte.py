@@ -31,7 +31,14 @@ class _Base(pyblish.api.InstancePlugin):  # type: ignore[misc]
 # Plug-ins of equal order run in any order: each has its own, as in the list.
 for _place, _check in enumerate(CHECKS):
     _name = "ValidateMatte" + "".join(part.capitalize() for part in _check.name.split("-"))
-    globals()[_name] = type(_name, (_Base,), {
-        "__doc__": _check.help, "__module__": __name__, "check": _check,
-        "label": f"Matte: {_check.name}", "order": pyblish.api.ValidatorOrder + 0.01 * _place,
-    })  # fmt: skip
+    globals()[_name] = type(
+        _name,
+        (_Base,),
+        {
+            "__doc__": _check.help,
+            "__module__": __name__,
+            "check": _check,
+            "label": f"Matte: {_check.name}",
+            "order": pyblish.api.ValidatorOrder + 0.01 * _place,
+        },
+    )

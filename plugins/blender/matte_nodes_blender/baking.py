@@ -12,7 +12,7 @@ import bpy
 from . import addon, compat, folders, group, settings, upstream, walk
 from .handover import Handed
 from .job import CANCELLED, DONE, ERROR, Job
-from .plan import Asked, Colour, Plan
+from .plan import BakeRequest, Colour, Plan
 from .state import Now, Record
 from .trouble import Trouble
 
@@ -27,7 +27,7 @@ def planned(tree: Any, scene: Any, frame: int | None = None) -> tuple[Plan, Any,
     home, way, node = walk.place(tree, scene)
     found = walk.inputs(way, node)
     first, last = settings.range_of(kept, home)
-    asked = Asked(
+    asked = BakeRequest(
         kept.model, kept.values, kept.device or addon.preference("device"),
         settings.base_of(kept), kept.bake_name or tree.name, first, last,
     )  # fmt: skip

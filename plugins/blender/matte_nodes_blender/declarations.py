@@ -11,8 +11,31 @@ AUTO = "auto"
 SHARED = "*"
 """Stands for the model's name with knobs that every model shares."""
 
-_CARD = ("name", "title", "summary", "needs", "takes", "memory", "commercial", "limits")
-_KNOB = ("name", "kind", "default", "help", "low", "high", "choices", "unit", "aliases", "label")
+_CARD = (
+    "name",
+    "title",
+    "summary",
+    "needs",
+    "takes",
+    "memory",
+    "commercial",
+    "limits",
+    "old_names",
+)
+_KNOB = (
+    "name",
+    "kind",
+    "default",
+    "help",
+    "low",
+    "high",
+    "choices",
+    "unit",
+    "aliases",
+    "label",
+    "title",
+    "neighbours",
+)
 
 
 class Declarations:
@@ -25,7 +48,7 @@ class Declarations:
         found = found or {}
         self.version = str(found.get("version") or "")
         self.cards = {str(card["name"]): _taken(card) for card in found.get("models") or ()}
-        self.shared = [_part(knob, _KNOB) for knob in found.get("knobs") or ()]
+        self.shared = [_knob(knob) for knob in found.get("knobs") or ()]
 
     @classmethod
     def read(cls, text: str) -> Declarations:
@@ -45,26 +68,36 @@ class Declarations:
     def __bool__(self) -> bool:
         return bool(self.cards)
 
+    def card(self, model: str) -> dict[str, Any] | None:
+        """A model's card, by its name or by one that it had before; None when it is not known."""
+        old = (card for card in self.cards.values() if model in card["old_names"])
+        return self.cards.get(model) or next(old, None)
+
     def knobs(self, model: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Owner (the model, or SHARED) and declaration of every knob that a model has."""
-        for knob in self.cards.get(model, {}).get("knobs", ()):
+        for knob in (self.card(model) or {}).get("knobs", ()):
             yield model, knob
         for knob in self.shared:
             yield SHARED, knob
 
     def needs(self, model: str) -> list[str]:
         """The hints that a model must be given."""
-        return list(self.cards.get(model, {}).get("needs", ()))
+        return list((self.card(model) or {}).get("needs", ()))
 
     def takes(self, model: str) -> list[str] | None:
         """The hints that a model can use; None when that is not known."""
-        card = self.cards.get(model)
+        card = self.card(model)
         return None if card is None else list(card.get("takes", ()))
 
-    def is_still(self, model: str) -> bool:
-        """Whether a frame of this model depends on no other frame; auto may choose any model."""
-        memory = self.cards.get(model, {}).get("memory") or {}
-        return memory.get("kind") == "still"
+    def is_still(self, model: str, values: Mapping[str, Any]) -> bool:
+        """Whether a frame depends on no other frame; auto may choose any model.
+
+        values: of the knobs. Some mix in the frames beside it, whatever the model.
+        """
+        memory = (self.card(model) or {}).get("memory") or {}
+        beside = [knob for _, knob in self.knobs(model) if knob["neighbours"]]
+        alone = all(values.get(k["name"], k["default"]) == k["default"] for k in beside)
+        return memory.get("kind") == "still" and alone
 
 
 def merged(all_of_them: Iterable[Declarations]) -> Declarations:
@@ -80,10 +113,21 @@ def merged(all_of_them: Iterable[Declarations]) -> Declarations:
 
 
 def _taken(card: Mapping[str, Any]) -> dict[str, Any]:
-    knobs = [_part(knob, _KNOB) for knob in card.get("knobs") or ()]
+    knobs = [_knob(knob) for knob in card.get("knobs") or ()]
     return {**_part(card, _CARD), "knobs": knobs}
+
+
+def _knob(knob: Mapping[str, Any]) -> dict[str, Any]:
+    """A knob's declaration. A .blend may hold older ones, without `title` and `neighbours`."""
+    found = _part(knob, _KNOB)
+    if found["title"] is None:
+        found["title"] = found["label"] or found["name"]
+    if found["neighbours"] is None:
+        found["neighbours"] = True  # unknown: rather ask for too many frames than for too few
+    return found
 
 
 def _part(whole: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     usual: dict[str, Any] = {"aliases": [], "choices": [], "needs": [], "takes": []}
+    usual["old_names"] = []
     return {name: whole.get(name, usual.get(name)) for name in names}

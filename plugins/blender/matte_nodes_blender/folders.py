@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping
@@ -118,7 +119,7 @@ def _same_file(source: str, target: str, *, soft: bool) -> None:
             return
         except (OSError, NotImplementedError):
             continue
-    part = target + ".part"
+    part = f"{target}.{secrets.token_hex(8)}.part"
     shutil.copy2(source, part)
     os.replace(part, target)
 

@@ -98,7 +98,7 @@ def face_name(owner: str, knob: str) -> str:
 def face(knob: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The kind of property (float, int, bool, enum, string) and what it is made with."""
     told: dict[str, Any] = {
-        "name": label(knob), "description": str(knob["help"]).strip().rstrip("."),
+        "name": knob["title"], "description": str(knob["help"]).strip().rstrip("."),
     }  # fmt: skip
     kind = knob["kind"]
     if kind == "choice":
@@ -119,9 +119,3 @@ def face(knob: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         # A hundredth of the range is one click.
         told["step"] = 1 if told["max"] - told["min"] <= 2 else 10
     return kind, told
-
-
-def label(knob: Mapping[str, Any]) -> str:
-    """What the artist reads beside it."""
-    text = knob["label"] or str(knob["name"]).replace("_", " ").capitalize()
-    return f"{text} ({knob['unit']})" if knob["unit"] else str(text)

@@ -76,7 +76,7 @@ class MATTE_PT_matte(Panel, bpy.types.Panel):
 
     def terms(self, layout, context, tree):
         """What the model needs, and whether it may be used for money."""
-        card = settings.of_group(tree).cards.get(tree.matte_nodes.model)
+        card = settings.of_group(tree).card(tree.matte_nodes.model)
         if card is None:
             return
         if card["needs"]:

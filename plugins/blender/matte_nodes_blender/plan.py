@@ -20,7 +20,7 @@ class Colour(NamedTuple):
     config: str
 
 
-class Asked(NamedTuple):
+class BakeRequest(NamedTuple):
     """What the panel says. values: the text of the knobs. base: the bake folder, absolute."""
 
     model: str
@@ -39,7 +39,7 @@ class Plan:
     """
 
     def __init__(
-        self, asked: Asked, declared: Declarations, sources: Mapping[str, Source],
+        self, asked: BakeRequest, declared: Declarations, sources: Mapping[str, Source],
         colour: Colour, frame: int | None = None,
     ) -> None:  # fmt: skip
         self.asked, self.colour, self.frame = asked, colour, frame
@@ -61,8 +61,7 @@ class Plan:
         self.first, self.last = self._range()
         if frame is not None and not self.still and not self.first <= frame <= self.last:
             raise Trouble(f"Frame {frame} is outside of the range {self.first}-{self.last}.")
-        # Steadying mixes in the neighbouring frames, whatever the model.
-        alone = declared.is_still(asked.model) and not self.knobs.get("steady")
+        alone = declared.is_still(asked.model, self.knobs)
         self.free = alone
         whole = frame is None or self.still or not alone
         self.shot = (self.first, self.last) if whole else (int(frame or 0), int(frame or 0))
@@ -112,24 +111,13 @@ class Plan:
         paths: each input's pattern and colour space. cut: the plate's clip may have frames before
         the range; the shot starts where the node says.
         """
-        connect: dict[str, Any] = {}
-        for name, (path, space) in paths.items():
-            if name == "plate":
-                connect["colorspace"] = space
-            else:
-                connect[name] = path
-            if name == "background":
-                connect["background_colorspace"] = space
-        if cut and not self.free:
-            connect["start"], connect["warm_up"] = self.first, 0
-        asked: dict[str, Any] = {
-            "source": paths["plate"][0], "output": os.path.join(self.folder, folders.RESULT),
-            "model": self.asked.model, "knobs": self.knobs, "connect": connect,
-            "layout": "blender", "output_colorspace": self.colour.working,
-            "node": {"device": self.asked.device or "auto", "ocio": self.colour.config or None},
-        }  # fmt: skip
-        if self.frame is None or self.still:
-            asked["frames"] = [self.first, self.last]
-        else:
-            asked["frame"] = self.frame
-        return asked
+        from .matte_client import host_request
+
+        one = self.frame is not None and not self.still
+        return host_request(
+            paths, int(self.frame or 0) if one else (self.first, self.last),
+            self.first if cut and not self.free else None,
+            output=os.path.join(self.folder, folders.RESULT), model=self.asked.model,
+            knobs=self.knobs, layout="blender", output_colorspace=self.colour.working,
+            node={"device": self.asked.device or "auto", "ocio": self.colour.config or None},
+        )  # fmt: skip

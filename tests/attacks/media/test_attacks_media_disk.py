@@ -16,7 +16,6 @@ import pytest
 
 from matte_nodes import whole_files as whole
 from matte_nodes.errors import OutputError
-from matte_nodes.media import movie_writer
 from matte_nodes.media.clip import open_clip
 from matte_nodes.media.writers import Writer, open_writer
 from tests.media.samples import matte_frame
@@ -41,15 +40,13 @@ def write_all(out: Writer, size: int) -> None:
 def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, size: int) -> None:
     """A tiny file fails in the last flush, which OpenImageIO does not report."""
     out = writer(tmp_path / name)
-    made = whole.temporary
 
-    def on_full_disk(final: Path) -> Path:
-        path = made(final)
+    def on_full_disk(folder: Path, mode: int) -> tuple[Path, int]:
+        path = folder / whole.temporary_name()
         path.symlink_to(FULL)
-        return path
+        return path, os.open(FULL, os.O_RDWR)
 
-    monkeypatch.setattr(whole, "temporary", on_full_disk)
-    monkeypatch.setattr(movie_writer, "temporary", on_full_disk)
+    monkeypatch.setattr(whole, "_created", on_full_disk)
     with pytest.raises(OutputError, match=r"m\..*cannot be written"):
         write_all(out, size)
     assert list(tmp_path.iterdir()) == []
@@ -188,28 +185,32 @@ def test_living_writers_keep_their_temporaries(tmp_path: Path) -> None:
     assert {p.name for p in tmp_path.iterdir()} == {"a.mov", "b.mov"}
 
 
-def left_by(process: int, folder: Path) -> Path:
-    """What a writer of this machine with that number would leave."""
-    folder.mkdir(exist_ok=True)
-    own = whole.temporary(folder / "m.1001.exr").name.split("-")
-    path = folder / "-".join([*own[:2], str(process), own[3]])
-    path.write_bytes(b"half")
-    return path
+WRITER = """
+import sys
+from pathlib import Path
+from matte_nodes.whole_files import TemporaryFile
+file = TemporaryFile(Path(sys.argv[1]) / "m.1001.exr")
+file.path.write_bytes(b"half")
+print(file.path, flush=True)
+input()
+"""
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes have no /proc here")
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is a posix thing")
 @pytest.mark.parametrize("moment", ["before", "during"])
 def test_what_a_killed_child_left_goes(tmp_path: Path, moment: str) -> None:
     """Its parent has not asked for it yet, as a host seldom does: it still has its number."""
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    child = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
     try:
-        living = left_by(child.pid, tmp_path)
+        assert child.stdout is not None
+        living = Path(child.stdout.readline().strip())
         out = writer(tmp_path / "m.####.exr")
         assert living.exists(), "a writer that lives has its file taken away"
         child.kill()
-        deadline = time.monotonic() + 60
-        while whole._is_alive(child.pid) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         os.kill(child.pid, 0)  # it does have its number
         if moment == "before":
             out = writer(tmp_path / "m.####.exr")

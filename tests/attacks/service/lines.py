@@ -17,16 +17,16 @@ class Line:
     """One raw connection to a service."""
 
     def __init__(self, home: Path, *, greeted: bool) -> None:
-        endpoint = protocol.read_endpoint(str(home))
-        assert endpoint is not None
+        endpoint = protocol.read_endpoints(str(home))[0]
         self._socket = protocol._connect(endpoint)
         self._socket.settimeout(30)
         if greeted:
             nonce = "00" * 16
-            self.send(protocol.pack({
-                "hello": "matte-nodes", "protocol": protocol.PROTOCOL, "nonce": nonce,
-                "proof": protocol.proof(endpoint["token"], "client", nonce),
-            }))  # fmt: skip
+            self.send(protocol.pack(hello(nonce)))
+            challenge = self.receive()
+            assert challenge is not None
+            both = f"{nonce} {challenge['nonce']}"
+            self.send(protocol.pack({"proof": protocol.proof(endpoint["token"], "client", both)}))
             assert self.receive() is not None
 
     def send(self, data: bytes) -> bool:
@@ -76,6 +76,11 @@ class Line:
                 return None
             data += part
         return data
+
+
+def hello(nonce: str) -> dict[str, Any]:
+    """The first message of a client."""
+    return {"hello": "matte-nodes", "protocol": protocol.PROTOCOL, "nonce": nonce}
 
 
 def framed(body: bytes) -> bytes:

@@ -25,12 +25,12 @@ def command(python: str, request: Mapping[str, Any], bundle: str) -> list[str]:
         "--output-colorspace", request["output_colorspace"],
         "--device", node["device"], "--ocio", node["ocio"],
     ]  # fmt: skip
-    for name in ("colorspace", "trimap", "background", "background_colorspace", "segmentation"):
-        if name in connect:
-            words += ["--" + name.replace("_", "-"), str(connect[name])]
-    if "start" in connect:
-        # The shot begins where the node says, though the plate's file may begin earlier.
-        words += ["--cuts", str(connect["start"])]
+    for name, value in connect.items():
+        if name == "start":
+            # The shot begins where the node says, though the plate's file may begin earlier.
+            words += ["--cuts", str(value)]
+        elif name != "warm_up":  # the farm plans that itself
+            words += ["--" + name.replace("_", "-"), str(value)]
     for name, value in sorted(request["knobs"].items()):
         text = str(value).lower() if isinstance(value, bool) else str(value)
         words += ["--" + name.replace("_", "-"), text]

@@ -8,6 +8,7 @@ from typing import Any
 
 from . import handover, knobs, versions
 from .colour import Colour
+from .matte_client import host_request
 from .setup import Setup
 from .trouble import Trouble
 
@@ -34,8 +35,7 @@ class Plan:
             )
         self.frames = (self.first, self.last) if frame is None else (frame, frame)
         self.knobs = knobs.given(node, self.model)
-        # Steadying mixes in the neighbouring frames, whatever the model.
-        self.is_still = setup.is_still(self.model) and not self.knobs.get("steady")
+        self.is_still = setup.is_still(self.model, self.knobs)
         self.shot = self.frames if self.is_still else (self.first, self.last)
         self.single = frame is not None
         self.base = self._base(node, root)
@@ -77,27 +77,16 @@ class Plan:
 
     def request(self, run: str) -> dict[str, Any]:
         """The request, for results in the run's folder."""
-        connect: dict[str, Any] = {}
-        for name, found in self.inputs.items():
-            path = found.path or self.input_pattern(run, name)
-            space = found.space or self.colour.working
-            if name == "plate":
-                source, connect["colorspace"] = path, space
-            else:
-                connect[name] = path
-            if name == "background":
-                connect["background_colorspace"] = space
-        if not self.inputs["plate"].reason and not self.is_still:
-            # The file may have frames before the range: the shot starts where the node says.
-            connect["start"], connect["warm_up"] = self.first, 0
-        asked: dict[str, Any] = {
-            "source": source, "output": os.path.join(run, "out", versions.RESULT),
-            "model": self.model, "knobs": self.knobs, "connect": connect, "layout": "nuke",
-            "node": {"device": self.device, "ocio": self.colour.config},
-            "output_colorspace": self.colour.working,
-        }  # fmt: skip
-        if self.single:
-            asked["frame"] = self.frames[0]
-        else:
-            asked["frames"] = list(self.frames)
-        return asked
+        inputs = {
+            name: (found.path or self.input_pattern(run, name), found.space or self.colour.working)
+            for name, found in self.inputs.items()
+        }
+        # The plate's file may have frames before the range: the shot starts where the node says.
+        from_file = not self.inputs["plate"].reason and not self.is_still
+        return host_request(
+            inputs, self.frames[0] if self.single else self.frames,
+            self.first if from_file else None,
+            output=os.path.join(run, "out", versions.RESULT), model=self.model, knobs=self.knobs,
+            node={"device": self.device, "ocio": self.colour.config}, layout="nuke",
+            output_colorspace=self.colour.working,
+        )  # fmt: skip

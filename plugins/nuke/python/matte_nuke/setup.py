@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from .trouble import Trouble
@@ -25,6 +26,7 @@ class Setup:
             self.python = str(os.environ.get("MATTE_PYTHON") or found["python"])
             self.home = os.environ.get("MATTE_HOME") or found["environment"].get("MATTE_HOME")
             self._models: dict[str, dict[str, Any]] = {m["name"]: m for m in found["models"]}
+            self._neighbours: dict[str, Any] = dict(found["neighbours"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Trouble(
                 f"{path} is missing or damaged ({error}). Run: matte install nuke"
@@ -34,7 +36,11 @@ class Setup:
         """The hints that a model must be given."""
         return list(self._models.get(model, {}).get("needs", []))
 
-    def is_still(self, model: str) -> bool:
-        """Whether a frame of this model depends on no other frame; auto may choose any model."""
+    def is_still(self, model: str, knobs: Mapping[str, Any]) -> bool:
+        """Whether a frame depends on no other frame; auto may choose any model.
+
+        knobs: the values on the node. Some mix in the frames beside it, whatever the model.
+        """
         memory = self._models.get(model, {}).get("memory", {})
-        return bool(memory.get("kind") == "still")
+        alone = all(knobs.get(name, off) == off for name, off in self._neighbours.items())
+        return bool(memory.get("kind") == "still") and alone

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a trimap tells before any network runs: likely colours of both sides, distances, errors.
+
+The trimap network takes these planes beside the plate. The algorithm is here once. What it needs
+of a picture (other sizes, nearest known pixels, a blur) are its tools: OpenCV's in use and in
+training (`models.cues`), torch's alone in a .cat file. The two agree to about a thousandth.
+
+Pictures are (H, W, C) float32 here. Everything is scripted for torch 2.1, so methods name no
+newer operators and constants are attributes.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from matte_nodes.models.networks.scriptable import resized
+
+PLANES = 19
+"""Plate, nearest foreground and background, best pair of foreground and background (three planes
+each), trimap, closeness to both sides, and how badly the best pair explains the pixel."""
+TRIMAP = 15
+"""The plane that holds the trimap."""
+
+
+class TorchTools(nn.Module):
+    """The tools in torch alone. Distances come from jump flooding (Rong and Tan 2006)."""
+
+    def shrunk(self, picture: Tensor, height: int, width: int) -> Tensor:
+        """A picture at a smaller size, by area. Adaptive pooling counts border pixels twice."""
+        planes = picture.permute(2, 0, 1)
+        rows = self.shares(picture.shape[0], height, picture)
+        columns = self.shares(picture.shape[1], width, picture)
+        return torch.matmul(torch.matmul(rows, planes), columns.t()).permute(1, 2, 0)
+
+    def shares(self, length: int, shorter: int, like: Tensor) -> Tensor:
+        """(shorter, length): how much of each old pixel lies in each new one."""
+        size = float(length) / float(shorter)
+        new = torch.arange(shorter, device=like.device).float().unsqueeze(1) * size
+        old = torch.arange(length, device=like.device).float().unsqueeze(0)
+        covered = torch.minimum(old + 1.0, new + size) - torch.maximum(old, new)
+        return covered.clamp(min=0.0) / size
+
+    def enlarged(self, picture: Tensor, height: int, width: int) -> Tensor:
+        """A picture at a larger size, by linear interpolation."""
+        planes = picture.permute(2, 0, 1).unsqueeze(0)
+        return resized(planes, height, width)[0].permute(1, 2, 0)
+
+    def blurred(self, picture: Tensor) -> Tensor:
+        """The mean of 5 x 5 pixels; beyond an edge the picture is reflected."""
+        height, width = picture.shape[0], picture.shape[1]
+        rows = self.reflected(height, picture)
+        columns = self.reflected(width, picture)
+        grown = picture.index_select(0, rows).index_select(1, columns)
+        return F.avg_pool2d(grown.permute(2, 0, 1).unsqueeze(0), 5, 1)[0].permute(1, 2, 0)
+
+    def reflected(self, length: int, like: Tensor) -> Tensor:
+        """Places -2..length+1 of a row, those outside reflected at the first and last pixel."""
+        places = torch.arange(-2, length + 2, device=like.device).abs()
+        places = (length - 1) - ((length - 1) - places).abs()
+        return places.abs().clamp(0, length - 1)
+
+    def over(self, picture: Tensor, where: Tensor, other: Tensor) -> Tensor:
+        """The picture where `where` (H, W) is True, the other one elsewhere. It may change both."""
+        return torch.where(where.unsqueeze(2), picture, other)
+
+    def distance(self, known: Tensor) -> Tensor:
+        """(H, W): how far the nearest known pixel is. known: (H, W) bool, not all False."""
+        return self.nearest(known)[0]
+
+    def nearest(self, known: Tensor) -> tuple[Tensor, Tensor]:
+        """The distance to the nearest known pixel (H, W), and its flat index, int64 (H, W)."""
+        height, width = known.shape[0], known.shape[1]
+        ys = torch.arange(height, device=known.device).unsqueeze(1).expand(height, width).float()
+        xs = torch.arange(width, device=known.device).unsqueeze(0).expand(height, width).float()
+        none = torch.full_like(ys, 1e6)
+        row, column = torch.where(known, ys, none), torch.where(known, xs, none)
+        best = torch.where(known, torch.zeros_like(ys), torch.full_like(ys, 1e12))
+        step = 1
+        while step < max(height, width):
+            step *= 2
+        # Down to one pixel, and one pixel once more: that mends nearly all of what flooding misses.
+        last = 2
+        while last > 0:
+            for down in range(-1, 2):
+                rows = torch.arange(height, device=known.device) + down * step
+                rows = rows.clamp(0, height - 1)
+                for right in range(-1, 2):
+                    columns = torch.arange(width, device=known.device) + right * step
+                    columns = columns.clamp(0, width - 1)
+                    other_row = row.index_select(0, rows).index_select(1, columns)
+                    other_column = column.index_select(0, rows).index_select(1, columns)
+                    across, along = other_column - xs, other_row - ys
+                    away = along * along + across * across
+                    nearer = away < best
+                    best = torch.where(nearer, away, best)
+                    row = torch.where(nearer, other_row, row)
+                    column = torch.where(nearer, other_column, column)
+            if step == 1:
+                last -= 1
+            step = max(1, step // 2)
+        place = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
+        return best.sqrt(), place.long()
+
+    def joined(self, pictures: list[Tensor]) -> Tensor:
+        """The planes of all pictures, (1, P, H, W)."""
+        return torch.cat(pictures, 2).permute(2, 0, 1).unsqueeze(0).contiguous()
+
+
+class CuePlanes(nn.Module):
+    """Plate and trimap to the planes.
+
+    The nearest colours come from a push-pull pyramid (Gortler et al. 1996). The best pair is, of
+    candidates on both sides in nine directions, the one whose mixture explains the pixel best
+    (robust matting, Wang and Cohen 2007; shared matting, Gastal and Oliveira 2010).
+    """
+
+    def __init__(self, tools: TorchTools) -> None:
+        super().__init__()
+        self.tools = tools
+        self.far = math.log1p(400.0)
+        """The distance of closeness 1, as its logarithm."""
+        self.looks: list[tuple[float, float]] = [
+            (0.0, 0.0),
+            *((math.sin(a) * 0.7, math.cos(a) * 0.7) for a in (0.3, 1.9, 3.4, 5.0)),
+            *((math.sin(a) * 1.8, math.cos(a) * 1.8) for a in (1.1, 2.6, 4.2, 5.8)),
+        ]
+        """Where candidates are looked for round a pixel: rows and columns, in distances."""
+        self.block = 4096
+        """Pixels whose pairs are compared at once: their costs stay in the processor's cache."""
+
+    def forward(self, plate: Tensor, trimap: Tensor) -> Tensor:
+        """(1, 19, H, W) float32, 0..1.
+
+        plate: (H, W, 3), display-encoded 0..1. trimap: (H, W) with 0, 0.5 (unknown) and 1.
+        """
+        front, back = trimap > 0.75, trimap < 0.25
+        near_front, near_back = self.push_pull(plate, front), self.push_pull(plate, back)
+        best_front, best_back, error = self.best_pairs(plate, front, back, near_front, near_back)
+        last = [trimap.unsqueeze(2), self.closeness(front), self.closeness(back)]
+        pictures = [plate, near_front, near_back, best_front, best_back]
+        found: Tensor = self.tools.joined(pictures + last + [error.sqrt().clamp(0.0, 1.0)])
+        return found
+
+    def closeness(self, known: Tensor) -> Tensor:
+        """(H, W, 1): logarithm of the distance to a side, over that of 400 pixels, at most 1.
+
+        It is 1 everywhere when there is no such side.
+        """
+        if not bool(known.any()):
+            return torch.ones(known.shape[0], known.shape[1], 1, device=known.device)
+        away: Tensor = self.tools.distance(known)
+        return (torch.log1p(away) / self.far).clamp(max=1.0).unsqueeze(2)
+
+    def push_pull(self, picture: Tensor, known: Tensor) -> Tensor:
+        """Colours (H, W, 3) of the known pixels, carried into all others.
+
+        It is a pyramid of weighted means. Without a known pixel it is the picture's mean.
+        """
+        if not bool(known.any()):
+            return picture.mean(0, keepdim=True).mean(1, keepdim=True).expand_as(picture)
+        first = self.tools.over(picture, known, torch.zeros_like(picture))
+        levels = [(first, known.float().unsqueeze(2))]
+        while min(levels[-1][1].shape[0], levels[-1][1].shape[1]) > 1:
+            sums, weight = levels[-1]
+            rows, columns = (weight.shape[0] + 1) // 2, (weight.shape[1] + 1) // 2
+            levels.append((
+                self.tools.shrunk(sums, rows, columns), self.tools.shrunk(weight, rows, columns)
+            ))  # fmt: skip
+        sums, weight = levels[-1]
+        filled = sums / weight.clamp(min=1e-8)
+        total = levels[0][0].sum(0).sum(0) / levels[0][1].sum()
+        filled = torch.where(weight > 0, filled, total.expand_as(filled))
+        index = len(levels) - 2
+        while index > 0:
+            sums, weight = levels[index]
+            above = self.tools.enlarged(filled, weight.shape[0], weight.shape[1])
+            filled = sums + (1.0 - weight) * above
+            index -= 1
+        if len(levels) > 1:
+            filled = self.tools.enlarged(filled, picture.shape[0], picture.shape[1])
+        return self.tools.over(picture, known, filled)
+
+    def best_pairs(
+        self, plate: Tensor, front: Tensor, back: Tensor, near_front: Tensor, near_back: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Colours of both sides that explain each unknown pixel best, and the squared error left.
+
+        They are found at half size, and smoothed by how well they explain.
+        """
+        height, width = plate.shape[0], plate.shape[1]
+        rows, columns = max(1, height // 2), max(1, width // 2)
+        small = self.tools.shrunk(plate, rows, columns)
+        is_front = self.tools.shrunk(front.float().unsqueeze(2), rows, columns)[:, :, 0] > 0.99
+        is_back = self.tools.shrunk(back.float().unsqueeze(2), rows, columns)[:, :, 0] > 0.99
+        places = torch.nonzero(torch.logical_not(torch.logical_or(is_front, is_back)))
+        if places.shape[0] == 0 or not bool(is_front.any()) or not bool(is_back.any()):
+            return near_front, near_back, torch.zeros_like(plate[:, :, :1])
+        at = places[:, 0] * columns + places[:, 1]
+        pixels = small.reshape(-1, 3).index_select(0, at)
+        fronts = self.candidates(small, is_front, places)
+        backs = self.candidates(small, is_back, places)
+        best_front, best_back, error = self.chosen(pixels, fronts, backs)
+        weights = torch.exp(-error / 0.003) + 1e-3
+        total = self.tools.blurred(self.placed(weights.unsqueeze(1), at, rows, columns))
+        answers: list[Tensor] = []
+        for colours, near in ((best_front, near_front), (best_back, near_back)):
+            weighed = self.placed(colours * weights.unsqueeze(1), at, rows, columns)
+            smooth = self.tools.blurred(weighed).reshape(-1, 3).index_select(0, at)
+            smooth = smooth / total.reshape(-1, 1).index_select(0, at).clamp(min=1e-8)
+            own = self.tools.shrunk(near, rows, columns).reshape(-1, 3).index_copy(0, at, smooth)
+            answers.append(self.tools.enlarged(own.reshape(rows, columns, 3), height, width))
+        left = self.placed(error.unsqueeze(1), at, rows, columns)
+        return answers[0], answers[1], self.tools.enlarged(left, height, width)
+
+    def placed(self, values: Tensor, at: Tensor, rows: int, columns: int) -> Tensor:
+        """Values (N, C) at flat places of a picture (rows, columns, C) that is 0 elsewhere."""
+        count = values.shape[1]
+        empty = torch.zeros(rows * columns, count, device=values.device)
+        return empty.index_copy(0, at, values).reshape(rows, columns, count)
+
+    def candidates(self, small: Tensor, known: Tensor, places: Tensor) -> Tensor:
+        """(N, looks, 3): the known colours nearest to places round each pixel."""
+        height, width = small.shape[0], small.shape[1]
+        away, nearest = self.tools.nearest(known)
+        flat, colours = nearest.reshape(-1), small.reshape(-1, 3)
+        reach = away.reshape(-1).index_select(0, places[:, 0] * width + places[:, 1])
+        found: list[Tensor] = []
+        for down, right in self.looks:
+            y = (places[:, 0] + reach * down).long().clamp(0, height - 1)
+            x = (places[:, 1] + reach * right).long().clamp(0, width - 1)
+            found.append(colours.index_select(0, flat.index_select(0, y * width + x)))
+        return torch.stack(found, 1)
+
+    def chosen(
+        self, pixels: Tensor, fronts: Tensor, backs: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Of all pairs the one with the least error of its mixture; distant pairs are preferred."""
+        chosen_fronts: list[Tensor] = []
+        chosen_backs: list[Tensor] = []
+        errors: list[Tensor] = []
+        looks = fronts.shape[1]
+        start = 0
+        while start < pixels.shape[0]:
+            f, b = fronts[start : start + self.block], backs[start : start + self.block]
+            from_back = pixels[start : start + self.block].unsqueeze(1) - b
+            squares = (f * f).sum(2).unsqueeze(2) + (b * b).sum(2).unsqueeze(1)
+            apart = squares - 2.0 * torch.bmm(f, b.transpose(1, 2))
+            along = torch.bmm(f, from_back.transpose(1, 2))
+            along = along - (from_back * b).sum(2).unsqueeze(1)
+            alpha = (along / (apart + 1e-4)).clamp(0.0, 1.0)
+            left = (from_back * from_back).sum(2).unsqueeze(1)
+            left = left - alpha * (2.0 * along - alpha * apart)
+            cost = left + 2e-4 / (apart + 0.02)
+            best = cost.flatten(1).argmin(1)
+            each = torch.arange(f.shape[0], device=f.device) * looks
+            first = torch.div(best, looks, rounding_mode="floor")
+            chosen_fronts.append(f.reshape(-1, 3).index_select(0, each + first))
+            chosen_backs.append(b.reshape(-1, 3).index_select(0, each + best - first * looks))
+            errors.append(left.flatten(1).gather(1, best.unsqueeze(1))[:, 0])
+            start += self.block
+        return torch.cat(chosen_fronts), torch.cat(chosen_backs), torch.cat(errors).clamp(min=0.0)

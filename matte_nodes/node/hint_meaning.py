@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a picture that is given as a mask or a trimap means: its channel, its codes, its faults.
+
+One picture of the clip is looked at before the first frame (three where the first one is empty),
+so that every frame is read in the same way. What cannot be known is an error that lists the
+choices; what is likely is taken and said.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from matte_nodes.errors import InputError
+from matte_nodes.node.hints import clean_trimap
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from matte_nodes.card import Float
+    from matte_nodes.media.image import Image
+
+
+class InputWarning(UserWarning):
+    """An input is unclear; the message says how it was taken."""
+
+
+Look = Literal["alpha", "grey", "labels", "empty", "colour"]
+
+_MOST_LABELS = 16
+"""Integer codes of a mask are labels when none is above this: 16 of 255 is black to the eye."""
+_FEW_CODES = 8
+"""Codes below half of white are labels too when there are so few: a soft edge has more."""
+_MOST_COLOURS = 64
+"""A coloured mask has labels when it has at most so many colours, black among them."""
+_ROUNDING = 0.02
+"""Values this far outside 0 to 1 come from resizing; nothing is said of them."""
+_GREY = 0.03
+"""Channels that differ by less are grey: compression and rounding colour a grey picture."""
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """How the pictures of one mask or trimap are read."""
+
+    channel: Literal["alpha", "grey"] = "grey"
+    """Which channel: A, or Y or R."""
+    labels: bool = False
+    """Whether codes are labels: above 0 is the subject."""
+    assumptions: tuple[str, ...] = ()
+    """What was taken without being told; a sentence each."""
+
+    @property
+    def said(self) -> str:
+        """In a word or two, for the line that says what was taken."""
+        return "labels above 0" if self.labels else "alpha" if self.channel == "alpha" else ""
+
+
+def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) -> Meaning:
+    """How a mask (or trimap) is to be read, by looking at some of its pictures in order.
+
+    name: of the hint and its file, for messages. others: further masks in the same file. The next
+    picture is taken only where those before it tell nothing. Raises InputError when a picture has
+    colours and no alpha, or holds labels where a trimap is wanted.
+    """
+    kind: Look = "empty"
+    image = None
+    for image in images:
+        kind = _look(image)
+        if kind not in ("empty", "colour") or (kind == "colour" and "A" not in image.channels):
+            break
+    if image is None:
+        return Meaning()
+    flag = "--trimap-layer" if name.startswith("trimap") else "--segmentation-layer"
+    if kind != "alpha" and others and "R" in image.channels:
+        raise InputError(
+            f"The {name} is a picture whose alpha does not vary, and the file has "
+            f"{', '.join(others)} too: name one of them ({flag} {others[0]})."
+        )
+    if kind == "colour":
+        raise InputError(
+            f"The {name} has colours and no alpha that varies, so it is no mask: give a grey "
+            f"picture, or name the channel that is meant ({flag} R)."
+        )
+    if kind == "grey" and _is_clear(image):
+        raise InputError(
+            f"The {name} has an alpha of 0 everywhere and a grey picture under it: name the "
+            f"channel that is meant ({flag} R, or A)."
+        )
+    if kind == "labels":
+        if name.startswith("trimap"):
+            raise InputError(
+                f"The {name} holds labels (codes or colours that stand for parts), not black, grey "
+                "and white: write background as 0, unknown as 128 and foreground as 255."
+            )
+        return Meaning(labels=True, assumptions=(_labels_text(name, image),))
+    found = Meaning(channel="alpha" if kind == "alpha" or _is_clear(image) else "grey")
+    plane = plane_of(image, found)
+    low, high = _range(plane)
+    if 0 < high < 0.5 and not name.startswith("trimap"):
+        return Meaning(
+            found.channel,
+            assumptions=(
+                f"the {name} is never above 0.5 (at most {high:.3g}), so nothing is wholly "
+                "subject; if its codes are labels, write 255 for the subject",
+            ),
+        )
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
+        return Meaning(
+            found.channel,
+            assumptions=(
+                f"the {name} has values outside 0 to 1 ({low:g} to {high:g}); they are clamped",
+            ),
+        )
+    return found
+
+
+def plane_of(image: Image, meaning: Meaning) -> NDArray[Any]:
+    """(H, W): the channel of a picture that is the mask, in its own type."""
+    channels = list(image.channels)
+    wanted = ("A", "Y", "R") if meaning.channel == "alpha" else ("Y", "R", "A")
+    index = next((channels.index(name) for name in wanted if name in channels), 0)
+    return image.pixels[..., index]
+
+
+def mask_values(image: Image, meaning: Meaning, name: str) -> Float:
+    """(H, W) float32, 0 to 1: a picture read as a mask.
+
+    Raises InputError when its alpha varies or its codes are no labels where the clip's first
+    picture said otherwise.
+    """
+    plane = plane_of(image, meaning)
+    if meaning.labels:
+        if "Y" in image.channels and _look_at_grey(plane) == "grey":
+            raise InputError(
+                f"The {name} is a grey picture (codes to {plane.max()}), while other frames hold "
+                "labels: give masks of one kind."
+            )
+        colour = image.pixels[..., : 3 if "R" in image.channels else 1]
+        return np.asarray(colour.any(axis=2), np.float32)
+    if meaning.channel == "grey" and "A" in image.channels and len(image.channels) > 1:
+        alpha = image.pixels[..., list(image.channels).index("A")]
+        if alpha.min() != alpha.max():
+            raise InputError(
+                f"The {name} has an alpha that varies, while the first frame is a grey picture "
+                "without one: name the channel that is meant (--segmentation-layer A, or R)."
+            )
+    if plane.dtype.kind == "u":
+        return plane.astype(np.float32) / np.float32(np.iinfo(plane.dtype).max)
+    values = np.ascontiguousarray(plane, np.float32)
+    if not np.isfinite(values).all():
+        raise InputError(f"The {name} has pixels that are not finite (NaN or Inf): repaint them.")
+    return np.clip(values, 0, 1)
+
+
+def check_trimaps(trimaps: Iterable[NDArray[Any]], name: str) -> tuple[str, ...]:
+    """What a trimap lacks, looking at its pictures until one has foreground and background.
+
+    trimaps: (H, W) of any real type. Returns assumptions: of a trimap without background, which a
+    close-up may have. Raises InputError where no picture has foreground, or none has anything
+    else: there is nothing to solve.
+    """
+    foreground = background = unknown = False
+    for trimap in trimaps:
+        clean = clean_trimap(trimap)
+        foreground |= bool((clean == 1).any())
+        background |= bool((clean == 0).any())
+        unknown |= bool((clean == 0.5).any())
+        if foreground and background:
+            return ()
+    if not foreground:
+        what = "is black, all background" if not unknown else "is grey, all unknown"
+        if background and unknown:
+            what = "has background and unknown alone"
+        raise InputError(
+            f"The {name} has no foreground (nothing is white, {255 * 0.95:.0f} or more of 255): it "
+            f"{what}. Paint what is surely the subject white."
+        )
+    if not unknown:
+        raise InputError(
+            f"The {name} has no background and no unknown: it is white. Paint what is surely not "
+            "the subject black, and its edge grey."
+        )
+    return (f"the {name} has no background (nothing is black); the whole frame may be subject",)
+
+
+def warn_of_trimap(trimap: Float) -> None:
+    """Warn of a clean trimap (H, W) without foreground or background: a still has one alone."""
+    missing = [what for what, value in (("foreground", 1), ("background", 0))
+               if not (trimap == value).any()]  # fmt: skip
+    if missing:
+        warnings.warn(
+            f"The trimap has no {' and no '.join(missing)}: paint what is surely the subject "
+            "white, and what is surely not black.",
+            InputWarning,
+            3,
+        )
+
+
+def _look(image: Image) -> Look:
+    channels, pixels = list(image.channels), image.pixels
+    if "A" in channels and len(channels) > 1:
+        alpha = pixels[..., channels.index("A")]
+        if alpha.min() != alpha.max():
+            return "alpha"
+    if "R" not in channels:
+        return _look_at_grey(pixels[..., 0])
+    red, green, blue = (pixels[..., channels.index(name)] for name in "RGB")
+    top = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else 1.0
+    wide = np.stack([red, green, blue], axis=-1).astype(np.float32) / np.float32(top)
+    if np.ptp(wide, axis=2).max() <= _GREY:
+        return _look_at_grey(red)
+    if pixels.dtype == np.uint8 and len(np.unique(wide.reshape(-1, 3), axis=0)) <= _MOST_COLOURS:
+        return "labels" if (wide.max(axis=2) == 0).any() else "colour"
+    return "colour"
+
+
+def _look_at_grey(plane: NDArray[Any]) -> Look:
+    if plane.dtype == np.bool_ or plane.min() == plane.max() in (0, 1):
+        return "grey" if plane.dtype == np.bool_ else "empty"
+    if plane.dtype.kind == "u" and 0 < plane.max() <= _MOST_LABELS:
+        return "labels"
+    few = plane.dtype.kind == "u" and plane.max() < np.iinfo(plane.dtype).max // 2
+    if few and len(np.unique(plane)) <= _FEW_CODES:
+        return "labels"
+    return "empty" if plane.min() == plane.max() else "grey"
+
+
+def _is_clear(image: Image) -> bool:
+    """Whether a picture with alpha is wholly transparent."""
+    if "A" not in image.channels or len(image.channels) == 1:
+        return False
+    return not image.pixels[..., list(image.channels).index("A")].any()
+
+
+def _range(plane: NDArray[Any]) -> tuple[float, float]:
+    if plane.dtype.kind == "u":
+        return 0.0, float(plane.max()) / float(np.iinfo(plane.dtype).max)
+    if plane.dtype.kind != "f":
+        return 0.0, 1.0
+    finite = plane[np.isfinite(plane)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+
+
+def _labels_text(name: str, image: Image) -> str:
+    if "R" in image.channels:
+        colours = len(np.unique(image.pixels[..., :3].reshape(-1, 3), axis=0)) - 1
+        return f"the {name} has {colours} colours, taken as labels: all but black is the subject"
+    return (
+        f"the {name} has no code above {image.pixels.max()}, taken as labels: all above 0 is the "
+        "subject"
+    )

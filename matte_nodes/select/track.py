@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Masks carried from one frame to the next by optical flow, and cut anew at their edges.
+
+A state is what is known after a frame: the plate at the working size, the mask of each object, and
+what each object looked like when it was last clicked. A step needs the state before and the new
+frame and nothing else, so that a chain of steps gives the same pixels whenever it is run, and in
+both directions of time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from matte_nodes.points import Marks
+from matte_nodes.select.cut import LIMIT, colour_odds, cut
+from matte_nodes.select.segment import select
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from matte_nodes.card import Float, Memory
+    from matte_nodes.select.segment import StandsOut
+
+    Codes = NDArray[np.uint8]
+
+BAND = 0.025
+"""Of the longer side: how far from the carried edge the new edge is looked for."""
+
+CARRIED, COLOUR = 3.0, 1.0
+"""Weights of the odds inside the band: the carried mask, and colours."""
+
+SPREAD = 0.25
+"""Of the longer side: colours of the rest are taken from this far round the object."""
+
+NOW_SUBJECT, NOW_REST = 0.3, 0.8
+"""Shares of this frame, against the key frame, in the colours of the subject and of the rest."""
+
+DOUBTED = -1.0
+"""Colour odds below which no pixel is sure to be the subject's, however deep inside it lies."""
+
+AGAIN = 0.1
+"""Root mean square difference (0..1) up to which a lost object counts as found again."""
+
+SALIENCE = 4.0
+"""Weight of the odds of what stands out, where that is the same object."""
+
+SAME = 0.6
+"""Share of union that a salience map and a mask must have in common to mean the same object."""
+
+AGREE = 1.5
+"""Pixels by which the flow there and back may miss before it is not believed."""
+
+LEAST = 0.0004
+"""Share of the picture below which an object is lost."""
+
+
+def codes_of(plate: Float) -> Codes:
+    """A plate 0..1 as 8-bit codes, (H, W, 3)."""
+    return np.asarray(np.clip(np.rint(plate * 255), 0, 255), np.uint8)
+
+
+def flow_back(here: Codes, before: Codes) -> tuple[Float, NDArray[np.bool_]]:
+    """Where each pixel was in the frame before, and whether that can be believed.
+
+    here, before: (H, W, 3) 8-bit codes. Returns (H, W, 2) float32 offsets in x and y, and (H, W)
+    bool: following the flow there and back ends where it began.
+    """
+    grey_here, grey_before = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in (here, before))
+    if min(grey_here.shape) < 16:  # too small for DIS
+        return np.zeros((*grey_here.shape, 2), np.float32), np.ones(grey_here.shape, bool)
+    back = _flow(grey_here, grey_before)
+    forth = _flow(grey_before, grey_here)
+    returned = back + _moved(forth, back)
+    return back, np.linalg.norm(returned, axis=2) <= AGREE + 0.1 * np.linalg.norm(back, axis=2)
+
+
+def carried(mask: Float, flow: Float) -> Float:
+    """A mask (H, W) float32 of the frame before, as it lies in this frame."""
+    return np.clip(_moved(mask, flow), 0, 1)
+
+
+def settled(
+    plate: Float,
+    mask: Float,
+    believed: NDArray[np.bool_],
+    key: tuple[Float, Float] | None = None,
+    stands_out: StandsOut | None = None,
+) -> Float:
+    """The carried mask with its edge cut anew by this frame's colours.
+
+    plate: (H, W, 3) float32 0..1. mask: (H, W) float32, carried here. believed: (H, W) bool, where
+    the flow holds. key: plate and mask of the object's key frame, whose colours are known to be
+    right; without one a leak would confirm itself. stands_out: a salience network, asked about the
+    mask's surroundings and believed when it means the same object. Returns (H, W) float32 with 0 and 1; empty when
+    the object is lost.
+    """
+    inside = mask > 0.5
+    if inside.mean() < LEAST:
+        return np.zeros(mask.shape, np.float32)
+    lab = cv2.cvtColor(np.ascontiguousarray(plate, np.float32), cv2.COLOR_RGB2Lab)
+    side = max(mask.shape)
+    band = max(2, round(BAND * side))
+    deep, far = _distance(inside), _distance(~inside)
+    if key is not None and _is_covered(lab, inside, key):
+        return np.zeros(mask.shape, np.float32)
+    colours = _colours(lab, mask, (deep, far), key)
+    certain = believed & (colours > DOUBTED)
+    sure = np.zeros(mask.shape, np.int8)
+    sure[(deep > band) & certain] = 1
+    sure[far > band] = -1
+    # A thin object has no pixels deep inside: its ridge stands for them.
+    ridge = inside & (deep >= cv2.dilate(deep, np.ones((3, 3), np.uint8))) & (deep > 1.5)
+    sure[ridge & certain] = 1
+    trust = np.where(believed, np.float32(CARRIED), np.float32(CARRIED / 3))
+    odds = trust * (2 * mask - 1) + np.float32(COLOUR) * colours
+    if stands_out is not None:
+        odds = odds + np.float32(SALIENCE) * _salience(plate, inside, stands_out)
+    found = cut(lab, np.clip(odds, -LIMIT, LIMIT), sure)
+    return np.asarray(found, np.float32)
+
+
+def _is_covered(lab: Float, inside: NDArray[np.bool_], key: tuple[Float, Float]) -> bool:
+    """Whether most of the mask looks like what was round the object in its key frame.
+
+    Something then stands before it, or it has left. New light makes colours that were in neither,
+    which say nothing.
+    """
+    known = cv2.cvtColor(np.ascontiguousarray(key[0], np.float32), cv2.COLOR_RGB2Lab)
+    was = key[1] > 0.5
+    around = (~was) & (_distance(~was) <= SPREAD * max(was.shape))
+    none = np.zeros(inside.shape, np.float32)
+    odds = colour_odds(
+        np.concatenate([lab, known]),
+        np.concatenate([none, was.astype(np.float32)]),
+        np.concatenate([none, around.astype(np.float32)]),
+    )[: len(lab)]
+    return bool(np.median(odds[inside]) < DOUBTED)
+
+
+def _salience(plate: Float, inside: NDArray[np.bool_], stands_out: StandsOut) -> Float:
+    """-1..1: what stands out round a mask; 0 everywhere when that is another object."""
+    rows, columns = np.nonzero(inside.any(axis=1))[0], np.nonzero(inside.any(axis=0))[0]
+    high, wide = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
+    margin = max(4, round(0.3 * max(high, wide)))
+    part = (
+        slice(max(0, rows[0] - margin), rows[-1] + 1 + margin),
+        slice(max(0, columns[0] - margin), columns[-1] + 1 + margin),
+    )
+    map_here = stands_out(np.ascontiguousarray(plate[part]))
+    found = np.zeros(inside.shape, np.float32)
+    there = map_here > 0.5
+    shared = (there & inside[part]).sum() / max(1, (there | inside[part]).sum())
+    if shared >= SAME:
+        found[part] = (2 * map_here - 1) * np.float32((shared - SAME) / (1 - SAME))
+    return found
+
+
+def _colours(
+    lab: Float, mask: Float, away: tuple[Float, Float], key: tuple[Float, Float] | None
+) -> Float:
+    """Colour odds from this frame's certain pixels and from the key frame's."""
+    deep, far = away
+    spread = SPREAD * max(mask.shape)
+    subject = np.where(mask > 0.5, np.minimum(deep, 3.0), 0).astype(np.float32)
+    rest = np.where((mask <= 0.5) & (far <= spread), np.minimum(far, 3.0), 0).astype(np.float32)
+    if key is None:
+        return np.clip(colour_odds(lab, subject, rest), -4, 4)
+    known = cv2.cvtColor(np.ascontiguousarray(key[0], np.float32), cv2.COLOR_RGB2Lab)
+    was = key[1] > 0.5
+    around = (~was) & (_distance(~was) <= spread)
+    both = [
+        np.concatenate(
+            [
+                now * np.float32(share / max(now.sum(), 1)),
+                then.astype(np.float32) * np.float32((1 - share) / max(then.sum(), 1)),
+            ]
+        )
+        for now, then, share in ((subject, was, NOW_SUBJECT), (rest, around, NOW_REST))
+    ]
+    odds = colour_odds(np.concatenate([lab, known]), both[0], both[1])[: len(lab)]
+    return np.clip(odds, -4, 4)
+
+
+def followed(
+    plate: Float,
+    objects: Sequence[str],
+    marks: Mapping[str, Marks],
+    memory: Memory,
+    stands_out: StandsOut | None,
+    painted: Float | None = None,
+) -> Memory:
+    """One step: the state after this frame, from the state after the frame beside it.
+
+    plate: (h, w, 3) float32, of the working size. objects: names of all objects, in their order.
+    marks: of this frame, in its pixels. memory: the state, or nothing. painted: (h, w) float32, a
+    mask or trimap (0.5: undecided) of the first object that somebody drew. Returns `plate`
+    (h, w, 3) uint8, and for each object that is known `NAME/mask`, `NAME/key_mask` (h, w) and
+    `NAME/key_plate` (h, w, 3), uint8.
+    """
+    codes = codes_of(plate)
+    arrived = _arrived(codes, memory)
+    masks: dict[str, Float] = {}
+    following: dict[str, Any] = {"plate": codes}
+    for name in objects:
+        carried_here = None if arrived is None else arrived.masks.get(name)
+        own = _joined_marks(name, marks)
+        if painted is not None and name == objects[0]:
+            masks[name] = _from_painting(plate, painted, carried_here)
+        elif own is not None:
+            alone = own.starts or carried_here is None or carried_here.mean() < LEAST
+            masks[name] = select(plate, own, stands_out, None if alone else carried_here)
+        elif carried_here is not None:
+            assert arrived is not None
+            key = (
+                memory[f"{name}/key_plate"] / np.float32(255),
+                memory[f"{name}/key_mask"] / np.float32(255),
+            )
+            found = settled(plate, carried_here, arrived.believed, key, stands_out)
+            if found.mean() < LEAST:
+                found = found_again(plate, key, stands_out)
+            masks[name] = found
+            following |= {n: memory[n] for n in (f"{name}/key_plate", f"{name}/key_mask")}
+            continue
+        else:
+            continue
+        following[f"{name}/key_plate"] = codes
+        following[f"{name}/key_mask"] = codes_of(masks[name])
+    for name, mask in _apart(masks, arrived, marks).items():
+        following[f"{name}/mask"] = codes_of(mask)
+    return following
+
+
+@dataclass(frozen=True)
+class _Arrived:
+    """What the flow brings from the frame beside: masks by object, and where it is believed."""
+
+    masks: Mapping[str, Float]
+    believed: NDArray[np.bool_]
+
+
+def _arrived(codes: Codes, memory: Memory) -> _Arrived | None:
+    before = memory.get("plate")
+    names = [name[:-5] for name in memory if name.endswith("/mask")]
+    if before is None or not names or before.shape != codes.shape:
+        return None
+    flow, believed = flow_back(codes, np.asarray(before, np.uint8))
+    masks = {
+        name: carried(np.asarray(memory[f"{name}/mask"], np.float32) / np.float32(255), flow)
+        for name in names
+    }
+    return _Arrived(masks, believed)
+
+
+def _joined_marks(name: str, marks: Mapping[str, Marks]) -> Marks | None:
+    """An object's marks, with the clicks on the other objects as clicks beside it."""
+    own = marks.get(name)
+    if own is None:
+        return None
+    others = [p for other, m in marks.items() if other != name for p in m.subject]
+    return Marks(own.subject, (*own.others, *others), own.box)
+
+
+def _from_painting(plate: Float, painted: Float, before: Float | None) -> Float:
+    """A drawn mask as it is; the undecided part of a drawn trimap cut by colours."""
+    undecided = (painted > 0.05) & (painted < 0.95)
+    if undecided.mean() < 0.02:
+        return (painted > 0.5).astype(np.float32)
+    lab = cv2.cvtColor(np.ascontiguousarray(plate, np.float32), cv2.COLOR_RGB2Lab)
+    subject, rest = (painted >= 0.95), (painted <= 0.05)
+    odds = np.clip(colour_odds(lab, subject.astype(np.float32), rest.astype(np.float32)), -4, 4)
+    if before is not None:
+        odds = odds + np.float32(CARRIED) * (2 * before - 1)
+    sure = subject.astype(np.int8) - rest.astype(np.int8)
+    return cut(lab, np.clip(odds, -LIMIT, LIMIT), sure).astype(np.float32)
+
+
+def _apart(
+    masks: Mapping[str, Float], arrived: _Arrived | None, fresh: Collection[str]
+) -> dict[str, Float]:
+    """Masks that share no pixel.
+
+    A pixel of two objects belongs to the one that it was more of before. Where one of them was
+    marked in this frame (`fresh`) it belongs to the smaller one: what is held before who holds it.
+    """
+    none: Float = np.zeros((1, 1), np.float32)
+    before = {} if arrived is None else arrived.masks
+    found = {name: mask.copy() for name, mask in masks.items()}
+    names = list(masks)
+    for index, one in enumerate(names):
+        for two in names[index + 1 :]:
+            both = (masks[one] > 0.5) & (masks[two] > 0.5)
+            if one in fresh or two in fresh:
+                of_one = np.full(both.shape, masks[one].sum() <= masks[two].sum())
+            else:
+                of_one = np.asarray(before.get(one, none) >= before.get(two, none))
+            found[two][both & of_one] = 0
+            found[one][both & ~of_one] = 0
+    return found
+
+
+def found_again(plate: Float, key: tuple[Float, Float], stands_out: StandsOut | None) -> Float:
+    """The mask of a lost object that has come back, or an empty one.
+
+    key: plate and mask of its key frame. It is looked for as it was there, by the pixels of its
+    mask; what is found must also have its outline.
+    """
+    empty = np.zeros(plate.shape[:2], np.float32)
+    rows, columns = (
+        np.nonzero((key[1] > 0.5).any(axis=1))[0],
+        np.nonzero((key[1] > 0.5).any(axis=0))[0],
+    )
+    if not len(rows):
+        return empty
+    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    like, mask = key[0][part].astype(np.float32), (key[1][part] > 0.5).astype(np.float32)
+    if min(mask.shape) < 6 or mask.shape[0] >= plate.shape[0] or mask.shape[1] >= plate.shape[1]:
+        return empty
+    planes = np.repeat(mask[..., None], 3, axis=2)
+    missed = cv2.matchTemplate(plate.astype(np.float32), like, cv2.TM_SQDIFF, mask=planes)
+    missed = np.sqrt(np.maximum(missed, 0) / planes.sum())
+    y, x = np.unravel_index(int(missed.argmin()), missed.shape)
+    if not missed[y, x] < AGAIN:
+        return empty
+    height, width = mask.shape
+    box = (float(x), float(y), float(x + width), float(y + height))
+    before = empty.copy()
+    before[y : y + height, x : x + width] = mask
+    found = select(plate, Marks(box=box), stands_out, before)
+    overlap = ((found > 0.5) & (before > 0.5)).sum() / max(
+        1, ((found > 0.5) | (before > 0.5)).sum()
+    )
+    return found if overlap > SAME else empty
+
+
+def _flow(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> Float:
+    """Dense inverse search (Kroeger et al. 2016), from the first picture to the second."""
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    return np.asarray(search.calc(one, two, None), np.float32)
+
+
+def _moved(picture: Float, flow: Float) -> Float:
+    """The picture looked up at each pixel's place plus its flow; 0 outside."""
+    rows, columns = np.indices(flow.shape[:2], dtype=np.float32)
+    return np.asarray(
+        cv2.remap(picture, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR,
+                  borderMode=cv2.BORDER_REPLICATE),
+        np.float32,
+    )  # fmt: skip
+
+
+def _distance(mask: NDArray[np.bool_]) -> Float:
+    """Pixels to the nearest pixel outside of the mask; the border of the picture is none."""
+    if mask.all():
+        return np.full(mask.shape, np.float32(max(mask.shape)))
+    return np.asarray(
+        cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32
+    )

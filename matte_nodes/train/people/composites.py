@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Composites of people and animals for training, made while it runs: sample N of a seed is always
+the same.
+
+A rendered cut-out is put over another place. A labelled photograph is taken as it is (its own
+place behind it), or its cut-out is put over another place, as the mix says.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from matte_nodes.train.people.pool import Codes, Labelled, Pool
+from matte_nodes.train.textures import Pictures, Rng
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Float = NDArray[np.floating[Any]]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What samples are made of.
+
+    people, animals, labelled: shares of rendered people, rendered animals, labelled photographs; those
+    of a kind that the pool does not have go to the others. own_place: how many labelled photographs
+    are taken as they are. empty: how many pictures hold no subject. second: how often another
+    subject stands behind the first. soft: weight of the soft band of labels, which are no truth.
+    far: the largest window round a cut-out, in sides of the cut-out: how small subjects become.
+    """
+
+    people: float = 0.5
+    animals: float = 0.0
+    labelled: float = 0.5
+    own_place: float = 0.5
+    empty: float = 0.03
+    second: float = 0.12
+    soft: float = 0.5
+    far: float = 1.7
+
+
+class Sample(NamedTuple):
+    """(H, W, 3) or (H, W, 1) float32, 0..1, display-encoded, straight. weight: how much it counts."""
+
+    plate: Float
+    foreground: Float
+    background: Float
+    alpha: Float
+    weight: Float
+
+
+@dataclass(frozen=True)
+class Composer:
+    """Makes samples of this side in pixels from a pool."""
+
+    pool: Pool
+    mix: Mix
+    side: int
+
+    def __call__(self, seed: int, number: int) -> Sample:
+        """Sample `number` of this seed: always the same."""
+        rng = np.random.default_rng([seed, number])
+        kind = self._kind(rng)
+        if kind == "labelled":
+            pair = _one(rng, self.pool.labelled)
+            if rng.random() < self.mix.own_place:
+                return finished(rng, whole_photograph(rng, pair, self.side, self.mix.soft))
+        place = toned(rng, self.place(rng))
+        if rng.random() < self.mix.empty:
+            none = np.zeros_like(place)
+            empty = none[..., :1]
+            return finished(rng, Sample(place, none, place, empty, np.ones_like(empty)))
+        front, alpha = subject(rng, self._cutout(rng, kind), self.side, self.mix.far)
+        front = lit_like(rng, toned(rng, front), alpha, place)
+        weight = np.ones_like(alpha)
+        if kind == "labelled":
+            weight = soft_weight(alpha, self.mix.soft)
+        if rng.random() < self.mix.second:
+            other, beside = subject(rng, self._cutout(rng, kind), self.side, self.mix.far)
+            both = alpha + beside * (1 - alpha)
+            mixed = front * alpha + toned(rng, other) * beside * (1 - alpha)
+            front, alpha = mixed / np.maximum(both, 1e-4), both
+        if rng.random() < 0.3:
+            place = shadowed(rng, place, alpha)
+        return finished(rng, composed(front, place, alpha, weight))
+
+    def _kind(self, rng: Rng) -> str:
+        shares = {
+            "people": self.mix.people * bool(self.pool.people),
+            "animals": self.mix.animals * bool(self.pool.animals),
+            "labelled": self.mix.labelled * bool(self.pool.labelled),
+        }
+        weights = np.array(list(shares.values()))
+        return str(rng.choice(list(shares), p=weights / weights.sum()))
+
+    def _cutout(self, rng: Rng, kind: str) -> Codes:
+        if kind == "labelled":
+            return _one(rng, self.pool.labelled).cutout
+        return _one(rng, self.pool.people if kind == "people" else self.pool.animals)
+
+    def place(self, rng: Rng) -> Float:
+        """A place without a subject: part of a panorama or a photograph, or a painted texture."""
+        found = self._part_of_place(rng)
+        if rng.random() < 0.25:
+            other = self._part_of_place(rng)
+            (top, bottom), (left, right) = (
+                sorted(int(v) for v in rng.integers(0, self.side + 1, 2)) for _ in "yx"
+            )
+            if rng.random() < 0.5:
+                top, bottom = 0, self.side
+            found[top:bottom, left:right] = other[top:bottom, left:right]
+        if rng.random() < 0.4:
+            found = blurred(found, rng.uniform(0.5, max(0.6, self.side / 40)))
+        return found
+
+    def _part_of_place(self, rng: Rng) -> Float:
+        spheres, flat = len(self.pool.panoramas), len(self.pool.places)
+        painted = rng.random() < 0.2 or not spheres + flat
+        if painted:
+            return Pictures()(rng, self.side).astype(np.float32)
+        if rng.random() < spheres / (spheres + flat):
+            return looked_at(rng, _one(rng, self.pool.panoramas), self.side)
+        picture = _one(rng, self.pool.places)
+        reach = int(min(picture.shape[:2]) * rng.uniform(0.3, 1))
+        y, x = (int(rng.integers(0, n - reach + 1)) for n in picture.shape[:2])
+        return _scaled(picture[y : y + reach, x : x + reach], self.side, rng.random() < 0.5)
+
+
+def _one(rng: Rng, items: Sequence[T]) -> T:
+    return items[int(rng.integers(len(items)))]
+
+
+def _scaled(picture: Codes, side: int, mirrored: bool = False) -> Float:
+    import cv2
+
+    how = cv2.INTER_AREA if picture.shape[0] > side else cv2.INTER_LINEAR
+    found = cv2.resize(picture, (side, side), interpolation=how).astype(np.float32) / 255
+    return np.ascontiguousarray(found[:, ::-1] if mirrored else found)
+
+
+def blurred(picture: Float, sigma: float) -> Float:
+    """Gaussian blur, the shape kept."""
+    import cv2
+
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32).reshape(picture.shape)
+
+
+def looked_at(rng: Rng, sphere: Codes, side: int) -> Float:
+    """A perspective view of a panorama: field of view 35 to 100 degrees, any direction, nearly level."""
+    import cv2
+
+    focal = side / 2 / math.tan(math.radians(rng.uniform(35, 100)) / 2)
+    yaw, pitch = rng.uniform(0, 2 * math.pi), rng.normal(0, 0.12)
+    y, x = np.mgrid[:side, :side].astype(np.float32) - side / 2
+    down = y * math.cos(pitch) - focal * math.sin(pitch)
+    ahead = y * math.sin(pitch) + focal * math.cos(pitch)
+    height, width = sphere.shape[:2]
+    column = ((np.arctan2(x, ahead) + yaw) / (2 * math.pi)) % 1 * width
+    row = (np.arctan2(down, np.hypot(x, ahead)) / math.pi + 0.5) * height
+    view = cv2.remap(
+        sphere, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_WRAP,
+    )  # fmt: skip
+    return np.asarray(view, np.float32) / 255
+
+
+def toned(rng: Rng, picture: Float) -> Float:
+    """Gamma, contrast, brightness, colour cast and saturation changed a little."""
+    moved = picture.clip(0, 1) ** np.float32(rng.uniform(0.7, 1.45))
+    moved = (moved - 0.5) * np.float32(rng.uniform(0.75, 1.2)) + np.float32(
+        0.5 + rng.normal(0, 0.06)
+    )
+    moved = moved * (1 + rng.normal(0, 0.07, 3)).astype(np.float32)
+    grey = moved.mean(2, keepdims=True)
+    found: Float = (grey + (moved - grey) * np.float32(rng.uniform(0.35, 1.3))).clip(0, 1)
+    return found
+
+
+def lit_like(rng: Rng, front: Float, alpha: Float, place: Float) -> Float:
+    """A subject brought a random part of the way to the brightness of its place."""
+    mean = float((front * alpha).sum()) / max(3 * float(alpha.sum()), 1e-3)
+    ratio = float(np.clip(place.mean() / max(mean, 0.02), 0.4, 2.5))
+    found: Float = (front * np.float32(ratio ** rng.uniform(0, 0.5))).clip(0, 1)
+    return found
+
+
+def shadowed(rng: Rng, place: Float, alpha: Float) -> Float:
+    """A place with the subject's soft shadow on it."""
+    side = len(place)
+    shade = blurred(alpha, side / 20)
+    reach = max(1, side // 10)
+    move = tuple(int(v) for v in rng.integers(-reach, reach + 1, 2))
+    shade = np.roll(shade, move, (0, 1))
+    return place * (1 - np.float32(rng.uniform(0, 0.5)) * shade)
+
+
+def soft_weight(alpha: Float, soft: float) -> Float:
+    """1, and `soft` where a label is neither 0 nor 1."""
+    between = (alpha > 0.02) & (alpha < 0.98)
+    return np.where(between, np.float32(soft), np.float32(1))
+
+
+def composed(front: Float, back: Float, alpha: Float, weight: Float) -> Sample:
+    """`alpha F + (1 - alpha) B`."""
+    return Sample(front * alpha + back * (1 - alpha), front, back, alpha, weight)
+
+
+def whole_photograph(rng: Rng, pair: Labelled, side: int, soft: float) -> Sample:
+    """A square of a labelled photograph with its own place behind it."""
+    height, width = pair.plate.shape[:2]
+    reach = int(min(height, width) * rng.uniform(0.55, 1))
+    y = int(rng.integers(0, height - reach + 1)) if rng.random() < 0.7 else 0
+    x = int(rng.integers(0, width - reach + 1))
+    window = (slice(y, y + reach), slice(x, x + reach))
+    mirrored = rng.random() < 0.5
+    plate = _scaled(pair.plate[window], side, mirrored)
+    front, alpha = straight(_premultiplied(pair.cutout[window]), side, mirrored)
+    back = np.where(alpha < 0.95, (plate - alpha * front) / np.maximum(1 - alpha, 0.05), plate)
+    return Sample(plate, front, back.clip(0, 1), alpha, soft_weight(alpha, soft))
+
+
+def _premultiplied(cutout: Codes) -> Float:
+    found = cutout.astype(np.float32) / 255
+    found[..., :3] *= found[..., 3:]
+    return found
+
+
+def straight(premultiplied: Float, side: int, mirrored: bool) -> tuple[Float, Float]:
+    """A premultiplied RGBA square at another size, as straight colour and alpha."""
+    import cv2
+
+    how = cv2.INTER_AREA if premultiplied.shape[0] > side else cv2.INTER_LINEAR
+    small = cv2.resize(premultiplied, (side, side), interpolation=how)
+    small = np.ascontiguousarray(small[:, ::-1] if mirrored else small)
+    alpha = small[..., 3:].clip(0, 1)
+    return (small[..., :3] / np.maximum(alpha, 1e-4)).clip(0, 1), alpha
+
+
+def subject(rng: Rng, cutout: Codes, side: int, far: float = 1.7) -> tuple[Float, Float]:
+    """A square window of a cut-out: straight colour (side, side, 3) and alpha (side, side, 1).
+
+    The window may be larger than the cut-out, but a subject that the cut-out's edge cuts stays cut
+    by the edge of the window: nothing ends in mid-air.
+    """
+    height, width = cutout.shape[:2]
+    alpha = cutout[..., 3]
+    edges = (alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1])
+    top, bottom, left, right = (bool(edge.max() > 40) for edge in edges)
+    near = rng.random() < 0.6
+    size = int(min(height, width) * (rng.uniform(0.55, 1) if near else rng.uniform(1, far)))
+    y = _start(rng, size, height, top, bottom)
+    x = _start(rng, size, width, left, right)
+    if y is None or x is None:
+        size = min(height, width)
+        y, x = (0 if top else height - size), (width - size) // 2
+    window = np.zeros((size, size, 4), np.float32)
+    rows, columns = slice(max(0, y), min(height, y + size)), slice(max(0, x), min(width, x + size))
+    window[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x] = _premultiplied(
+        cutout[rows, columns]
+    )
+    return straight(window, side, rng.random() < 0.5)
+
+
+def _start(rng: Rng, size: int, length: int, low: bool, high: bool) -> int | None:
+    """Where a window of this size begins along one axis; low, high: which ends cut the subject."""
+    if size <= length:
+        return int(rng.integers(0, length - size + 1))
+    if low and high:
+        return None
+    if low:
+        return 0
+    if high:
+        return length - size
+    return int(rng.integers(length - size, 1))
+
+
+def finished(rng: Rng, sample: Sample) -> Sample:
+    """What a camera does: another tone, black and white, blur, noise, JPEG."""
+    import cv2
+
+    plate = sample.plate
+    if rng.random() < 0.3:
+        plate = toned(rng, plate)
+    if rng.random() < 0.08:
+        plate = np.repeat(plate.mean(2, keepdims=True), 3, 2)
+    if rng.random() < 0.25:
+        plate = blurred(plate, rng.uniform(0.3, 1.2))
+    if rng.random() < 0.4:
+        grain = rng.standard_normal(plate.shape, np.float32)
+        plate = plate + np.float32(rng.uniform(0.003, 0.04)) * grain
+    plate = plate.clip(0, 1).astype(np.float32)
+    if rng.random() < 0.3:
+        codes = np.round(plate * 255).astype(np.uint8)
+        quality = [int(cv2.IMWRITE_JPEG_QUALITY), int(rng.integers(25, 90))]
+        decoded = cv2.imdecode(cv2.imencode(".jpg", codes, quality)[1], cv2.IMREAD_COLOR)
+        plate = np.asarray(decoded, np.float32) / 255
+    return sample._replace(plate=plate)
