@@ -15,7 +15,7 @@ from matte_nodes.foreground.multilevel import (
     ALPHA_DOUBT,
     GRADIENT_WEIGHT,
     LEAST_TRUST,
-    MOST_LOSS,
+    MOST_CHANGE,
     SMOOTHNESS,
     Limits,
     Stiffness,
@@ -74,11 +74,14 @@ def _moved(
     gains: torch.Tensor,
     parts: torch.Tensor,
     below: torch.Tensor,
+    dark: float,
 ) -> torch.Tensor:
     """(2, 3, H, W): the means after what the plate says of them, before the floor."""
     moves = (image - (mean * parts).sum(0)) * gains
-    loss = (moves[0] / (mean[0] - below)).amin(0) * (-1 / float(MOST_LOSS))
-    return mean + torch.stack([moves[0] / loss.clamp(min=1), moves[1]])
+    step, light = moves[0], mean[0] - below
+    rise, loss = step.amax(0) / (light.amax(0) + dark), (step / light).amin(0)
+    excess = torch.maximum(rise, -loss) * (1 / float(MOST_CHANGE))
+    return mean + torch.stack([step / excess.clamp(min=1), moves[1]])
 
 
 def solve_dense(
@@ -135,6 +138,6 @@ def solve_dense(
                 mean = (near * weights.near).sum(0)
                 if number not in gains:
                     gains[number] = _gains(mean, clean, weights, limits, stiffness)
-                moved = _moved(mean, image, gains[number], weights.parts, below)
+                moved = _moved(mean, image, gains[number], weights.parts, below, float(limits.dark))
                 state = torch.where(color, torch.maximum(moved, lowest), state)
     return state.reshape(6, *alpha.shape).cpu().numpy()

@@ -48,13 +48,17 @@ class Level:
         rows, columns = self.rows[cells], self.columns[cells]
         here = rows * self.width + columns
         found = np.empty((4, len(rows)), np.intp)
-        steps = (
-            here - (columns > 0),
-            here + (columns < self.width - 1),
-            here - self.width * (rows > 0),
-            here + self.width * (rows < self.height - 1),
+        borders = (
+            (-1, columns, 0),
+            (1, columns, self.width - 1),
+            (-self.width, rows, 0),
+            (self.width, rows, self.height - 1),
         )
-        for side, there in enumerate(steps):
+        for side, (step, along, last) in enumerate(borders):
+            there = here + step
+            at_border = along == last
+            if at_border.any():
+                there[at_border] = here[at_border]
             np.take(self.lookup, there, out=found[side], mode="clip")
         return found
 

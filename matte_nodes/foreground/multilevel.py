@@ -21,9 +21,9 @@ scene of bench/scene.py; on real hair over photographs; on photographs behind re
   the contrast |F - B|, so s grows by v |F - B|^2 / |F|^2 for F, and by v |F - B|^2 / |B|^2 for B:
   dark hair before a bright wall takes its colour from the hair beside it, where light mixes with
   light of the same strength little changes;
-- one visit takes at most half of the light of F away, in its weakest channel, and the other
-  channels then lose the same share: no channel ends at 0, no hue is driven to its limit.
-The last two: `bench/bench_foreground_robust.py`.
+- one visit changes F by at most half of its light. A longer step is made shorter as a whole, so
+  that no channel ends at 0 and no hue is driven to its limit.
+`bench/bench_foreground_robust.py` measures the last two.
 Red cells are updated from black ones and then black from red, so the order of work within a
 colour changes nothing and any number of threads gives the same bits.
 """
@@ -45,9 +45,11 @@ LEAST_TRUST = np.float32(1e-3)  # of a neighbour that is no foreground (or no ba
 SMALL = 32  # up to this size a level is cheap, and gets the passes that colours need to travel
 PASSES_SMALL, PASSES, PASSES_FINEST = 6, 2, 3  # 10, 3, 3: 2 % less error
 ALPHA_DOUBT = np.float32(0.005)  # v: alpha wrong by 0.02, colours that vary by 0.3 of their light
-MOST_LOSS = np.float32(0.5)  # of F's light in one visit
+MOST_CHANGE = np.float32(0.5)  # of F's light in one visit, down or up
 WIDTH = 8  # of a row of the state: F, B and two that fill it up to what is copied at once
 DARK = np.float32(0.01)  # of the mean light: below it colours are as uncertain as there
+_FAINT = np.float32(0.1)  # of what is dark: the least light that F begins with
+_PULL = 1e-4  # the share of the weighted means in the colours of the start
 _BLOCK = 16384  # cells a thread works on at once: their planes stay in the cache
 
 
@@ -70,17 +72,16 @@ class Limits:
 
 @dataclass(frozen=True)
 class _Block:
+    """Cells that are visited at once; the first axis of (2, ...) is F, then B."""
+
     cells: slice
-    neighbours: Index
-    foreground_weights: Float  # (4, n), sum 1
-    background_weights: Float
+    neighbours: Index  # (4, n)
+    weights: Float  # (4, 2, 1, n) of the neighbours, sum 1
     total: Float  # (n,): s
-    foreground_gain: Float  # (n,): what of the remaining difference goes into F; see _set_gains
-    background_gain: Float
-    alpha: Float
-    rest: Float  # 1 - alpha
-    plate: Float
-    behind: Float | None
+    parts: Float  # (2, 1, n): alpha and 1 - alpha
+    gains: Float  # (2, 1, n): what of the remaining difference goes into each; see _set_gains
+    plate: Float  # (3, n)
+    behind: Float | None  # (3, n): the clean plate
 
 
 def passes(height: int, width: int, step: int) -> int:
@@ -92,75 +93,68 @@ def passes(height: int, width: int, step: int) -> int:
 
 def _block(level: Level, cells: slice) -> _Block:
     neighbours = level.neighbours(cells)
-    alpha = level.alpha[cells]
-    rest = 1 - alpha
-    theirs = np.take(level.alpha, neighbours)
-    weights = theirs - alpha
-    np.abs(weights, out=weights)
-    weights *= GRADIENT_WEIGHT
-    weights += SMOOTHNESS
-    total = weights.sum(axis=0)
-    foreground = theirs
+    parts = np.empty((2, 1, neighbours.shape[1]), np.float32)
+    parts[0] = level.alpha[cells]
+    np.subtract(1, parts[0], out=parts[1])
+    weights = np.empty((4, *parts.shape), np.float32)
+    foreground, background = weights[:, 0, 0], weights[:, 1, 0]
+    level.alpha.take(neighbours, out=foreground, mode="clip")
+    np.subtract(foreground, parts[0], out=background)
+    np.abs(background, out=background)
+    background *= GRADIENT_WEIGHT
+    background += SMOOTHNESS
+    total = background.sum(axis=0)
     foreground += LEAST_TRUST
-    foreground *= weights
-    background = weights
+    foreground *= background
     background *= 1 + 2 * LEAST_TRUST
     background -= foreground
-    foreground /= foreground.sum(axis=0)
-    background /= background.sum(axis=0)
+    weights /= weights.sum(axis=0)
     return _Block(
         cells=cells,
         neighbours=neighbours,
-        foreground_weights=foreground,
-        background_weights=background,
+        weights=weights,
         total=total,
-        foreground_gain=np.empty_like(alpha),
-        background_gain=np.empty_like(alpha),
-        alpha=alpha,
-        rest=rest,
+        parts=parts,
+        gains=np.empty_like(parts),
         plate=level.plate[:, cells],
         behind=None if level.behind is None else level.behind[:, cells],
     )
 
 
 def _set_gains(block: _Block, mean: Float, room: Float, limits: Limits, stiff: Stiffness) -> None:
-    """What goes into F and B, by how far apart their neighbours' means are; room: (6, n).
+    """What goes into F and B, by how far apart their neighbours' means are; room: (2, 3, n).
 
     F = F' + a/sf t, B = B' + (1-a)/sb t, each with its own stiffness and its own doubt.
     """
-    foreground, background, apart = mean[:3], mean[3:], room[:3]
+    colors = mean
     if block.behind is not None:
-        background = np.add(background, block.behind, out=room[3:])
-    np.subtract(foreground, background, out=apart)
+        colors = mean.copy()
+        colors[1] += block.behind
+    apart = np.subtract(colors[0], colors[1], out=room[0])
     doubt = np.einsum("cn,cn->n", apart, apart)
     doubt *= ALPHA_DOUBT
-    for light, factor, share, gain in (
-        (foreground, stiff.foreground, block.alpha, block.foreground_gain),
-        (background, stiff.background, block.rest, block.background_gain),
-    ):
-        level = np.einsum("cn,cn->n", light, light)
-        level += 3 * limits.dark * limits.dark
-        np.divide(doubt, level, out=level)
-        np.multiply(block.total, np.float32(factor), out=gain)
-        gain += level
-        np.divide(share, gain, out=gain)
-    scale = block.alpha * block.foreground_gain
-    scale += block.rest * block.background_gain
+    into = np.einsum("kcn,kcn->kn", colors, colors)
+    into += 3 * limits.dark * limits.dark
+    np.divide(doubt, into, out=into)
+    into[0] += block.total * np.float32(stiff.foreground)
+    into[1] += block.total * np.float32(stiff.background)
+    np.divide(block.parts[:, 0], into, out=into)
+    scale = np.einsum("kn,kn->n", block.parts[:, 0], into)
     scale += 1
-    np.divide(block.foreground_gain, scale, out=block.foreground_gain)
-    np.divide(block.background_gain, scale, out=block.background_gain)
+    np.divide(into, scale, out=block.gains[:, 0])
 
 
 def _mean(state: Float, block: _Block) -> tuple[Float, Float]:
-    """(6, n) the weighted means of the neighbours' colours, and as much room to work in."""
-    rows = np.empty((len(block.alpha), WIDTH), np.float32)
-    mean, part = np.empty_like(rows.T, order="C"), np.empty_like(rows.T, order="C")
+    """(WIDTH, n) the weighted means of the neighbours' colours, and as much room to work in."""
+    count = len(block.total)
+    rows = np.empty((count, WIDTH), np.float32)
+    mean, part = np.empty((WIDTH, count), np.float32), np.empty((WIDTH, count), np.float32)
     for side, into in enumerate((mean, part, part, part)):
         # Whole rows and then a transposition: half the time of taking plane by plane.
-        np.take(state, block.neighbours[side], axis=0, mode="clip", out=rows)
+        state.take(block.neighbours[side], axis=0, out=rows, mode="clip")
         cv2.transpose(rows, into)
-        into[:3] *= block.foreground_weights[side]
-        into[3:6] *= block.background_weights[side]
+        colors = into[:6].reshape(2, 3, count)
+        colors *= block.weights[side]
         if side:
             mean += part
     return mean, part
@@ -168,38 +162,49 @@ def _mean(state: Float, block: _Block) -> tuple[Float, Float]:
 
 def _update(state: Float, limits: Limits, stiffness: Stiffness | None, block: _Block) -> None:
     """One visit of a block's cells; the first one has the stiffness, and finds the gains."""
-    new, room = _mean(state, block)
-    mean, part = new[:6], room[:6]
+    new, spare = _mean(state, block)
+    mean, room = new[:6].reshape(2, 3, -1), spare[:6].reshape(2, 3, -1)
     if stiffness is not None:
-        _set_gains(block, mean, part, limits, stiffness)
-    foreground, background = mean[:3], mean[3:]
-    left, moved = part[:3], part[3:]
-    np.multiply(foreground, block.alpha, out=left)
+        _set_gains(block, mean, room, limits, stiffness)
+    np.multiply(mean, block.parts, out=room)
+    left, moved = room[0], room[1]
+    left += moved
     np.subtract(block.plate, left, out=left)
-    np.multiply(background, block.rest, out=moved)
-    left -= moved
-    np.multiply(left, block.background_gain, out=moved)
-    background += moved
-    left *= block.foreground_gain
-    # The share of its light that each channel would lose; the whole colour moves by the worst.
-    np.subtract(foreground, limits.below, out=moved)
+    np.multiply(left, block.gains[1], out=moved)
+    mean[1] += moved
+    left *= block.gains[0]
+    # What the weakest channel would lose of its light, and the strongest gain: by the worse of
+    # them, above what is allowed, the step of the whole colour is made shorter.
+    np.subtract(mean[0], limits.below, out=moved)
+    light = moved.max(axis=0)
+    light += limits.dark
+    excess = left.max(axis=0)
+    excess /= light
     np.divide(left, moved, out=moved)
-    loss = moved.min(axis=0)
-    loss *= -1 / MOST_LOSS
-    np.maximum(loss, 1, out=loss)
-    left /= loss
-    foreground += left
-    np.maximum(mean, limits.floor, out=mean)
+    np.maximum(excess, -moved.min(axis=0), out=excess)
+    excess *= 1 / MOST_CHANGE
+    np.maximum(excess, 1, out=excess)
+    left /= excess
+    mean[0] += left
+    np.maximum(new[:6], limits.floor, out=new[:6])
     state[block.cells] = cv2.transpose(new)
 
 
-def start_state(level: Level) -> Float:
-    """(1, WIDTH): the mean colours of the level by how much foreground and background they are."""
-    weights = np.stack([level.alpha**2, (1 - level.alpha) ** 2])
-    sums = weights @ level.plate.T
-    means = sums / np.maximum(weights.sum(axis=1, keepdims=True), np.float32(1e-6))
+def start_state(level: Level, limits: Limits) -> Float:
+    """(1, WIDTH): the one F and the one B that explain the level best (least squares)."""
+    parts = np.stack([level.alpha, 1 - level.alpha]).astype(np.float64)
+    normal, seen = parts @ parts.T, parts @ level.plate.T
+    # Where one alpha is everywhere the two cannot be told apart: a little of the weighted means.
+    weights = np.diag(normal)
+    means = (parts**2 @ level.plate.T) / np.maximum(weights, 1e-6)[:, None]
+    pull = np.diag(_PULL * weights + 1e-6)
+    colors = np.linalg.solve(normal + pull, seen + pull @ means)
     state = np.zeros((1, WIDTH), np.float32)
-    state[0, :6] = means.reshape(6)
+    state[0, :6] = colors.reshape(6)
+    # From black no colour would come back, and a wrong alpha must not ask for more than there is.
+    highest = np.maximum(level.plate.max(axis=1), means[0])
+    least = limits.floor[:3, 0] + limits.dark * _FAINT
+    np.clip(state[0, :3], least, np.maximum(highest, least), out=state[0, :3])
     return state
 
 

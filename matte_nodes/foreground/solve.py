@@ -75,7 +75,7 @@ def solve_foreground(
     else:
         from matte_nodes.foreground.dense import solve_dense
 
-        first = start_state(finest)[0, :6]
+        first = start_state(finest, limits)[0, :6]
         state = solve_dense(plate, alpha, masks, first, background, limits, stiffness, device)
         state = state.reshape(6, -1)[:, places].T
     solved = state[unknown, :3]
@@ -107,7 +107,7 @@ def _by_cells(
     count = threads or min(_MOST_THREADS, os.cpu_count() or 1)
     if finest.unknown < _WORTH_THREADS:
         count = 1
-    state = start_state(finest)
+    state = start_state(finest, limits)
     coarser: Level | None = None
     with ThreadPoolExecutor(count) if count > 1 else nullcontext() as pool:
         # Levels are made beside each other, the larger ones first as they take longest.

@@ -81,6 +81,7 @@ def composite_error(foreground: Float, alpha: Float, scene: Any) -> float:
 def test_composites_are_never_5_percent_worse_than_the_best_other_way(
     wrong: str, dark_hair: Any, alphas: dict[str, Float]
 ) -> None:
+    """Over black, white and magenta; half an 8-bit code is not seen."""
     oracle = pytest.importorskip("pymatting.foreground.estimate_foreground_ml")
     alpha = alphas[wrong]
     others = {
@@ -88,39 +89,44 @@ def test_composites_are_never_5_percent_worse_than_the_best_other_way(
         "native": _native(dark_hair),
         "pymatting": oracle.estimate_foreground_ml(dark_hair.plate, alpha),
     }
-    best = {name: composite_error(picture, alpha, dark_hair) for name, picture in others.items()}
+    errors = {name: composite_error(picture, alpha, dark_hair) for name, picture in others.items()}
     for name, solved in solutions(dark_hair, alpha).items():
-        allowed = 1.05 * min(best[one] for one in best if one != "native" or name == "started")
-        assert composite_error(solved, alpha, dark_hair) <= allowed, (name, best)
+        # The native one of this scene knows the true colours: only what is given it can use them.
+        known = [one for one in errors if one != "native" or name == "started"]
+        allowed = 1.05 * min(errors[one] for one in known) + 0.5 / 255
+        assert composite_error(solved, alpha, dark_hair) <= allowed, (name, errors)
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_no_colour_ends_at_black(wrong: str, dark_hair: Any, alphas: dict[str, Float]) -> None:
+def test_no_black_holes(wrong: str, dark_hair: Any, alphas: dict[str, Float]) -> None:
+    """No channel at 0, and almost no pixel darker than an eighth of the subject.
+
+    Solved as if alpha were right, it is up to 70 % of the pixels.
+    """
     alpha = alphas[wrong]
-    band = (alpha > 0) & (alpha < 1)
-    darkest = float(dark_hair.foreground[band].min())
+    soft, seen = (alpha > 0) & (alpha < 1), (alpha > 0.1) & (alpha < 1)
+    subject = dark_hair.foreground.mean(axis=-1)[seen]
     for name, solved in solutions(dark_hair, alpha).items():
-        assert solved[band].min() > darkest / 20, name
-        assert np.percentile(solved[band], 1) > darkest / 4, name
+        assert (solved[soft] > 0).all(), name
+        assert (solved.mean(axis=-1)[seen] < subject / 8).mean() < 0.08, name
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_colours_stay_among_those_around_them(
+def test_nothing_is_brighter_than_what_is_around(
     wrong: str, dark_hair: Any, alphas: dict[str, Float]
 ) -> None:
-    """Nothing is brighter than the plate and the subject within 12 pixels, by more than a tenth."""
+    """By more than a half, within 12 pixels, plate and subject together."""
     alpha = alphas[wrong]
     band = (alpha > 0) & (alpha < 1)
     box = np.ones((25, 25), np.uint8)
     highest = np.maximum(cv2.dilate(dark_hair.plate, box), cv2.dilate(dark_hair.foreground, box))
     for name, solved in solutions(dark_hair, alpha).items():
-        above = (solved > 1.1 * highest).any(axis=-1)[band]
-        assert above.mean() < 0.01, name
+        assert (solved > 1.5 * highest).any(axis=-1)[band].mean() < 0.02, name
 
 
 @pytest.mark.parametrize("wrong", ["eroded 1", "shifted 1", "holes", "blurred", "noisy"])
 def test_errors_are_soft(wrong: str, dark_hair: Any, alphas: dict[str, Float]) -> None:
-    """No saw-teeth: neighbours in the band differ by little more than they do in the plate."""
+    """No saw-teeth: neighbours in the band differ by less than they do in the plate."""
     alpha = alphas[wrong]
     band = (alpha > 0) & (alpha < 1)
     pairs = band[:, 1:] & band[:, :-1]
@@ -130,7 +136,8 @@ def test_errors_are_soft(wrong: str, dark_hair: Any, alphas: dict[str, Float]) -
         return float(np.abs(np.diff(light, axis=1)).mean(axis=-1)[pairs].mean())
 
     for name, solved in solutions(dark_hair, alpha).items():
-        assert steps(solved) < steps(dark_hair.plate), name
+        limit = 0.6 if name != "started" else 0.85  # with alpha believed: 0.5 to 1.7
+        assert steps(solved) < limit * steps(dark_hair.plate), name
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -149,7 +156,7 @@ def test_torch_gives_what_numpy_gives(wrong: str, dark_hair: Any, alphas: dict[s
     for given in ({}, {"background": dark_hair.background}, {"start": dark_hair.plate}):
         numpy_way = solve_foreground(dark_hair.plate, alpha, **given)
         torch_way = solve_foreground(dark_hair.plate, alpha, device="cpu:0", **given)
-        assert np.abs(numpy_way - torch_way).max() < 1e-5
+        assert np.abs(numpy_way - torch_way).max() < 3e-5
 
 
 @pytest.mark.parametrize("light", [0.0, 1e-20, 1e-6, 1e4])
