@@ -102,7 +102,8 @@ def _attended(
     count, heads, rows, width, channels = query.shape
     down = torch.einsum("nahwc,hkc->nahwk", query, tables[0][top : top + rows])
     right = torch.einsum("nahwc,wkc->nahwk", query, tables[1])
-    bias = down[..., :, None] + right[..., None, :]
+    # contiguous: the sum, the largest tensor here, then needs no copy to be seen as (queries, keys)
+    bias = down.contiguous()[..., :, None] + right.contiguous()[..., None, :]
     seen = F.scaled_dot_product_attention(
         query.reshape(count, heads, -1, channels),
         key.reshape(count, heads, -1, channels),
