@@ -12,11 +12,16 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, Model, ModelCard, Prediction
 from matte_nodes.node.knobs import LoadKnobs
 from matte_nodes.runtime import default_threads
+
+if TYPE_CHECKING:
+    from matte_nodes.card import Carrier, Float
+
+T = TypeVar("T")
 
 LEAST_BYTES = 1 << 20
 """What a model without weights counts, so that their number is bounded too."""
@@ -172,10 +177,22 @@ class _Shared:
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
+        return self._in_turn(self._entry.model.step, inputs, memory, knobs)
+
+    def advance(self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]) -> Memory:
+        return self._in_turn(cast("Carrier", self._entry.model).advance, inputs, memory, knobs)
+
+    def answer(
+        self, inputs: Inputs, masks: Mapping[str, Float], knobs: Mapping[str, KnobValue]
+    ) -> Prediction:
+        return self._in_turn(cast("Carrier", self._entry.model).answer, inputs, masks, knobs)
+
+    def _in_turn(self, call: Callable[..., T], *arguments: Any) -> T:
+        """Call the model when it is this job's turn. Raises Cancelled in a cancelled job."""
         if self._is_cancelled():
             raise Cancelled
         with self._entry.turns:
-            return self._entry.model.step(inputs, memory, knobs)
+            return call(*arguments)
 
 
 def _key(card: ModelCard, context: LoadContext) -> tuple[Any, ...]:
