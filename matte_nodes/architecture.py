@@ -121,6 +121,13 @@ class Training:
     """How many loss weights are learned with the network. They make the loss "adaptation"."""
     side: int = 0
     """The network is trained on squares of this side, in pixels. 0: as `Architecture.size` says."""
+    channels_last: bool = False
+    """It trains faster in this memory layout."""
+    branches: Callable[[nn.Module, Tensor], Any] | None = None
+    """Calls a portrait network with the encoded plate. Returns an answer with the fields `semantic`
+    (1/16 of the size), `detail` and `matte`, which a training on people gives losses of their own."""
+    fill_encoder: Callable[[nn.Module, Mapping[str, Tensor]], None] | None = None
+    """Fills the network's encoder from one that was trained on ImageNet (`train.encoders`)."""
     trial_width: float = 0.125
     """Width of the network in `matte train --try`."""
 

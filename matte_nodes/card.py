@@ -70,9 +70,9 @@ def checked_terms(value: object, where: object) -> Terms:
     )
 
 
-Job = Literal["trimap", "background", "people", "refine", "finetune"]
-"""What a model can be chosen for: a given trimap or clean plate, people without a hint, the
-refinement of a coarse mask, and as the network that a fine-tuning begins with."""
+Job = Literal["points", "trimap", "background", "people", "refine", "finetune"]
+"""What a model can be chosen for: given points, a given trimap or clean plate, people without a
+hint, the refinement of a coarse mask, and as the network that a fine-tuning begins with."""
 
 
 @dataclass(frozen=True)
@@ -316,57 +316,106 @@ class Carrier(Model, Protocol):
 
 @dataclass(frozen=True)
 class ModelCard:
-    """The one declaration of a model; every flag, knob, property, docs table comes from it.
-
-    name: registry id, lower case with dashes. needs/takes: hints that must / may be given.
-    predicts_foreground: the prediction carries a straight foreground. extras: names of further
-    outputs. memory: its kind of memory in time. multiple: sizes the network needs are multiples
-    of this (padding is the library's). wants_scene: it is also given the plate in scene-linear
-    light, for classical methods that can use values above 1. fixed_size: (H, W) the network always works at, or None.
-    tileable: a tile's alpha, with `tile_overlap` pixels of overlap, is
-    that of the whole within a stated error; plates over `tile_side` are worked in tiles. weights: files; empty
-    for a classical model. helpers: files that it uses where they are here, and works without.
-    checkpoint: the terms of weights that the user must bring. packages: optional
-    Python packages, by import name, without which it cannot be loaded. architecture: returns the
-    declaration of its torch network (called when it is needed, so that a card imports no torch);
-    None for a model without one. old_names: names that the model had before; they are accepted
-    wherever a model is named. load: called with a LoadContext, answers a Model.
-    """
+    """The one declaration of a model: flags, knobs, properties and tables of the docs come from it."""
 
     name: str
+    """Lower case with dashes: what `--model` takes. Unique among all models."""
+
     title: str
+    """What people read in every host."""
+
     summary: str
+    """One sentence: what it is for."""
+
     load: Callable[[LoadContext], Model]
+    """Called with a LoadContext. Returns the loaded Model. For a torch network:
+    `torch_model(architecture)`."""
+
     needs: frozenset[Hint] = frozenset()
+    """Hints that must be given."""
+
     takes: frozenset[Hint] = frozenset()
+    """Hints that may be given. Others are never passed to the model."""
+
     predicts_foreground: bool = False
+    """Its prediction has a straight foreground."""
+
     extras: tuple[str, ...] = ()
+    """Names of its further outputs."""
+
     memory: MemoryKind = Still()
+    """Its memory in time: Still(), Window(...), Recurrent() or Bank()."""
+
     knobs: tuple[Knob, ...] = ()
+    """Its settings."""
+
     weights: tuple[Weights, ...] = ()
+    """Its weights files. Empty for a classical model, and where the user must bring them."""
+
     helpers: tuple[Weights, ...] = ()
+    """Files that it uses where they are on the machine, and works without."""
+
     checkpoint: Checkpoint | None = None
+    """The terms of weights that the user brings with `matte models import`."""
+
     packages: tuple[str, ...] = ()
+    """Optional Python packages, by import name, without which it cannot be loaded. `auto` passes
+    it over where they are missing."""
+
     architecture: Callable[[], Architecture] | None = None
+    """Returns the declaration of its torch network; None for a model without one. It is called when
+    it is needed, so that a card imports no torch."""
+
     old_names: tuple[str, ...] = ()
+    """Names that the model had before. They are accepted wherever a model is named."""
+
     auto: Mapping[Job, int] = field(default_factory=dict)
-    """The jobs that `--model auto` may choose it for, each with its rank; the lowest that can run
-    is chosen."""
+    """The jobs that `--model auto` may choose it for, each with its rank: the lowest that can run is
+    chosen."""
+
     coarse: bool = False
     """Its answer is a mask and not a matte: a trimap model should refine it."""
+
     multiple: int = 1
+    """The plates that it is given have sides that are multiples of this: the library pads them and
+    cuts the result."""
+
     fixed_size: tuple[int, int] | None = None
+    """(height, width) that it always works at: the library scales the plate and the result. None:
+    any size."""
+
     wants_scene: bool = False
+    """It is also given the plate in scene-linear light, for values above 1."""
+
     tileable: bool = False
+    """A tile has the alpha of the whole plate, within a stated error."""
+
     tile_overlap: int = 0
+    """Pixels by which tiles overlap."""
+
     tile_side: int = 0
+    """Plates with a side over this are worked in tiles, in pixels. 0: never."""
+
     subject: Literal["people", "animals", "anything", "screen"] = "anything"
+    """What it finds."""
+
     code_licence: str = "Apache-2.0"
+    """The licence of its code here."""
+
     training_data: str = ""
+    """What its weights were trained on, with its terms."""
+
     papers: tuple[str, ...] = ()
+    """Its papers, as citations."""
+
     limits: str = ""
+    """What it cannot do."""
+
     algorithm_version: int = 1
+    """Raise it when the pixels of the model change: results are keyed by it."""
+
     schema_version: int = SCHEMA_VERSION
+    """Of the declaration itself. Leave it."""
 
     def knob(self, name: str) -> Knob | None:
         """The knob of this name, or that once had this name."""

@@ -28,12 +28,14 @@ models.finetuned.names = list  # type: ignore[assignment]
 
 import matte_nodes  # noqa: E402
 from matte_nodes import cli, errors  # noqa: E402
+from matte_nodes.architecture import Architecture, Parity, Size, Training  # noqa: E402
 from matte_nodes.card import Knob, ModelCard  # noqa: E402
 from matte_nodes.cli import models_card  # noqa: E402
 from matte_nodes.hosts.nuke import gizmos as nuke_gizmos  # noqa: E402
 from matte_nodes.media.layouts import LAYOUTS  # noqa: E402
 from matte_nodes.node.knobs import NODE_KNOBS  # noqa: E402
 from matte_nodes.publish.checks import CHECKS  # noqa: E402
+from matte_nodes.recognition import Recognition  # noqa: E402
 from matte_nodes.shot.connect_options import options as connect_options  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
@@ -318,7 +320,10 @@ def generators() -> dict[str, Callable[[], str]]:
         "models": lambda: model_table(""),
         "models for the README": lambda: model_table("docs/models/"),
         "node knobs": lambda: knob_table(NODE_KNOBS),
-        "fields of Knob": lambda: fields_table(Knob),
+        **{
+            f"fields of {kind.__name__}": lambda kind=kind: fields_table(kind)  # type: ignore[misc]
+            for kind in (Knob, ModelCard, Architecture, Size, Training, Parity, Recognition)
+        },
         "connect options": lambda: connect_table(request=False),
         "connect of a request": lambda: connect_table(request=True),
         "verbs": help_texts,

@@ -63,7 +63,7 @@ def test_generated_parts_are_fresh() -> None:
 
 
 def test_check_finds_what_is_stale(tmp_path: Path) -> None:
-    for name in ("scripts", "docs", "README.md", "tests/toy"):
+    for name in ("scripts", "docs", "README.md", "tests/toy", "tests/thirdparty"):
         target = tmp_path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / name).is_dir():
@@ -183,6 +183,17 @@ def shell_lines() -> Iterator[tuple[str, str]]:
                     yield page_id(page), line
 
 
+@pytest.fixture
+def with_the_third_party(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The package of docs/adding-a-model.md is installed."""
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "thirdparty"))
+    models._others.cache_clear()
+    yield
+    monkeypatch.undo()
+    models._others.cache_clear()
+
+
+@pytest.mark.usefixtures("with_the_third_party")
 @pytest.mark.parametrize(("page", "line"), list(shell_lines()))
 def test_shell_examples_are_real(page: str, line: str) -> None:
     """Verbs, flags and models of the examples exist; nothing is run."""

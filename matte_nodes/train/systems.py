@@ -91,11 +91,10 @@ class System:
         """The network as it is trained: beside the weights of its losses, if those are learned."""
         if self.training.learned_weights:
             return weighted(network, self.training.learned_weights)
-        if self.task in ("layers", "shot"):
+        if not self.training.channels_last:
             return network
         import torch
 
-        # Networks that take planes are small: they train faster in this layout.
         turned: nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return turned
 

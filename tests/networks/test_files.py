@@ -192,6 +192,29 @@ def test_folded_video_matting_gives_the_same_answer(
     )
 
 
+def test_a_folded_convolution_with_a_bias_of_its_own_gives_the_same_answer(alive: Alive) -> None:
+    from matte_nodes.checkpoints.onnx_file import is_folded, unfolded
+
+    network = alive(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 1, 1))
+    )
+    state = network.state_dict()
+    scale = state["1.weight"] / (state["1.running_var"] + network[1].eps).sqrt()
+    tensors = {
+        "17": state["0.weight"] * scale[:, None, None, None],
+        "18": (state["0.bias"] - state["1.running_mean"]) * scale + state["1.bias"],
+        "3.weight": state["3.weight"], "3.bias": state["3.bias"],
+    }  # fmt: skip
+    convolutions = (("x", "17", "18"), ("y", "3.weight", "3.bias"))
+    assert is_folded(tensors, convolutions)
+    again = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 1, 1))
+    again.load_state_dict(
+        {**unfolded(again, tensors, convolutions), "1.num_batches_tracked": torch.tensor(0)}
+    )
+    picture = torch.rand(1, 3, 8, 8)
+    assert torch.allclose(again.eval()(picture), network(picture), atol=1e-5)
+
+
 def _tflite(arrays: dict[str, np.ndarray]) -> bytes:
     """A TensorFlow Lite file with these constant tensors (schema: Model, SubGraph, Tensor)."""
     builder = flatbuffers.Builder(1 << 20)

@@ -65,7 +65,7 @@ def is_small(card: ModelCard) -> bool:
     """Whether it can be exported in seconds: GFM at 512 pixels takes a minute."""
     declared = models.architecture(card)
     assert declared is not None
-    return (declared.export_size or (0, 0))[0] <= 256
+    return max(declared.size.square, *(declared.export_size or (0, 0))) <= 256
 
 
 def knobs_of(name: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from matte_nodes.errors import InputError, UsageError
+from matte_nodes.train import systems
 from matte_nodes.train.people import learn
 from matte_nodes.train.people.composites import Composer, Mix, subject, whole_photograph
 from matte_nodes.train.people.pool import Folders, Pool, read
@@ -269,7 +270,7 @@ def test_each_recipe_of_the_package_trains_every_stage(
          "schedule": {**stage["schedule"], "steps": 2, "every": 2, "half": False}}
         for stage in source["stages"]
     ]  # fmt: skip
-    width = {"mmnet": 1.0, "modnet": 1.0}.get(source["network"], 0.125)
+    width = systems.find(source["network"]).training.trial_width
     asked = learn.parse({**source, "encoder": "", "heldout": 8, "width": width, "stages": stages})
     cutouts = tmp_path / "cutouts"
     disc(cutouts)
@@ -311,13 +312,12 @@ def test_an_encoder_answers_the_same_for_pictures_in_another_range() -> None:
     import torch
 
     from matte_nodes.models.networks.mobilenet import MobileNetV2
-    from matte_nodes.models.networks.modnet import MODNet
-    from matte_nodes.train.encoders import fill_modnet
+    from matte_nodes.models.networks.modnet import MODNet, fill_encoder
 
     torch.manual_seed(4)
     given = MobileNetV2((1,), last=1280, nested=True).eval()
     network = MODNet().eval()
-    fill_modnet(network, given.state_dict())
+    fill_encoder(network, given.state_dict())
     picture = torch.rand(1, 3, 64, 64)
     mean, deviation = (
         torch.tensor(v).reshape(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -290,7 +290,7 @@ TRIMAP_ARCHITECTURE = Architecture(
     encode=encode,
     options={"width": 1.0},
     script=scripted,
-    training=Training(task="trimap", planes=_trimap_planes),
+    training=Training(task="trimap", planes=_trimap_planes, channels_last=True),
     small={},
     variants=({"width": 0.125}, {"width": 0.25}),
     published=(Published({}, 1_784_417),),
@@ -303,7 +303,7 @@ CLEAN_PLATE_ARCHITECTURE = Architecture(
     inputs=("plate", "background", "segmentation"),
     encode=plate_and_clean,
     options={"width": 1.0},
-    training=Training(task="plate", planes=_plate_planes),
+    training=Training(task="plate", planes=_plate_planes, channels_last=True),
     variants=({"width": 0.125}, {"width": 0.25}),
     published=(Published({}, 1_783_240),),
 )

@@ -316,7 +316,11 @@ ARCHITECTURE = Architecture(
     size=Size(square=256, knob="network_size"),
     export_size=(256, 256),
     training=Training(
-        _answer, {"l1": 1.0, "gradient": 1.0, "fidelity": 1.0, "auxiliary": 1.0}, trial_width=1.0
+        _answer,
+        {"l1": 1.0, "gradient": 1.0, "fidelity": 1.0, "auxiliary": 1.0},
+        trial_width=1.0,
+        # Measured: its depthwise layers take half the time so; MODNet's take an eighth more.
+        channels_last=True,
     ),
     parity=Parity(_parity),
     small={"width": 0.5, "network_size": "128"},

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from matte_nodes.architecture import Architecture, Parity, Published, Size, Training, named_outputs
+from matte_nodes.errors import WeightsError
 from matte_nodes.models.networks.blocks import double
 from matte_nodes.models.networks.mobilenet import MobileNetV2
 from matte_nodes.recognition import Recognition, Shapes, present
@@ -211,13 +212,45 @@ def _parity(
     return named_outputs(network.supervised(*inputs.values()))
 
 
+def fill_encoder(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Fill the encoder from torchvision's MobileNetV2.
+
+    The two name the layers differently and hold them in one order. MODNet sees plates as -1..1, the
+    encoder was trained on pictures less ImageNet's mean over its deviation: the first layer takes
+    that difference up (exactly, but at the border, where padding is 0 in both). Raises WeightsError
+    when the tensors are of another network.
+    """
+    assert isinstance(network, MODNet)
+    inside = network.backbone.model
+    own = inside.state_dict()
+    nested = MobileNetV2((18,), last=1280, nested=True).state_dict()
+    theirs = [tensors[name] for name in nested if name in tensors]
+    if [t.shape for t in theirs] != [t.shape for t in own.values()]:
+        raise WeightsError("These tensors are not torchvision's MobileNetV2.")
+    filled = {n: t.clone().to(own[n].dtype) for n, t in zip(own, theirs, strict=True)}
+    names = list(filled)
+    weight, running_mean = names[0], next(n for n in names if n.endswith("running_mean"))
+    mean = torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1)
+    deviation = torch.tensor([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1)
+    # (y + 1) / 2 is the picture: its normalised value is y / (2 s) + (1 / 2 - m) / s.
+    shift = (filled[weight] * (0.5 - mean) / deviation).sum((1, 2, 3))
+    filled[weight] = filled[weight] / (2 * deviation)
+    filled[running_mean] = filled[running_mean] - shift
+    inside.load_state_dict(filled)
+
+
+def _branches(network: nn.Module, rgb: Tensor) -> MODNetTraining:
+    assert isinstance(network, MODNet)
+    return network.supervised(rgb)
+
+
 ARCHITECTURE = Architecture(
     id="modnet",
     build=MODNet,
     detect=detect,
     encode=encode,
     size=Size(shorter=512, knob="reference_size"),
-    training=Training(trial_width=1.0),
+    training=Training(trial_width=1.0, branches=_branches, fill_encoder=fill_encoder),
     parity=Parity(_parity),
     small={"reference_size": 96},
     layouts=("MODNet",),

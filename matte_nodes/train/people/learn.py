@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from matte_nodes.errors import UsageError
-from matte_nodes.train import hints, losses, state
+from matte_nodes.train import hints, losses, state, systems
 from matte_nodes.train.people.composites import Composer, Mix, Sample
 from matte_nodes.train.people.pool import Folders, Pool, read
 from matte_nodes.train.trainer import Batch, Plan, Progress, Schedule, train
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 FOLDER = Path(__file__).parent / "recipes"
-HINTED = ("deep-image-matting", "adamatting")
-PLATED = ("background-matting",)
 
 
 @dataclass(frozen=True)
@@ -131,10 +129,11 @@ def planes(recipe: PeopleRecipe, rng: np.random.Generator, sample: Sample) -> di
     """A sample's layers by name, with the hints that the network sees, (H, W, C) float32 0..1."""
     found = dict(sample._asdict())
     alpha = sample.alpha[..., 0]
-    if recipe.network in HINTED:
+    wanted = systems.find(recipe.network).hints
+    if "trimap" in wanted:
         side = len(alpha)
         found["trimap"] = hints.trimap(rng, alpha, narrow=1.0, wide=side / 8, whole=0.2)
-    if recipe.network in PLATED:
+    if "background" in wanted:
         now, clean = hints.imperfect_clean_plate(rng, sample.background, alpha)
         found["background"], found["clean"] = now, clean
         found["plate"] = sample.foreground * sample.alpha + now * (1 - sample.alpha)
@@ -165,33 +164,33 @@ def build(recipe: PeopleRecipe, encoders: Path) -> nn.Module:
     import torch
     from safetensors.torch import load_file
 
-    from matte_nodes.train import encoders as known
-    from matte_nodes.train import systems
+    from matte_nodes.train.encoders import fetch
 
     torch.manual_seed(recipe.stages[0].schedule.seed)
-    network = systems.find(recipe.network).make(recipe.width)
+    system = systems.find(recipe.network)
+    network = system.make(recipe.width)
     if recipe.encoder:
-        known.fill_modnet(network, load_file(known.fetch(recipe.encoder, encoders)))
-    if recipe.network == "mmnet":
-        # Measured: its depthwise layers take half the time so; MODNet's take an eighth more.
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        fill = system.training.fill_encoder
+        if fill is None:
+            raise UsageError(f"Network {recipe.network!r} takes no encoder: remove that field.")
+        fill(systems.inner(network), load_file(fetch(recipe.encoder, encoders)))
     return network
 
 
 def objective(recipe: PeopleRecipe, stage: PeopleStage) -> Callable[..., dict[str, Tensor]]:
     """Named losses of a batch; "total" is their weighted sum."""
-    from matte_nodes.train import systems
     from matte_nodes.train.objectives import SystemObjective
 
-    if recipe.network == "modnet":
-        return lambda network, given: modnet_losses(network, given, stage.losses)
-    return SystemObjective(systems.find(recipe.network), stage.losses)
+    system = systems.find(recipe.network)
+    if system.training.branches is not None:
+        return lambda network, given: branch_losses(system, network, given, stage.losses)
+    return SystemObjective(system, stage.losses)
 
 
-def modnet_losses(
-    network: nn.Module, given: Batch, weights: Mapping[str, float]
+def branch_losses(
+    system: systems.System, network: nn.Module, given: Batch, weights: Mapping[str, float]
 ) -> dict[str, Tensor]:
-    """MODNet's three branches (Ke et al. 2022, equations 2 to 5), and the Laplacian of the matte.
+    """Three branches (MODNet, Ke et al. 2022, equations 2 to 5), and the matte's Laplacian.
 
     semantic: half the squared error of the blurred matte at 1/16. detail: L1 in the soft band.
     l1: L1 of the matte, four times as heavy in that band. compositional, laplacian, gradient: of
@@ -200,7 +199,8 @@ def modnet_losses(
     import torch
     from torch.nn import functional
 
-    found = network.supervised(given["plate"] * 2 - 1)  # type: ignore[operator]
+    assert system.training.branches is not None
+    found = system.training.branches(network, *system.architecture.encoded(given["plate"]))
     true, weight = given["alpha"], given["weight"]
     coarse = functional.interpolate(true, size=found.semantic.shape[-2:], mode="area")
     side = true.shape[-1]
@@ -235,8 +235,6 @@ def score(recipe: PeopleRecipe, network: nn.Module, held: list[Batch]) -> tuple[
     """Mean absolute error and mean IoU of the halves over held-out samples."""
     import torch
 
-    from matte_nodes.train import systems
-
     system = systems.find(recipe.network)
     errors, overlaps = [], []
     with torch.inference_mode():
@@ -263,7 +261,6 @@ def run(
     `stage-N/heldout.jsonl` and `weights.safetensors`. start: a weights file that the network begins with. Raises
     TrainingError, InputError, UsageError.
     """
-    from matte_nodes.train import systems
     from matte_nodes.train.run import begin_with
 
     folder.mkdir(parents=True, exist_ok=True)
