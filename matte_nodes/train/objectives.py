@@ -105,11 +105,8 @@ def transition(alpha: Tensor, reach: int = 12) -> Tensor:
 
     Soft pixels, and those within `reach` of an edge (its ellipse of 25 pixels), are transition.
     """
-    from torch.nn import functional
-
-    size = 2 * reach + 1
-    some = functional.max_pool2d((alpha > 0).to(alpha), size, 1, reach)
-    whole = 1 - functional.max_pool2d((alpha < 1).to(alpha), size, 1, reach)
+    some = losses.largest_within((alpha > 0).to(alpha), reach)
+    whole = 1 - losses.largest_within((alpha < 1).to(alpha), reach)
     return some.long() + whole.long()
 
 

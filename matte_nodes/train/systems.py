@@ -89,14 +89,13 @@ class System:
 
     def prepared(self, network: nn.Module) -> nn.Module:
         """The network as it is trained: beside the weights of its losses, if those are learned."""
+        if self.training.channels_last:
+            import torch
+
+            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.training.learned_weights:
             return weighted(network, self.training.learned_weights)
-        if not self.training.channels_last:
-            return network
-        import torch
-
-        turned: nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return turned
+        return network
 
     def answer(self, network: nn.Module, batch: Batch) -> Answer:
         """The network's answer to a batch."""

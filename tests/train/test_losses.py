@@ -96,3 +96,10 @@ def test_the_teacher_holds_alpha_foreground_and_composite() -> None:
     plate = TRUE * FRONT + (1 - TRUE) * BACK
     assert losses.teacher(TRUE, FRONT, TRUE, FRONT, plate, BACK) < 1e-6
     assert losses.teacher(TRUE * 0.5, FRONT, TRUE, FRONT, plate, BACK) > 0.1
+
+
+@pytest.mark.parametrize("reach", [1, 3, 12])
+def test_the_largest_within_is_a_square_window_s_maximum(reach: int) -> None:
+    values = torch.rand(2, 1, 37, 50, generator=torch.Generator().manual_seed(reach))
+    window = torch.nn.functional.max_pool2d(values, 2 * reach + 1, 1, reach)
+    assert torch.equal(losses.largest_within(values, reach), window)

@@ -217,7 +217,7 @@ ARCHITECTURE = Architecture(
     decode=decode,
     options={"width": 1.0},
     multiple=16,
-    training=Training(_answer, {"adaptation": 1.0}, learned_weights=2),
+    training=Training(_answer, {"adaptation": 1.0}, learned_weights=2, channels_last=True),
     small={"width": 0.0625},
     variants=({"width": 0.125},),
     published=(Published({}, 68_175_057),),

@@ -235,7 +235,12 @@ ARCHITECTURE = Architecture(
     from_knobs=lambda knobs: {"width": knobs["width"], **_wiring(knobs)},
     asked=_wiring,
     multiple=4,
-    training=Training(losses={"l1": 1.0, "gradient": 1.0}, options={"wiring": "paper"}, side=512),
+    training=Training(
+        losses={"l1": 1.0, "gradient": 1.0},
+        options={"wiring": "paper"},
+        side=512,
+        channels_last=True,
+    ),
     parity=Parity(relative=frozenset({"foreground"})),
     small={"width": 0.0625, "network_size": "256", "motion_step": 1},
     variants=(

@@ -203,6 +203,7 @@ ARCHITECTURE = Architecture(
         lambda answer, _: Answer(answer.alpha, coarse=answer.alpha_stage1),
         first_weights=first_weights,
         trial_width=0.25,
+        channels_last=True,
     ),
     small={"width": 0.0625},
     variants=(

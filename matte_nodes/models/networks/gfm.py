@@ -427,6 +427,7 @@ ARCHITECTURE = Architecture(
     training=Training(
         _answer,
         {"glance": 1.0, "focus": 1.0, "focus_laplacian": 1.0, "l1": 1.0, "laplacian": 1.0},
+        channels_last=True,
     ),
     parity=Parity(_parity, undecided=undecided),
     small={"width": 0.125},

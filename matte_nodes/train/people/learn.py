@@ -204,10 +204,10 @@ def branch_losses(
     true, weight = given["alpha"], given["weight"]
     coarse = functional.interpolate(true, size=found.semantic.shape[-2:], mode="area")
     side = true.shape[-1]
-    reach = 2 * max(1, side // 64) + 1
-    soft = functional.max_pool2d(((true > 0.02) & (true < 0.98)).float(), reach, 1, reach // 2)
-    edge = -functional.max_pool2d(-true, reach, 1, reach // 2)
-    band = ((functional.max_pool2d(true, reach, 1, reach // 2) - edge) > 0.1).float()
+    reach = max(1, side // 64)
+    soft = losses.largest_within(((true > 0.02) & (true < 0.98)).float(), reach)
+    least = -losses.largest_within(-true, reach)
+    band = ((losses.largest_within(true, reach) - least) > 0.1).float()
     band = torch.maximum(soft, band)
     matte = found.matte.float()
     named = {
