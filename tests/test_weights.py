@@ -116,7 +116,7 @@ def test_no_source_answers(home: Path) -> None:
 
 
 def test_plain_http_is_refused(home: Path) -> None:
-    item = replace(ITEM, sources=(Source("url", "http://127.0.0.1:9/net.bin"),))
+    item = replace(ITEM, sources=(Source("url", "http://weights.invalid/net.bin"),))
     with pytest.raises(WeightsError, match="not an https address"):
         weights.pull(item)
 

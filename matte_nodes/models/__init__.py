@@ -88,7 +88,7 @@ def names() -> list[str]:
 
 
 def card(name: str) -> ModelCard:
-    """The declaration of a registered model, or of an ONNX file by its path.
+    """The declaration of a registered model, of `MODEL:VARIANT`, or of an ONNX file by its path.
 
     Raises UnknownModelError with the closest names, ModelError when another package's declaration
     cannot be loaded or is not a ModelCard.
@@ -98,6 +98,9 @@ def card(name: str) -> ModelCard:
     name = current_name(name)
     if name in _own():
         return _own()[name]
+    base, mark, variant = name.partition(":")
+    if mark and current_name(base) in _own():
+        return _own()[current_name(base)].on_variant(variant)
     if name.lower().endswith(".onnx"):
         from matte_nodes.models.onnx_file import card_of
 

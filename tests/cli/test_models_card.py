@@ -64,6 +64,7 @@ def test_json_is_the_declaration_and_what_is_here() -> None:
     facts = json.loads(card("rvm", "--json"))
     assert facts.pop("here") == {
         "rvm_mobilenetv3_fp32.onnx": "missing",
+        "rvm_resnet50_fp32.onnx": "missing",
         "rvm.safetensors": "not imported",
     }
     assert facts == json.loads(json.dumps(models.card("rvm").as_dict()))
