@@ -54,6 +54,24 @@ def chain_flags(function: Function) -> Function:
     return function
 
 
+def finish_flags(function: Function) -> Function:
+    """Flags for cut-outs: pictures and movies that open anywhere (`media.finish.Finish`)."""
+    output = _HEADINGS["output"]
+    for option in (
+        flag("--no-audio", "audio", group=output, is_flag=True, flag_value=False, default=True,
+             help="Leave the plate's sound out of movies."),
+        flag("--bits", group=output, type=click.Choice(["8", "16"]),
+             help="Bits a channel of cut-outs in PNG and TIFF. Default: as the plate has."),
+        flag("--square", group=output, is_flag=True, help="Make one still a square, for products."),
+        flag("--trim", group=output, metavar="PERCENT", type=click.FloatRange(0, 100),
+             help="Cut one still to the subject, with a margin in percent of its longer side."),
+        flag("--over", group=output, metavar="COLOUR|PICTURE", default="",
+             help="Put the subject over white, #20c0ff, checker, a picture, or blur (its own plate)."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
 def connect_flags(*groups: Group, **defaults: Any) -> Callable[[Function], Function]:
     """Flags for the keywords of `MatteNode.connect` in these groups.
 
@@ -129,5 +147,6 @@ def taken(values: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: values.pop(name) for name in names}
 
 
+FINISH = ("over", "trim", "square", "bits", "audio")
 CHAIN = ("refine", "refine_width", "segmentation_model")
 NODE = ("device", "threads", "ocio", "weights", "untrained", "half")

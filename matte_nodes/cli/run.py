@@ -36,9 +36,10 @@ def command() -> click.Command:
 @flag("--detect-cuts", group=shared.TIME, is_flag=True,
       help="Print the cuts that --cuts auto finds; no output.")  # fmt: skip
 @flag("-o", "--output", group=shared.OUTPUT,
-      help="Pattern (matte.####.exr), movie (.mov, .mkv) or still.")  # fmt: skip
+      help="Pattern (matte.####.exr), movie (.mov, .mkv, .webm, .gif) or still (cut.png).")  # fmt: skip
 @flag("--layout", group=shared.OUTPUT, default="auto", show_default=True,
-      help="nuke, blender, alpha, array or movie; auto by the output's name.")  # fmt: skip
+      help="nuke, blender, alpha, array, cutout, over or movie; auto by the output's name.")  # fmt: skip
+@shared.finish_flags
 @shared.connect_flags("output")
 @flag("--again", group=shared.OUTPUT, is_flag=True, help="Do frames anew that are already done.")
 @shared.node_flags
@@ -78,6 +79,7 @@ def asked(
     if output is None:
         raise UsageError("Say where to write (-o matte.####.exr).")
     output_colorspace = options.pop("output_colorspace")
+    options["bits"] = int(options.get("bits") or 0)
     connect = shared.connect_keywords(options)
     if connect["warm_up"] is not None:
         connect["start"] = first

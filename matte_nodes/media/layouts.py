@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from matte_nodes.errors import OutputError
 from matte_nodes.media.clip import paste
 from matte_nodes.media.image import Image, Window
+from matte_nodes.media.pattern import Pattern
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class OutputFrame:
     float32, straight, in the output space (linear for EXR, encoded for movies). window: the data
     window of the arrays. source: the plate's frame: display window, pixel aspect, metadata and
     time are carried over. extras: further channels by name, (H, W) or (H, W, 3). provenance: texts
-    of this frame alone, beside the writer's own.
+    of this frame alone, beside the writer's own. shown: the plate in the output space, (H, W, 3)
+    over the display window; only where the output needs it.
     """
 
     frame: int
@@ -34,6 +36,7 @@ class OutputFrame:
     source: Image
     extras: Mapping[str, NDArray[Any]]
     provenance: Mapping[str, str] = field(default_factory=dict)
+    shown: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,20 @@ LAYOUTS: dict[str, Layout] = {
         (".npy",),
         "straight",
     ),
+    "cutout": Layout(
+        "straight foreground and alpha, encoded as the plate is: a picture or movie with "
+        "transparency that opens anywhere; 8 bits a channel, 16 for PNG and TIFF of a plate with "
+        "more; GIF has alpha 0 or 1 and dithered colours",
+        (".png", ".webp", ".tif", ".tiff", ".gif", ".webm"),
+        "straight",
+    ),
+    "over": Layout(
+        "the subject over a colour, a picture or its own blurred plate (--over); opaque",
+        (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".webm", ".mp4"),
+        "none",
+    ),
     "movie": Layout(
-        "foreground and alpha in one movie: ProRes 4444 (.mov), FFV1 (.mkv); no sound",
+        "foreground and alpha in one movie: ProRes 4444 (.mov), FFV1 (.mkv); with the plate's sound",
         (".mov", ".mkv"),
         "straight",
     ),
@@ -80,11 +95,26 @@ _HALF_MAX = np.float32(65504)
 
 _DEFAULTS = {".exr": "nuke", ".png": "alpha", ".tif": "alpha", ".tiff": "alpha"}
 _DEFAULTS |= {".npy": "array", ".mov": "movie", ".mkv": "movie"}
+_DEFAULTS |= {".webp": "cutout", ".gif": "cutout", ".webm": "cutout"}
+_OPAQUE = (".mp4", ".jpg", ".jpeg")
 
 
-def choose_layout(layout: str, extension: str, spec: str) -> str:
-    """The layout for a file: `auto` goes by extension. OutputError when the two do not fit."""
+def choose_layout(layout: str, extension: str, spec: str, over: str = "") -> str:
+    """The layout for a file: `auto` goes by extension. OutputError when the two do not fit.
+
+    One PNG or TIFF is a cut-out; numbered ones are mattes, as roto artists hand them on. over: what
+    the subject is put over ("": nothing).
+    """
+    if layout == "auto" and over:
+        layout = "over"
+    if (layout == "auto" and extension in _OPAQUE) or (layout == "over" and not over):
+        raise OutputError(
+            f"{spec}: {extension} has no transparency. Say what the subject is put over: --over "
+            "white, --over blur, --over picture.jpg. With transparency: PNG, WebP, .webm, .mov."
+        )
     if layout == "auto":
+        if _DEFAULTS.get(extension) == "alpha" and Pattern.parse(spec) is None:
+            return "cutout"
         if extension not in _DEFAULTS:
             raise OutputError(
                 f"{spec}: {extension or 'a name without extension'} is not written; use one of "

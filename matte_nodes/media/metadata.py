@@ -18,7 +18,7 @@ from typing import Any
 
 import OpenImageIO as oiio
 
-from matte_nodes.media import array_file
+from matte_nodes.media import array_file, xmp
 
 # Whole names that are left behind, in lower case.
 DENIED = {
@@ -92,6 +92,8 @@ def own_attributes(path: Path) -> dict[str, str]:
         return _ours(array_file.facts(path).items())
     if path.suffix.lower() in _MOVIES:
         return _of_movie(path)
+    if path.suffix.lower() == ".webp":
+        return xmp.facts_of_webp(path)
     source = oiio.ImageInput.open(str(path))
     if source is None:
         oiio.geterror()

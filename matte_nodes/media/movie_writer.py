@@ -4,7 +4,7 @@
 `.mov`: ProRes 4444 (Y'CbCr 4:4:4 of 10 bits, limited range, alpha of 10 bits coded without loss).
 `.mkv`: FFV1, lossless, RGB and alpha of 16 bits, full range; Matroska rounds times to a
 millisecond. Colours are clipped to what the codes hold: -0.07 to 1.09 in ProRes, 0 to 1 in FFV1;
-alpha to 0..1. Sound is left out: it belongs to the plate.
+alpha to 0..1. The plate's sound comes along (`sound`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from matte_nodes.media.layouts import OutputFrame, over_display
 from matte_nodes.media.movie import PIXEL_ASPECT
 from matte_nodes.media.movie_rate import DEFAULT_RATE
 from matte_nodes.media.movie_tags import Tags, tags_of
+from matte_nodes.media.sound import Sound
 from matte_nodes.media.timecode import Timecode
 from matte_nodes.whole_files import TemporaryFile, describe, prepare_folder
 
@@ -52,6 +53,9 @@ class MovieWriter:
         rate: Fraction | None,
         like: Clip | None,
         overwrite: bool,
+        audio: bool = True,
+        layout: str = "movie",
+        association: str = "straight",
     ) -> None:
         if not overwrite and path.exists():
             raise OutputError(f"{path}: is already there; nothing written")
@@ -65,8 +69,8 @@ class MovieWriter:
         self._tags = tags_of(colorspace)
         self._provenance = {
             **{k if k.startswith("matte/") else f"matte/{k}": v for k, v in provenance.items()},
-            "matte/layout": "movie",
-            "matte/association": "straight",
+            "matte/layout": layout,
+            "matte/association": association,
             "matte/colorspace": colorspace,
         }
         self._lock = threading.Lock()
@@ -75,6 +79,7 @@ class MovieWriter:
         self._stream: Any = None
         self._first: OutputFrame | None = None
         self._last: tuple[int, int] | None = None
+        self._sound = Sound.of(like, path.suffix.lower()) if audio and like is not None else None
         prepare_folder(path.parent)
 
     def exists(self, frame: int) -> bool:
@@ -90,6 +95,8 @@ class MovieWriter:
                 picture = self._picture(frame)
                 picture.pts = self._time(frame)
                 picture.time_base = self._time_base
+                if self._sound is not None and frame.source.time is not None:
+                    self._sound.until(self._container, frame.source.time)
                 self._last = (frame.frame, picture.pts)
                 self._container.mux(self._stream.encode(picture))
             except (av.FFmpegError, OSError) as error:
@@ -103,22 +110,35 @@ class MovieWriter:
     def _open(self, first: OutputFrame) -> None:
         self._first = first
         self._temporary = TemporaryFile(self._path)
+        form, options = self._format()
         self._container = container = av.open(
-            str(self._temporary.path.absolute()),
-            "w",
-            format=_CONTAINERS[self._path.suffix.lower()],
-            options={"movflags": "use_metadata_tags+write_colr"} if self._is_prores else {},
+            str(self._temporary.path.absolute()), "w", format=form, options=options
         )
         container.metadata.update(self._provenance)
         # Matroska loses it otherwise: the muxer does not take it from the encoder.
         container.metadata[PIXEL_ASPECT] = str(first.source.pixel_aspect)
+        self._stream = self._stream_in(container, first)
+        words = first.source.metadata.get("smpte:TimeCode")
+        code = Timecode.unpack(words, self._rate) if isinstance(words, tuple) else None
+        if code is not None:
+            self._stream.metadata["timecode"] = str(code)
+        if self._sound is not None:
+            self._sound.open(container)
+
+    def _format(self) -> tuple[str, dict[str, str]]:
+        """The container's name in FFmpeg, and its options."""
+        options = {"movflags": "use_metadata_tags+write_colr"} if self._is_prores else {}
+        return _CONTAINERS[self._path.suffix.lower()], options
+
+    def _stream_in(self, container: Any, first: OutputFrame) -> Any:
+        """Add the stream of pictures."""
         if self._is_prores:
             options = {"profile": "4444", "alpha_bits": "16", "vendor": "apl0"}
-            self._stream = stream = container.add_stream("prores_ks", self._rate, options)
+            stream = container.add_stream("prores_ks", self._rate, options)
             stream.pix_fmt = "yuva444p10le"
         else:
             options = {"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}
-            self._stream = stream = container.add_stream("ffv1", self._rate, options)
+            stream = container.add_stream("ffv1", self._rate, options)
             stream.pix_fmt = "gbrap16le"
         display = first.source.display_window
         stream.width, stream.height = display.width, display.height
@@ -131,10 +151,7 @@ class MovieWriter:
         context.color_trc = self._tags.transfer
         context.colorspace = self._tags.matrix if self._is_prores else 0
         context.color_range = _LIMITED if self._is_prores else _FULL
-        words = first.source.metadata.get("smpte:TimeCode")
-        code = Timecode.unpack(words, self._rate) if isinstance(words, tuple) else None
-        if code is not None:
-            stream.metadata["timecode"] = str(code)
+        return stream
 
     def _time(self, frame: OutputFrame) -> int:
         first = self._first
@@ -182,6 +199,8 @@ class MovieWriter:
                 return
             try:
                 self._container.mux(self._stream.encode(None))
+                if self._sound is not None:
+                    self._sound.end(self._container)
                 self._container.close()
                 self._temporary.commit()
             except (av.FFmpegError, OSError) as error:
@@ -198,6 +217,8 @@ class MovieWriter:
             self._discard()
 
     def _discard(self) -> None:
+        if self._sound is not None:
+            self._sound.close()
         container, self._container = self._container, None
         if container is not None:
             # It is being thrown away; the first error is the one that is told.

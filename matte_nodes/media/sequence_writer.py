@@ -13,15 +13,20 @@ import OpenImageIO as oiio
 from numpy.typing import NDArray
 
 from matte_nodes.errors import MediaError, OutputError
-from matte_nodes.media import array_file, layouts
+from matte_nodes.media import array_file, finish, layouts, xmp
+from matte_nodes.media.finish import Finish
 from matte_nodes.media.image import Window
 from matte_nodes.media.layouts import LAYOUTS, OutputFrame
 from matte_nodes.media.metadata import put
+from matte_nodes.media.movie_tags import tags_of
 from matte_nodes.media.pattern import Pattern
 from matte_nodes.media.still import reason
 from matte_nodes.whole_files import no_room, prepare_folder, tidy_folder, whole_file
 
-_FORMATS = {".exr": "openexr", ".png": "png", ".tif": "tiff", ".tiff": "tiff"}
+_FORMATS = {
+    ".exr": "openexr", ".png": "png", ".tif": "tiff", ".tiff": "tiff", ".jpg": "jpeg", ".jpeg": "jpeg",
+}  # fmt: skip
+_WEBP_QUALITY = 92
 
 
 def without_exr_pool() -> None:
@@ -52,8 +57,10 @@ class SequenceWriter:
         provenance: Mapping[str, str],
         rate: Fraction | None,
         overwrite: bool,
+        finish: Finish | None = None,
     ) -> None:
         self._target = target
+        self._finish = finish or Finish()
         self._layout = layout
         self._overwrite = overwrite
         self._rate = rate
@@ -95,6 +102,10 @@ class SequenceWriter:
                     file, layouts.array(frame), {**self._provenance, **frame.provenance}
                 )
             return path
+        if self._extension == ".webp":
+            with whole_file(path) as temporary:
+                self._save_webp(temporary, path, frame)
+            return path
         spec, pixels = self._contents(frame)
         with whole_file(path) as temporary:
             self._save(temporary, path, spec, pixels)
@@ -116,18 +127,52 @@ class SequenceWriter:
                 spec.attribute(key, value)
             pixels: NDArray[Any] = halves
         else:
-            pixels = layouts.alpha_codes(frame)
-            shown = Window(0, 0, display.width, display.height)
-            spec = _spec(("Y",), "uint16", shown, shown)
+            pixels = self._codes(frame)
+            shown = Window(0, 0, pixels.shape[1], pixels.shape[0])
+            names = ("Y",) if pixels.shape[2] == 1 else ("R", "G", "B", "A")[: pixels.shape[2]]
+            spec = _spec(names, str(pixels.dtype), shown, shown)
+            if pixels.shape[2] > 1:
+                spec.attribute("oiio:UnassociatedAlpha", 1)
+                if tags_of(self._colorspace) == tags_of("srgb"):
+                    spec.attribute("oiio:ColorSpace", "sRGB")
             if self._extension == ".png":
                 for key, value in facts.items():
                     spec.attribute(key, value)
             else:
-                spec.attribute("compression", "zip")
+                jpeg = self._extension in (".jpg", ".jpeg")
+                spec.attribute("compression", "jpeg:95" if jpeg else "zip")
                 lines = "\n".join(f"{k}={v}" for k, v in facts.items())
                 spec.attribute("ImageDescription", lines)
         spec.attribute("PixelAspectRatio", float(frame.source.pixel_aspect))
         return spec, pixels
+
+    def _codes(self, frame: OutputFrame) -> NDArray[Any]:
+        """The pixels of a picture with integer codes, (H, W, 1), (H, W, 3) or (H, W, 4)."""
+        if self._layout == "alpha":
+            return layouts.alpha_codes(frame)
+        deep = self._extension in (".png", ".tif", ".tiff")
+        picture = self._finish.picture(frame, frame.shown)
+        return finish.codes(picture, self._finish.of(frame.source) if deep else 8)
+
+    def _save_webp(self, temporary: Path, final: Path, frame: OutputFrame) -> None:
+        """Lossy colours and exact alpha."""
+        import cv2
+
+        picture = self._finish.picture(frame, frame.shown)
+        if picture.shape[2] == 4:
+            picture = finish.bled(picture)
+        codes = np.rint(picture * np.float32(255)).astype(np.uint8)
+        order = [2, 1, 0, 3][: codes.shape[2]]
+        note = np.frombuffer(xmp.packet({**self._provenance, **frame.provenance}), np.uint8)
+        done, data = cv2.imencodeWithMetadata(
+            ".webp", np.ascontiguousarray(codes[..., order]), [cv2.IMAGE_METADATA_XMP], [note],
+            [int(cv2.IMWRITE_WEBP_QUALITY), _WEBP_QUALITY],
+        )  # fmt: skip
+        if not done:
+            raise OutputError(
+                f"{final}: OpenCV here cannot write a WebP of this size (at most 16383)."
+            )
+        temporary.write_bytes(data.tobytes())
 
     def _save(self, temporary: Path, final: Path, spec: Any, pixels: NDArray[Any]) -> None:
         output = oiio.ImageOutput.create(_FORMATS[self._extension])
@@ -182,6 +227,8 @@ def _is_whole(path: Path, extension: str, spec: Any) -> bool:
     OpenImageIO reports success when the last few kilobytes, or a whole small file, did not fit on
     the disk: the failing flush at the end goes unseen.
     """
+    if extension == ".webp":
+        return path.stat().st_size == int.from_bytes(path.read_bytes()[4:8], "little") + 8
     if extension == ".png":
         with path.open("rb") as file:
             file.seek(-min(12, path.stat().st_size), 2)

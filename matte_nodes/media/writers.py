@@ -11,6 +11,7 @@ from typing import Protocol
 
 from matte_nodes.errors import OutputError
 from matte_nodes.media.clip import Clip
+from matte_nodes.media.finish import Finish
 from matte_nodes.media.layouts import LAYOUTS, Layout, OutputFrame, choose_layout
 from matte_nodes.media.pattern import Pattern
 
@@ -49,11 +50,14 @@ class Writer(Protocol):
 
 
 def is_movie_output(spec: str | os.PathLike[str]) -> bool:
-    """True when this name would be written as a movie."""
-    return Path(os.fspath(spec)).suffix.lower() in LAYOUTS["movie"].extensions
+    """True when this name would be written as one file of many frames."""
+    suffix = Path(os.fspath(spec)).suffix.lower()
+    if suffix == ".webp":
+        return Pattern.parse(spec) is None
+    return suffix in LAYOUTS["movie"].extensions or suffix in (".webm", ".gif", ".mp4")
 
 
-def check_name(spec: str | os.PathLike[str], layout: str = "auto") -> str:
+def check_name(spec: str | os.PathLike[str], layout: str = "auto", over: str = "") -> str:
     """The layout that a name would be written in; OutputError for a name that cannot be written.
 
     Nothing is touched on disk.
@@ -70,7 +74,7 @@ def check_name(spec: str | os.PathLike[str], layout: str = "auto") -> str:
         raise OutputError(f"{name!r}: cannot be written ({reason})") from error
     if is_folder:
         raise OutputError(f"{name}: is a folder; name the files, as in {path / 'matte.####.exr'}")
-    return choose_layout(layout, path.suffix.lower(), name)
+    return choose_layout(layout, path.suffix.lower(), name, over)
 
 
 def open_writer(
@@ -82,6 +86,8 @@ def open_writer(
     rate: Fraction | None,
     like: Clip | None = None,
     overwrite: bool = True,
+    finish: Finish | None = None,
+    several: bool = True,
 ) -> Writer:
     """A writer for `matte.####.exr` (also %04d, @@@), one still, or a movie.
 
@@ -90,11 +96,20 @@ def open_writer(
     file; names get `matte/` in front where they lack it. rate: frames a second; movies without
     one run at 24. like: the plate, whose times and time code a movie takes over. overwrite: False
     refuses to replace files. Folders are made; OutputError is raised now when they cannot be
-    written to, when the layout does not fit the file, or when the name is a folder.
+    written to, when the layout does not fit the file, or when the name is a folder. finish: how
+    cut-outs are finished. several: whether one WebP or GIF file may get more than one frame.
     """
     name = os.fspath(spec)
     path = Path(name)
-    chosen = check_name(spec, layout)
+    finish = finish or Finish()
+    chosen = check_name(spec, layout, finish.over)
+    if chosen != "movie" and is_movie_output(spec) and (several or path.suffix.lower() != ".webp"):
+        from matte_nodes.media.cutout_movie import CutoutMovie
+
+        return CutoutMovie(
+            path, chosen, finish, colorspace=colorspace, provenance=provenance, rate=rate,
+            like=like, overwrite=overwrite,
+        )  # fmt: skip
     if chosen == "movie":
         from matte_nodes.media.movie_writer import MovieWriter
 
@@ -105,6 +120,7 @@ def open_writer(
             rate=rate,
             like=like,
             overwrite=overwrite,
+            audio=finish.audio,
         )
     from matte_nodes.media.sequence_writer import SequenceWriter
 
@@ -115,6 +131,7 @@ def open_writer(
         provenance=provenance,
         rate=rate,
         overwrite=overwrite,
+        finish=finish,
     )
 
 

@@ -9,9 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from matte_nodes import __version__
 from matte_nodes.errors import OutputError, UsageError
 from matte_nodes.frame_range import spelled
+from matte_nodes.media.clip import paste
+from matte_nodes.media.finish import Finish, check
 from matte_nodes.media.image import Image, Window
 from matte_nodes.media.metadata import own_attribute
 from matte_nodes.media.movie_rate import DEFAULT_RATE
@@ -33,6 +38,7 @@ from matte_nodes.shot.taken import Taken, check_strict, line, texts
 from matte_nodes.temporal.claims import output_claimed
 from matte_nodes.temporal.digest import digest
 from matte_nodes.temporal.stat_cache import Look
+from matte_nodes.weights import sha256_of
 
 FINISHERS = 2
 """Threads that solve foregrounds and encode: at 720p that takes as long as two network steps."""
@@ -74,9 +80,15 @@ class Render:
         refine: str | None = None,
         refine_width: float = 0.0,
         segmentation_model: str | None = None,
+        over: str = "",
+        trim: float | None = None,
+        square: bool = False,
+        bits: int = 0,
+        audio: bool = True,
     ) -> None:
-        check_name(output, layout)
-        self.output, self.layout, self._again = output, layout, again
+        self.finish = Finish(over, trim, square, bits, audio)
+        self.layout = check_name(output, layout, over)
+        self.output, self._again = output, again
         self._look = Look()
         points = connect.get("points")
         # EXR sorts its channels, so the order of the objects is said in words.
@@ -96,10 +108,12 @@ class Render:
                 "cache": "states",
                 **connect,
                 "output_colorspace": output_colorspace,
-                "encoded": "video" if self.is_movie else False,
+                "encoded": _encoding(self.layout, output),
             },
         )
         self.node, self.shot = self.chain.node, self.chain.shot
+        if Path(output).suffix.lower() in (".webp", ".gif"):
+            self.is_movie = self.is_movie and len(self.shot.frames) > 1
         for clip in (self.shot.clip, *(hint.clip for hint in self.shot.hints.values())):
             check_not_input(output, clip)
         self.inputs = self._inputs()
@@ -140,6 +154,7 @@ class Render:
             "matte/working_space": color.working,
             "matte/version": __version__,
             **self._objects,
+            **self.finish.texts(),
         }
 
     @property
@@ -154,7 +169,7 @@ class Render:
         """The content key of one frame's file: all that its pixels depend on."""
         return digest(
             self.shot.stamp(frame, self._look), self.layout, Path(self.output).suffix,
-            str(self.shot.clip.rate),
+            str(self.shot.clip.rate), self.finish.texts(), self._picture_behind(),
         )  # fmt: skip
 
     def run(self, first: int | None, last: int | None, report: Reporter) -> None:
@@ -177,7 +192,24 @@ class Render:
                 f"{self.output!r}: {len(wanted)} frames would go into one file; put #### for the "
                 f"frame number, as in {stem}.####{suffix}, or choose one (--frames)."
             )
+        check(self.finish, self.layout, self.output, len(wanted) > 1)
         return wanted
+
+    def _picture_behind(self) -> str:
+        """The sha256 of the picture that the subject is put over; "" for none."""
+        path = Path(self.finish.over)
+        if not self.finish.over or not path.is_file():
+            return ""
+        return sha256_of(path)
+
+    def _shown(self, image: Image) -> NDArray[np.float32] | None:
+        """The plate in the output's space over the display window, where the output needs it."""
+        if self.finish.over != "blur":
+            return None
+        colours = image.pixels[..., :3] if image.pixels.shape[2] > 1 else image.pixels[..., [0] * 3]
+        pixels = self.shot.color.plate_to_output(np.ascontiguousarray(colours))
+        named = Image(pixels, ("R", "G", "B"), image.data_window, image.display_window)
+        return np.asarray(paste(named, image.display_window), np.float32)
 
     def _run(self, wanted: list[int], report: Reporter) -> None:
         manifest = Manifest(self.output, {**self.shot.identity, **self.provenance()})
@@ -218,11 +250,14 @@ class Render:
             provenance=self.provenance(inherited(self.shot, wanted)),
             rate=clip.rate,
             like=clip,
+            finish=self.finish,
+            several=self.is_movie,
         )
 
         def sink(frame: int, matte: Matte, image: Image) -> Path:
             key = self.key(frame)
-            path = writer.write(_output(frame, matte, image, clip.canvas, key))
+            made = _output(frame, matte, image, clip.canvas, key)
+            path = writer.write(replace(made, shown=self._shown(image)))
             if not self.is_movie:
                 manifest.record(frame, key, path, _written(frame, key, path))
             return path
@@ -295,6 +330,13 @@ class Render:
 
     def _movie_key(self, wanted: list[int]) -> str:
         return digest([self.key(frame) for frame in wanted])
+
+
+def _encoding(layout: str, output: str) -> bool | str:
+    """How the foreground is encoded for an output (`ConnectOptions.encoded`)."""
+    if layout == "movie" or Path(output).suffix.lower() in (".webm", ".mp4"):
+        return "video"
+    return "screen" if layout in ("cutout", "over") else False
 
 
 def _written(frame: int, key: str, path: Path) -> os.stat_result:

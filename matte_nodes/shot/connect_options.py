@@ -171,9 +171,9 @@ class ConnectOptions:
         "text", "output", request=False,
     ))  # fmt: skip
 
-    encoded: bool | Literal["video"] = field(default=False, metadata=_told(
-        "The foreground goes back to the plate's own encoding, as 8-bit files need it. With video, "
-        "as movies need it: that of a linear plate is BT.709.",
+    encoded: bool | Literal["video", "screen"] = field(default=False, metadata=_told(
+        "The foreground goes back to the plate's own encoding, as 8-bit files need it. That of a "
+        "linear plate is BT.709 with video, as movies need it, and sRGB with screen.",
         "switch", "output", flag=False, request=False,
     ))  # fmt: skip
 

@@ -112,10 +112,14 @@ class MatteNode(FrameNode):
         )
         encoded, output = options.encoded, options.output_colorspace
         color = self.plate_color(plate_space, output=output, encoded_output=bool(encoded))
-        if encoded == "video" and output is None and color.plate == color.working:
-            # A linear plate has no encoding to go back to: movies are BT.709 unless asked.
-            video = guess_space("bt709", is_movie=True, is_float=False, extension=".mov")
-            color = self.plate_color(plate_space, output=video)
+        if isinstance(encoded, str) and output is None and color.plate == color.working:
+            # A linear plate has no encoding to go back to.
+            movie = encoded == "video"
+            shown = guess_space(
+                "bt709" if movie else "", is_movie=movie, is_float=False,
+                extension=".mov" if movie else ".png",
+            )  # fmt: skip
+            color = self.plate_color(plate_space, output=shown)
         if background is None:
             return color, None
         return color, self.plate_color(background_space, output=color.working)

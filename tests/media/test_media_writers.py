@@ -227,7 +227,8 @@ def test_folders_are_made(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "layout", "said"),
     [
-        ("m.####.jpg", "auto", "is not written"),
+        ("m.####.bmp", "auto", "is not written"),
+        ("m.####.jpg", "auto", "--over"),
         ("m.####", "auto", "is not written"),
         ("m.####.exr", "fancy", "no layout 'fancy'"),
         ("m.####.png", "nuke", "layout nuke is written as .exr"),
@@ -267,7 +268,7 @@ def test_which_outputs_are_movies() -> None:
 
 
 def test_layouts_are_documented() -> None:
-    assert set(LAYOUTS) == {"nuke", "blender", "alpha", "array", "movie"}
+    assert set(LAYOUTS) == {"nuke", "blender", "alpha", "array", "cutout", "over", "movie"}
     assert all(layout.help and layout.extensions for layout in LAYOUTS.values())
 
 
