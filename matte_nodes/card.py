@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 KnobValue: TypeAlias = float | int | bool | str
 Memory: TypeAlias = "Mapping[str, Float]"
-"""Named state in time; empty at the first frame of a shot. Never mutated: a step returns a new one."""
+"""Named state in time.
+
+Empty at the first frame of a shot. Never mutated: a step returns a new one.
+"""
 
 Stage = Literal["view", "step", "finish"]
 """The three stages of a frame: inputs made ready, the model's call, the matte made from its answer."""
@@ -46,7 +49,10 @@ Terms = Literal["yes", "no", "unclear"]
 
 
 def strictest(terms: Iterable[str]) -> Terms:
-    """Return the strictest of several terms; "yes" for none. Any word but "yes" or "no" is "unclear"."""
+    """Return the strictest of several terms.
+
+    "yes" for none. Any word but "yes" or "no" is "unclear".
+    """
     known = set(terms)
     if "no" in known:
         return "no"
@@ -444,7 +450,7 @@ class ModelCard:
     """Of the declaration itself. Leave it."""
 
     def knob(self, name: str) -> Knob | None:
-        """The knob of this name, or that once had this name."""
+        """Return the knob of this name. An old name of a renamed knob is found too."""
         for knob in self.knobs:
             if name == knob.name or name in knob.aliases:
                 return knob

@@ -279,7 +279,7 @@ def prepare_folder(folder: Path) -> None:
         names = os.listdir(folder)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise OutputError(f"{folder}: cannot write in this folder ({reason})") from error
+        raise OutputError(f"{folder}: cannot write in this folder ({reason}).") from error
     _remove_left(folder, names)
 
 

@@ -39,7 +39,7 @@ OPERATORS = "torch21_operators.txt"
 
 
 @dataclass(frozen=True)
-class Plan:
+class CatPlan:
     """How one network is wrapped, from its architecture and the model's knobs."""
 
     architecture: Architecture
@@ -83,7 +83,7 @@ class Plan:
         return {"linear": True, "exposure": 0.0, **own}
 
 
-def plan_for(card: ModelCard, knobs: Mapping[str, Any]) -> Plan:
+def plan_for(card: ModelCard, knobs: Mapping[str, Any]) -> CatPlan:
     """Return how a model is exported with these knobs.
 
     Raises ModelError with the reason when it cannot be exported.
@@ -109,7 +109,7 @@ def plan_for(card: ModelCard, knobs: Mapping[str, Any]) -> Plan:
         )
     size = declared.size
     shorter = (int(knobs.get(size.knob, 0)) or size.shorter) if size.shorter else 0
-    return Plan(declared, "trimap" if "trimap" in declared.inputs else "", shorter)
+    return CatPlan(declared, "trimap" if "trimap" in declared.inputs else "", shorter)
 
 
 def can_be_exported(card: ModelCard) -> bool:
@@ -168,7 +168,7 @@ def export_cat(
     return report
 
 
-def example(plan: Plan, size: tuple[int, int]) -> Tensor:
+def example(plan: CatPlan, size: tuple[int, int]) -> Tensor:
     """A picture with values above 1, and a trimap where one is needed."""
     made = torch.rand((1, 4 if plan.hint else 3, *size), generator=torch.Generator().manual_seed(7))
     picture = made[:, :3] * 1.5
@@ -177,15 +177,15 @@ def example(plan: Plan, size: tuple[int, int]) -> Tensor:
     return torch.cat((picture, (made[:, 3:] * 3).floor().clamp(0, 2) / 2), 1)
 
 
-def _difference(eager: nn.Module, scripted: Any, plan: Plan, size: tuple[int, int]) -> float:
+def _difference(eager: nn.Module, scripted: Any, plan: CatPlan, size: tuple[int, int]) -> float:
     picture = example(plan, size)
     answer = scripted(picture)
     if answer.shape != (1, 1, *size):
-        raise ModelError(f"the exported network answers {tuple(answer.shape)} for {size}")
+        raise ModelError(f"The exported network answers {tuple(answer.shape)} for {size}.")
     return float((answer - eager(picture)).abs().max())
 
 
-def _half(file: Path, plan: Plan) -> Any:
+def _half(file: Path, plan: CatPlan) -> Any:
     """Largest difference in half precision, as "Optimize for Speed and Memory" makes it.
 
     On a small picture: processors convolve in half precision a hundred times slower than in full.
@@ -204,7 +204,7 @@ def _half(file: Path, plan: Plan) -> Any:
     return float((answer.float() - whole(picture)).abs().max())
 
 
-def _round_trip(file: Path, plan: Plan) -> dict[str, str]:
+def _round_trip(file: Path, plan: CatPlan) -> dict[str, str]:
     """What became of each knob in the file: it must be there, keep a new value, and count."""
     found = {}
     picture = example(plan, SIZES[0])
@@ -253,7 +253,7 @@ print(torch.__version__, float((answer - made["answer"]).abs().max()))
 """
 
 
-def _loaded_there(file: Path, plan: Plan, python: str | None) -> Any:
+def _loaded_there(file: Path, plan: CatPlan, python: str | None) -> Any:
     if python is None:
         return "not tried here"
     picture = example(plan, SIZES[0])

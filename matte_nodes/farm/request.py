@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from matte_nodes.card import HINTS, Window
-from matte_nodes.farm.bundle import Job
+from matte_nodes.farm.bundle import FarmJob
 from matte_nodes.farm.paths import FileParameter, input_parameter, literal, output_parameter
-from matte_nodes.farm.plan import Plan, handover, plan
+from matte_nodes.farm.plan import ChunkPlan, handover, plan
 from matte_nodes.frame_range import spelled
 from matte_nodes.media.clip import Clip
 from matte_nodes.media.still import read_header
@@ -29,7 +29,7 @@ FILE_OPTIONS: dict[str, str] = {
 class FarmPlan:
     """The plan of a job."""
 
-    plan: Plan
+    plan: ChunkPlan
     """How the range is cut."""
     models: tuple[str, ...]
     """Models of the chain, in order."""
@@ -92,7 +92,7 @@ def job(
     limit: float,
     name: str = "",
     **needs: int,
-) -> Job:
+) -> FarmJob:
     """Return the bundle's contents. flags: the user's flags by option name, as (spelling, value)
     pairs.
     """
@@ -124,7 +124,7 @@ def job(
         f"--seam-limit={limit:g}",
         *_cuts_flag(asked),
     ]
-    return Job(
+    return FarmJob(
         name=literal(name) or f"matte {Path(source).name} {asked.model}"[:64],
         plan=asked.plan,
         files=_distinct(files),
@@ -178,7 +178,7 @@ def _distinct(files: Sequence[FileParameter]) -> list[FileParameter]:
     return list({file.name: file for file in files}.values())
 
 
-def _notes(found: Plan, cuts: Sequence[int]) -> list[str]:
+def _notes(found: ChunkPlan, cuts: Sequence[int]) -> list[str]:
     if found.handover == "warm":
         return [
             f"Chunks begin {found.warm_up} frames early; Validate fails where a seam would be seen."
@@ -191,7 +191,7 @@ def _notes(found: Plan, cuts: Sequence[int]) -> list[str]:
 
 
 def _assets(
-    shot: Shot, frames: Sequence[int], cuts: Sequence[int], found: Plan, nodes: Sequence[Any]
+    shot: Shot, frames: Sequence[int], cuts: Sequence[int], found: ChunkPlan, nodes: Sequence[Any]
 ) -> list[str]:
     """Return the files of plate and hints that the chunks read: absolute paths, sorted."""
     clip = shot.clip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which frames a movie shows, by number: made once from its packets, nothing is decoded."""
+"""An index of a movie's frames by number. It is built once from the packets, without decoding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FIELD_CODECS = {"h264", "mpeg2video", "vc1"}
 
 @dataclass(frozen=True)
 class MovieIndex:
-    """Packets of a stream in the order of the file, and the frames that they become."""
+    """The packets of a stream in file order, and the frames that are decoded from them."""
 
     times: tuple[int, ...]
     """When the frame of each packet is shown, in units of the stream's time base."""
@@ -69,7 +69,7 @@ class MovieIndex:
         return found
 
     def place_of(self, time: int, size: int, guess: int | None) -> int | None:
-        """The place of a packet that was read; None when several may be it, or none."""
+        """Return the index of a packet that was read; None when no packet or several match."""
         if (
             guess is not None
             and guess < len(self.times)
@@ -90,7 +90,7 @@ class MovieIndex:
         return len(self.keys) == len(self.times)
 
     def key_of(self, number: int) -> int:
-        """Which key frame (an index of `keys`) a frame is decoded from; -1 when there is none."""
+        """Return the key frame (an index of `keys`) for decoding a frame; -1 when there is none."""
         place = self.places[number]
         at = bisect.bisect_right(self.keys, place) - 1
         if at >= 0 and self.times[place] < self.times[self.keys[at]]:
@@ -125,7 +125,7 @@ class MovieIndex:
         return replace(self, keys=self.keys[:key] + self.keys[key + 1 :])
 
     def starting_at(self, first: int) -> MovieIndex:
-        """The index without frames shown before a time: they refer to what is not in the file."""
+        """Return the index without frames shown before a time: they need frames that the file lacks."""
         dropped = bisect.bisect_left(self.pts, first)
         return replace(self, numbers=tuple(max(n - dropped, 0) for n in self.numbers))
 
@@ -148,16 +148,16 @@ def build_index(
             if pts is None:
                 raise MediaError(
                     f"{name}: its frames carry no times; put the stream into a container "
-                    "(mov, mp4, mkv) first"
+                    "(mov, mp4, mkv) first."
                 )
             packets.append((pts, packet.is_keyframe, not packet.is_discard, packet.size))
     except (av.FFmpegError, OSError) as error:
         raise MediaError(
-            f"{name}: the movie is damaged or not whole after {len(packets)} frames ({error})"
+            f"{name}: the movie is damaged or not whole after {len(packets)} frames ({error})."
         ) from error
     index = MovieIndex.of(packets)
     if not index.pts or not index.keys:
-        raise MediaError(f"{name}: the movie holds no frames")
+        raise MediaError(f"{name}: the movie holds no frames.")
     _check_whole((container, stream), name, path, list(index.pts), len(packets))
     if index.has_equal and stream.codec_context.name in _FIELD_CODECS:
         fields = count_decoded() < len(index.pts)
@@ -179,12 +179,14 @@ def _check_whole(
         slots = _without_edits(path, stream.index)
     if stream.frames and slots < stream.frames:
         raise MediaError(
-            f"{name}: the movie is not whole: {slots} of its {stream.frames} frames are there"
+            f"{name}: the movie is not whole: {slots} of its {stream.frames} frames are there."
         )
     if "matroska" in form:
         end, size = _matroska_end(path), path.stat().st_size
         if end is not None and end > size:
-            raise MediaError(f"{name}: the movie is not whole: {size} of its {end} bytes are there")
+            raise MediaError(
+                f"{name}: the movie is not whole: {size} of its {end} bytes are there."
+            )
 
 
 def _without_edits(path: Path, index: int) -> int:

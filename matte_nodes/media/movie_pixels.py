@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A decoded movie frame as full-range RGB codes, and what its tags say of its colours.
+"""Converts decoded movie frames to full-range RGB codes, and reads the colour tags.
 
 Matrix and range follow the tags. Without a matrix tag, pictures of 1280 x 577 and larger are
 BT.709, smaller ones BT.601, as players do; without a range tag, Y'CbCr is limited (16 to 235) and
@@ -51,13 +51,13 @@ _EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FUL
 
 
 def matrix(frame: Any) -> str:
-    """The name of a frame's Y'CbCr matrix; MediaError for one that is not supported."""
+    """Return the name of a frame's Y'CbCr matrix. Raises MediaError for an unsupported one."""
     said = int(frame.colorspace)
     if said in _MATRICES:
         return _MATRICES[said]
     if said in (UNSAID, _RGB):
         return "ITU709" if frame.width >= 1280 or frame.height > 576 else "ITU601"
-    raise MediaError(f"its colour matrix (number {said}) is not supported; transcode the movie")
+    raise MediaError(f"its colour matrix (number {said}) is not supported; transcode the movie.")
 
 
 def is_full_range(frame: Any) -> bool:
@@ -68,7 +68,7 @@ def is_full_range(frame: Any) -> bool:
 
 
 def colorspace(frame: Any, codec: str) -> str:
-    """What the tags say of the colours; see the text at the top."""
+    """Return the colour space that the tags state; see the text at the top."""
     transfer = _transfer(frame, codec)
     primaries = _PRIMARIES.get(int(frame.color_primaries))
     return transfer if primaries is None else f"{primaries}/{transfer}"
@@ -95,7 +95,7 @@ def _transfer(frame: Any, codec: str) -> str:
 
 @dataclass(frozen=True)
 class Turn:
-    """How a decoded picture is laid on the screen, by its display matrix."""
+    """How a decoded picture is turned and mirrored for display (its display matrix)."""
 
     swaps: bool
     """Rows become columns."""

@@ -54,7 +54,7 @@ class MovieWriter:
         overwrite: bool,
     ) -> None:
         if not overwrite and path.exists():
-            raise OutputError(f"{path}: is already there; nothing written")
+            raise OutputError(f"{path}: is already there; nothing written.")
         self._path = path
         self._is_prores = path.suffix.lower() == ".mov"
         self._rate = rate or (like.rate if like else None) or DEFAULT_RATE
@@ -149,7 +149,7 @@ class MovieWriter:
         if self._last is not None and (frame.frame <= self._last[0] or pts <= self._last[1]):
             raise OutputError(
                 f"{self._path}: frame {frame.frame} came after frame {self._last[0]}; a movie is "
-                "written in order"
+                "written in order."
             )
         return pts
 
@@ -160,7 +160,7 @@ class MovieWriter:
         if (width, height) != (self._stream.width, self._stream.height):
             raise OutputError(
                 f"{self._path}: frame {frame.frame} is {width}x{height}, the movie is "
-                f"{self._stream.width}x{self._stream.height}"
+                f"{self._stream.width}x{self._stream.height}."
             )
         picture = av.VideoFrame(width, height, self._stream.pix_fmt)
         planes = (

@@ -27,7 +27,7 @@ __all__ = [
 
 
 class Writer(Protocol):
-    """Where mattes go.
+    """Writes mattes to files.
 
     ordered: frames must come in ascending order, from one thread at a time (movies); otherwise any
     order and any thread will do.
@@ -36,25 +36,25 @@ class Writer(Protocol):
     ordered: bool
 
     def write(self, frame: OutputFrame) -> Path:
-        """Write one frame, return its file. OutputError when it cannot be; no part of it stays."""
+        """Write one frame and return its file. Raises OutputError and leaves no partial file."""
 
     def exists(self, frame: int) -> bool:
-        """True when the result of this frame is there, whole."""
+        """Whether the complete result of this frame exists."""
 
     def close(self) -> None:
-        """Finish; a movie appears under its name only now."""
+        """Finish. A movie gets its final name only now."""
 
     def abort(self) -> None:
-        """Give up: what is whole stays, what is not is removed. Never raises."""
+        """Stop: keep complete files and remove partial ones. Never raises."""
 
 
 def is_movie_output(spec: str | os.PathLike[str]) -> bool:
-    """True when this name would be written as a movie."""
+    """Whether an output of this name is a movie."""
     return Path(os.fspath(spec)).suffix.lower() in LAYOUTS["movie"].extensions
 
 
 def check_name(spec: str | os.PathLike[str], layout: str = "auto") -> str:
-    """The layout that a name would be written in; OutputError for a name that cannot be written.
+    """Return the layout for an output name. Raises OutputError for a name that cannot be written.
 
     Nothing is touched on disk.
     """
@@ -67,9 +67,9 @@ def check_name(spec: str | os.PathLike[str], layout: str = "auto") -> str:
         name.encode()  # writers take names as UTF-8
     except (OSError, ValueError) as error:  # a name too long, or no text
         reason = getattr(error, "strerror", None) or error
-        raise OutputError(f"{name!r}: cannot be written ({reason})") from error
+        raise OutputError(f"{name!r}: cannot be written ({reason}).") from error
     if is_folder:
-        raise OutputError(f"{name}: is a folder; name the files, as in {path / 'matte.####.exr'}")
+        raise OutputError(f"{name}: is a folder; name the files, as in {path / 'matte.####.exr'}.")
     return choose_layout(layout, path.suffix.lower(), name)
 
 
@@ -136,7 +136,7 @@ def check_not_input(spec: str | os.PathLike[str], clip: Clip) -> None:
         if identity in inputs:
             raise OutputError(
                 f"{os.fspath(spec)}: would overwrite the input {inputs[identity]}; choose another "
-                "name or folder for the output"
+                "name or folder for the output."
             )
 
 

@@ -79,7 +79,7 @@ class TorchModel:
 
 
 def picture(role: Role, inputs: Inputs) -> Float:
-    """The picture (H, W) or (H, W, C) of a role, from the inputs of a step."""
+    """Return one input of a step, (H, W) or (H, W, C). role: "plate", "trimap" and so on."""
     if role == "motion":
         grey = [neighbour @ GREY for neighbour in inputs.neighbours]
         return np.stack(grey, axis=2)

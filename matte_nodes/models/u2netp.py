@@ -26,7 +26,7 @@ DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 class U2NetP:
-    """The published ONNX file at 320 pixels square."""
+    """Runs the published ONNX file on the plate, resized to 320 x 320 pixels."""
 
     def __init__(self, context: LoadContext) -> None:
         self._session: Any = runtime.onnx_session(

@@ -114,12 +114,12 @@ def apply_finesse(
     if not white_point > black_point:
         raise KnobValueError(
             f"white_point {white_point} is not above black_point {black_point}: "
-            "raise the white point or lower the black point"
+            "raise the white point or lower the black point."
         )
     if not gamma > 0:
-        raise KnobValueError(f"gamma is {gamma}: give a number above 0")
+        raise KnobValueError(f"gamma is {gamma}: give a number above 0.")
     if not feather >= 0:
-        raise KnobValueError(f"feather is {feather} pixels: give 0 or more")
+        raise KnobValueError(f"feather is {feather} pixels: give 0 or more.")
     if (black_point, white_point, gamma) != (0, 1, 1):
         alpha = _levels(alpha, black_point, white_point, gamma)
     if shrink != 0:
@@ -137,7 +137,7 @@ def despill(foreground: Float, *, screen: Screen, amount: float) -> Float:
     Returns (H, W, 3) float32. Raises KnobValueError for another screen.
     """
     if screen not in get_args(Screen):
-        raise KnobValueError(f'despill screen "{screen}": one of {", ".join(get_args(Screen))}')
+        raise KnobValueError(f'Despill screen "{screen}": one of {", ".join(get_args(Screen))}.')
     if amount == 0:
         return foreground
     channel, other = (1, 2) if screen == "green" else (2, 1)

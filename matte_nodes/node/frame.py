@@ -48,7 +48,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Seen:
-    """A frame made ready: what the network sees, and the plate for the foreground."""
+    """A prepared frame: the network's inputs, and the plate for the foreground."""
 
     inputs: Inputs
     given: Given

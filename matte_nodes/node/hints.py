@@ -75,9 +75,9 @@ def trimap_from_matte(
     width or bad thresholds.
     """
     if not width >= 0:
-        raise UsageError(f"a trimap's width is {width} pixels: give 0 or more")
+        raise UsageError(f"A trimap's width is {width} pixels: give 0 or more.")
     if not 0 <= low < high <= 1:
-        raise UsageError(f"thresholds low={low}, high={high}: give 0 <= low < high <= 1")
+        raise UsageError(f"Thresholds low={low}, high={high}: give 0 <= low < high <= 1.")
     inside = alpha >= 0.5
     unknown = (alpha > low) & (alpha < high)
     if width > 0:
@@ -98,11 +98,11 @@ def clean_trimap(trimap: NDArray[Any]) -> Float:
     or type, and for values that are not finite.
     """
     if trimap.ndim != 2:
-        raise InputError(f"a trimap is one channel, H x W; this one has the shape {trimap.shape}")
+        raise InputError(f"A trimap is one channel, H x W; this one has the shape {trimap.shape}.")
     if trimap.dtype.kind not in "buif":
-        raise InputError(f"a trimap holds numbers; this one holds {trimap.dtype}")
+        raise InputError(f"A trimap holds numbers; this one holds {trimap.dtype}.")
     if trimap.dtype.kind == "f" and not np.isfinite(trimap).all():
-        raise InputError("the trimap has pixels that are not finite (NaN or Inf): repaint them")
+        raise InputError("The trimap has pixels that are not finite (NaN or Inf): repaint them.")
     levels = trimap.astype(np.float64) / white(trimap)
     clean = np.full(trimap.shape, 0.5, np.float32)
     clean[levels <= KNOWN_LOW] = 0.0
@@ -164,7 +164,7 @@ def bound_by_segmentation(
     if use == "core":
         return np.maximum(alpha, segmentation)
     if use != "bound":
-        raise UsageError(f'segmentation use "{use}": one of bound, garbage, core')
+        raise UsageError(f'Segmentation use "{use}": one of bound, garbage, core.')
     fade = max(2.0, margin / 2)
     along = np.clip((_distance_to(segmentation >= 0.5) - margin) / fade, 0.0, 1.0)
     keep: Float = 1.0 - along * along * (3.0 - 2.0 * along)
@@ -183,9 +183,9 @@ class HintKeys(Mapping[int, T]):
 
     def __init__(self, keys: Mapping[int, T], mode: KeyMode = "hold") -> None:
         if not keys:
-            raise InputError("sparse hints need at least one key frame: none was given")
+            raise InputError("Sparse hints need at least one key frame: none was given.")
         if mode not in get_args(KeyMode):
-            raise UsageError(f'hint keys "{mode}": one of {", ".join(get_args(KeyMode))}')
+            raise UsageError(f'Hint keys "{mode}": one of {", ".join(get_args(KeyMode))}.')
         self.mode = mode
         self.frames = tuple(sorted(keys))
         self._keys = {frame: keys[frame] for frame in self.frames}
@@ -212,8 +212,8 @@ class HintKeys(Mapping[int, T]):
             return None
         if self.mode == "exact":
             raise MissingInputError(
-                f"frame {frame} has no hint of its own (keys: {_listed(self.frames)}): "
-                "draw one, or choose hold or nearest"
+                f"Frame {frame} has no hint of its own (keys: {_listed(self.frames)}): "
+                "draw one, or choose hold or nearest."
             )
         place = bisect_right(self.frames, frame)
         if place == 0:
@@ -264,8 +264,8 @@ def _same_size(alpha: Float, hint: Float, name: str) -> None:
     if alpha.shape != hint.shape:
         height, width = alpha.shape
         raise HintSizeError(
-            f"the {name} is {hint.shape[1]} x {hint.shape[0]}, the plate {width} x {height}: "
-            "hints are the size of the plate"
+            f"The {name} is {hint.shape[1]} x {hint.shape[0]}, the plate {width} x {height}: "
+            "hints are the size of the plate."
         )
 
 

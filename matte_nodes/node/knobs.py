@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The knobs every model shares, the one place where values are checked, and who may read them."""
+"""The knobs that every model has; checks knob values and limits which stage may read which knob."""
 
 from __future__ import annotations
 

@@ -50,7 +50,8 @@ class FrameNode:
     model: a registered name (`matte models` lists them) or a ModelCard. device: auto, cpu, cuda,
     cuda:N, mps or tensorrt; what is asked for is what is used. threads: of the network on the CPU,
     0 chooses (`runtime.default_threads`). ocio: a config file or ocio:// name, default $OCIO.
-    weights: a checkpoint file for a model that takes one, in place of the imported one. untrained: run it with random weights where
+    weights: a checkpoint file for a model that takes one, in place of the imported one. untrained:
+    run it with random weights where
     there are none (for tests). half: half precision, for torch networks. loader: called in place
     of the card's `load`, so that nodes can share loaded models. Every other keyword is a knob of
     the model or of the node. The model is loaded when it is first needed.
@@ -146,7 +147,7 @@ class FrameNode:
 
     @cached_property
     def model(self) -> Model:
-        """The loaded model; WeightsError or DeviceError when it cannot be loaded."""
+        """Return the model; load it on first use. Raises WeightsError, DeviceError."""
         checkpoint = files.checkpoint(self.card, self.weights, self.untrained)
         context = LoadContext(
             weights=files.require(self.card, checkpoint),
@@ -161,7 +162,10 @@ class FrameNode:
 
     @cached_property
     def weights_identity(self) -> dict[str, str]:
-        """sha256 by name of every weights file that this node runs with; for keys and provenance."""
+        """sha256 by name of every weights file that this node runs with.
+
+        For keys and provenance.
+        """
         return files.identity(self.card, self.weights)
 
     def step(

@@ -52,7 +52,7 @@ def integrate(
                 )
             return _placed(part, home, name, entries, facts, version)
     except OSError as error:
-        raise OutputError(f"{home}: cannot be published ({describe(error, home)})") from error
+        raise OutputError(f"{home}: cannot be published ({describe(error, home)}).") from error
 
 
 def damaged(folder: Path) -> Iterator[tuple[str, str]]:

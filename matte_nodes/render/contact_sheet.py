@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Contact sheets: plate, alpha, and the matte over grey and over a checker, one row a matte."""
+"""Contact sheets. Each matte has one row: plate, alpha, matte over grey, matte over a checker."""
 
 from __future__ import annotations
 

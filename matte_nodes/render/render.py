@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from matte_nodes import __version__
 from matte_nodes.errors import OutputError, UsageError
 from matte_nodes.frame_range import spelled
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.metadata import own_attribute
 from matte_nodes.media.movie_rate import DEFAULT_RATE
 from matte_nodes.media.pattern import Pattern
@@ -312,7 +312,7 @@ def _written(frame: int, key: str, path: Path) -> os.stat_result:
     return before
 
 
-def _output(frame: int, matte: Matte, image: Image, canvas: Window, key: str) -> OutputFrame:
+def _output(frame: int, matte: Matte, image: Image, canvas: Rect, key: str) -> OutputFrame:
     """The matte over the frame's own data window."""
     window = image.data_window
     top, left = window.y - canvas.y, window.x - canvas.x

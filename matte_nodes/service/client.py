@@ -414,7 +414,7 @@ class Client:
 def map_pixels(path: str) -> tuple[memoryview[float], int, int]:
     """A matte of layout `array` as (numbers, width, height), mapped from its file.
 
-    Raises ServiceError when the file is none: rows of float32, four channels, whole.
+    Raises ServiceError when the file is not a whole array of float32 rows with four channels.
     """
     with open(path, "rb") as file:
         try:

@@ -28,7 +28,7 @@ from matte_nodes.runtime import cores
 from matte_nodes.service.client import LAST_EVENTS, PROTOCOL, pack, proof
 from matte_nodes.service.endpoint import Endpoint, code_stamp
 from matte_nodes.service.jobs import Board, Job, UnknownJobError
-from matte_nodes.service.pool import Pool
+from matte_nodes.service.pool import ModelPool
 from matte_nodes.service.request import BadMessage, checked, parse
 
 LARGEST_HELLO = 4096
@@ -55,7 +55,7 @@ class Server:
     def __init__(self, *, idle: float, memory: int, tcp: bool = False) -> None:
         self._code = code_stamp()
         self._endpoint = Endpoint(self._code, tcp=tcp)
-        self._idle, self._pool = idle, Pool(memory)
+        self._idle, self._pool = idle, ModelPool(memory)
         self._board = Board(self._pool, self._job_changed, self._endpoint.folder / "frames")
         self._greeting: dict[asyncio.Task[Any], None] = {}
         self._peers: dict[asyncio.Task[Any], int] = {}

@@ -21,7 +21,7 @@ from matte_nodes.errors import (
 )
 from matte_nodes.frame_range import parsed_numbers
 from matte_nodes.media.clip import ArrayClip, Clip, ClipBase, ClipSource, open_clip, paste
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.sequence import SequenceClip
 from matte_nodes.media.still import spoken_rate
 from matte_nodes.node.hint_meaning import (
@@ -45,7 +45,7 @@ MASKS = ("trimap", "segmentation")
 
 
 def warm_place(clip: Clip, warm_up: int | None, start: int | None) -> int:
-    """The place of the first frame that a warm-started shot has; 0 without a warm start."""
+    """Return the index of a warm-started shot's first frame; 0 without a warm start."""
     if warm_up is None or start is None:
         return 0
     if warm_up < 0:
@@ -245,7 +245,7 @@ class BoundHint:
         right, down = plate.x - own.x, plate.y - own.y
         if not (right or down):
             return image
-        moved = Window(data.x + right, data.y + down, data.width, data.height)
+        moved = Rect(data.x + right, data.y + down, data.width, data.height)
         return replace(image, data_window=moved, display_window=plate)
 
 
@@ -351,9 +351,9 @@ def is_file(source: Any) -> bool:
 
 
 def as_clip(source: Any, name: str, reading: Reading | None = None) -> Clip:
-    """Anything that can be connected to the input `name`, as a clip.
+    """Return a clip from anything that can be connected to the input `name`.
 
-    Raises MediaError where numbers are so far apart that they cannot be one shot's.
+    Raises MediaError when the frame numbers are too far apart for one shot.
     """
     how = reading or Reading()
     if isinstance(source, (str, os.PathLike)):

@@ -20,7 +20,7 @@ SELECT = "select"
 
 
 @dataclass(frozen=True)
-class Choice:
+class ModelChoice:
     """What `auto` chose: the model, a trimap model that refines it (or None), and why."""
 
     model: str
@@ -38,7 +38,7 @@ class Choice:
         )
 
 
-def choose(hints: Collection[str], *, live: bool = False) -> Choice:
+def choose(hints: Collection[str], *, live: bool = False) -> ModelChoice:
     """The best model whose weights are here for these hints ("trimap", "background", ...).
 
     live: speed counts: nothing is refined. Raises WeightsError when nothing can run, saying what
@@ -54,13 +54,13 @@ def choose(hints: Collection[str], *, live: bool = False) -> Choice:
             continue
         for card in ranked(hint):
             if _can_run(card, hints):
-                return Choice(card.name, refiner() if card.coarse and not live else None, why)
+                return ModelChoice(card.name, refiner() if card.coarse and not live else None, why)
     # First what is stronger: models on weights of their publishers, then those on our own.
     for own in (False, True):
         for card in ranked("people"):
             if _can_run(card, hints, own=own):
                 refine = refiner() if card.coarse and not live else None
-                return Choice(card.name, refine, "people are expected when no hint is given")
+                return ModelChoice(card.name, refine, "people are expected when no hint is given")
     pulls = " or ".join(
         f"`matte models pull {card.name}` (licence: {card.licence})"
         for card in ranked("people")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from matte_nodes.media.clip import Clip, ClipBase
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.stat_cache import StatCache
 from matte_nodes.node.hints import trimap_from_matte
 from matte_nodes.node.matte import Matte
@@ -52,8 +52,8 @@ class MatteClip(ClipBase):
         clip = shot.clip
         self.name = f"{what} of {clip.name} by {model}"
         self.frames = shot.frames
-        self.canvas: Window = clip.canvas
-        self.display_window: Window = clip.display_window
+        self.canvas: Rect = clip.canvas
+        self.display_window: Rect = clip.display_window
         self.rate: Fraction | None = clip.rate
         self.pixel_aspect: float = clip.pixel_aspect
         self.colorspace = shot.color.output

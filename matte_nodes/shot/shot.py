@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shot: a MatteNode connected to clips. Any frame, in any order: the pixels of a straight render."""
+"""Shot: a MatteNode connected to clips.
+
+Any frame, in any order: the pixels of a straight render.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ from matte_nodes.temporal.keys import KeyedInputs, ShotKeys
 from matte_nodes.temporal.segments import Segments
 from matte_nodes.temporal.stat_cache import Look
 from matte_nodes.temporal.steady import Steadier
-from matte_nodes.temporal.steps import Loaded, Steps
+from matte_nodes.temporal.steps import LoadedFrame, Steps
 from matte_nodes.temporal.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -191,7 +194,7 @@ class Shot:
         look = look or Look()
         size = self.clip.canvas.height, self.clip.canvas.width
 
-        def load(frame: int) -> Loaded | Matte:
+        def load(frame: int) -> LoadedFrame | Matte:
             index = self._position[frame]
             if results and frame in asked and self.cache.keeps_pictures:
                 kept = self.cache.result(self.keys.result(index, look), size)
@@ -199,7 +202,9 @@ class Shot:
                     return kept
             return self._steps.load(index, look)
 
-        def step(frame: int, loaded: Loaded | Matte) -> tuple[Loaded | Matte, Prediction | None]:
+        def step(
+            frame: int, loaded: LoadedFrame | Matte
+        ) -> tuple[LoadedFrame | Matte, Prediction | None]:
             if isinstance(loaded, Matte):
                 return loaded, None
             if frame not in asked:
@@ -207,7 +212,9 @@ class Shot:
                 return loaded, None
             return loaded, self._prediction(loaded, look, in_memory=False)
 
-        def finish(frame: int, stepped: tuple[Loaded | Matte, Prediction | None]) -> Done | None:
+        def finish(
+            frame: int, stepped: tuple[LoadedFrame | Matte, Prediction | None]
+        ) -> Done | None:
             loaded, prediction = stepped
             if isinstance(loaded, Matte):
                 return sink(frame, loaded, None)
@@ -263,7 +270,7 @@ class Shot:
         if len(objects) > 1:
             self._masks, self._objects = masks, tuple(objects)
 
-    def _made(self, prediction: Prediction, loaded: Loaded) -> Matte:
+    def _made(self, prediction: Prediction, loaded: LoadedFrame) -> Matte:
         """A matte from the model's answer, with the shares of several objects."""
         matte = self.node.finish(prediction, loaded.seen, self.color)
         if self._masks is None:
@@ -342,7 +349,7 @@ class Shot:
         frames.check_picture(pixels, f"Frame {frame} of {self.clip.name}")
         return self.color.to_network(pixels)
 
-    def _prediction(self, loaded: Loaded, look: Look, *, in_memory: bool = True) -> Prediction:
+    def _prediction(self, loaded: LoadedFrame, look: Look, *, in_memory: bool = True) -> Prediction:
         if not self._steady.strength:
             return self._steps.prediction(loaded, look, in_memory=in_memory)
         return self._steady.steadied(loaded, look)
@@ -351,7 +358,7 @@ class Shot:
         return self.node.step(inputs, memory, inputs.neighbours)
 
     def _finished(
-        self, loaded: Loaded, prediction: Prediction, look: Look, *, in_memory: bool = True
+        self, loaded: LoadedFrame, prediction: Prediction, look: Look, *, in_memory: bool = True
     ) -> Matte:
         """The finished matte: another process's, or made now and kept."""
         frame = self.clip.frames[loaded.index]

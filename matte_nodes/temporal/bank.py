@@ -22,7 +22,7 @@ import numpy as np
 from matte_nodes.temporal.digest import digest
 from matte_nodes.temporal.keys import ShotKeys
 from matte_nodes.temporal.stat_cache import Look
-from matte_nodes.temporal.steps import Loaded, Steps
+from matte_nodes.temporal.steps import LoadedFrame, Steps
 from matte_nodes.temporal.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class BankSteps(Steps):
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._held: dict[str, Memory] = {}
 
-    def prediction(self, loaded: Loaded, look: Look, *, in_memory: bool = True) -> Prediction:
+    def prediction(self, loaded: LoadedFrame, look: Look, *, in_memory: bool = True) -> Prediction:
         """The answer for a frame, from the masks of both chains."""
         del in_memory
         place = loaded.index
@@ -169,7 +169,7 @@ class BankSteps(Steps):
             loaded.seen.inputs, {n: m for n, m in masks.items() if m is not None}
         )
 
-    def advance(self, loaded: Loaded, look: Look, *, in_memory: bool = True) -> None:
+    def advance(self, loaded: LoadedFrame, look: Look, *, in_memory: bool = True) -> None:
         """Nothing: what a frame needs is stepped when it is asked for."""
 
     def plan(self, wanted: Sequence[int], look: Look, *, results: bool) -> Iterator[int]:

@@ -135,9 +135,9 @@ class CutDetector:
 
 
 class LiveCuts:
-    """Cuts in a live picture, told at once: by what has come and not by what will.
+    """Finds cuts in a live picture at once, from the frames so far. Later frames do not exist yet.
 
-    A flash counts as a cut: starting anew there costs less than carrying its light along.
+    A flash counts as a cut. A restart there does less harm than the flash in the model's memory.
     """
 
     def __init__(self) -> None:

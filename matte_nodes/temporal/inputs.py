@@ -27,7 +27,7 @@ class PictureId(NamedTuple):
     lasting: bool
 
 
-class Place(NamedTuple):
+class PictureSource(NamedTuple):
     """Where a picture lies: a file, and which part of it."""
 
     path: str
@@ -64,7 +64,7 @@ class FileHashes:
         return PictureId(found, lasting)
 
 
-class Pictures:
+class InputPictures:
     """Signs and identities of one clip's pictures.
 
     hashes: of files. content: identities are hashes of content, the same in every process;
@@ -74,7 +74,7 @@ class Pictures:
     def __init__(self, clip: Clip, hashes: FileHashes, *, content: bool) -> None:
         self.clip, self._hashes, self._content = clip, hashes, content
         self._token = f"clip {next(_tokens)}"
-        self._places: dict[int, Place | None] = {}
+        self._places: dict[int, PictureSource | None] = {}
         self._arrays: dict[int, str] = {}
         movie = _movie(clip)
         self._opened = Look().sign(movie) if movie else None
@@ -114,14 +114,14 @@ class Pictures:
             self._arrays[frame] = named
         return self._arrays[frame]
 
-    def _place(self, frame: int) -> Place | None:
+    def _place(self, frame: int) -> PictureSource | None:
         if frame not in self._places:
             self._places[frame] = _place_of(self.clip, frame)
         return self._places[frame]
 
 
 def quick_sign(clip: Clip, frame: int) -> Hashable:
-    """A sign of one picture for a cache of pixels: changes when its file does."""
+    """Return a cheap text that changes with the picture's file, as key for a cache of pixels."""
     place = _place_of(clip, frame)
     if place is None:
         return frame if clip.is_constant else clip.stamp(frame, Look())
@@ -129,9 +129,9 @@ def quick_sign(clip: Clip, frame: int) -> Hashable:
     return sign if sign.is_settled else object()
 
 
-def _place_of(clip: Clip, frame: int) -> Place | None:
+def _place_of(clip: Clip, frame: int) -> PictureSource | None:
     found = clip.file_part(frame)
-    return None if found is None else Place(os.path.abspath(found.path), found.part)
+    return None if found is None else PictureSource(os.path.abspath(found.path), found.part)
 
 
 def _movie(clip: Clip) -> str:

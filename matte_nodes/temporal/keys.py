@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from matte_nodes.temporal.digest import digest
-from matte_nodes.temporal.inputs import FileHashes, Pictures
+from matte_nodes.temporal.inputs import FileHashes, InputPictures
 from matte_nodes.temporal.stat_cache import Look
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class ShotKeys:
         self._inputs, self._timeline = inputs, timeline
         clips = {PLATE: inputs.plate} | {name: hint.clip for name, hint in inputs.hints.items()}
         self._pictures = {
-            name: Pictures(clip, hashes, content=content) for name, clip in clips.items()
+            name: InputPictures(clip, hashes, content=content) for name, clip in clips.items()
         }
         self._links: dict[int, Link] = {}
         self._settings: tuple[str, str] | None = None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matte_nodes.card import Float, Prediction
     from matte_nodes.temporal.keys import ShotKeys
     from matte_nodes.temporal.stat_cache import Look
-    from matte_nodes.temporal.steps import Loaded, Steps
+    from matte_nodes.temporal.steps import LoadedFrame, Steps
     from matte_nodes.temporal.timeline import Timeline
 
     Codes = NDArray[np.uint8]
@@ -42,7 +42,7 @@ class Steadier:
         self.strength = strength
         self._recent: Lru[tuple[Prediction, Codes]] = Lru(0, at_least=4)
 
-    def steadied(self, loaded: Loaded, look: Look) -> Prediction:
+    def steadied(self, loaded: LoadedFrame, look: Look) -> Prediction:
         """The model's answer for a frame, its alpha steadied by the neighbours'."""
         own, here = self._answer(loaded, look)
         others = []
@@ -53,7 +53,7 @@ class Steadier:
         carried = [(other.alpha, seen) for other, seen in others]
         return replace(own, alpha=steadied_alpha(own.alpha, here, carried, self.strength))
 
-    def _answer(self, loaded: Loaded, look: Look) -> tuple[Prediction, Codes]:
+    def _answer(self, loaded: LoadedFrame, look: Look) -> tuple[Prediction, Codes]:
         found = self._recent.get(loaded.link.key)
         if found is None:
             found = self._steps.prediction(loaded, look), small_codes(loaded.seen.inputs.plate)

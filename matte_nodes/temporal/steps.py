@@ -26,7 +26,7 @@ ModelStep: TypeAlias = "Callable[[Inputs, Memory], tuple[Prediction, Memory]]"
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedFrame:
     """A frame that was read, and its link: the key is that of the very pixels that were read."""
 
     index: int
@@ -49,26 +49,26 @@ class Steps:
         self._read, self._step = read, step
         self.count = 0
 
-    def load(self, index: int, look: Look) -> Loaded:
+    def load(self, index: int, look: Look) -> LoadedFrame:
         """Read a frame's plate and hints; MediaError when they change again and again meanwhile."""
         for _ in range(TRIES):
             link = self._keys.step(index, look)
             seen, image = self._read(index, look)
             if self._keys.unchanged(index, link, Look()):
-                return Loaded(index, link, seen, image)
+                return LoadedFrame(index, link, seen, image)
             self._keys.forget(index, look)
         raise MediaError(
             f"Frame {self._timeline.frames[index]} of {self._timeline.name} is being written while it is "
             "read: wait until it is whole."
         )
 
-    def prediction(self, loaded: Loaded, look: Look, *, in_memory: bool = True) -> Prediction:
+    def prediction(self, loaded: LoadedFrame, look: Look, *, in_memory: bool = True) -> Prediction:
         """Return the model's prediction for a frame, with the fewest steps from a known state."""
         prediction, _ = self._until(loaded, look, state_only=False, in_memory=in_memory)
         assert prediction is not None
         return prediction
 
-    def advance(self, loaded: Loaded, look: Look, *, in_memory: bool = True) -> None:
+    def advance(self, loaded: LoadedFrame, look: Look, *, in_memory: bool = True) -> None:
         """See to it that the state after this frame is known, without asking for its matte."""
         self._until(loaded, look, state_only=True, in_memory=in_memory)
 
@@ -112,7 +112,9 @@ class Steps:
             return at_hand + 1
         return place
 
-    def _until(self, loaded: Loaded, look: Look, *, state_only: bool, in_memory: bool) -> Answer:
+    def _until(
+        self, loaded: LoadedFrame, look: Look, *, state_only: bool, in_memory: bool
+    ) -> Answer:
         """Return the prediction for a frame. Reads the frame again when its inputs have changed
         since it was loaded.
         """
@@ -125,7 +127,7 @@ class Steps:
         raise MediaError(f"The frames of {self._timeline.name} change all the time: wait.")
 
     def _answered(
-        self, loaded: Loaded, look: Look, state_only: bool, in_memory: bool
+        self, loaded: LoadedFrame, look: Look, state_only: bool, in_memory: bool
     ) -> Answer | None:
         """Step until the prediction is there, from this process or another. None: inputs changed,
         see `_until`.
@@ -174,7 +176,7 @@ class Steps:
                 return place + 1, key, memory
         return None
 
-    def _called(self, loaded: Loaded, memory: Memory, look: Look, in_memory: bool) -> Answer:
+    def _called(self, loaded: LoadedFrame, memory: Memory, look: Look, in_memory: bool) -> Answer:
         key, timeline = loaded.link.key, self._timeline
         prediction, following = self._step(loaded.seen.inputs, memory)
         self.count += 1

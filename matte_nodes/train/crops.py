@@ -26,7 +26,7 @@ MARGIN = 0.15
 
 
 @dataclass(frozen=True)
-class Window:
+class CropWindow:
     """A part of a picture and the size it is brought to: rows top.., columns left.., (high, wide)."""
 
     top: int
@@ -81,7 +81,7 @@ class Crops:
 
 
 def sample(
-    rng: Rng, key: Key, system: System, window: Window, gain: Float | float = 1.0,
+    rng: Rng, key: Key, system: System, window: CropWindow, gain: Float | float = 1.0,
     first: Float | None = None, trimap: Float | None = None,
 ) -> dict[str, Float]:  # fmt: skip
     """One window of a key as a system's batch has it, (h, w) or (h, w, C) each."""
@@ -91,7 +91,7 @@ def sample(
         given = key.segmentation if first is None else first
         assert given is not None
         scale = given.shape[0] / key.alpha.shape[0]
-        at = Window(
+        at = CropWindow(
             round(window.top * scale), round(window.left * scale),
             max(1, round(window.high * scale)), max(1, round(window.wide * scale)), window.size,
         )  # fmt: skip
@@ -126,7 +126,7 @@ def whole(key: Key, system: System, first: Float | None = None) -> dict[str, Ten
     """A key as one batch, uncut, padded to what the network needs: for validation."""
     height, width = key.alpha.shape
     size = (height, width) if not system.side else (system.side,) * 2
-    window = Window(0, 0, height, width, size)
+    window = CropWindow(0, 0, height, width, size)
     trimap = key.trimap
     if trimap is None and "trimap" in system.hints:
         trimap = trimap_from_matte(key.alpha, 25 / 1080 * height)
@@ -183,12 +183,12 @@ def stacked(samples: Sequence[dict[str, Float]]) -> dict[str, Tensor]:
     return found
 
 
-def _window(rng: Rng, key: Key, system: System, crop: int) -> Window:
+def _window(rng: Rng, key: Key, system: System, crop: int) -> CropWindow:
     height, width = key.alpha.shape
     if system.side:
         high, wide = (round(n * rng.uniform(1 - MARGIN, 1)) for n in (height, width))
         top, left = (int(rng.integers(0, n - m + 1)) for n, m in ((height, high), (width, wide)))
-        return Window(top, left, high, wide, (system.side, system.side))
+        return CropWindow(top, left, high, wide, (system.side, system.side))
     take = int(min(crop * rng.choice([1.0, 1.0, 1.5, 2.0]), height, width))
     y, x = int(rng.integers(height)), int(rng.integers(width))
     if rng.random() < 0.8:
@@ -198,10 +198,10 @@ def _window(rng: Rng, key: Key, system: System, crop: int) -> Window:
             y, x = int(rows[index]), int(columns[index])
     top = int(np.clip(y - rng.integers(take), 0, height - take))
     left = int(np.clip(x - rng.integers(take), 0, width - take))
-    return Window(top, left, take, take, (crop, crop))
+    return CropWindow(top, left, take, take, (crop, crop))
 
 
-def _trimap(rng: Rng, given: Float | None, key: Key, window: Window, alpha: Float) -> Float:
+def _trimap(rng: Rng, given: Float | None, key: Key, window: CropWindow, alpha: Float) -> Float:
     if given is not None:
         return window.of(given, hard=True)
     # Up to 60 pixels of a plate of 1080 rows: keys that are held while the subject moves.

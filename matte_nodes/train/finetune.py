@@ -16,7 +16,7 @@ from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.train import crops, objectives, parents
 from matte_nodes.train.keys import Key, fitted, read_keys
 from matte_nodes.train.registering import register
-from matte_nodes.train.trainer import Outcome, Plan, Progress, Schedule, train
+from matte_nodes.train.trainer import Outcome, Progress, Schedule, TrainingPlan, train
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -177,7 +177,7 @@ def _train(
         steps, rate, average=0.98, every=min(asked.every, steps), seed=asked.seed, half=asked.half,
         warm_up=0.05, decay=1e-4,
     )  # fmt: skip
-    plan = Plan(
+    plan = TrainingPlan(
         crops.Crops(taught, system, crop, asked.batch, asked.seed),
         objectives.SystemObjective(system, system.losses),
         schedule, validate, asked.patience,

@@ -167,5 +167,5 @@ def mean_error(network: nn.Module, batches: list[Batch], system: System) -> floa
 def _part(answered: Answer, name: str) -> Tensor:
     found: Tensor | None = getattr(answered, name)
     if found is None:
-        raise UsageError(f"this network has no {name} to train: take that loss out of the recipe")
+        raise UsageError(f"This network has no {name} to train: take that loss out of the recipe.")
     return found

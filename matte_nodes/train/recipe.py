@@ -184,20 +184,20 @@ def parse(source: Mapping[str, Any]) -> Recipe:
     }
     strays = sorted(set(source) - known)
     if strays:
-        raise UsageError(f"a recipe has no field {strays[0]!r}; it has {', '.join(sorted(known))}")
+        raise UsageError(f"a recipe has no field {strays[0]!r}; it has {', '.join(sorted(known))}.")
     if source.get("task") not in PLANES:
-        raise UsageError(f"task is {source.get('task')!r}: one of {', '.join(PLANES)}")
+        raise UsageError(f"task is {source.get('task')!r}: one of {', '.join(PLANES)}.")
     system = systems.find(str(source.get("network", "")))
     if source["task"] != system.task:
-        raise UsageError(f"network {source['network']!r} is of task {system.task!r}")
+        raise UsageError(f"network {source['network']!r} is of task {system.task!r}.")
     if not source.get("stages"):
-        raise UsageError("a recipe has at least one [[stages]]")
+        raise UsageError("a recipe has at least one [[stages]].")
     from matte_nodes.train.foregrounds import FOREGROUNDS
 
     for part in ("foregrounds", "heldout"):
         for kind in source.get(part, {}):
             if kind not in FOREGROUNDS:
-                raise UsageError(f"[{part}] {kind!r}: one of {', '.join(FOREGROUNDS)}")
+                raise UsageError(f"[{part}] {kind!r}: one of {', '.join(FOREGROUNDS)}.")
     shares = dict(source.get("foregrounds") or dict.fromkeys(FOREGROUNDS, 1.0))
     return Recipe(
         title=str(source.get("title", "")),
@@ -222,9 +222,9 @@ def _stage(source: Mapping[str, Any], index: int, system: systems.System) -> Sta
     for name in losses:
         if name not in loss_names(system):
             known = ", ".join(loss_names(system))
-            raise UsageError(f"[{where}, losses] {name!r}: one of {known}")
+            raise UsageError(f"[{where}, losses] {name!r}: one of {known}.")
     if not losses:
-        raise UsageError(f"[{where}] names no losses")
+        raise UsageError(f"[{where}] names no losses.")
     only = tuple(source.get("only", ()))
     # Wrong names are found now, not after the stage before.
     _made(Data, source.get("data", {}), f"{where}, data")
@@ -238,7 +238,9 @@ def _made(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
     strays = sorted(set(values) - known)
     if strays:
-        raise UsageError(f"[{where}] has no field {strays[0]!r}; it has {', '.join(sorted(known))}")
+        raise UsageError(
+            f"[{where}] has no field {strays[0]!r}; it has {', '.join(sorted(known))}."
+        )
     try:
         return kind(**values)
     except TypeError as error:

@@ -14,7 +14,7 @@ from matte_nodes.train import objectives, stacks, systems
 from matte_nodes.train.data import Material, make_samples
 from matte_nodes.train.recipe import Recipe, Stage
 from matte_nodes.train.salient import without_subjects
-from matte_nodes.train.trainer import Batch, Outcome, Plan, Progress, train
+from matte_nodes.train.trainer import Batch, Outcome, Progress, TrainingPlan, train
 from matte_nodes.whole_files import append, write_bytes
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def run(
 
     folder: holds samples/, heldout/, one folder a stage, progress.jsonl, pictures of the held-out
     samples as the network has them at each check. What is there is gone on with. start: a weights
-    file that the network begins with, as far as names and shapes agree. Raises TrainingError, InputError, UsageError.
+    file that the network begins with, as far as names and shapes agree. Raises TrainingError,
+    InputError, UsageError.
     """
     from matte_nodes.train import state
 
@@ -96,7 +97,7 @@ def begin_with(network: nn.Module, path: Path) -> str:
                 found[name] = tensor.to(own.dtype)
                 break
     if not found:
-        raise WeightsError(f"{path}: none of its {len(given)} tensors fits this network")
+        raise WeightsError(f"{path}: none of its {len(given)} tensors fits this network.")
     with torch.no_grad():
         network.load_state_dict(found, strict=False)
     return f"{path.name}: {len(found)} of {len(network.state_dict())} tensors filled"
@@ -109,7 +110,7 @@ def stage_plan(
     held: list[Batch],
     network: nn.Module,
     before: Path | None = None,
-) -> Plan:
+) -> TrainingPlan:
     """The plan of one stage over a folder of samples, and of those of the stage before."""
     batches = stacks.Batches(
         recipe.task,
@@ -125,9 +126,9 @@ def stage_plan(
     if stage.only:
         parameters = [p for n, p in network.named_parameters() if n.startswith(stage.only)]
         if not parameters:
-            raise UsageError(f"no parameter of {recipe.network} begins with {stage.only}")
+            raise UsageError(f"No parameter of {recipe.network} begins with {stage.only}.")
     system = systems.find(recipe.network)
-    return Plan(
+    return TrainingPlan(
         batches,
         objectives.SystemObjective(system, stage.losses),
         stage.schedule,
@@ -159,7 +160,9 @@ def heldout_batches(recipe: Recipe, found: list[Any]) -> list[Batch]:
     return batches
 
 
-def _with_pictures(plan: Plan, recipe: Recipe, held: list[Batch], place: Path) -> Plan:
+def _with_pictures(
+    plan: TrainingPlan, recipe: Recipe, held: list[Batch], place: Path
+) -> TrainingPlan:
     """The plan, writing what the network makes of the first held-out samples at each check."""
     score = plan.validate
     if score is None or not held:

@@ -30,7 +30,7 @@ from matte_nodes.train.keys import fitted, read_key
 from matte_nodes.train.registering import register
 from matte_nodes.train.systems import inner
 from matte_nodes.train.textures import Pictures
-from matte_nodes.train.trainer import Plan, Progress, Schedule, train
+from matte_nodes.train.trainer import Progress, Schedule, TrainingPlan, train
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -106,7 +106,7 @@ def selfsupervise(
     both = adversarial(student)
     size = 2 if parent.system.side else 4
     behind = _backgrounds(asked.backgrounds)
-    plan = Plan(
+    plan = TrainingPlan(
         Frames(crops.Crops(frames, parent.system, crop, size, asked.seed), behind),
         SelfSupervised(parent.system, copy.deepcopy(student).eval().requires_grad_(False), asked.hold),
         Schedule(asked.steps or 300, asked.rate or 1e-4, average=0.98, every=50, half=asked.half,
@@ -235,5 +235,5 @@ def _backgrounds(folder: str | None) -> Pictures | None:
 
     pictures: Sequence[np.ndarray] = read_pictures(Path(folder))
     if not pictures:
-        raise InputError(f"{folder} holds no pictures")
+        raise InputError(f"{folder} holds no pictures.")
     return Pictures(pictures, 1.0)

@@ -37,7 +37,8 @@ class Schedule:
     steps: batches in all. rate: highest learning rate, reached after the part `warm_up` of the
     steps, then falling to `final` of it as `fall` says: a cosine, a line, or not at all
     (constant). optimiser: adamw, or adam, whose `decay` is L2 on the loss. decay: weight decay.
-    clip: largest norm of the gradient. average: decay of the exponential average of weights, which is what is
+    clip: largest norm of the gradient. average: decay of the exponential average of weights, which
+    is what is
     validated and kept. every: steps between checkpoints. half: bfloat16 products (autocast).
     seed: of the network's first weights, and of the order of batches. stop: end after this many
     steps although the schedule goes on (0: do not): a first stage that a second one continues.
@@ -108,7 +109,7 @@ class Outcome:
 
 
 @dataclass
-class Plan:
+class TrainingPlan:
     """What `train` needs besides the network.
 
     batch: batch of a step, a pure function of its number. objective: named losses of a batch;
@@ -130,7 +131,7 @@ class Plan:
 
 def train(
     network: nn.Module,
-    plan: Plan,
+    plan: TrainingPlan,
     folder: Path | None = None,
     say: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
@@ -209,7 +210,7 @@ def train(
     return Outcome(average, step, score, best, ended and step < schedule.last)
 
 
-def _optimiser(network: nn.Module, chosen: list[nn.Parameter], plan: Plan) -> Optimizer:
+def _optimiser(network: nn.Module, chosen: list[nn.Parameter], plan: TrainingPlan) -> Optimizer:
     """Adam or AdamW over the parameters that are trained, those with a factor in their own group."""
     import torch
 

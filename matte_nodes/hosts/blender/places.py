@@ -25,7 +25,7 @@ SECONDS = 120  # a Blender on a slow network home, with all its add-ons
 
 
 @dataclass(frozen=True)
-class Place:
+class BlenderFolder:
     """One Blender: its version (major, minor), the add-on's folder in it, its program if known."""
 
     version: tuple[int, int]
@@ -68,7 +68,7 @@ def _sandboxed(program: Path) -> bool:
     return "flatpak" in program.resolve().parts
 
 
-def folders() -> Iterator[Place]:
+def folders() -> Iterator[BlenderFolder]:
     """Places in the user's folders, one for each version that was started once; starts nothing."""
     root = user_root()
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
@@ -76,12 +76,12 @@ def folders() -> Iterator[Place]:
             continue
         version = int(found[1]), int(found[2])
         if version >= EXTENSIONS_SINCE:
-            yield Place(version, folder / "extensions/user_default" / EXTENSION)
+            yield BlenderFolder(version, folder / "extensions/user_default" / EXTENSION)
         elif version >= OLDEST:
-            yield Place(version, folder / "scripts/addons" / ADDON)
+            yield BlenderFolder(version, folder / "scripts/addons" / ADDON)
 
 
-def asked(program: Path) -> Place:
+def asked(program: Path) -> BlenderFolder:
     """The place that a program names itself. Raises UsageError when it has none for us."""
     said = talk(program, "where")
     version = int(said["version"][0]), int(said["version"][1])
@@ -92,14 +92,14 @@ def asked(program: Path) -> Place:
             f"{program} has no repository 'User Default'. Add it again in its preferences "
             "(Get Extensions, Repositories, +, Add Local Repository, module user_default)."
         )
-    return Place(version, Path(said["result"]), program)
+    return BlenderFolder(version, Path(said["result"]), program)
 
 
-def known(program: Path | None) -> tuple[list[Place], list[str]]:
+def known(program: Path | None) -> tuple[list[BlenderFolder], list[str]]:
     """Where to install: a program's place, or all that are found; and why some are left out."""
     if program is not None:
         return [asked(program)], []
-    found: dict[Path, Place] = {}
+    found: dict[Path, BlenderFolder] = {}
     left = []
     for candidate in dict.fromkeys(programs()):
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenCV's tools for `cue_planes`, and the comparison of pairs on several threads."""
+"""OpenCV's picture operations for `cue_planes`; compares colour pairs on several threads."""
 
 from __future__ import annotations
 
@@ -75,7 +75,10 @@ class OpenCVTools(TorchTools):
 
 
 class QuickCuePlanes(CuePlanes):
-    """The planes on the processor. torch itself must be on one thread: the blocks are the threads."""
+    """The planes on the processor.
+
+    Torch itself must be on one thread: the blocks are the threads.
+    """
 
     def __init__(self, threads: int) -> None:
         super().__init__(OpenCVTools())

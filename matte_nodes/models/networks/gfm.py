@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from matte_nodes.architecture import Answer as TrainingAnswer
 from matte_nodes.architecture import Architecture, Parity, Published, Size, Training, named_outputs
+from matte_nodes.architecture import Representation as TrainingAnswer
 from matte_nodes.errors import WeightsError
 from matte_nodes.models.networks.blocks import base_channels, conv_norm_relu, resize
 from matte_nodes.models.networks.densenet import DenseNet121
@@ -46,7 +46,7 @@ def plan(backbone: Backbone, base: int) -> dict[str, tuple[int, int, int]]:
     }
 
 
-class Answer(NamedTuple):
+class Representation(NamedTuple):
     """One representation. glance: (N, 3 or 2, H, W) class scores 0..1 (TT: background, unknown,
     foreground). focus, fusion: (N, 1, H, W) alpha 0..1, inside the transition and whole."""
 
@@ -59,7 +59,7 @@ class GFMOutput(NamedTuple):
     """`fusion` is the matte, (N, 1, H, W), of the one representation, or of RIM's integration of
     the three in `answers` (RIM's is not bounded)."""
 
-    answers: dict[Part, Answer]
+    answers: dict[Part, Representation]
     fusion: Tensor
 
 
@@ -243,7 +243,7 @@ class GFM(nn.Module):
             focus = self._call(f"decoder{level}_f", focus, maps[level])
             if level > 1 or self.backbone != "r34_2b":
                 beside = self.get_submodule(f"psp{level}")(context)
-        answers: dict[Part, Answer] = {}
+        answers: dict[Part, Representation] = {}
         for part in _PARTS if self.rosta == "RIM" else (self.rosta,):
             if self.backbone == "r34_2b":
                 sorted_, detail = (
@@ -254,7 +254,7 @@ class GFM(nn.Module):
                 sorted_ = self._call(self._head(part, "g"), beside, glance)
                 detail = self._call(self._head(part, "f"), focus, maps[0])
             sorted_, detail = torch.sigmoid(sorted_), torch.sigmoid(detail)
-            answers[part] = Answer(sorted_, detail, collaborate(part, sorted_, detail))
+            answers[part] = Representation(sorted_, detail, collaborate(part, sorted_, detail))
         if self.rosta != "RIM":
             return GFMOutput(answers, answers[self.rosta].fusion)
         whole: Tensor = self.rim(torch.cat([answers[part].fusion for part in _PARTS], 1))

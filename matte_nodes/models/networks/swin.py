@@ -95,7 +95,7 @@ class _Block(nn.Module):
         self.mlp = _Perceptron(channels)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: (N, H, W, C). mask: what shifted windows need (see `_shift_mask`)."""
+        """Return (N, H, W, C) from x of the same shape. mask: `_shift_mask` for shifted windows."""
         count, height, width, channels = x.shape
         window, shift = self.window, self.shift
         y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))

@@ -20,7 +20,15 @@ import numpy as np
 from matte_nodes.errors import InputError
 from matte_nodes.train.people import hair, looks
 from matte_nodes.train.people.person import exposure
-from matte_nodes.train.people.raster import SAMPLES, Camera, Lights, Part, draw, normals, straight
+from matte_nodes.train.people.raster import (
+    SAMPLES,
+    Camera,
+    DrawnMesh,
+    Lights,
+    draw,
+    normals,
+    straight,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +56,7 @@ class Coloured:
     colours: Floats
 
 
-class Model:
+class GltfModel:
     """A binary glTF 2.0 file with one skin: `posed` answers its mesh at a time of an animation."""
 
     def __init__(self, path: Path) -> None:
@@ -225,13 +233,13 @@ class Zoo:
             raise InputError(
                 f"{folder} holds no animals (animals/*.glb), or no lights (hdri/*.exr)."
             )
-        self._models: dict[Path, Model] = {}
+        self._models: dict[Path, GltfModel] = {}
 
     def animal(self, seed: int, side: int) -> NDArray[np.uint8]:
         """An animal as straight display-encoded RGBA, (side, side, 4) uint8."""
         rng = np.random.default_rng([seed, 77])
         path = self.files[int(rng.integers(len(self.files)))]
-        model = self._models.setdefault(path, Model(path))
+        model = self._models.setdefault(path, GltfModel(path))
         share = float(rng.random())
         mesh = smooth(model.posed(int(rng.integers(max(1, model.animations))), share))
         coat = _coat(rng, mesh)
@@ -294,10 +302,10 @@ def _camera(rng: Rng, mesh: Coloured, side: int) -> tuple[Camera, float]:
     return Camera(place, aim, view, float(rng.normal(0, 0.05))), tall / side
 
 
-def _parts(rng: Rng, mesh: Coloured, coat: Floats, camera: Camera, pixel: float) -> list[Part]:
+def _parts(rng: Rng, mesh: Coloured, coat: Floats, camera: Camera, pixel: float) -> list[DrawnMesh]:
     """The skin, and fur on it that lies backwards and down."""
     facing = normals(mesh.vertices, mesh.triangles)
-    skin = Part(mesh.vertices, mesh.triangles, facing, colour=coat * 0.6, gloss=0.0)
+    skin = DrawnMesh(mesh.vertices, mesh.triangles, facing, colour=coat * 0.6, gloss=0.0)
     planted = hair.roots(rng, mesh.vertices, mesh.triangles, np.ones(len(mesh.vertices)), STRANDS)
     assert planted is not None  # every vertex may carry fur
     place, normal = planted
@@ -325,7 +333,7 @@ def _parts(rng: Rng, mesh: Coloured, coat: Floats, camera: Camera, pixel: float)
     _, near = cKDTree(mesh.vertices).query(place)
     shade = 0.55 + 0.6 * far + 0.35 * np.repeat(rng.random(STRANDS), 10)
     colour = np.repeat(coat[near], 10, 0) * shade[:, None]
-    fur = Part(
+    fur = DrawnMesh(
         vertices, triangles, np.repeat(normal, 10, 0), colour=colour, gloss=0.1, tangents=tangents,
         cover=np.repeat(width / drawn, 8).clip(0, 1),
     )  # fmt: skip

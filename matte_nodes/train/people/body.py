@@ -300,7 +300,7 @@ class Worn:
         self.mesh = read_wavefront(mesh)
 
     def fitted(self, vertices: Floats) -> Floats:
-        """Its vertices on a shaped body."""
+        """Return the garment's vertices (N, 3), moved to fit a body of this shape."""
         scale = np.ones(3)
         for axis, (first, second, length) in self.scales.items():
             scale[axis] = abs(vertices[first, axis] - vertices[second, axis]) / length

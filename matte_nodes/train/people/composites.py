@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from matte_nodes.train.people.pool import Codes, Labelled, Pool
+from matte_nodes.train.people.pool import Codes, Labelled, PicturePool
 from matte_nodes.train.textures import Pictures, Rng
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ T = TypeVar("T")
 class Mix:
     """What samples are made of.
 
-    people, animals, labelled: shares of rendered people, rendered animals, labelled photographs; those
+    people, animals, labelled: shares of rendered people, rendered animals, labelled photographs;
+    those
     of a kind that the pool does not have go to the others. own_place: how many labelled photographs
     are taken as they are. empty: how many pictures hold no subject. second: how often another
     subject stands behind the first. soft: weight of the soft band of labels, which are no truth.
@@ -48,7 +49,10 @@ class Mix:
 
 
 class Sample(NamedTuple):
-    """(H, W, 3) or (H, W, 1) float32, 0..1, display-encoded, straight. weight: how much it counts."""
+    """(H, W, 3) or (H, W, 1) float32, 0..1, display-encoded, straight.
+
+    Weight: how much it counts.
+    """
 
     plate: Float
     foreground: Float
@@ -61,7 +65,7 @@ class Sample(NamedTuple):
 class Composer:
     """Makes samples of this side in pixels from a pool."""
 
-    pool: Pool
+    pool: PicturePool
     mix: Mix
     side: int
 

@@ -19,8 +19,8 @@ import numpy as np
 from matte_nodes.errors import UsageError
 from matte_nodes.train import hints, losses, state, systems
 from matte_nodes.train.people.composites import Composer, Mix, Sample
-from matte_nodes.train.people.pool import Folders, Pool, read
-from matte_nodes.train.trainer import Batch, Plan, Progress, Schedule, train
+from matte_nodes.train.people.pool import Folders, PicturePool, read
+from matte_nodes.train.trainer import Batch, Progress, Schedule, TrainingPlan, train
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -225,7 +225,7 @@ def branch_losses(
     return named
 
 
-def heldout(recipe: PeopleRecipe, pool: Pool) -> list[Batch]:
+def heldout(recipe: PeopleRecipe, pool: PicturePool) -> list[Batch]:
     """Held-out samples as batches of eight: always the same, at the side of the last stage."""
     composer = Composer(pool, replace(recipe.mix, empty=0.0, second=0.0), recipe.stages[-1].side)
     return [batch(recipe, composer, 99, first, 8) for first in range(0, recipe.heldout, 8)]
@@ -258,7 +258,8 @@ def run(
     """Train every stage; what is in the folder is gone on with. Returns the file of weights.
 
     Writes `stage-N/state.safetensors`, `stage-N/best.safetensors`, `stage-N/progress.jsonl`,
-    `stage-N/heldout.jsonl` and `weights.safetensors`. start: a weights file that the network begins with. Raises
+    `stage-N/heldout.jsonl` and `weights.safetensors`. start: a weights file that the network begins
+    with. Raises
     TrainingError, InputError, UsageError.
     """
     from matte_nodes.train.run import begin_with
@@ -315,8 +316,8 @@ def _trained(network: nn.Module, stage: PeopleStage) -> list[nn.Parameter]:
 
 
 def _plan(
-    recipe: PeopleRecipe, stage: PeopleStage, pool: Pool, held: list[Batch], place: Path
-) -> Plan:
+    recipe: PeopleRecipe, stage: PeopleStage, pool: PicturePool, held: list[Batch], place: Path
+) -> TrainingPlan:
     composer = Composer(pool, stage.mix, stage.side)
     seed = 1000 + stage.schedule.seed
 
@@ -328,7 +329,7 @@ def _plan(
         _append(place / "heldout.jsonl", {"mad": error, "iou": overlap})
         return error
 
-    return Plan(
+    return TrainingPlan(
         make,
         objective(recipe, stage),
         stage.schedule,

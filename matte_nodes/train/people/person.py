@@ -27,7 +27,15 @@ from matte_nodes.train.people.body import (
     random_pose,
     skinned,
 )
-from matte_nodes.train.people.raster import SAMPLES, Camera, Lights, Part, draw, normals, straight
+from matte_nodes.train.people.raster import (
+    SAMPLES,
+    Camera,
+    DrawnMesh,
+    Lights,
+    draw,
+    normals,
+    straight,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,7 +117,7 @@ class _Actor:
     pixel: float
     fade: Floats
     hidden: set[int]
-    parts: list[Part]
+    parts: list[DrawnMesh]
 
 
 class Studio:
@@ -209,7 +217,7 @@ class Studio:
                 facing = facing + fold * swing * wave / np.linalg.norm(wave)
             facing = hair.unit(facing)
         actor.parts.append(
-            Part(
+            DrawnMesh(
                 vertices, faces.corners, facing, points[faces.points], texture, gloss=gloss, **more
             )
         )
@@ -360,7 +368,7 @@ class Studio:
         colour = linear * 0.5 * (1 - shade) + np.clip(linear * 1.8 + 0.004, 0, 1) * shade
         cover = np.repeat(width / drawn, (strands.shape[1] - 1) * 2).clip(0, 1)
         actor.parts.append(
-            Part(vertices, triangles, np.zeros_like(vertices), colour=colour,
+            DrawnMesh(vertices, triangles, np.zeros_like(vertices), colour=colour,
                  gloss=float(rng.uniform(0.2, 0.7)), tangents=tangents, cover=cover)
         )  # fmt: skip
 

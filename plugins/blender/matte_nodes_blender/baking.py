@@ -12,7 +12,7 @@ import bpy
 from . import addon, compat, folders, group, settings, upstream, walk
 from .handover import Handed
 from .job import CANCELLED, DONE, ERROR, Job
-from .plan import BakeRequest, Colour, Plan
+from .plan import BakePlan, BakeRequest, Colour
 from .state import Now, Record
 from .trouble import Trouble
 
@@ -21,7 +21,9 @@ running: dict[str, Bake] = {}
 """Bakes at work, by the name that their node keeps its bakes under."""
 
 
-def planned(tree: Any, scene: Any, frame: int | None = None) -> tuple[Plan, Any, dict[str, Any]]:
+def planned(
+    tree: Any, scene: Any, frame: int | None = None
+) -> tuple[BakePlan, Any, dict[str, Any]]:
     """What a bake of this node would do, its scene, and what feeds it. Raises Trouble."""
     kept = tree.matte_nodes
     home, way, node = walk.place(tree, scene)
@@ -33,7 +35,7 @@ def planned(tree: Any, scene: Any, frame: int | None = None) -> tuple[Plan, Any,
     )  # fmt: skip
     colour = Colour(compat.working_space(), compat.colour_config())
     sources = {name: item.source for name, item in found.items()}
-    plan = Plan(asked, settings.of_group(tree), sources, colour, frame)
+    plan = BakePlan(asked, settings.of_group(tree), sources, colour, frame)
     return plan, home, found
 
 
@@ -199,14 +201,14 @@ class Bake:
 
     @property
     def tree(self) -> Any:
-        """The node's group; another object after an undo, None when it was deleted."""
+        """The node's group, or None when it was deleted. An undo makes it another object."""
         for tree in group.mattes():
             if tree.matte_nodes.bake_name == self.name and tree.library is None:
                 return tree
         return None
 
     def step(self, seconds: float = 0.0) -> bool:
-        """Take in what happened; answers whether something is to be drawn anew. Raises Trouble."""
+        """Handle new events of the bake. Returns whether Blender must redraw. Raises Trouble."""
         if self.job is None:
             try:
                 if not self._stopped:

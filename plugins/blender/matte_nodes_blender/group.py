@@ -111,13 +111,13 @@ def clear(tree: Any) -> None:
 
 
 def linked_image(tree: Any) -> Any:
-    """The picture of the bake that is shown, or None."""
+    """Return the Blender image of the bake that the node shows, or None."""
     node = tree.nodes.get(BAKE)
     return None if node is None else node.image
 
 
 def linked_folder(tree: Any) -> str:
-    """The folder of the bake that is shown, absolute; "" when there is none."""
+    """Return the absolute folder of the bake that the node shows; "" when there is none."""
     image = linked_image(tree)
     if image is None or not image.filepath:
         return ""

@@ -32,7 +32,7 @@ class BakeRequest(NamedTuple):
     last: int
 
 
-class Plan:
+class BakePlan:
     """What a bake has to do. Raises Trouble when it cannot be done.
 
     sources: what is connected, by input. frame: this one alone, for a quick look.

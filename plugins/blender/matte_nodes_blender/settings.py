@@ -27,7 +27,7 @@ def known() -> Declarations:
 
 
 def of_group(tree: Any) -> Declarations:
-    """The declarations that a Matte node goes by."""
+    """Return the declarations of models and knobs that a Matte node uses."""
     own = Declarations.read(tree.matte_nodes.declarations)
     return declarations.merged([own, _environment[0]]) if own else known()
 

@@ -15,7 +15,7 @@ from .trouble import Trouble
 INPUTS = ("plate", "trimap", "background", "segmentation")
 
 
-class Plan:
+class RunPlan:
     """One run of a node: which frames, which inputs, the request to the service.
 
     frames: (first, last) that are matted. shot: (first, last) that the inputs must have.
