@@ -154,7 +154,7 @@ class Knob:
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
     def as_dict(self) -> dict[str, Any]:
-        """The declaration as plain JSON data, with `flag` and `title`."""
+        """Return the declaration as plain JSON data, with `flag` and `title`."""
         return {**asdict(self), "flag": self.flag, "title": self.title}
 
 
@@ -336,13 +336,13 @@ class Carrier(Model, Protocol):
     """A model with a `Bank`: its step in two parts, so that two directions can be joined."""
 
     def advance(self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]) -> Memory:
-        """The memory after this frame, from the memory of the frame beside it."""
+        """Return the memory after this frame, from the memory of the frame beside it."""
         ...
 
     def answer(
         self, inputs: Inputs, masks: Mapping[str, Float], knobs: Mapping[str, KnobValue]
     ) -> Prediction:
-        """The prediction from the masks of the objects, by name, at the working size."""
+        """Return the prediction from the masks of the objects, by name, at the working size."""
         ...
 
 
@@ -498,7 +498,7 @@ class ModelCard:
         return strictest(terms)
 
     def as_dict(self) -> dict[str, Any]:
-        """The card as plain JSON data, for hosts, docs and `matte models --json`."""
+        """Return the card as plain JSON data, for hosts, docs and `matte models --json`."""
         kind = type(self.memory).__name__.lower()
         return {
             "schema_version": self.schema_version,

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frame numbers as text: `1001-1100`, `1001-1010,1012`, `1001,1024`. Negative numbers are allowed."""
+"""Frame numbers as text: `1001-1100`, `1001-1010,1012`, `1001,1024`.
+
+Negative numbers are allowed.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def parsed_span(text: str | None, name: str = "--frames") -> tuple[int | None, i
 
 
 def parsed_frames(text: str, name: str = "Frames") -> list[int]:
-    """The frames of "1001-1010,1012", ascending, each once. Raises UsageError."""
+    """Return the frames of "1001-1010,1012", ascending, each once. Raises UsageError."""
     frames: set[int] = set()
     for part in text.split(","):
         run = _run(part)

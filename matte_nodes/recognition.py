@@ -41,7 +41,7 @@ class Recognition:
     """Options that the tensors cannot tell, with their allowed values. The first is assumed."""
 
     def decide(self, options: Mapping[str, Any]) -> Recognition:
-        """A copy with these options set (by the user, or by the file's metadata).
+        """Return a copy with these options set (by the user, or by the file's metadata).
 
         Raises WeightsError when the network has no such option, or when the tensors contradict it.
         """
@@ -110,7 +110,7 @@ def numbered(shapes: Shapes, pattern: str) -> set[int]:
 
 
 def number(text: float) -> str:
-    """A number in its shortest form: 0.5, 1, 1.4."""
+    """Return a number in its shortest form: 0.5, 1, 1.4."""
     return f"{text:.4g}"
 
 

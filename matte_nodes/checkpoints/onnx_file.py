@@ -73,7 +73,7 @@ def _text(data: memoryview) -> str:
 
 
 def _tensor(data: memoryview) -> tuple[str, NDArray[np.generic] | None]:
-    """Name and values of a TensorProto; None for a type that holds no weights."""
+    """Return name and values of a TensorProto; None for a type that holds no weights."""
     name, kind, dims, raw = "", 0, [], memoryview(b"")
     for number, value, content in _fields(data):
         if number == _DIMS and content:
@@ -100,7 +100,9 @@ def _tensor(data: memoryview) -> tuple[str, NDArray[np.generic] | None]:
 
 
 def initializers(data: bytes) -> tuple[dict[str, NDArray[np.generic]], list[list[str]]]:
-    """Name -> array of every initializer, and the inputs' names of every convolution in order."""
+    """Return name -> array of every initializer, and the inputs' names of every convolution in
+    order.
+    """
     found: dict[str, NDArray[np.generic]] = {}
     convolutions: list[list[str]] = []
     for number, _, graph in _fields(memoryview(data)):
@@ -121,7 +123,9 @@ def initializers(data: bytes) -> tuple[dict[str, NDArray[np.generic]], list[list
 
 
 def _normalised(network: nn.Module) -> list[tuple[str, str, float]]:
-    """Each convolution that a batch normalisation follows, that one, and its epsilon, in order."""
+    """Return each convolution that a batch normalisation follows, that one, and its epsilon, in
+    order.
+    """
     pairs: list[tuple[str, str, float]] = []
     before = ""
     for name, module in network.named_modules():

@@ -78,7 +78,7 @@ def _torch(path: Path) -> dict[str, Tensor]:
 
 
 def _unnest(path: Path, content: object) -> dict[str, Tensor]:
-    """The dictionary of tensors inside `state_dict`, `model` and the like, to any depth."""
+    """Return the dictionary of tensors inside `state_dict`, `model` and the like, to any depth."""
     while isinstance(content, Mapping):
         tensors = {str(n): t for n, t in content.items() if isinstance(t, Tensor)}
         inside = next((n for n in _NESTS if isinstance(content.get(n), Mapping)), None)
@@ -153,10 +153,11 @@ def read_file(path: Path | str) -> tuple[dict[str, Tensor], Convolutions]:
 
 
 def read_tensors(path: Path | str) -> dict[str, Tensor]:
-    """Name -> tensor of a file: safetensors; PyTorch (.pth, .pt, .ckpt, .tar); numpy (.npz);
+    """Return name -> tensor of a file: safetensors; PyTorch (.pth, .pt, .ckpt, .tar); numpy (.npz);
     TensorFlow Lite (.tflite); ONNX (.onnx).
 
-    Names are the file's own. WeightsError when it cannot be read, is damaged, or would have to be
+    Names are the file's own. Raises WeightsError when it cannot be read, is damaged, or would have
+    to be
     unpickled.
     """
     path = Path(path)

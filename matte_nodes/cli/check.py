@@ -21,7 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def command() -> click.Command:
-    """The verb."""
+    """Return the verb."""
     verb: click.Command = click.command("check")(delivery_flags(check))
     return verb
 

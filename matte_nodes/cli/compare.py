@@ -15,7 +15,7 @@ from matte_nodes.errors import OutputError, UnknownKnobError
 
 
 def command() -> click.Command:
-    """The verb; its knobs are those of the models that are named."""
+    """Return the verb; its knobs are those of the models that are named."""
     return click.command("compare", cls=KnobCommand)(compare)
 
 

@@ -14,7 +14,7 @@ from matte_nodes.errors import UsageError
 
 
 def command() -> click.Command:
-    """The verb and its sub-verbs."""
+    """Return the verb and its sub-verbs."""
     group.add_command(click.command("onnx", cls=KnobCommand)(export_onnx))
     group.add_command(click.command("nuke-cat", cls=KnobCommand)(export_nuke_cat))
     return group

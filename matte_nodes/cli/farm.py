@@ -24,7 +24,10 @@ PLANNED = ("source", "output", "model", "refine", "frames", "cuts", "warm_up")
 
 
 def command() -> click.Command:
-    """Return the verb and its sub-verbs. Those that take a request have the flags of `matte run`."""
+    """Return the verb and its sub-verbs.
+
+    Those that take a request have the flags of `matte run`.
+    """
     group = click.Group("farm", help="Bundles are Open Job Descriptions; see docs/farm.md.")
     group.add_command(_like_run("bundle", bundle))
     group.add_command(_like_run("commands", commands))
@@ -256,7 +259,7 @@ def _given(options: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
 
 
 def _states(output: str | None) -> Path | None:
-    """The folder where the next chunk finds the states of this one, if they are handed over."""
+    """Return the folder where the next chunk finds the states of this one, if they are handed over."""
     from matte_nodes.farm.parts import states_folder
 
     return None if output is None else states_folder(os.path.abspath(output))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def command() -> click.Command:
-    """The verb."""
+    """Return the verb."""
     return click.command("finetune")(finetune)
 
 

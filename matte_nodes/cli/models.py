@@ -18,7 +18,7 @@ from matte_nodes.errors import WeightsError
 
 
 def command() -> click.Command:
-    """The verb and its sub-verbs."""
+    """Return the verb and its sub-verbs."""
     return group
 
 

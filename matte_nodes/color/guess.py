@@ -37,7 +37,7 @@ _CHOICE = "Name it with --colorspace (a name of the OCIO config)"
 
 
 def guess_space(clip_colorspace: str, *, is_movie: bool, is_float: bool, extension: str) -> str:
-    """The colour space to take a clip for when the artist names none.
+    """Return the colour space to take a clip for when the artist names none.
 
     clip_colorspace: what the file says of itself, "" when it says nothing: an OCIO name, or a
     movie's transfer tag (FFmpeg's words; "primaries/transfer" is accepted too). extension: with

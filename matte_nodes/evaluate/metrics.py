@@ -89,7 +89,7 @@ def dtssd(
 
 
 def thousands(errors: NDArray[np.float64], region: Mask | None = None) -> float:
-    """The sum of an error map over the region, divided by 1000."""
+    """Return the sum of an error map over the region, divided by 1000."""
     return float(_of(errors, region).sum()) / 1000
 
 

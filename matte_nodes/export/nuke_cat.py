@@ -60,7 +60,7 @@ class CatPlan:
         return 1 if self.architecture.script else self.architecture.multiple
 
     def cores(self, network: nn.Module) -> tuple[nn.Module, nn.Module]:
-        """The core in plain torch, and as it goes into the file."""
+        """Return the core in plain torch, and as it goes into the file."""
         if self.architecture.script is not None:
             return CuesInside(network), self.architecture.script(network)
         core = Core(network, self.architecture).eval()
@@ -69,7 +69,7 @@ class CatPlan:
         return core, _jit.trace(core, pictures, check_trace=False)
 
     def wrap(self, core: nn.Module) -> nn.Module:
-        """A core with what is scripted round it."""
+        """Return a core with what is scripted round it."""
         size = self.architecture.size
         return FromPictures(
             core, bool(self.hint), self.multiple, self.size, self.reference_size, size.longest,
@@ -169,7 +169,7 @@ def export_cat(
 
 
 def example(plan: CatPlan, size: tuple[int, int]) -> Tensor:
-    """A picture with values above 1, and a trimap where one is needed."""
+    """Return a picture with values above 1, and a trimap where one is needed."""
     made = torch.rand((1, 4 if plan.hint else 3, *size), generator=torch.Generator().manual_seed(7))
     picture = made[:, :3] * 1.5
     if not plan.hint:
@@ -205,7 +205,7 @@ def _half(file: Path, plan: CatPlan) -> Any:
 
 
 def _round_trip(file: Path, plan: CatPlan) -> dict[str, str]:
-    """What became of each knob in the file: it must be there, keep a new value, and count."""
+    """Return what became of each knob in the file: it must be there, keep a new value, and count."""
     found = {}
     picture = example(plan, SIZES[0])
     for name, value in plan.knobs.items():
@@ -224,7 +224,7 @@ def _round_trip(file: Path, plan: CatPlan) -> dict[str, str]:
 
 
 def operators(scripted: Any) -> set[str]:
-    """Names of all operators in a scripted network, its branches and functions included."""
+    """Return names of all operators in a scripted network, its branches and functions included."""
     graph = scripted.inlined_graph
     found: set[str] = set()
 
@@ -239,7 +239,7 @@ def operators(scripted: Any) -> set[str]:
 
 
 def known_operators() -> set[str]:
-    """What torch 2.1 has: written by scripts/torch21_operators.py from the real thing."""
+    """Return what torch 2.1 has: written by scripts/torch21_operators.py from the real thing."""
     text = (files(__package__) / OPERATORS).read_text("utf-8")
     return {line for line in text.splitlines() if line and not line.startswith("#")}
 

@@ -66,7 +66,7 @@ def _user_knobs(knobs: Mapping[str, Any]) -> list[UserKnob]:
 
 
 def creator(card: ModelCard, hint: str, knobs: Mapping[str, Any]) -> str:
-    """A script with one CatFileCreator; its paths are those of the folder it lies in."""
+    """Return a script with one CatFileCreator; its paths are those of the folder it lies in."""
     name = gizmo_name(card)
     channels = ["rgba.red", "rgba.green", "rgba.blue", *(["rgba.alpha"] if hint else [])]
     lines = [
@@ -84,7 +84,7 @@ def creator(card: ModelCard, hint: str, knobs: Mapping[str, Any]) -> str:
 
 
 def gizmo(card: ModelCard, hint: str, knobs: Mapping[str, Any]) -> str:
-    """A group round Inference: the plate and its hint in, premultiplied plate and alpha out."""
+    """Return a group round Inference: the plate and its hint in, premultiplied plate and alpha out."""
     name = gizmo_name(card)
     found = f"[lsearch -inline [plugins -all {name}.cat] *.cat]"
     serialised = "".join(f"{name}:{{parent.{name}}};" for name in knobs)

@@ -138,7 +138,7 @@ def job(
 
 
 def _points_file(flags: Mapping[str, Any]) -> list[str]:
-    """The file of clicks, which no clip reads."""
+    """Return the file of clicks, which no clip reads."""
     return [os.path.abspath(flags["points"][1])] if "points" in flags else []
 
 
@@ -217,7 +217,7 @@ def _assets(
 
 
 def _paths(clip: Clip, numbers: Sequence[int]) -> list[Path]:
-    """The files of these frames; none for another model's mask."""
+    """Return the files of these frames; none for another model's mask."""
     parts = map(clip.file_part, numbers)
     return list(dict.fromkeys(part.path for part in parts if part is not None))
 

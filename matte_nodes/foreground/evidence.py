@@ -43,9 +43,10 @@ def stiffness(plate: Float, alpha: Float, background: Float) -> Stiffness:
 
 
 def weigh(guess: Float, solved: Float, behind: Float, plate: Float, alpha: Float) -> Float:
-    """The solved foreground moved to a guess where the guess explains the plate; all (3, n).
+    """Return the solved foreground moved to a guess where the guess explains the plate; all (3, n).
 
-    With a perfect guess this removes a third of the error on real hair, with the plate or black given as a guess
+    With a perfect guess this removes a third of the error on real hair, with the plate or black
+    given as a guess
     (which is what a model without a foreground would give) it adds nothing where alpha is high.
     """
     rest = 1 - alpha

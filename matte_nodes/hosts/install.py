@@ -48,7 +48,7 @@ def _module(host: str) -> Any:
 
 
 def sources(host: str) -> Path:
-    """The folder of a host's files: in the package, or beside it in a checkout."""
+    """Return the folder of a host's files: in the package, or beside it in a checkout."""
     here = Path(__file__).parents[1]
     for place in (here / "plugins" / host, here.parent / "plugins" / host):
         if place.is_dir():
@@ -60,6 +60,6 @@ def sources(host: str) -> Path:
 
 
 def environment() -> dict[str, str]:
-    """What a host's process must set for ours to find the same weights."""
+    """Return what a host's process must set for ours to find the same weights."""
     home = os.environ.get("MATTE_HOME")
     return {"MATTE_HOME": str(Path(home).expanduser().absolute())} if home else {}

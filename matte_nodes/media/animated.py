@@ -145,7 +145,7 @@ class SubimageClip(ClipBase):
         return {1: self._path}
 
     def stamp(self, frame: int, look: StatCache | None = None) -> str:
-        """Path, size in bytes and time of change of the file, and the frame's number."""
+        """Return path, size in bytes and time of change of the file, and the frame's number."""
         try:
             stat = self._path.stat()
         except OSError as error:

@@ -38,13 +38,13 @@ def is_array(path: Path) -> bool:
 
 
 def shape_and_type(path: Path) -> tuple[tuple[int, int, int], np.dtype[Any]]:
-    """(H, W, C) and the type of a file that is whole. Raises MediaError when it is not."""
+    """Return (H, W, C) and the type of a file that is whole. Raises MediaError when it is not."""
     with _opened(path) as file:
         return _header(file, path)[:2]
 
 
 def read(path: Path) -> NDArray[Any]:
-    """The picture, (H, W, C), in the processor's order of bytes. Raises MediaError."""
+    """Return the picture, (H, W, C), in the processor's order of bytes. Raises MediaError."""
     with _opened(path) as file:
         shape, kind, order, start = _header(file, path)
         try:
@@ -61,7 +61,7 @@ def read(path: Path) -> NDArray[Any]:
 
 
 def facts(path: Path) -> dict[str, str]:
-    """The texts behind the numbers of a file of ours; {} in any other."""
+    """Return the texts behind the numbers of a file of ours; {} in any other."""
     try:
         with _opened(path) as file:
             shape, kind, _, start = _header(file, path)
@@ -73,7 +73,7 @@ def facts(path: Path) -> dict[str, str]:
 
 
 def write(file: BinaryIO, pixels: NDArray[np.float32], texts: Mapping[str, str]) -> None:
-    """(H, W, C) float32 and texts into an open file. OSError when they do not fit."""
+    """(H, W, C) float32 and texts into an open file. Raises OSError when they do not fit."""
     whole = np.ascontiguousarray(pixels, "<f4")
     header = {"descr": "<f4", "fortran_order": False, "shape": whole.shape}
     np.lib.format.write_array_header_1_0(file, header)

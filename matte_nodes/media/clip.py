@@ -61,7 +61,7 @@ def open_clip(
     rate: Fraction | None = None,
     threads: int = 1,
 ) -> Clip:
-    """A clip from a pattern, a file, a movie or a folder that holds exactly one sequence.
+    """Return a clip from a pattern, a file, a movie or a folder that holds exactly one sequence.
 
     spec: `plate.####.exr`, `plate.%04d.exr` or `plate.@@@.exr` (see `pattern`); a file that exists
     is taken literally, whatever its name looks like: a movie by its extension, else a still, which

@@ -194,7 +194,7 @@ def _named(groups: list[_Group], layer: str) -> ChosenChannels:
 
 
 def _of_group(group: _Group, said: str) -> ChosenChannels | None:
-    """The colour and alpha of a layer, its grey, its alpha, or its only channel."""
+    """Return the colour and alpha of a layer, its grey, its alpha, or its only channel."""
     colour, alpha, grey = group.colour(), group.alpha(), group.grey()
     part = group.part.index
     if colour is not None:
@@ -296,6 +296,6 @@ def _channels(groups: Iterable[_Group]) -> list[str]:
 
 
 def _listed(groups: Sequence[_Group]) -> str:
-    """All channels by their whole names, the first two dozen."""
+    """Return all channels by their whole names, the first two dozen."""
     names = _channels(groups)
     return ", ".join(names[:24]) + (f" and {len(names) - 24} more" if len(names) > 24 else "")

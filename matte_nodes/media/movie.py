@@ -86,7 +86,7 @@ class MovieClip(ClipBase):
         )
 
     def _notes(self) -> dict[str, str]:
-        """Texts of the container and its streams (time code tracks too), by lower-case name."""
+        """Return texts of the container and its streams (time code tracks too), by lower-case name."""
         container = self._decoder.container
         notes: dict[str, str] = {}
         for part in (*reversed(list(container.streams)), container, self._decoder.stream):
@@ -94,7 +94,7 @@ class MovieClip(ClipBase):
         return notes
 
     def _varying_time_base(self, stream: Any) -> Fraction | None:
-        """The unit of the frames' times when they are not evenly spaced, else None."""
+        """Return the unit of the frames' times when they are not evenly spaced, else None."""
         pts = self._decoder.index.pts
         base, start = Fraction(stream.time_base), pts[0]
         if not self.rate:
@@ -107,7 +107,7 @@ class MovieClip(ClipBase):
     def read(self, frame: int) -> Image:
         """One frame: uint8 or uint16 RGB(A) or Y, full range, encoded as in the movie.
 
-        Thread-safe. MissingFrameError outside the movie, MediaError naming the frame when it
+        Thread-safe. Raises MissingFrameError outside the movie, MediaError naming the frame when it
         cannot be decoded.
         """
         if not 1 <= frame <= len(self.frames):

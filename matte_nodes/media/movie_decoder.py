@@ -93,7 +93,7 @@ class Decoder:
         return sum(1 for _ in self._straight())
 
     def _straight(self) -> Iterator[Any]:
-        """All frames from the beginning of the file."""
+        """Yield all frames from the beginning of the file."""
         self.open()
         try:
             for packet in self._packets:
@@ -172,7 +172,7 @@ class Decoder:
         self._shown = self._decode(first, last)
 
     def _decode(self, first: int, last: int) -> Iterator[tuple[int, Any]]:
-        """Frames of a run with their numbers, in the order shown."""
+        """Yield frames of a run with their numbers, in the order shown."""
         index = self.index
         end = len(index.keys) - 1 if self._is_one_run else last
         numbers: dict[int, list[int]] = {}
@@ -203,7 +203,10 @@ class Decoder:
             yield waiting[0], frame
 
     def _packet(self, place: int) -> Any:
-        """The packet at a place; those read last are kept, as the next run begins with them."""
+        """Return the packet at a place.
+
+        Those read last are kept, as the next run begins with them.
+        """
         known = next((packet for at, packet in self._ahead if at == place), None)
         while known is None:
             at, packet = self._next()
@@ -235,7 +238,7 @@ class Decoder:
         return next((packet for at, packet in self._ahead if at == place), None)
 
     def _next(self) -> tuple[int | None, Any]:
-        """The next packet of the file and its place; None while that is not known."""
+        """Return the next packet of the file and its place; None while that is not known."""
         packet = next(self._packets)
         while not packet.size:  # the end: PyAV adds an empty one
             packet = next(self._packets)

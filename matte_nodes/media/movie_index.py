@@ -34,7 +34,7 @@ class MovieIndex:
 
     @staticmethod
     def of(packets: Sequence[tuple[int, bool, bool, int]], *, fields: bool = False) -> MovieIndex:
-        """The index of packets (time, is a key frame, is shown, bytes) in the order of the file.
+        """Return the index of packets (time, is a key frame, is shown, bytes) in the order of the file.
 
         fields: packets of one time are the fields of one frame; otherwise they are frames of their
         own, shown in the order of the file.
@@ -98,7 +98,7 @@ class MovieIndex:
         return at
 
     def run(self, first: int, last: int) -> Iterator[int]:
-        """Places of the packets to decode from key frame `first` for the frames of `last`.
+        """Yield places of the packets to decode from key frame `first` for the frames of `last`.
 
         Frames that are shown before the first key frame are left out: they cannot be decoded. The
         key frame after the last is decoded too where frames of the last refer to it.
@@ -112,7 +112,7 @@ class MovieIndex:
             yield place
 
     def leading(self, key: int) -> range:
-        """Places of the packets behind a key frame whose frames are shown before it."""
+        """Return places of the packets behind a key frame whose frames are shown before it."""
         if not 0 <= key < len(self.keys):
             return range(0)
         start = end = self.keys[key] + 1
@@ -121,7 +121,7 @@ class MovieIndex:
         return range(start, end)
 
     def without_key(self, key: int) -> MovieIndex:
-        """The index without one of its key frames (an index of `keys`)."""
+        """Return the index without one of its key frames (an index of `keys`)."""
         return replace(self, keys=self.keys[:key] + self.keys[key + 1 :])
 
     def starting_at(self, first: int) -> MovieIndex:
@@ -190,13 +190,13 @@ def _check_whole(
 
 
 def _without_edits(path: Path, index: int) -> int:
-    """How many frames a QuickTime file holds, those outside its edit list too."""
+    """Return how many frames a QuickTime file holds, those outside its edit list too."""
     with av.open(str(path), options={"ignore_editlist": "1"}) as container:
         return sum(1 for packet in container.demux(container.streams[index]) if packet.size)
 
 
 def _slots(shown: list[int]) -> int:
-    """How many frames an AVI counts: a repeated one is an empty chunk, which no packet comes for.
+    """Return how many frames an AVI counts: a repeated one is an empty chunk, which no packet comes for.
 
     Repeats of the last frame are not seen: as many are allowed for as are anywhere between two.
     """
@@ -206,7 +206,10 @@ def _slots(shown: list[int]) -> int:
 
 
 def _matroska_end(path: Path) -> int | None:
-    """Where a Matroska file says that its segment ends, in bytes; None when it does not say."""
+    """Return where a Matroska file says that its segment ends, in bytes.
+
+    None when it does not say.
+    """
     with path.open("rb") as file:
         for wanted in (0x1A45DFA3, 0x18538067):  # EBML header, Segment (RFC 8794, RFC 9559)
             found, size = _element(file)
@@ -219,14 +222,14 @@ def _matroska_end(path: Path) -> int | None:
 
 
 def _element(file: BinaryIO) -> tuple[int, int | None]:
-    """The id and the size of an EBML element; a size of ones alone is unknown (None)."""
+    """Return the id and the size of an EBML element; a size of ones alone is unknown (None)."""
     found, _ = _variable(file, keep_marker=True)
     size, bits = _variable(file, keep_marker=False)
     return found, None if size == (1 << bits) - 1 else size
 
 
 def _variable(file: BinaryIO, *, keep_marker: bool) -> tuple[int, int]:
-    """An EBML integer of variable length and its number of bits."""
+    """Return an EBML integer of variable length and its number of bits."""
     start = file.read(1)
     if not start or not start[0]:
         return 0, 0

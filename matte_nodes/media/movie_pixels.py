@@ -106,7 +106,9 @@ class Turn:
 
     @staticmethod
     def of(frame: Any) -> Turn:
-        """The turn of a frame: quarter turns and mirrors. Any other matrix is taken as the nearest.
+        """Return the turn of a frame: quarter turns and mirrors.
+
+        Any other matrix is taken as the nearest.
 
         The matrix (ISO/IEC 14496-12) sends (x, y) to (a x + c y, b x + d y).
         """
@@ -119,7 +121,7 @@ class Turn:
         return Turn(swaps=False, rows=d < 0, columns=a < 0)
 
     def __call__(self, plane: NDArray[Any]) -> NDArray[Any]:
-        """A view of (H, W) as it is shown."""
+        """Return a view of (H, W) as it is shown."""
         if self.swaps:
             plane = plane.T
         return plane[:: -1 if self.rows else 1, :: -1 if self.columns else 1]

@@ -176,7 +176,10 @@ class MovieWriter:
         return picture
 
     def close(self) -> None:
-        """Finish the movie and move it into place. OutputError when that fails; nothing stays."""
+        """Finish the movie and move it into place.
+
+        Raises OutputError when that fails; nothing stays.
+        """
         with self._lock:
             if self._container is None or self._temporary is None:
                 return

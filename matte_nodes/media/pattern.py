@@ -115,7 +115,7 @@ def _is_a_number_sign(name: str, token: re.Match[str]) -> bool:
 
 
 def as_spelled(path: Path) -> Path:
-    """The path as it is on the disk: accents may be composed or decomposed there.
+    """Return the path as it is on the disk: accents may be composed or decomposed there.
 
     The path itself where it exists, or where nothing of that name does.
     """

@@ -74,7 +74,10 @@ class SequenceClip(ClipBase):
                 )
 
     def _path(self, frame: int) -> Path:
-        """The file that a frame is read from; MissingFrameError where there is none."""
+        """Return the file that a frame is read from.
+
+        Raises MissingFrameError where there is none.
+        """
         if frame in self._files:
             return self._files[frame]
         first, last = self._present[0], self._present[-1]
@@ -189,7 +192,7 @@ class SequenceClip(ClipBase):
         return image
 
     def stamp(self, frame: int, look: StatCache | None = None) -> str:
-        """Path, size in bytes and time of change of the frame's file."""
+        """Return path, size in bytes and time of change of the frame's file."""
         path = self._path(frame)
         try:
             stat = path.stat()

@@ -201,7 +201,9 @@ def _wait_for(path: Path) -> None:
 
 
 def _subsampled(path: Path) -> Any:
-    """A luminance-chroma EXR, which OpenImageIO's newer reader refuses and its older one reads."""
+    """Return a luminance-chroma EXR, which OpenImageIO's newer reader refuses and its older one
+    reads.
+    """
     with _SUBSAMPLED:
         core = oiio.get_int_attribute("openexr:core", 1)
         oiio.attribute("openexr:core", 0)
@@ -298,7 +300,7 @@ def _describe(spec: Any, form: str, chosen: layers.ChosenChannels) -> Header:
 
 
 def _rate(spec: Any) -> tuple[int, int] | None:
-    """Frames a second: framesPerSecond of the standard, or what Nuke carries of its input."""
+    """Return frames a second: framesPerSecond of the standard, or what Nuke carries of its input."""
     rate = spec.getattribute("framesPerSecond")
     if isinstance(rate, tuple) and len(rate) == 2 and all(rate):
         return int(rate[0]), int(rate[1])
@@ -322,7 +324,7 @@ def spoken_rate(number: float) -> Fraction:
 
 
 def _colorspace(spec: Any) -> str:
-    """What an EXR says of its colours, by how sure we can be that somebody meant it.
+    """Return what an EXR says of its colours, by how sure we can be that somebody meant it.
 
     Not `oiio:ColorSpace`: OpenImageIO 3.0 makes it up for files that say nothing, later ones copy
     it from colorInteropID.

@@ -69,7 +69,7 @@ def _cicp(primaries: int, transfer: int) -> str:
 
 
 def of_profile(data: bytes) -> str:
-    """The space of an ICC profile, by its numbers; else `ICC profile "NAME"`.
+    """Return the space of an ICC profile, by its numbers; else `ICC profile "NAME"`.
 
     Profiles of grey pictures say nothing of colours: "".
     """

@@ -83,7 +83,7 @@ def open_writer(
     like: Clip | None = None,
     overwrite: bool = True,
 ) -> Writer:
-    """A writer for `matte.####.exr` (also %04d, @@@), one still, or a movie.
+    """Return a writer for `matte.####.exr` (also %04d, @@@), one still, or a movie.
 
     layout: a name of LAYOUTS, or `auto`: nuke for EXR, alpha for PNG and TIFF, movie for mov and
     mkv. colorspace: of the foreground, named in the file. provenance: texts that go into every

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def architecture() -> Architecture:
-    """The declaration of its network; this imports torch."""
+    """Return the declaration of its network; this imports torch."""
     from matte_nodes.models.networks.cue_matting import CLEAN_PLATE_ARCHITECTURE
 
     return CLEAN_PLATE_ARCHITECTURE
@@ -35,7 +35,7 @@ class CleanPlateCues:
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
-        """Alpha of the whole picture."""
+        """Return alpha of the whole picture."""
         assert inputs.background is not None  # declared in `needs`; the node has seen to it
         rough = inputs.segmentation
         given = np.full(inputs.plate.shape[:2], -1, np.float32) if rough is None else rough

@@ -57,7 +57,9 @@ def _widened(first: int, last: int, length: int) -> slice:
 
 
 def folded(network: nn.Module) -> nn.Module:
-    """The same network with each normalisation folded into the convolution before it, in place."""
+    """Return the same network with each normalisation folded into the convolution before it, in
+    place.
+    """
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
     for unit in list(network.modules()):

@@ -17,7 +17,7 @@ PLANES = 19
 
 
 def planes(plate: Float, trimap: Float, threads: int = 1) -> Float:
-    """(H, W, PLANES) float32, 0..1.
+    """Return (H, W, PLANES) float32, 0..1.
 
     plate: (H, W, 3) display-encoded 0..1. trimap: (H, W) with 0, 0.5 and 1. threads: 0 is all
     cores. The result is a view with one plane after the other: that is how a network takes them.

@@ -38,7 +38,7 @@ class U2NetP:
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
-        """A soft mask, stretched to 0..1 as its authors do."""
+        """Return a soft mask, stretched to 0..1 as its authors do."""
         plate = inputs.plate / max(float(inputs.plate.max()), 1e-6)
         picture = ((plate - MEAN) / DEVIATION).transpose(2, 0, 1)
         feed = {self._input: np.ascontiguousarray(picture, np.float32)[None]}

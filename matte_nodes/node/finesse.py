@@ -130,7 +130,7 @@ def apply_finesse(
 
 
 def despill(foreground: Float, *, screen: Screen, amount: float) -> Float:
-    """The screen's channel limited to the average of the other two, by `amount` of the excess.
+    """Return the screen's channel limited to the average of the other two, by `amount` of the excess.
 
     foreground: (H, W, 3) float32, straight, scene-linear, unbounded. amount: 0..1; 0 returns the
     same array. Only the screen's channel changes, and only where it is above that average.
@@ -227,7 +227,7 @@ def _move_tile(
 
 
 def _disc(radius: float) -> NDArray[np.uint8]:
-    """The pixels whose centres lie in the disc, as a kernel for OpenCV."""
+    """Return the pixels whose centres lie in the disc, as a kernel for OpenCV."""
     reach = math.floor(radius)
     y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1]
     disc: NDArray[np.uint8] = (x * x + y * y <= radius * radius).astype(np.uint8)
@@ -235,7 +235,7 @@ def _disc(radius: float) -> NDArray[np.uint8]:
 
 
 def _rim(radius: float) -> list[tuple[float, float]]:
-    """Points round the rim: so close together that no edge moves 0.01 pixels less than asked.
+    """Return points round the rim: so close together that no edge moves 0.01 pixels less than asked.
 
     Between pixel rows the bilinear samples differ in sharpness, and the extreme over them moves
     a slanted edge too far: up to 0.09 pixels measured for edges without any softness, 0.01 for

@@ -86,7 +86,7 @@ PREPARATIONS: tuple[Preparation, ...] = (
 
 
 def prepared(given: Given, knobs: Mapping[str, KnobValue]) -> Given:
-    """The frame with every change made to its inputs that the knobs ask for."""
+    """Return the frame with every change made to its inputs that the knobs ask for."""
     for change in PREPARATIONS:
         if getattr(given, change.makes) is None or not knobs[change.knob]:
             continue
@@ -97,7 +97,10 @@ def prepared(given: Given, knobs: Mapping[str, KnobValue]) -> Given:
 
 
 def hints_of_step(card: ModelCard, knobs: Mapping[str, KnobValue]) -> frozenset[Hint]:
-    """The hints that a step's answer depends on: those it is given, and those they are made from."""
+    """Return the hints that a step's answer depends on.
+
+    Those it is given, and those they are made from.
+    """
     names = set(card.needs | card.takes)
     for change in reversed(PREPARATIONS):
         if change.makes in names and knobs[change.knob]:
@@ -182,7 +185,7 @@ def see(
     background_color: PlateColor | None = None,
     neighbours: tuple[Float, ...] = (),
 ) -> Seen:
-    """The network copies of a frame, and its working-space plate and background."""
+    """Return the network copies of a frame, and its working-space plate and background."""
     background = given.background
     if background is None:
         background_seen = background_working = None
@@ -211,7 +214,7 @@ def _exposed(working: Float, stops: float) -> Float:
 
 
 def offered(inputs: Inputs, card: ModelCard) -> Inputs:
-    """Only the hints that the model declares: the node uses the others itself."""
+    """Return only the hints that the model declares: the node uses the others itself."""
     declared = card.needs | card.takes
     return replace(
         inputs,
@@ -226,7 +229,7 @@ def offered(inputs: Inputs, card: ModelCard) -> Inputs:
 def checked_prediction(
     prediction: Prediction, card: ModelCard, size: tuple[int, int]
 ) -> Prediction:
-    """The prediction, if it is what the card declares; ModelError if not."""
+    """Return the prediction, if it is what the card declares. Raises ModelError if not."""
     pairs: list[tuple[str, Float, tuple[int, ...]]] = [("alpha", prediction.alpha, size)]
     if prediction.foreground is not None:
         pairs.append(("foreground", prediction.foreground, (*size, 3)))
@@ -273,7 +276,7 @@ def finish(
 
 
 def no_foreground(card: ModelCard) -> MissingInputError:
-    """What to say when a model's own foreground is asked for and it has none."""
+    """Return what to say when a model's own foreground is asked for and it has none."""
     return MissingInputError(
         f"Model {card.name!r} predicts no foreground of its own: use foreground='solved' "
         "(--foreground solved)."
@@ -328,7 +331,10 @@ def _foreground(
 
 
 def _native(own: Float, alpha: Float, working: Float, color: PlateColor) -> Float:
-    """The model's own foreground in the band; decoded there alone, it is a tenth of the pixels."""
+    """Return the model's own foreground in the band.
+
+    Decoded there alone, it is a tenth of the pixels.
+    """
     import cv2
 
     # 1 ms at 720p where numpy's where takes 5.

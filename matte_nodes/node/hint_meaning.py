@@ -61,7 +61,7 @@ class Meaning:
 
 
 def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) -> Meaning:
-    """How a mask (or trimap) is to be read, by looking at some of its pictures in order.
+    """Return how a mask (or trimap) is to be read, by looking at some of its pictures in order.
 
     name: of the hint and its file, for messages. others: further masks in the same file. The next
     picture is taken only where those before it tell nothing. Raises InputError when a picture has
@@ -120,7 +120,7 @@ def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) ->
 
 
 def plane_of(image: Image, meaning: Meaning) -> NDArray[Any]:
-    """(H, W): the channel of a picture that is the mask, in its own type."""
+    """Return (H, W): the channel of a picture that is the mask, in its own type."""
     channels = list(image.channels)
     wanted = ("A", "Y", "R") if meaning.channel == "alpha" else ("Y", "R", "A")
     index = next((channels.index(name) for name in wanted if name in channels), 0)
@@ -128,7 +128,7 @@ def plane_of(image: Image, meaning: Meaning) -> NDArray[Any]:
 
 
 def mask_values(image: Image, meaning: Meaning, name: str) -> Float:
-    """(H, W) float32, 0 to 1: a picture read as a mask.
+    """Return (H, W) float32, 0 to 1: a picture read as a mask.
 
     Raises InputError when its alpha varies or its codes are no labels where the clip's first
     picture said otherwise.
@@ -158,7 +158,7 @@ def mask_values(image: Image, meaning: Meaning, name: str) -> Float:
 
 
 def check_trimaps(trimaps: Iterable[NDArray[Any]], name: str) -> tuple[str, ...]:
-    """What a trimap lacks, looking at its pictures until one has foreground and background.
+    """Return what a trimap lacks, looking at its pictures until one has foreground and background.
 
     trimaps: (H, W) of any real type. Returns assumptions: of a trimap without background, which a
     close-up may have. Raises InputError where no picture has foreground, or none has anything

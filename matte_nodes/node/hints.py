@@ -65,7 +65,7 @@ none at all would lose 12 % (26 %).
 def trimap_from_matte(
     alpha: Float, width: float, *, low: float = KNOWN_LOW, high: float = KNOWN_HIGH
 ) -> Float:
-    """A trimap from a matte: unknown where alpha is soft, and `width` pixels each side of the edge.
+    """Return a trimap from a matte: unknown where alpha is soft, and `width` pixels each side of the edge.
 
     alpha: (H, W) float32 0..1. width: pixels at full resolution, 0 or more; the edge is where
     alpha crosses 0.5, and a pixel is in the band when the nearest pixel on the other side is at
@@ -111,7 +111,7 @@ def clean_trimap(trimap: NDArray[Any]) -> Float:
 
 
 def mask_values(mask: NDArray[Any]) -> Float:
-    """A mask (H, W) of a file as float32: unsigned codes by their largest, other numbers as they
+    """Return a mask (H, W) of a file as float32: unsigned codes by their largest, other numbers as they
     are."""
     if mask.dtype.kind == "u":
         return mask.astype(np.float32) / np.float32(np.iinfo(mask.dtype).max)
@@ -138,7 +138,7 @@ HINT_KINDS: Mapping[str, HintKind] = {
 
 
 def force_trimap(alpha: Float, trimap: Float) -> Float:
-    """Alpha with the trimap's 0 and 1 put in, bit for bit as it was in the unknown.
+    """Return alpha with the trimap's 0 and 1 put in, bit for bit as it was in the unknown.
 
     alpha: (H, W) float32. trimap: (H, W) float32 as `clean_trimap` makes it. Returns a new
     (H, W) float32. Raises HintSizeError if the sizes differ.
@@ -150,7 +150,7 @@ def force_trimap(alpha: Float, trimap: Float) -> Float:
 def bound_by_segmentation(
     alpha: Float, segmentation: Float, *, use: SegmentationUse, margin: float
 ) -> Float:
-    """Alpha limited or lifted by a rough mask of the subject.
+    """Return alpha limited or lifted by a rough mask of the subject.
 
     alpha, segmentation: (H, W) float32 0..1. `bound`: within `margin` pixels of the segmentation
     (its 0.5 level) alpha is as it was, bit for bit; beyond, it fades to 0 by a smooth step over
@@ -200,12 +200,15 @@ class HintKeys(Mapping[int, T]):
         return len(self.frames)
 
     def at(self, frame: int) -> T | None:
-        """The hint that `frame` uses; raises MissingInputError in mode `exact` without a key."""
+        """Return the hint that `frame` uses.
+
+        Raises MissingInputError in mode `exact` without a key.
+        """
         source = self.source(frame)
         return None if source is None else self._keys[source]
 
     def source(self, frame: int) -> int | None:
-        """The key frame that `frame` uses; raises MissingInputError as `at` does."""
+        """Return the key frame that `frame` uses. Raises MissingInputError as `at` does."""
         if frame in self._keys:
             return frame
         if self.mode == "only":
@@ -226,7 +229,10 @@ class HintKeys(Mapping[int, T]):
 
 
 def _distance_to(mask: NDArray[np.bool_]) -> Float:
-    """(H, W) float32: pixels to the nearest True pixel (0 on it), infinite when there is none."""
+    """Return (H, W) float32.
+
+    Pixels to the nearest True pixel (0 on it), infinite when there is none.
+    """
     import cv2
 
     if not mask.any():
@@ -239,7 +245,7 @@ def _distance_to(mask: NDArray[np.bool_]) -> Float:
 
 
 def _aligned(shape: tuple[int, ...]) -> Float:
-    """An empty float32 array that begins at a multiple of 64 bytes."""
+    """Return an empty float32 array that begins at a multiple of 64 bytes."""
     size = 4 * math.prod(shape)
     room = np.empty(size + 64, np.uint8)
     first = -room.ctypes.data % 64
@@ -247,7 +253,9 @@ def _aligned(shape: tuple[int, ...]) -> Float:
 
 
 def white(trimap: NDArray[Any]) -> float:
-    """The value that means foreground in an array, by its type and (wide integers) its values."""
+    """Return the value that means foreground in an array, by its type and (wide integers) its
+    values.
+    """
     if trimap.dtype == np.bool_:
         return 1.0
     if trimap.dtype == np.uint8:

@@ -34,6 +34,9 @@ class Matte:
         return self.foreground * self.alpha[..., None]
 
     def over(self, background: Float | tuple[float, float, float]) -> Float:
-        """The matte over another picture or a colour, both in `colorspace`; (H, W, 3) float32."""
+        """Return the matte over another picture or a colour, both in `colorspace`.
+
+        (H, W, 3) float32.
+        """
         under = np.asarray(background, np.float32)
         return self.premultiplied + under * (1 - self.alpha[..., None])

@@ -131,7 +131,7 @@ class FrameNode:
     def plate_color(
         self, colorspace: str, *, output: str | None = None, encoded_output: bool = False
     ) -> PlateColor:
-        """The transforms of a plate in `colorspace`, with this node's view and config."""
+        """Return the transforms of a plate in `colorspace`, with this node's view and config."""
         knobs = self.knobs_of("view")
         view = NetworkView(
             kind=str(knobs["view"]),  # type: ignore[arg-type]
@@ -189,7 +189,7 @@ class FrameNode:
         return model.advance(asked, memory, self.knobs_of("step"))
 
     def answer(self, inputs: Inputs, masks: Mapping[str, Float]) -> Prediction:
-        """The answer of a model with a `Bank` from the masks of its objects, checked."""
+        """Return the answer of a model with a `Bank` from the masks of its objects, checked."""
         model = cast("Carrier", self.model)
         asked = frames.offered(inputs, self.card)
         prediction = model.answer(asked, masks, self.knobs_of("step"))
@@ -209,25 +209,31 @@ class FrameNode:
         return side if side and max(height, width) > side else 0
 
     def finish(self, prediction: Prediction, seen: frames.Seen, color: PlateColor) -> Matte:
-        """A prediction to a Matte, with this node's knobs."""
+        """Return a prediction to a Matte, with this node's knobs."""
         return frames.finish(prediction, seen, color, self.card, self.knobs, self.device.torch)
 
     def prepared(self, given: frames.Given) -> frames.Given:
-        """The frame with its inputs changed as the knobs ask: its clean plate laid over the plate."""
+        """Return the frame with its inputs changed as the knobs ask.
+
+        Its clean plate laid over the plate.
+        """
         return frames.prepared(given, self.knobs_of("view"))
 
     def knobs_of(self, stage: Stage) -> Mapping[str, KnobValue]:
-        """The knob values that a stage may read; reading a later stage's raises ModelError."""
+        """Return the knob values that a stage may read.
+
+        Reading a later stage's raises ModelError.
+        """
         return StageKnobs(self.card, self.knobs, stage)
 
     def hints_of(self, stage: Stage) -> frozenset[Hint]:
-        """The hints that the result of a stage depends on."""
+        """Return the hints that the result of a stage depends on."""
         if stage == "finish":
             return frames.HINTS_OF_FINISH
         return frames.hints_of_step(self.card, self.knobs)
 
     def window_offsets(self) -> tuple[int, ...]:
-        """The frame offsets of the neighbours that a step sees; empty for most models."""
+        """Return the frame offsets of the neighbours that a step sees; empty for most models."""
         from matte_nodes.card import Window
 
         memory = self.card.memory
@@ -242,7 +248,7 @@ class FrameNode:
 
 
 def still_points(points: Any, picture: NDArray[Any]) -> FramePoints | None:
-    """The points of a still, whatever frame number they name."""
+    """Return the points of a still, whatever frame number they name."""
     if points is None or picture.ndim != 3:
         return None
     found = as_points(points)

@@ -201,7 +201,7 @@ class _Joined:
         self._weight[name][tile.window] += ramp
 
     def blended(self, name: str) -> Float:
-        """The weighted mean; 0 where no tile was."""
+        """Return the weighted mean; 0 where no tile was."""
         total, weight = self.sums[name], self._weight[name]
         weight = weight if total.ndim == 2 else weight[..., None]
         return np.divide(total, weight, out=total, where=weight > 0)
@@ -214,7 +214,7 @@ class _Joined:
 
 
 def _with_both_sides(tile: Tile, trimap: Float, step: int) -> Tile:
-    """The tile, grown until it holds known background and foreground (or is the picture)."""
+    """Return the tile, grown until it holds known background and foreground (or is the picture)."""
     height, width = trimap.shape
     while True:
         part = trimap[tile.window]
@@ -256,7 +256,7 @@ def _size(inputs: Inputs) -> tuple[int, int]:
 
 
 def _each(inputs: Inputs, change: Callable[[Float], Float]) -> Inputs:
-    """The inputs with every picture changed; trimaps stay exactly 0, 0.5 and 1."""
+    """Return the inputs with every picture changed; trimaps stay exactly 0, 0.5 and 1."""
 
     def plane(name: str) -> Any:
         picture = getattr(inputs, name)

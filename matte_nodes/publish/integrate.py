@@ -35,7 +35,7 @@ def integrate(
 ) -> Path:
     """Copy files into the next version of a name and return its folder.
 
-    version: use this number; raises OutputError when it is taken. The whole version appears at
+    version: use this number. Raises OutputError when it is taken. The whole version appears at
     once, by a rename. The rename replaces nothing, not even an empty folder or a version that
     another publish made meanwhile.
     """

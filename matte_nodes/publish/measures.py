@@ -118,7 +118,10 @@ class Measurer:
         return flicker(placed, grey, before[1], before[2])
 
     def _seen(self, picture: DeliveredPicture, plate: Image | None) -> Float:
-        """The picture for motion estimation: the plate as shown, else the foreground over grey."""
+        """Return the picture for motion estimation.
+
+        The plate as shown, else the foreground over grey.
+        """
         color = None if plate is None else self._color()
         if plate is not None and color is not None and {"R"} <= set(plate.channels):
             index = [plate.channels.index(name) for name in "RGB"]

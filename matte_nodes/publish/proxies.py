@@ -81,7 +81,7 @@ class Proxies:
         return _codes(_resized(seen, self.size))
 
     def _seen_color(self, picture: DeliveredPicture, alpha: Float, small: Float) -> Codes | None:
-        """The straight foreground, downscaled premultiplied."""
+        """Return the straight foreground, downscaled premultiplied."""
         straight = picture.foreground
         if straight is None and picture.premultiplied is not None:
             inside = np.clip(picture.alpha, 1e-3, 1)[..., None]

@@ -50,7 +50,7 @@ class PublishOutcome:
         return bool(self.steps) and all(step.succeeded for step in self.steps)
 
     def facts(self) -> dict[str, Any]:
-        """The outcome as JSON data."""
+        """Return the outcome as JSON data."""
         steps = [
             {
                 "plugin": step.plugin,
@@ -68,7 +68,7 @@ class PublishOutcome:
         }
 
     def lines(self) -> Iterator[str]:
-        """The outcome as lines of text."""
+        """Yield the outcome as lines of text."""
         for step in self.steps:
             fine = "warn" if step.said else "-" if step.unchecked else "ok"
             why = f" ({step.unchecked})" if step.unchecked else ""

@@ -23,7 +23,7 @@ _LONGEST = 255  # bytes of a file name, nearly everywhere
 
 
 def manifest_path(output: str) -> Path:
-    """Where the manifest of an output pattern or movie lies: beside it, hidden."""
+    """Return where the manifest of an output pattern or movie lies: beside it, hidden."""
     path = Path(output)
     if not path.name:
         raise OutputError(
@@ -87,15 +87,15 @@ class Manifest:
         return path.stat().st_size != entry.get("size")
 
     def entries(self, frames: Iterable[int]) -> list[dict[str, Any]]:
-        """The lines of these frames, as they stand."""
+        """Return the lines of these frames, as they stand."""
         return [self._done[frame] for frame in frames if frame in self._done]
 
     def frames(self, first: int, last: int) -> list[int]:
-        """The frames of a range that earlier runs have written."""
+        """Return the frames of a range that earlier runs have written."""
         return sorted(frame for frame in self._done if first <= frame <= last)
 
     def record(self, frame: int, key: str, path: Path, state: os.stat_result | None = None) -> None:
-        """Note a frame that is whole on disk; raises OutputError when that cannot be written.
+        """Note a frame that is whole on disk. Raises OutputError when that cannot be written.
 
         state: of the file when it was known to be this frame; None asks for it now.
         """

@@ -59,7 +59,7 @@ class ServiceGoneError(ServiceError):
 def host_request(
     inputs: Mapping[str, Any], frames: int | tuple[int, int], start: int | None = None, **more: Any
 ) -> Json:
-    """The request of a host for its connected inputs.
+    """Return the request of a host for its connected inputs.
 
     inputs: (path, colour space) by name: `plate`, `trimap`, `background`, `segmentation`. frames:
     (first, last), or one frame. start: where the shot starts, if the plate's files may have frames
@@ -136,7 +136,9 @@ class Client:
         return self._start(seconds)
 
     def models(self) -> Json:
-        """The declarations: {"models": [card, ...], "knobs": [those that every model shares]}."""
+        """Return the declarations: {"models": [card, ...], "knobs": [those that every model
+        shares]}.
+        """
         return self._ask({"op": "models"})
 
     def submit(self, request: Mapping[str, Any]) -> str:
@@ -254,12 +256,12 @@ class Client:
             return bool(link.ask({"op": "cancel", "job": name})["cancelled"])
 
     def jobs(self) -> list[Json]:
-        """All jobs the service knows, oldest first: job, state, done, total, model, output."""
+        """Return all jobs the service knows, oldest first: job, state, done, total, model, output."""
         jobs: list[Json] = self._ask({"op": "jobs"})["jobs"]
         return jobs
 
     def status(self) -> Json:
-        """The service's state: pid, version, loaded models, loads, memory, jobs, idle time."""
+        """Return the service's state: pid, version, loaded models, loads, memory, jobs, idle time."""
         return self._ask({"op": "status"})
 
     def retire(self) -> bool:
@@ -279,7 +281,7 @@ class Client:
         return ended
 
     def log(self, lines: int = 20) -> str:
-        """The last lines of the service's log."""
+        """Return the last lines of the service's log."""
         for folder in folders(self.home):
             with suppress(OSError), open(os.path.join(folder, LOG), "rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - 65536))
@@ -412,7 +414,7 @@ class Client:
 
 
 def map_pixels(path: str) -> tuple[memoryview[float], int, int]:
-    """A matte of layout `array` as (numbers, width, height), mapped from its file.
+    """Return a matte of layout `array` as (numbers, width, height), mapped from its file.
 
     Raises ServiceError when the file is not a whole array of float32 rows with four channels.
     """
@@ -500,7 +502,7 @@ class _Link:
         return hello
 
     def ask(self, message: Json) -> Json:
-        """One question, one answer; ServiceError when it is refused."""
+        """One question, one answer. Raises ServiceError when it is refused."""
         self.send(message)
         answer = self.receive()
         if "error" in answer:
@@ -525,7 +527,7 @@ class _Link:
             raise ServiceGoneError(f"The matte service went away ({error}).") from error
 
     def receive(self) -> Json:
-        """The next message."""
+        """Return the next message."""
         (size,) = struct.unpack(">I", self._exactly(4))
         if size > LARGEST_ANSWER:
             raise ServiceGoneError("The matte service's answer makes no sense.")
@@ -551,7 +553,7 @@ class _Link:
 
 
 def pack(message: Mapping[str, Any]) -> bytes:
-    """A message as it goes over the line: 4 bytes of length, big-endian, then ASCII JSON."""
+    """Return a message as it goes over the line: 4 bytes of length, big-endian, then ASCII JSON."""
     data = json.dumps(message, separators=(",", ":"), allow_nan=False).encode("ascii")
     return struct.pack(">I", len(data)) + data
 
@@ -562,7 +564,9 @@ def proof(token: str, side: str, nonce: str) -> str:
 
 
 def complete(request: Mapping[str, Any]) -> Json:
-    """A request with this process's working folder, umask and OCIO config where it names none."""
+    """Return a request with this process's working folder, umask and OCIO config where it names
+    none.
+    """
     filled = dict(request)
     filled.setdefault("cwd", os.getcwd())
     filled.setdefault("umask", current_umask())
@@ -585,7 +589,7 @@ def current_umask() -> int:
 
 
 def clean_environment(home: str | None) -> dict[str, str]:
-    """The environment of a service: nothing of the host's own Python, libraries or colour."""
+    """Return the environment of a service: nothing of the host's own Python, libraries or colour."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -597,7 +601,7 @@ def clean_environment(home: str | None) -> dict[str, str]:
 
 
 def folders(home: str | None = None) -> list[str]:
-    """Where a service of this user, machine and home may keep its files, the better place first.
+    """Return where a service of this user, machine and home may keep its files, the better place first.
 
     The other places, with short paths, serve homes that are read-only or another user's, and
     sockets whose path would be too long (108 bytes on Linux, 104 on macOS). There are several: in
@@ -616,7 +620,10 @@ def folders(home: str | None = None) -> list[str]:
 
 
 def make_folder(home: str | None = None) -> str:
-    """The first of `folders` that can be made and is the user's alone; ServiceError without one."""
+    """Return the first of `folders` that can be made and is the user's alone.
+
+    Raises ServiceError without one.
+    """
     for folder in folders(home):
         if private_folder(folder):
             return folder

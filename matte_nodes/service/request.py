@@ -137,7 +137,7 @@ def checked(asked: Any) -> Request:
 
 @cache
 def _known() -> dict[str, Types]:
-    """The entries that a request's parts may have, from the functions that they are for."""
+    """Return the entries that a request's parts may have, from the functions that they are for."""
 
     def keywords(function: Callable[..., Any], *without: str) -> Types:
         found = signature(function, eval_str=True).parameters.values()
@@ -154,7 +154,10 @@ def _known() -> dict[str, Types]:
 
 
 def _json_types(annotation: Any) -> tuple[type, ...]:
-    """What JSON can have for a parameter: `str | None` is a text, a float may be written as 1."""
+    """Return what JSON can have for a parameter.
+
+    `str | None` is a text, a float may be written as 1.
+    """
     found = [
         kind for kind in (str, bool, int, float) if kind in (annotation, *get_args(annotation))
     ]
@@ -199,7 +202,10 @@ def _dangles(entry: os.DirEntry[str]) -> bool:
 
 
 def _typed(given: Any, known: Types, what: str) -> dict[str, Any]:
-    """The entries that are not null, each of its declared types; no other entry may be there."""
+    """Return the entries that are not null, each of its declared types.
+
+    No other entry may be there.
+    """
     found = {}
     for name, value in given.items():
         if name not in known:

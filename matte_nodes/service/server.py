@@ -344,7 +344,7 @@ def _process_of(writer: asyncio.StreamWriter) -> int:
 
 
 async def _receive(reader: asyncio.StreamReader, largest: int, seconds: float) -> bytes:
-    """The bytes of one message; BadMessage when it announces too many."""
+    """Return the bytes of one message; BadMessage when it announces too many."""
     async with asyncio.timeout(seconds):
         (size,) = struct.unpack(">I", await reader.readexactly(4))
         if size > largest:

@@ -54,7 +54,7 @@ class Knobs:
     taken: set[str] = field(default_factory=set)
 
     def of(self, name: str, *, last: bool) -> dict[str, Any]:
-        """The values for one model: its own knobs, and the node's if it is the chain's last."""
+        """Return the values for one model: its own knobs, and the node's if it is the chain's last."""
         card = models.card(name)
         # How inputs are made ready is every node's; the rest of the node's knobs is the last's.
         late = [knob for knob in NODE_KNOBS if knob.stage != "view"]
@@ -88,7 +88,8 @@ def build(
     """Nodes for a request, connected to the plate.
 
     model: a name, or "auto". refine: a trimap model that solves the band, `refine_width` pixels to
-    each side of the first model's edges, found at full resolution (0: `auto_width`). segmentation_model: gives the
+    each side of the first model's edges, found at full resolution (0: `auto_width`).
+    segmentation_model: gives the
     segmentation that the (first) model takes. Raises what MatteNode and its connect raise.
     """
     given = {name for name in (*HINTS, "points") if connect.get(name) is not None}
@@ -151,7 +152,7 @@ def build(
 
 
 def auto_width(height: int, width: int) -> float:
-    """Pixels to each side of a coarse edge that are left to the refining model.
+    """Return pixels to each side of a coarse edge that are left to the refining model.
 
     0.75 % of the longer side: two to three cells of a 256-pixel mask. Measured on 15 cut-outs at
     800 pixels (bench chain): 6 px 2.75 mean SAD/1000 over the band, 12 px 4.07, 24 px 6.41, where
@@ -161,7 +162,7 @@ def auto_width(height: int, width: int) -> float:
 
 
 def _for_alpha(node: MatteNode, connect: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs of a node of whose mattes only the alpha is used.
+    """Return the inputs of a node of whose mattes only the alpha is used.
 
     A clean plate that its model does not take would only be aligned and used for a foreground that
     nobody sees.

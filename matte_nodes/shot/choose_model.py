@@ -39,7 +39,7 @@ class ModelChoice:
 
 
 def choose(hints: Collection[str], *, live: bool = False) -> ModelChoice:
-    """The best model whose weights are here for these hints ("trimap", "background", ...).
+    """Return the best model whose weights are here for these hints ("trimap", "background", ...).
 
     live: speed counts: nothing is refined. Raises WeightsError when nothing can run, saying what
     to pull.
@@ -70,7 +70,7 @@ def choose(hints: Collection[str], *, live: bool = False) -> ModelChoice:
 
 
 def members(name: str) -> list[str]:
-    """The models that a name stands for: those of the named chain `select`, or the one model."""
+    """Return the models that a name stands for: those of the named chain `select`, or the one model."""
     return [item for item in ("click", refiner()) if item] if name == SELECT else [name]
 
 
@@ -81,13 +81,13 @@ def refiner() -> str | None:
 
 
 def ranked(job: Job) -> list[ModelCard]:
-    """The registered models that may be chosen for a job, the preferred first."""
+    """Return the registered models that may be chosen for a job, the preferred first."""
     able = [card for card in models.cards() if job in card.auto]
     return sorted(able, key=lambda card: card.auto[job])
 
 
 def parent_for(hint: str) -> str | None:
-    """The network that a fine-tuning with this hint begins with, or None."""
+    """Return the network that a fine-tuning with this hint begins with, or None."""
     able = (card.name for card in ranked("finetune") if hint in card.needs and is_ready(card))
     return next(able, None)
 

@@ -45,7 +45,9 @@ class Option:
     """What it does, in a sentence or two, for people."""
 
     kind: Kind
-    """picture: a path or {frame: path}. points: clicks and boxes. The others: a text, one of the choices, a switch, a whole
+    """picture: a path or {frame: path}.
+
+    points: clicks and boxes. The others: a text, one of the choices, a switch, a whole
     number."""
 
     group: Group
@@ -73,7 +75,9 @@ def _told(help: str, kind: Kind, group: Group, **more: Any) -> dict[str, Option]
 
 @dataclass(frozen=True, eq=False)
 class ConnectOptions:
-    """The plate, its hints, and how both are read. Each field is an argument of `MatteNode.connect`.
+    """The plate, its hints, and how both are read.
+
+    Each field is an argument of `MatteNode.connect`.
 
     Hints are given as the plate is, or as {frame: picture}. cache may also be a
     `temporal.cache.Cache`, which may serve many shots; None is off.
@@ -209,7 +213,7 @@ class ConnectOptions:
 
 
 def options() -> Iterator[Option]:
-    """The declarations of all keywords but `plate`, in their order."""
+    """Yield the declarations of all keywords but `plate`, in their order."""
     for item in fields(ConnectOptions):
         if _OPTION in item.metadata:
             told: Option = item.metadata[_OPTION]
@@ -225,7 +229,10 @@ Answer = TypeVar("Answer")
 def takes(
     options: Callable[Given, Options],
 ) -> Callable[[Callable[[Self, Options], Answer]], Callable[Concatenate[Self, Given], Answer]]:
-    """Give a method the arguments of `options`, for people and type checkers; it gets the object."""
+    """Give a method the arguments of `options`, for people and type checkers.
+
+    It gets the object.
+    """
 
     def decorate(
         method: Callable[[Self, Options], Answer],

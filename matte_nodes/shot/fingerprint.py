@@ -94,7 +94,7 @@ def numerics(device: Device, threads: int) -> str:
 
 @cache
 def processor() -> str:
-    """The kind of processor, as far as numerical libraries choose their code by it."""
+    """Return the kind of processor, as far as numerical libraries choose their code by it."""
     try:
         text = Path("/proc/cpuinfo").read_text("ascii", "replace")
     except OSError:
@@ -131,7 +131,7 @@ def _model_identity(node: FrameNode) -> dict[str, Any]:
 
 
 def provenance(shot: Setup, frame: int) -> dict[str, str]:
-    """What is written into a kept result: which frame of what, made by what."""
+    """Return what is written into a kept result: which frame of what, made by what."""
     card, color = shot.node.card, shot.color
     return {
         "matte/plate": f"{shot.plate.name} frame {frame}",

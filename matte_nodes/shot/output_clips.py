@@ -71,7 +71,7 @@ class MatteClip(ClipBase):
         )
 
     def stamp(self, frame: int, look: StatCache | None = None) -> str:
-        """The identity of everything this frame is made from."""
+        """Return the identity of everything this frame is made from."""
         return f"{self._what} {self._shot.stamp(frame, look if isinstance(look, Look) else None)}"
 
     def close(self) -> None:
@@ -79,12 +79,12 @@ class MatteClip(ClipBase):
 
 
 def alpha_clip(shot: MatteSource, model: str) -> MatteClip:
-    """The shot's alphas."""
+    """Return the shot's alphas."""
     return MatteClip(shot, "alpha", model, ("Y",), lambda matte, _: matte.alpha)
 
 
 def foreground_clip(shot: MatteSource, model: str) -> MatteClip:
-    """The shot's straight foregrounds."""
+    """Return the shot's straight foregrounds."""
     channels = ("R", "G", "B")
     return MatteClip(shot, "foreground", model, channels, lambda matte, _: matte.foreground)
 

@@ -134,7 +134,7 @@ class Shot:
         return self._steps.count
 
     def at(self, frame: int) -> Matte:
-        """The matte of one frame, in any order: bit for bit that of a straight render.
+        """Return the matte of one frame, in any order: bit for bit that of a straight render.
 
         Raises UsageError when the shot has no such frame, and what reading it raises.
         """
@@ -232,7 +232,10 @@ class Shot:
                 yield frame, done  # type: ignore[misc]
 
     def range(self, first: int | None = None, last: int | None = None) -> list[int]:
-        """The shot's frames from first to last, both included; UsageError when there are none."""
+        """Return the shot's frames from first to last, both included.
+
+        Raises UsageError when there are none.
+        """
         low = self.frames[0] if first is None else first
         high = self.frames[-1] if last is None else last
         chosen = [number for number in self.frames if low <= number <= high]
@@ -244,7 +247,7 @@ class Shot:
         return chosen
 
     def screen_plate(self, frame: int) -> Float:
-        """The plate of a frame as a screen shows it: (H, W, 3) float32, sRGB-encoded, 0..1."""
+        """Return the plate of a frame as a screen shows it: (H, W, 3) float32, sRGB-encoded, 0..1."""
         self._index(frame)
         color = PlateColor(self.color.plate, config=self.node.config)
         return color.to_network(self._plate_pixels(frame, self.clip.read(frame)))
@@ -271,7 +274,7 @@ class Shot:
             self._masks, self._objects = masks, tuple(objects)
 
     def _made(self, prediction: Prediction, loaded: LoadedFrame) -> Matte:
-        """A matte from the model's answer, with the shares of several objects."""
+        """Return a matte from the model's answer, with the shares of several objects."""
         matte = self.node.finish(prediction, loaded.seen, self.color)
         if self._masks is None:
             return matte
@@ -281,7 +284,7 @@ class Shot:
         return replace(matte, extras={**matte.extras, **named})
 
     def cuts(self, first: int | None = None, last: int | None = None) -> list[int]:
-        """The first frames of new takes in a range: those that were given, or found."""
+        """Return the first frames of new takes in a range: those that were given, or found."""
         wanted, look = {self._position[n] for n in self.range(first, last)}, Look()
         with self._lock:
             return [self.clip.frames[place] for place in self.segments.found(wanted, look)]
@@ -292,7 +295,7 @@ class Shot:
         return shot_identity(self._setup)
 
     def stamp(self, frame: int, look: Look | None = None) -> str:
-        """The content key of one frame's matte, the same in every process and on every machine.
+        """Return the content key of one frame's matte, the same in every process and on every machine.
 
         look: stamps that share one ask the disk for each input file once.
         """
@@ -323,7 +326,7 @@ class Shot:
         return ShotKeys(inputs, self._timeline, self.cache.hashes, content=content)
 
     def read(self, index: int, look: Look) -> tuple[frames.Seen, Image]:
-        """The plate and hints at a place of the clip, as the model is to see them."""
+        """Return the plate and hints at a place of the clip, as the model is to see them."""
         frame = self.clip.frames[index]
         image = self.clip.read(frame)
         given = frames.Given(
@@ -343,7 +346,7 @@ class Shot:
         return replace(seen, inputs=replace(seen.inputs, neighbours=around)), image
 
     def network_plate(self, index: int) -> Float:
-        """What the network sees of the plate at a place of the clip."""
+        """Return what the network sees of the plate at a place of the clip."""
         frame = self.clip.frames[index]
         pixels = self._plate_pixels(frame, self.clip.read(frame))
         frames.check_picture(pixels, f"Frame {frame} of {self.clip.name}")
@@ -360,7 +363,7 @@ class Shot:
     def _finished(
         self, loaded: LoadedFrame, prediction: Prediction, look: Look, *, in_memory: bool = True
     ) -> Matte:
-        """The finished matte: another process's, or made now and kept."""
+        """Return the finished matte: another process's, or made now and kept."""
         frame = self.clip.frames[loaded.index]
         key = self.keys.result(loaded.index, look)
         with self.cache.claim(key):

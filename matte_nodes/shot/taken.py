@@ -30,7 +30,7 @@ class Taken:
         return f"{self.name}: {', '.join(filter(None, (self.what, self.space)))}"
 
     def facts(self) -> dict[str, object]:
-        """The same for machines."""
+        """Return the same for machines."""
         return {
             "input": self.name,
             "taken": self.what,
@@ -55,7 +55,7 @@ def check_strict(inputs: Iterable[Taken]) -> None:
 
 
 def space_text(space: str, told: str | None, said: str) -> tuple[str, tuple[str, ...]]:
-    """A colour space and how it is known, for `Taken.space`, and what was assumed.
+    """Return a colour space and how it is known, for `Taken.space`, and what was assumed.
 
     space: the name in the OCIO config. told: what the user named. said: what the file says.
     """

@@ -79,7 +79,7 @@ class Cache:
         return self.mode == "disk" or self.predictions.limit > 0
 
     def state(self, key: str) -> Memory | None:
-        """A model's memory after the frame with this step key."""
+        """Return a model's memory after the frame with this step key."""
         found = self.states.get(key)
         if found is None and self.store is not None:
             found = self.store.read("states", key, lambda path: load_tensors(path, key))
@@ -116,7 +116,7 @@ class Cache:
         return max(_LEAST_K[self.mode], min(length, fitting))
 
     def prediction(self, key: str) -> Prediction | None:
-        """What the model answered for the frame with this step key."""
+        """Return what the model answered for the frame with this step key."""
         found = self.predictions.get(key)
         if found is None and self.mode == "disk" and self.store is not None:
             arrays = self.store.read("predictions", key, lambda path: load_tensors(path, key))
@@ -142,7 +142,7 @@ class Cache:
             self.store.write("predictions", key, lambda path: save_tensors(path, arrays, key))
 
     def result(self, key: str, size: tuple[int, int]) -> Matte | None:
-        """A finished matte of (H, W), the caller's own."""
+        """Return a finished matte of (H, W), the caller's own."""
         found = self.results.get(key)
         if found is not None:
             return _copy(found)
@@ -181,7 +181,7 @@ class Cache:
 
 
 def as_cache(cache: Cache | str | None) -> Cache:
-    """The cache that a shot was asked to use; None is `off`."""
+    """Return the cache that a shot was asked to use; None is `off`."""
     if isinstance(cache, Cache):
         return cache
     return Cache("off" if cache is None else cache)  # type: ignore[arg-type]

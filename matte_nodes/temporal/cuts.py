@@ -36,7 +36,7 @@ TIMES = 2.5
 
 
 def frame_print(seen: Float) -> Print:
-    """The print of a network copy (H, W, 3) float32 0..1: (352,) uint8."""
+    """Return the print of a network copy (H, W, 3) float32 0..1: (352,) uint8."""
     import cv2
 
     small = cv2.resize(seen, (COLUMNS * 4, ROWS * 4), interpolation=cv2.INTER_AREA)
@@ -51,7 +51,7 @@ def frame_print(seen: Float) -> Print:
 
 
 def difference(one: Print, two: Print) -> float:
-    """How unlike two frames are, 0 to 1: the smaller one of layout and colours."""
+    """Return how unlike two frames are, 0 to 1: the smaller one of layout and colours."""
     cells = ROWS * COLUMNS * 3
     a, b = one.astype(np.float64), two.astype(np.float64)
     # Brightness may jump without a cut (a lamp, an iris): a stop and a half of it is forgiven.

@@ -42,7 +42,10 @@ class FileHashes:
         self._known: dict[Sign, str] = {}
 
     def of(self, sign: Sign) -> PictureId:
-        """The sha256 of a file's bytes, hexadecimal; raises MediaError when it cannot be read."""
+        """Return the sha256 of a file's bytes, hexadecimal.
+
+        Raises MediaError when it cannot be read.
+        """
         found = self._known.get(sign)
         if found is None and self.memo is not None and sign.is_settled:
             found = self.memo.get(_memo_key(sign))
@@ -80,7 +83,7 @@ class InputPictures:
         self._opened = Look().sign(movie) if movie else None
 
     def sign(self, frame: int, look: Look) -> Hashable:
-        """What changes whenever the picture does; costs one question to the disk at most.
+        """Return what changes whenever the picture does; costs one question to the disk at most.
 
         Raises MissingFrameError for a frame without a file, MediaError for a movie that was
         replaced since it was opened.
@@ -97,7 +100,7 @@ class InputPictures:
         return sign
 
     def id(self, frame: int, sign: Hashable) -> PictureId:
-        """The identity of the picture whose sign this is."""
+        """Return the identity of the picture whose sign this is."""
         place = self._place(frame)
         if place is None:
             return PictureId(self._array(frame) if sign == frame else str(sign), True)
@@ -135,7 +138,7 @@ def _place_of(clip: Clip, frame: int) -> PictureSource | None:
 
 
 def _movie(clip: Clip) -> str:
-    """The file of a movie, or ""."""
+    """Return the file of a movie, or ""."""
     files = clip.files() if clip.is_movie else {}
     return os.path.abspath(next(iter(files.values()))) if files else ""
 

@@ -80,7 +80,7 @@ class ShotKeys:
         self._lock = threading.RLock()
 
     def step(self, index: int, look: Look) -> Link:
-        """The link of the step for the frame at this place of the clip."""
+        """Return the link of the step for the frame at this place of the clip."""
         with self._lock:
             if not self._timeline.has_memory:
                 return self._made(index, "", look)
@@ -93,7 +93,7 @@ class ShotKeys:
             return self._links[index]
 
     def result(self, index: int, look: Look) -> str:
-        """The key of the finished matte of the frame at this place of the clip."""
+        """Return the key of the finished matte of the frame at this place of the clip."""
         with self._lock:
             steps = [
                 self.step(place, look).key for place in self._timeline.steadied_by(index, look)
@@ -110,7 +110,7 @@ class ShotKeys:
         return self._signs(index, look) == link.signs
 
     def plate(self, index: int, look: Look) -> str:
-        """The identity of one plate."""
+        """Return the identity of one plate."""
         return self._id(PLATE, index, look)[0]
 
     @property
@@ -126,7 +126,7 @@ class ShotKeys:
         return sorted(self._pictures)
 
     def _base(self, start: int, look: Look) -> str:
-        """What a chain that begins at this place goes on from."""
+        """Return what a chain that begins at this place goes on from."""
         timeline = self._timeline
         if not timeline.has_memory:
             return self.settings[0]

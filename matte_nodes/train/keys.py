@@ -39,7 +39,7 @@ class Key:
 
 
 def read_keys(shot: Shot, mattes: Any, frames: Sequence[int] = ()) -> list[Key]:
-    """The keys of a shot: every frame of it that has a matte.
+    """Return the keys of a shot: every frame of it that has a matte.
 
     mattes: a pattern, a folder, a clip, or {frame: picture}. frames: only these. Raises
     InputError when there is no such frame, or a matte is all of one value.
@@ -80,7 +80,7 @@ def read_key(shot: Shot, frame: int, alpha: Float | None = None) -> Key:
 
 
 def fitted(key: Key, system: System) -> Key:
-    """A key at the size that a system's network looks at plates (`System.shorter`, `share`)."""
+    """Return a key at the size that a system's network looks at plates (`System.shorter`, `share`)."""
     import cv2
 
     height, width = key.alpha.shape

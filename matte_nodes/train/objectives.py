@@ -135,14 +135,14 @@ LOSSES: Mapping[str, Callable[..., Tensor]] = {
 
 
 def loss_names(system: System) -> tuple[str, ...]:
-    """The losses that a recipe for this network may name."""
+    """Return the losses that a recipe for this network may name."""
     if system.task != "layers":
         return tuple(ALPHA_LOSSES)
     return (*LOSSES, *(("adaptation",) if system.training.learned_weights else ()))
 
 
 def unknown(batch: Batch) -> Tensor:
-    """Where the trimap of a batch is unknown, (N, 1, H, W) 0 or 1."""
+    """Return where the trimap of a batch is unknown, (N, 1, H, W) 0 or 1."""
     if "planes" in batch:
         return (batch["planes"][:, 15:16] == 0.5).float()
     return (batch["trimap"] == 0.5).to(batch["alpha"])

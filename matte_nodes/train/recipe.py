@@ -99,7 +99,7 @@ class Recipe:
         return hashlib.sha256(json.dumps(self.source, sort_keys=True).encode()).hexdigest()
 
     def for_stage(self, stage: Stage) -> Recipe:
-        """The recipe with the stage's own data and route in place of its own."""
+        """Return the recipe with the stage's own data and route in place of its own."""
         if not stage.data and not stage.route and not stage.foregrounds:
             return self
         return replace(
@@ -125,12 +125,12 @@ class Recipe:
 
 
 def names() -> list[str]:
-    """The recipes of the package."""
+    """Return the recipes of the package."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def find(name: str) -> Recipe:
-    """A recipe of the package by its name, or a file. Raises UsageError when there is none.
+    """Return a recipe of the package by its name, or a file. Raises UsageError when there is none.
 
     A recipe with the name of a model has that model's old names too.
     """
@@ -151,7 +151,7 @@ def find(name: str) -> Recipe:
 
 
 def trial(recipe: Recipe, *, side: int = 64, steps: int = 2) -> Recipe:
-    """A recipe cut down to what runs in seconds: its network narrow, its losses and stages whole.
+    """Return a recipe cut down to what runs in seconds: its network narrow, its losses and stages whole.
 
     Two composites of `side` pixels, `steps` steps a stage at a rate that shows in so few.
     """
@@ -170,7 +170,10 @@ def trial(recipe: Recipe, *, side: int = 64, steps: int = 2) -> Recipe:
 
 
 def parse(source: Mapping[str, Any]) -> Recipe:
-    """A recipe from its parsed TOML. Raises UsageError that names the field that is wrong."""
+    """Return a recipe from its parsed TOML.
+
+    Raises UsageError that names the field that is wrong.
+    """
     known = {
         "title",
         "network",
@@ -234,7 +237,7 @@ def _stage(source: Mapping[str, Any], index: int, system: systems.System) -> Sta
 
 
 def _made(kind: type[T], values: Mapping[str, Any], where: str) -> T:
-    """A dataclass from a table; unknown and missing fields are named."""
+    """Return a dataclass from a table; unknown and missing fields are named."""
     known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
     strays = sorted(set(values) - known)
     if strays:

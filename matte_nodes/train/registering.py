@@ -67,7 +67,7 @@ def register(
 
 
 def terms(parent: parents.Parent) -> str:
-    """The licence of what was made from a parent: the parent's terms go on."""
+    """Return the licence of what was made from a parent: the parent's terms go on."""
     if parent.card.name == finetuned.SHOT:
         return OWN
     return parent.card.licence if parent.card.licence == OWN else (

@@ -101,7 +101,7 @@ def denoised(picture: Float, strength: float = 5.0) -> Float:
 
 
 def defocused(picture: Float, radius: float) -> Float:
-    """A picture blurred by a disc of this radius: a background behind the plane of focus."""
+    """Return a picture blurred by a disc of this radius: a background behind the plane of focus."""
     import cv2
 
     found: Float = cv2.filter2D(picture, -1, disc_kernel(radius), borderType=cv2.BORDER_REFLECT)
@@ -135,7 +135,7 @@ def harmonised(picture: Float, like: Float, where: Float, amount: float = 1.0) -
 
 
 def through_camera(rng: Rng, plate: Float) -> Float:
-    """What a camera does after the lens: sharpening or slight blur, JPEG."""
+    """Return what a camera does after the lens: sharpening or slight blur, JPEG."""
     import cv2
 
     soft = cv2.GaussianBlur(plate, (0, 0), rng.uniform(0.5, 1.2))

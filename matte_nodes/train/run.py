@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def build(recipe: Recipe) -> nn.Module:
-    """The recipe's network, its first weights by the seed of the first stage."""
+    """Return the recipe's network, its first weights by the seed of the first stage."""
     import torch
 
     torch.manual_seed(recipe.stages[0].schedule.seed)
@@ -82,7 +82,7 @@ def begin_with(network: nn.Module, path: Path) -> str:
     """Fill a network from a weights file where names (behind any prefix) and shapes agree.
 
     For encoders that were trained on ImageNet, and for going on from a stage of one's own. Answers
-    what was done; raises WeightsError when nothing fits.
+    what was done. Raises WeightsError when nothing fits.
     """
     import torch
 
@@ -111,7 +111,7 @@ def stage_plan(
     network: nn.Module,
     before: Path | None = None,
 ) -> TrainingPlan:
-    """The plan of one stage over a folder of samples, and of those of the stage before."""
+    """Return the plan of one stage over a folder of samples, and of those of the stage before."""
     batches = stacks.Batches(
         recipe.task,
         stacks.read_stacks(samples, recipe.task),
@@ -163,7 +163,7 @@ def heldout_batches(recipe: Recipe, found: list[Any]) -> list[Batch]:
 def _with_pictures(
     plan: TrainingPlan, recipe: Recipe, held: list[Batch], place: Path
 ) -> TrainingPlan:
-    """The plan, writing what the network makes of the first held-out samples at each check."""
+    """Return the plan, writing what the network makes of the first held-out samples at each check."""
     score = plan.validate
     if score is None or not held:
         return plan

@@ -120,7 +120,7 @@ def selfsupervise(
 
 
 def adversarial(student: nn.Module) -> nn.Module:
-    """A student beside its critic, as one module, so that both are trained, kept and resumed."""
+    """Return a student beside its critic, as one module, so that both are trained, kept and resumed."""
     from torch import nn
 
     both = nn.Module()
@@ -130,7 +130,10 @@ def adversarial(student: nn.Module) -> nn.Module:
 
 
 def critic(base: int = 32) -> nn.Module:
-    """A discriminator of patches (Isola et al. 2017): (N, 3, H, W) -1..1 to (N, 1, H/8, W/8)."""
+    """Return a discriminator of patches (Isola et al.
+
+    2017): (N, 3, H, W) -1..1 to (N, 1, H/8, W/8).
+    """
     from torch import nn
 
     def unit(inputs: int, outputs: int) -> list[nn.Module]:
@@ -214,7 +217,10 @@ class SelfSupervised:
 
 
 def _front(answered: Answer, plate: Tensor, clean: Tensor) -> Tensor:
-    """The answer's foreground; of a network that has none, the one that explains the plate."""
+    """Return the answer's foreground.
+
+    Of a network that has none, the one that explains the plate.
+    """
     if answered.foreground is not None:
         return answered.foreground
     alpha = answered.alpha

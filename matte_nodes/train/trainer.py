@@ -64,7 +64,7 @@ class Schedule:
         return min(self.stop or self.steps, self.steps)
 
     def rate_at(self, step: int) -> float:
-        """The learning rate of a step."""
+        """Return the learning rate of a step."""
         warm = max(1, round(self.steps * self.warm_up))
         if step < warm:
             return self.rate * (step + 1) / warm
@@ -74,7 +74,10 @@ class Schedule:
         return low + (self.rate - low) * shapes[self.fall]
 
     def facts(self) -> dict[str, Any]:
-        """Its fields for a file's metadata; later fields only where they are not the usual ones."""
+        """Return its fields for a file's metadata.
+
+        Later fields only where they are not the usual ones.
+        """
         found = asdict(self)
         for name in ("optimiser", "fall"):
             if found[name] == getattr(Schedule, name):
@@ -229,7 +232,7 @@ def _optimiser(network: nn.Module, chosen: list[nn.Parameter], plan: TrainingPla
 
 
 def _ahead(batch: Callable[[int], Batch], first: int, steps: int) -> Iterator[Batch]:
-    """The batches from a step on, each made while the one before it is trained on."""
+    """Yield the batches from a step on, each made while the one before it is trained on."""
     with ThreadPoolExecutor(1) as worker:
         coming = worker.submit(batch, first)
         for step in range(first, steps):

@@ -25,7 +25,7 @@ NOT_OURS = frozenset({"__pycache__", "install.json", CLIENT})
 
 
 def version() -> str:
-    """The version that Blender is told: three numbers, as its rules want them."""
+    """Return the version that Blender is told: three numbers, as its rules want them."""
     found = re.match(r"\d+\.\d+\.\d+", __version__)
     if found is None:
         raise OutputError(f"{__version__} is not a version that Blender takes.")
@@ -33,7 +33,7 @@ def version() -> str:
 
 
 def files() -> dict[str, bytes]:
-    """Every file of the add-on by its path in the zip: ours, the service client, the licence."""
+    """Return every file of the add-on by its path in the zip: ours, the service client, the licence."""
     root = installer.sources("blender")
     found = {
         path.relative_to(root / ADDON).as_posix(): path.read_bytes()

@@ -30,7 +30,10 @@ BY_HAND = "enable it there: Edit > Preferences > Add-ons > Matte"
 
 
 def install(options: Options) -> list[str]:
-    """Build, check, unpack, enable; a second time changes nothing. UsageError, OutputError."""
+    """Build, check, unpack, enable.
+
+    A second time changes nothing. Raises UsageError, OutputError.
+    """
     if options.folder is not None:
         zipped = build.archive(options.folder.expanduser().absolute())
         return [
@@ -127,7 +130,7 @@ def _manifest(folder: Path) -> dict[str, object]:
 
 
 def findings() -> Iterator[tuple[str, State, str, str]]:
-    """What, state, detail and advice for `matte doctor`; no Blender is started for it."""
+    """Yield what, state, detail and advice for `matte doctor`; no Blender is started for it."""
     here = [place for place in places.folders() if _ours(place.folder)]
     if not here:
         yield "Blender add-on", "note", "not installed", "matte install blender"

@@ -39,7 +39,7 @@ class BlenderFolder:
 
 
 def user_root() -> Path:
-    """The folder in which Blender keeps a folder for each of its versions."""
+    """Return the folder in which Blender keeps a folder for each of its versions."""
     if sys.platform == "win32":
         data = os.environ.get("APPDATA") or str(Path.home() / "AppData/Roaming")
         return Path(data) / "Blender Foundation/Blender"
@@ -69,7 +69,10 @@ def _sandboxed(program: Path) -> bool:
 
 
 def folders() -> Iterator[BlenderFolder]:
-    """Places in the user's folders, one for each version that was started once; starts nothing."""
+    """Yield places in the user's folders, one for each version that was started once.
+
+    Starts nothing.
+    """
     root = user_root()
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
         if (found := re.fullmatch(r"(\d+)\.(\d+)", folder.name)) is None:
@@ -82,7 +85,7 @@ def folders() -> Iterator[BlenderFolder]:
 
 
 def asked(program: Path) -> BlenderFolder:
-    """The place that a program names itself. Raises UsageError when it has none for us."""
+    """Return the place that a program names itself. Raises UsageError when it has none for us."""
     said = talk(program, "where")
     version = int(said["version"][0]), int(said["version"][1])
     if version < OLDEST:
@@ -96,7 +99,10 @@ def asked(program: Path) -> BlenderFolder:
 
 
 def known(program: Path | None) -> tuple[list[BlenderFolder], list[str]]:
-    """Where to install: a program's place, or all that are found; and why some are left out."""
+    """Return where to install: a program's place, or all that are found.
+
+    And why some are left out.
+    """
     if program is not None:
         return [asked(program)], []
     found: dict[Path, BlenderFolder] = {}

@@ -45,12 +45,12 @@ TRIMAP_HELP = (
 
 
 def cards() -> list[ModelCard]:
-    """The models that the gizmo offers: all that are registered and can be loaded."""
+    """Return the models that the gizmo offers: all that are registered and can be loaded."""
     return models.cards()
 
 
 def matte_node(known: Sequence[ModelCard]) -> str:
-    """The text of MatteNode.gizmo for these models."""
+    """Return the text of MatteNode.gizmo for these models."""
     group = Group(
         "MatteNode",
         {
@@ -183,7 +183,7 @@ def _nodes() -> list[Node]:
 
 
 def matte_trimap() -> str:
-    """The text of MatteTrimap.gizmo."""
+    """Return the text of MatteTrimap.gizmo."""
     channels = dict.fromkeys(("red", "green", "blue"), "alpha")
     grown = "(Aa>low ? 0.5 : 0)+(Ba>=high ? 0.5 : 0)"
     group = Group(
@@ -226,6 +226,6 @@ def matte_trimap() -> str:
 
 
 def files(known: Sequence[ModelCard] | None = None) -> dict[str, str]:
-    """Every gizmo by its file name."""
+    """Return every gizmo by its file name."""
     shown = cards() if known is None else known
     return {"MatteNode.gizmo": matte_node(shown), "MatteTrimap.gizmo": matte_trimap()}

@@ -64,7 +64,7 @@ class GFMOutput(NamedTuple):
 
 
 def collaborate(part: Part, glance: Tensor, focus: Tensor) -> Tensor:
-    """The paper's collaborative matting: the whole matte from what the two decoders answer.
+    """Return the paper's collaborative matting: the whole matte from what the two decoders answer.
 
     glance: (N, C, H, W) class scores; focus: (N, 1, H, W) alpha of the transition. Any two sizes
     that are alike, so that a glance from a smaller picture can be used (resize it first).
@@ -302,7 +302,7 @@ def _widths(shapes: Shapes, plan: dict[str, tuple[int, int, int]]) -> dict[str, 
 
 
 def _rosta(shapes: Shapes, backbone: str, hint: str) -> tuple[Rosta, ...]:
-    """The representation; both where the tensors cannot tell, the likelier first."""
+    """Return the representation; both where the tensors cannot tell, the likelier first."""
     if any(re.match(r"decoder0_[gf]_(tt|ft|bt)\.", name) for name in shapes):
         return ("RIM",)
     leaf = "0" if backbone == "r34_2b" else "6"
@@ -350,12 +350,12 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
 
 
 def encode(plate: Tensor) -> Tensor:
-    """The published networks take 0..255 without normalisation."""
+    """Return the published networks take 0..255 without normalisation."""
     return plate * 255
 
 
 def decode(answer: GFMOutput) -> dict[str, Tensor]:
-    """The whole matte."""
+    """Return the whole matte."""
     return {"alpha": answer.fusion}
 
 
@@ -386,7 +386,7 @@ _ALIKE = 1e-4
 
 
 def undecided(output: str, outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_] | None:
-    """Pixels (N, 1, H, W) of a GFM fusion whose class is a matter of rounding.
+    """Return pixels (N, 1, H, W) of a GFM fusion whose class is a matter of rounding.
 
     output: `fusion`, `out_N_2`, or RIM's integration, on which all three classes act. None for an
     output that picks no class.

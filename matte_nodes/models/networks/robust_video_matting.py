@@ -274,7 +274,7 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
 
 
 def decode(answer: RobustVideoMattingOutput) -> dict[str, Tensor]:
-    """Alpha and foreground; the states are the model's memory."""
+    """Return alpha and foreground; the states are the model's memory."""
     return {"alpha": answer.alpha, "foreground": answer.foreground}
 
 

@@ -128,7 +128,7 @@ class GltfModel:
         return worlds
 
     def posed(self, animation: int, share: float) -> Coloured:
-        """The mesh at a part (0..1) of an animation."""
+        """Return the mesh at a part (0..1) of an animation."""
         worlds = self._worlds(self._moves(animation, share))
         vertices, triangles, colours, start = [], [], [], 0
         for index, node in enumerate(self.scene["nodes"]):
@@ -172,7 +172,7 @@ def _turned(quaternion: Floats) -> Floats:
 
 
 def smooth(mesh: Coloured, times: int = 2) -> Coloured:
-    """A mesh with its double points joined, ten units high, subdivided."""
+    """Return a mesh with its double points joined, ten units high, subdivided."""
     vertices = mesh.vertices - mesh.vertices.min(0)
     vertices = vertices / vertices[:, 1].max() * 10
     vertices -= (vertices[:, 0].mean(), 0, vertices[:, 2].mean())
@@ -206,7 +206,7 @@ def _quartered(vertices: Floats, triangles: Ints, colours: Floats) -> tuple[Ints
 
 
 def _subdivided(vertices: Floats, triangles: Ints) -> Floats:
-    """The vertices of the quartered mesh, each moved half of the way to the mean of its neighbours.
+    """Return the vertices of the quartered mesh, each moved half of the way to the mean of its neighbours.
 
     Loop's scheme asks for edges of two triangles at most; these meshes have others.
     """
@@ -236,7 +236,7 @@ class Zoo:
         self._models: dict[Path, GltfModel] = {}
 
     def animal(self, seed: int, side: int) -> NDArray[np.uint8]:
-        """An animal as straight display-encoded RGBA, (side, side, 4) uint8."""
+        """Return an animal as straight display-encoded RGBA, (side, side, 4) uint8."""
         rng = np.random.default_rng([seed, 77])
         path = self.files[int(rng.integers(len(self.files)))]
         model = self._models.setdefault(path, GltfModel(path))
@@ -252,7 +252,7 @@ class Zoo:
 
 
 def _waves(rng: Rng, places: Floats, often: float) -> Floats:
-    """A smooth field over places, about -1..1."""
+    """Return a smooth field over places, about -1..1."""
     total = np.zeros(len(places))
     for _ in range(5):
         total += np.sin(places @ (rng.normal(0, 1, 3) * often) + rng.random() * 6)
@@ -287,7 +287,7 @@ def _coat(rng: Rng, mesh: Coloured) -> Floats:
 
 
 def _camera(rng: Rng, mesh: Coloured, side: int) -> tuple[Camera, float]:
-    """A view of the whole animal, or of its head; and the size of a pixel."""
+    """Return a view of the whole animal, or of its head; and the size of a pixel."""
     head = mesh.vertices[mesh.vertices[:, 1] > 8.5].mean(0)
     if rng.random() < 0.45:
         aim, tall = head - (0, rng.uniform(0, 1), 0), rng.uniform(5, 9)
@@ -303,7 +303,7 @@ def _camera(rng: Rng, mesh: Coloured, side: int) -> tuple[Camera, float]:
 
 
 def _parts(rng: Rng, mesh: Coloured, coat: Floats, camera: Camera, pixel: float) -> list[DrawnMesh]:
-    """The skin, and fur on it that lies backwards and down."""
+    """Return the skin, and fur on it that lies backwards and down."""
     facing = normals(mesh.vertices, mesh.triangles)
     skin = DrawnMesh(mesh.vertices, mesh.triangles, facing, colour=coat * 0.6, gloss=0.0)
     planted = hair.roots(rng, mesh.vertices, mesh.triangles, np.ones(len(mesh.vertices)), STRANDS)

@@ -69,12 +69,15 @@ class PeopleRecipe:
 
 
 def names() -> list[str]:
-    """The recipes of the package that train on people and animals."""
+    """Return the recipes of the package that train on people and animals."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def find(name: str) -> PeopleRecipe:
-    """A recipe of the package by its name, or a TOML file. Raises UsageError when there is none."""
+    """Return a recipe of the package by its name, or a TOML file.
+
+    Raises UsageError when there is none.
+    """
     path = FOLDER / f"{name}.toml"
     if not path.is_file():
         path = Path(name)
@@ -87,7 +90,10 @@ def find(name: str) -> PeopleRecipe:
 
 
 def parse(source: Mapping[str, Any]) -> PeopleRecipe:
-    """A recipe from its parsed TOML. Raises UsageError that names the field that is wrong."""
+    """Return a recipe from its parsed TOML.
+
+    Raises UsageError that names the field that is wrong.
+    """
     known = {"title", "network", "width", "encoder", "heldout", "mix", "stages"}
     strays = sorted(set(source) - known)
     if strays:
@@ -126,7 +132,9 @@ def _mix(base: Mix, values: Mapping[str, float]) -> Mix:
 
 
 def planes(recipe: PeopleRecipe, rng: np.random.Generator, sample: Sample) -> dict[str, Any]:
-    """A sample's layers by name, with the hints that the network sees, (H, W, C) float32 0..1."""
+    """Return a sample's layers by name, with the hints that the network sees, (H, W, C) float32
+    0..1.
+    """
     found = dict(sample._asdict())
     alpha = sample.alpha[..., 0]
     wanted = systems.find(recipe.network).hints
@@ -144,7 +152,7 @@ def planes(recipe: PeopleRecipe, rng: np.random.Generator, sample: Sample) -> di
 
 
 def batch(recipe: PeopleRecipe, composer: Composer, seed: int, first: int, size: int) -> Batch:
-    """Samples `first` to `first + size` of a seed, each layer (N, C, H, W)."""
+    """Return samples `first` to `first + size` of a seed, each layer (N, C, H, W)."""
     import torch
 
     layers: list[dict[str, Any]] = []
@@ -160,7 +168,10 @@ def batch(recipe: PeopleRecipe, composer: Composer, seed: int, first: int, size:
 
 
 def build(recipe: PeopleRecipe, encoders: Path) -> nn.Module:
-    """The network with its first weights: by the first stage's seed, its encoder from ImageNet."""
+    """Return the network with its first weights.
+
+    By the first stage's seed, its encoder from ImageNet.
+    """
     import torch
     from safetensors.torch import load_file
 
@@ -306,7 +317,7 @@ def _reporter(place: Path, say: Callable[[Progress], None]) -> Callable[[Progres
 
 
 def _trained(network: nn.Module, stage: PeopleStage) -> list[nn.Parameter]:
-    """The parameters that a stage trains; the frozen ones ask for no gradient."""
+    """Return the parameters that a stage trains; the frozen ones ask for no gradient."""
     found = []
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(not name.startswith(stage.frozen or ("-",)))

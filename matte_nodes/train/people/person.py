@@ -86,11 +86,11 @@ class Assets:
         return sorted((self.folder / "hdri").glob("*.exr"))
 
     def worn(self, *parts: str) -> Worn:
-        """A garment, hair or eyes, read once."""
+        """Return a garment, hair or eyes, read once."""
         return _worn(self.folder.joinpath("makehuman", *parts))
 
     def texture(self, *parts: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Colour and alpha of a texture."""
+        """Return colour and alpha of a texture."""
         return looks.picture(self.folder.joinpath("makehuman", *parts))
 
 
@@ -128,7 +128,7 @@ class Studio:
         self.body = Body()
 
     def person(self, seed: int, side: int, seconds: float = 0.0) -> NDArray[np.uint8]:
-        """A person as straight display-encoded RGBA, (side, side, 4) uint8.
+        """Return a person as straight display-encoded RGBA, (side, side, 4) uint8.
 
         seconds: later in the clip of this person (pose, camera and hair move).
         """
@@ -143,7 +143,7 @@ class Studio:
     def blurred(
         self, seed: int, side: int, seconds: float, shutter: float, samples: int = 5
     ) -> NDArray[np.uint8]:
-        """A frame with motion blur: the mean of samples while the shutter (seconds) is open."""
+        """Return a frame with motion blur: the mean of samples while the shutter (seconds) is open."""
         total = np.zeros((side, side, 4), np.float32)
         for index in range(samples):
             frame = self.person(seed, side, seconds + shutter * index / samples)
@@ -177,7 +177,7 @@ class Studio:
     def _camera(
         self, rngs: Mapping[str, Rng], posed: Floats, size: float, seconds: float
     ) -> tuple[Camera, float]:
-        """A camera and the height of what it sees, in decimetres."""
+        """Return a camera and the height of what it sees, in decimetres."""
         rng, groups = rngs["camera"], self.body.groups
         eye = (posed[groups["joint-l-eye"]].mean(0) + posed[groups["joint-r-eye"]].mean(0)) / 2
         kind = str(rng.choice(list(_SHOTS), p=[shot[3] for shot in _SHOTS.values()]))
@@ -428,7 +428,7 @@ def random_shape(rng: Rng) -> Shape:
 
 
 def exposure(rng: Rng, premultiplied: NDArray[np.float32]) -> float:
-    """A gain that brings the bright part of a subject to 0.4 to 1."""
+    """Return a gain that brings the bright part of a subject to 0.4 to 1."""
     covered = premultiplied[..., 3] > 0.5
     bright = premultiplied[covered][:, :3].max(1) if covered.any() else np.ones(1)
     return float(rng.uniform(0.4, 1.0) / (np.percentile(bright, 93) + 1e-4))

@@ -64,7 +64,7 @@ class Folders:
 
 
 def read(folders: Folders, heldout: bool, most: int = 1_000_000) -> PicturePool:
-    """The pictures of one part. most: read at most so many cut-outs of each kind.
+    """Return the pictures of one part. most: read at most so many cut-outs of each kind.
 
     Held-out photographs are those whose sha256 says so (one of 16); held-out cut-outs those of
     seeds
@@ -133,7 +133,7 @@ def _labelled(folder: Path, heldout: bool, total: hashlib._Hash) -> list[Labelle
 
 
 def _panorama(path: Path, total: hashlib._Hash) -> Codes:
-    """A scene-linear panorama, exposed so that an eighth of it is bright, display-encoded."""
+    """Return a scene-linear panorama, exposed so that an eighth of it is bright, display-encoded."""
     total.update(hashlib.sha256(path.read_bytes()).digest())
     linear = linear_picture(path)
     bounded = (linear / (np.percentile(linear, 88) + 1e-6) * 0.7).clip(0, 1)

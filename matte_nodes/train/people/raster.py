@@ -262,7 +262,7 @@ def draw(
 
 
 def _joined(parts: Sequence[DrawnMesh]) -> _Scene:
-    """All parts as one mesh."""
+    """Return all parts as one mesh."""
     textures = [part.texture for part in parts if part.texture is not None]
     which, cover, points, triangles, start, seen = [], [], [], [], 0, -1
     for part in parts:
@@ -294,7 +294,7 @@ def _joined(parts: Sequence[DrawnMesh]) -> _Scene:
 
 
 def _projected(vertices: Floats, camera: Camera, side: int) -> tuple[Floats, Floats]:
-    """Places in sub-samples (N, 2) and depths (N,)."""
+    """Return places in sub-samples (N, 2) and depths (N,)."""
     forward = unit(camera.aim - camera.place)
     right = unit(np.cross(forward, (math.sin(camera.roll), math.cos(camera.roll), 0.0)))
     up = np.cross(right, forward)
@@ -334,7 +334,7 @@ def _lit(
 
 
 def _unshaded(scene: _Scene, direction: Floats, centre: Floats, radius: float) -> Floats:
-    """How much of a light reaches each vertex, (N,) 0..1, by a shadow map."""
+    """Return how much of a light reaches each vertex, (N,) 0..1, by a shadow map."""
     first = unit(np.cross(direction, np.array((0.3, 0.9, 0.2))))
     second = np.cross(direction, first)
     away = scene.vertices - centre
