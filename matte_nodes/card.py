@@ -271,7 +271,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What one step of a model is given: the network copies of one frame.
+    """The inputs of one step of a model: the network copies of one frame.
 
     plate: (H, W, 3) float32, display-encoded, 0..1. background: the same. trimap: (H, W) float32
     with 0, 0.5 (unknown) and 1. segmentation: (H, W) float32 0..1. neighbours: plates at the
@@ -292,7 +292,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one step of a model answers.
+    """The result of one step of a model.
 
     alpha: (H, W) float32 0..1. foreground: (H, W, 3) float32 straight, in the network copy's
     encoding, or None. extras: named (H, W) or (H, W, C) float32 outputs declared by the card.
@@ -305,7 +305,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class LoadContext:
-    """What a model may use when it is loaded.
+    """The arguments with which a model is loaded.
 
     weights: the card's files, by name. checkpoint: the file the user brought or imported, for a
     card that has a `checkpoint`; None with `untrained` (random weights, made the same each time).

@@ -100,7 +100,7 @@ class Marks:
 
 @dataclass(frozen=True)
 class FramePoints:
-    """What one frame has: the marks of each object, in the pixels of the picture at hand.
+    """The marks of each object in one frame, in pixels of the frame's picture.
 
     objects: the names of all objects of the shot, in their order; also those without marks here.
     marks: by name, for the objects that have marks in this frame.

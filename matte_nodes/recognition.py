@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recognition: which network the tensors of a file belong to, and helpers for detectors."""
+"""Recognition: finds the network that a file's tensors belong to. Also helpers for detectors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Shapes: TypeAlias = Mapping[str, Shape]
 
 @dataclass(frozen=True)
 class Recognition:
-    """Which network a set of tensors belongs to, and how to put them into ours."""
+    """The network that a set of tensors belongs to, and how to load them into it."""
 
     options: Mapping[str, Any]
     """Arguments of `Architecture.build`, read from the tensors' shapes."""

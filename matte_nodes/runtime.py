@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices and providers: what is asked for is what is used, or an error says why."""
+"""Devices and providers. The requested device is used, or an error states why not."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PROVIDERS: dict[DeviceKind, str] = {
 
 @dataclass(frozen=True)
 class Device:
-    """Where a model runs: kind and, for cards, which one."""
+    """The device on which a model runs: its kind, and the number of the card."""
 
     kind: DeviceKind
     index: int = 0
@@ -71,10 +71,10 @@ def has_mps() -> bool:
 
 
 def resolve_device(name: str = "auto") -> Device:
-    """Return the device of this name; "auto" is the best one that is here.
+    """Return the device of this name; "auto" is the best available one.
 
     name: auto, cpu, cuda, cuda:N, mps, tensorrt or tensorrt:N.
-    Raises DeviceError when the device that was asked for is not here.
+    Raises DeviceError when this machine does not have the device.
     """
     kind, _, number = str(name).partition(":")
     if kind == "auto" and not number:

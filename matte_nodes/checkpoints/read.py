@@ -145,7 +145,10 @@ def _tflite(path: Path) -> dict[str, Tensor]:
 
 
 def read_file(path: Path | str) -> tuple[dict[str, Tensor], Convolutions]:
-    """As `read_tensors`; for an ONNX file also the inputs of its convolutions, in order."""
+    """Return what `read_tensors` returns.
+
+    For an ONNX file, also return its convolutions' inputs in order.
+    """
     path = Path(path)
     if path.suffix.lower() == ".onnx" and path.is_file():
         return onnx_tensors(path.read_bytes())

@@ -22,7 +22,7 @@ Array: TypeAlias = NDArray[Any]
 
 @dataclass(frozen=True)
 class Fixture:
-    """What a fixture's files say: tensors, inputs and outputs by name, and its own words."""
+    """The contents of a fixture: tensors, inputs and outputs by name, and its other fields."""
 
     name: str
     tensors: Mapping[str, Array]

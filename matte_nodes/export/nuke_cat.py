@@ -128,7 +128,7 @@ def export_cat(
     knobs: dict[str, Any] | None = None,
     torch_python: str | None = None,
 ) -> dict[str, Any]:
-    """Write everything into a folder; answers the report that lies there too.
+    """Write all files into a folder. Returns the report, which is written there too.
 
     torch_python: an interpreter with torch 2.1, to load the file there as Nuke will. Raises
     ModelError when the model cannot be exported, differs from torch by more than 1e-4, or names

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What chunks leave beside an output for Validate: which frames they did, and overlapping ones.
+"""Files that chunks leave beside an output for Validate: records of their frames, and overlap frames.
 
 .matte.____.exr.farm/              hidden, beside the manifest
     parts/1001-1032.json           the manifest's lines of one chunk

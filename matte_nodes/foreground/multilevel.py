@@ -55,7 +55,7 @@ _BLOCK = 16384  # cells a thread works on at once: their planes stay in the cach
 
 @dataclass(frozen=True)
 class Stiffness:
-    """How strongly F and B hold to their neighbours, as factors of s: 1 and 1 in the paper."""
+    """How strongly F and B follow their neighbours, as factors of s (1 and 1 in the paper)."""
 
     foreground: float = 1.0
     background: float = 1.0
@@ -63,7 +63,7 @@ class Stiffness:
 
 @dataclass(frozen=True)
 class Limits:
-    """What keeps F and B among the plate's colours; floor, below: in the plate's unit."""
+    """Limits that keep F and B among the plate's colours. floor, below: in the plate's unit."""
 
     floor: Float  # (6, 1): no F and no B is darker
     below: Float  # (3, 1): a little darker, so that what is above it can be divided by

@@ -25,5 +25,5 @@ class DoctorFinding:
     """What to do about it; "" where nothing is to be done."""
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain JSON data."""
+        """Return the finding as JSON data."""
         return asdict(self)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Put the adapters into their hosts. A host is one entry here and one module with two functions."""
+"""Installs the adapters into their hosts.
+
+A host is one entry here and one module with two functions.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ HOSTS = {
 
 @dataclass(frozen=True)
 class Options:
-    """What a host's installer may be told in place of its own choice: a folder, a program (OBS: the
+    """The user's choices for a host's installer: a folder, a program (OBS: the
     built plug-in; Blender: the blender to install into).
     """
 
@@ -30,13 +33,13 @@ class Options:
 
 
 def install(host: str, options: Options = Options()) -> list[str]:
-    """Install the adapter of a host; answers what was done, a line each. Raises UsageError."""
+    """Install a host's adapter and return what was done, line by line. Raises UsageError."""
     done: list[str] = _module(host).install(options)
     return done
 
 
 def uninstall(host: str, options: Options = Options()) -> list[str]:
-    """Take the adapter of a host out again; answers what was done. Raises UsageError."""
+    """Remove a host's adapter and return what was done, line by line. Raises UsageError."""
     done: list[str] = _module(host).uninstall(options)
     return done
 

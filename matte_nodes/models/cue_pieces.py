@@ -18,7 +18,7 @@ STRIP = 128
 
 
 def in_pieces(network: TrimapCues, planes: Tensor, coarse: Tensor | None = None) -> Tensor:
-    """As the network's forward, of one picture."""
+    """Return what the network's forward returns, for one picture."""
     net, height = network.net, planes.shape[2]
     bands = []
     for top in range(0, height, BAND):

@@ -33,7 +33,7 @@ _cards: dict[str, tuple[Declaration, ModelCard]] = {}
 
 @dataclass(frozen=True)
 class Declaration:
-    """What is written of a fine-tuned model.
+    """The declaration file of a fine-tuned model.
 
     parent: the model it began as, or "shot", which begins as nothing. needs: hints it was made
     with. file, sha256, size: its weights. shot: the clip's name. facts: provenance (key frames,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One frame's way: plate and hints, what the network sees, prediction, foreground, Matte.
+"""The steps for one frame: plate and hints, network copy, prediction, foreground, Matte.
 
 Pure functions; time is the shot's, files are the media room's.
 """
@@ -32,7 +32,7 @@ LARGEST = 1e9
 
 @dataclass(frozen=True)
 class Given:
-    """What came in for one frame, in plate space: pixels as they lay in their files.
+    """The inputs of one frame in plate space, with the pixels of their files.
 
     plate, background: (H, W, 3) of any pixel type. trimap, segmentation: (H, W) float32.
     points: in pixels of the plate. where: how messages name the frame.
@@ -114,7 +114,7 @@ helps to solve the foreground."""
 
 
 def check(given: Given, card: ModelCard) -> None:
-    """Refuse what no model could work on, naming the frame.
+    """Raise an error that names the frame if no model can work on its inputs.
 
     Raises BadPlateError (shape, type, not finite), HintSizeError, MissingInputError.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a picture that is given as a mask or a trimap means: its channel, its codes, its faults.
+"""Finds out how to read a picture as a mask or a trimap: its channel, its codes, its faults.
 
 One picture of the clip is looked at before the first frame (three where the first one is empty),
 so that every frame is read in the same way. What cannot be known is an error that lists the
@@ -56,7 +56,7 @@ class Meaning:
 
     @property
     def said(self) -> str:
-        """In a word or two, for the line that says what was taken."""
+        """The meaning in a few words, for the line that reports each input."""
         return "labels above 0" if self.labels else "alpha" if self.channel == "alpha" else ""
 
 

@@ -120,7 +120,7 @@ def mask_values(mask: NDArray[Any]) -> Float:
 
 @dataclass(frozen=True)
 class HintKind:
-    """What the pixels of a hint are, in files and for the node."""
+    """The pixels of one kind of hint, in files and in the node."""
 
     is_picture: bool
     """An RGB picture (H, W, 3) in a colour space; otherwise one channel (H, W)."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Matte:
-    """What a MatteNode answers for one frame.
+    """The result of a MatteNode for one frame.
 
     alpha: (H, W) float32, 0..1, linear coverage, never encoded; its values are half floats, so
     that 1 stays 1 and nothing else becomes 1 in a half-float file. foreground: (H, W, 3) float32,

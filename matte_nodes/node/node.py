@@ -102,7 +102,7 @@ class FrameNode:
         plate, background: (H, W, 3) float32, unbounded, in `colorspace`: unless one is named the
         config's scene-linear space; uint8 and uint16 arrays are sRGB, as 8 and 16 bit files are.
         trimap, segmentation: (H, W), 0..1, bool, or integer codes. points: clicks and a box, as
-        `matte_nodes.points.as_points` takes them. Answers a Matte
+        `matte_nodes.points.as_points` takes them. Returns a Matte
         whose foreground is straight, in the plate's own space if that is linear, otherwise in its
         linear counterpart, or in `output_colorspace`.
 

@@ -98,7 +98,7 @@ class Tile:
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """As an index into (H, W, ...)."""
+        """The tile as an index into (H, W, ...)."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
 

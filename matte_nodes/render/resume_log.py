@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manifest beside an output: which frames are done, from which inputs, with which settings.
+"""The manifest beside an output lists finished frames with their inputs and settings.
 
 One JSON object a line, appended when a frame is whole on disk; a line cut off by a crash is
 ignored. A frame whose line was lost is recognised by the key inside the file itself.
@@ -23,7 +23,7 @@ _LONGEST = 255  # bytes of a file name, nearly everywhere
 
 
 def manifest_path(output: str) -> Path:
-    """Return where the manifest of an output pattern or movie lies: beside it, hidden."""
+    """Return the path of an output's manifest: a hidden file beside the output."""
     path = Path(output)
     if not path.name:
         raise OutputError(
@@ -41,7 +41,7 @@ def manifest_path(output: str) -> Path:
 
 
 class Manifest:
-    """What earlier runs left beside an output; `record` adds to it.
+    """The list of frames that earlier runs finished. `record` adds a frame.
 
     settings: facts that stand at its head for people and tools (model, weights, knobs, spaces);
     an empty one is taken from the file.
@@ -64,12 +64,12 @@ class Manifest:
             self._take(line)
 
     def is_done(self, frame: int, key: str, path: Path) -> bool:
-        """Whether this frame lies whole on disk with this key, untouched since it was written."""
+        """Whether this frame's complete, unchanged file with this key exists."""
         entry = self._done.get(frame)
         return entry is not None and entry.get("key") == key and self.holds(frame, path)
 
     def holds(self, frame: int, path: Path) -> bool:
-        """Whether this frame's file lies as it was written, whatever its key is."""
+        """Whether this frame's file exists unchanged, with any key."""
         entry = self._done.get(frame)
         if entry is None or entry.get("file") != path.name:
             return False
@@ -80,14 +80,14 @@ class Manifest:
         return [found.st_size, found.st_mtime_ns] == [entry.get("size"), entry.get("mtime_ns")]
 
     def is_cut(self, frame: int, key: str, path: Path) -> bool:
-        """Whether this very frame was written here, and its file has another length by now."""
+        """Whether the file of this frame changed its length after it was written."""
         entry = self._done.get(frame)
         if entry is None or entry.get("key") != key or entry.get("file") != path.name:
             return False
         return path.stat().st_size != entry.get("size")
 
     def entries(self, frames: Iterable[int]) -> list[dict[str, Any]]:
-        """Return the lines of these frames, as they stand."""
+        """Return the manifest's lines of these frames, unchanged."""
         return [self._done[frame] for frame in frames if frame in self._done]
 
     def frames(self, first: int, last: int) -> list[int]:

@@ -142,7 +142,7 @@ class Client:
         return self._ask({"op": "models"})
 
     def submit(self, request: Mapping[str, Any]) -> str:
-        """Hand in a range to matte; answers the job's name at once.
+        """Submit a range of frames to matte. Returns the job's name at once.
 
         request: source, output, model; optional frames (first, last), knobs, node (device,
         threads, ocio), connect (as MatteNode.connect), layout, output_colorspace, again, cwd and
@@ -218,7 +218,7 @@ class Client:
                     return
 
     def frame(self, request: Mapping[str, Any], frame: int) -> str:
-        """Matte one frame ahead of all ranges; answers the path of the EXR with the result.
+        """Matte one frame before all ranges. Returns the path of the EXR with the result.
 
         request: as for `submit`; without an output the service keeps the file in its cache.
         Raises ServiceError with the reason.
@@ -237,7 +237,7 @@ class Client:
         raise ServiceError(f"Frame {frame} was cancelled.")
 
     def pixels(self, request: Mapping[str, Any], frame: int) -> tuple[memoryview[float], int, int]:
-        """Matte one frame ahead of all ranges; answers (numbers, width, height), mapped.
+        """Matte one frame before all ranges. Returns (numbers, width, height), memory-mapped.
 
         numbers: float32, row by row from the top, straight R, G, B and alpha of each pixel, in
         the request's output space. No codec lies between: the file that the service wrote is this

@@ -65,7 +65,7 @@ def cut_frames(cuts: Iterable[int] | str) -> list[int]:
 
 @dataclass(frozen=True)
 class Reading:
-    """How an input is read, where its files leave a choice."""
+    """How an input is read when its files allow several ways."""
 
     layer: str = ""
     """A layer, part or channel by name."""
@@ -198,12 +198,12 @@ class BoundHint:
 
     @property
     def taken(self) -> str:
-        """What is read and how, in words."""
+        """The chosen channels and how they are read, in words."""
         return ", ".join(filter(None, (base_name(self.clip.taken), self.meaning.said)))
 
     @property
     def read_as(self) -> str:
-        """How its pictures are read, for keys."""
+        """The way its pictures are read, as part of keys."""
         return self.meaning.said
 
     def is_painted(self, frame: int) -> bool:

@@ -21,7 +21,7 @@ SELECT = "select"
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """What `auto` chose: the model, a trimap model that refines it (or None), and why."""
+    """The choice of `auto`: a model, a trimap model that refines it (or None), and the reason."""
 
     model: str
     refine: str | None

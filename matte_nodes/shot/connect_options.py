@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ConnectOptions: what a node can be told when clips are connected to it, declared once.
+"""ConnectOptions: all options for connecting clips to a node, declared once.
 
 `MatteNode.connect`, the flags of `matte run`, the types that the service checks and the tables in
 docs/ are made from these fields.
@@ -39,7 +39,7 @@ _OPTION = "option"
 
 @dataclass(frozen=True)
 class Option:
-    """How an option looks outside of Python."""
+    """An option as flags, service requests and docs show it."""
 
     help: str
     """What it does, in a sentence or two, for people."""

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a result depends on besides pictures, and the one hash of it. Equal keys, equal pixels."""
+"""Fingerprints of everything but pictures that a result depends on.
+
+Equal keys mean equal pixels.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ _FLAGS = (
 
 @dataclass(frozen=True)
 class Setup:
-    """All that a shot's results depend on besides pictures: its node, colours, canvas, hints."""
+    """Everything but pictures that a shot's results depend on: node, colours, canvas, hints."""
 
     node: FrameNode
     plate: Clip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Shot seen as a clip: of alphas, of trimaps, of foregrounds. Chains are made of these."""
+"""A Shot as a clip of alphas, trimaps or foregrounds. Chains consist of such clips."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class MatteSource(Protocol):
-    """What a shot shows of itself here."""
+    """The part of a shot that this module uses."""
 
     clip: Clip
     """The plate."""

@@ -130,7 +130,7 @@ class Shot:
 
     @property
     def steps(self) -> int:
-        """How many times the model was really called."""
+        """The number of calls of the model so far."""
         return self._steps.count
 
     def at(self, frame: int) -> Matte:

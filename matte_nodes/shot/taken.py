@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was taken from each input of a shot, in words, and what had to be assumed for it."""
+"""Describes in words what was read from each input of a shot, and each assumption."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ MASK = "/mask"
 
 @dataclass(frozen=True)
 class KeyFrames:
-    """Which objects have marks at which places of a clip."""
+    """The frames of a clip in which each object has marks."""
 
     objects: tuple[str, ...]
     """All objects, in their order."""

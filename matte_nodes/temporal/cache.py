@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cache: where a shot keeps states, predictions and results, in memory and on disk."""
+"""Cache: keeps a shot's states, predictions and results in memory and on disk."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LEAST_K = {"disk": 1, "states": 4}
 
 
 class Cache:
-    """What a shot has computed, by content key.
+    """Keeps a shot's results by content key.
 
     mode: `memory` keeps the newest states and mattes in memory. `states` also keeps every K-th
     state on disk, and nothing else there. `disk` keeps states, predictions and results, shares

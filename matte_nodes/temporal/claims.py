@@ -26,7 +26,7 @@ _POLL = 0.005
 
 
 class CacheWarning(UserWarning):
-    """What the user should know of the cache; results are right all the same."""
+    """A problem of the cache that the user should know. Results are still right."""
 
 
 @contextmanager

@@ -159,7 +159,7 @@ class LiveCuts:
         return cut
 
     def forget(self) -> None:
-        """The next frame is the first."""
+        """Forget all frames: the next frame is the first."""
         self._before = None
         self._jumps.clear()
 

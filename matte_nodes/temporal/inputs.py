@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a picture is, for keys: the hash of its file's bytes, remembered by size and times."""
+"""Identifies pictures for keys by the hash of their file, kept by the file's size and times."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PictureId(NamedTuple):
 
 
 class PictureSource(NamedTuple):
-    """Where a picture lies: a file, and which part of it."""
+    """The file of a picture, and the part of it."""
 
     path: str
     part: str

@@ -53,7 +53,7 @@ class HintFrames(Protocol):
 
 @dataclass(frozen=True)
 class KeyedInputs:
-    """What the keys of one shot are made from."""
+    """The inputs from which one shot's keys are made."""
 
     plate: Clip
     hints: Mapping[str, HintFrames]
@@ -115,7 +115,7 @@ class ShotKeys:
 
     @property
     def settings(self) -> tuple[str, str]:
-        """What every step, and what every result, of this shot depends on besides pictures."""
+        """Everything but pictures that this shot's steps, and its results, depend on."""
         if self._settings is None:
             step, finish = self._inputs.settings()
             self._settings = digest(step), digest(finish)

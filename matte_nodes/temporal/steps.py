@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps: what a shot's model answered for a frame, from the cache or by the fewest steps."""
+"""Steps: returns the model's prediction for a frame, from the cache or by the fewest model calls."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ModelStep: TypeAlias = "Callable[[Inputs, Memory], tuple[Prediction, Memory]]"
 
 @dataclass(frozen=True)
 class LoadedFrame:
-    """A frame that was read, and its link: the key is that of the very pixels that were read."""
+    """A frame that was read, and its link. The link's key belongs to exactly these pixels."""
 
     index: int
     link: Link
@@ -36,7 +36,7 @@ class LoadedFrame:
 
 
 class Steps:
-    """The model's steps for one shot. Every state is found by its key, never by being at hand.
+    """The model's steps for one shot. States are always looked up by their key.
 
     read: the plate and hints at a place, as the model is to see them. step: one call of the model.
     count: how many times the model was really called.
@@ -72,7 +72,7 @@ class Steps:
         return prediction
 
     def advance(self, loaded: LoadedFrame, look: Look, *, in_memory: bool = True) -> None:
-        """See to it that the state after this frame is known, without asking for its matte."""
+        """Make sure that the state after this frame is known. Its matte is not computed."""
         self._until(loaded, look, state_only=True, in_memory=in_memory)
 
     def plan(self, wanted: Sequence[int], look: Look, *, results: bool) -> Iterator[int]:

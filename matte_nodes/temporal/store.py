@@ -189,12 +189,12 @@ class Store:
         return dropped
 
     def trouble(self, error: BaseException) -> None:
-        """Say once that the disk does not serve, and leave it alone for a while."""
+        """Warn once that the cache folder is unusable, and do not use it for a while."""
         self._quiet_until = time.monotonic() + _RETRY
         self.say(error)
 
     def say(self, error: BaseException) -> None:
-        """Say once that the disk does not serve."""
+        """Warn once that the cache folder is unusable."""
         with self._lock:
             if self._warned:
                 return

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Timeline:
-    """How the frames of one shot hang together in time."""
+    """The dependencies between the frames of one shot."""
 
     name: str
     """The plate's name, for messages."""

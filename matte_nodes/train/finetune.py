@@ -33,7 +33,7 @@ RATE = 2e-3
 
 @dataclass(frozen=True)
 class FinetuneRequest:
-    """What a fine-tuning is asked to do.
+    """The request for a fine-tuning.
 
     source: the shot, as a plate is connected. keys: its key mattes (a pattern, a folder, or
     {frame: picture}). frames: only these keys; none: all there are. model: what to begin with;
@@ -65,7 +65,9 @@ class FinetuneRequest:
 
 @dataclass(frozen=True)
 class Finished:
-    """What was made. before, after: mean absolute error on the held-out key, in alpha (None: no
+    """The result of a fine-tuning.
+
+    before, after: mean absolute error on the held-out key, in alpha (None: no
     key could be held out); before is the parent's own, or the recalled keys' for a shot network."""
 
     card: ModelCard

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each network is trained for: losses of a batch, and the score of a held-out set."""
+"""Objectives of each network: the losses of a batch, and the score of a held-out set."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a fine-tuning begins with: a model of the library with its weights, or nothing."""
+"""The start of a fine-tuning: a model of the library with its weights, or an untrained network."""
 
 from __future__ import annotations
 

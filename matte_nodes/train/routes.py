@@ -37,7 +37,7 @@ class Composite:
 
 @dataclass(frozen=True)
 class Route:
-    """Which steps a composition takes, each a probability; defaults are Deep Image Matting's route.
+    """The probability of each step of a composition. Defaults are Deep Image Matting's route.
 
     linear: mixed in linear light. denoise: both layers cleaned by non-local means. sharpness:
     background blurred by a random disc (RSSN: box blurs of 20..60 pixels on high-resolution

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a recipe says, done: samples, stages, the best weights."""
+"""Runs a recipe: makes samples, trains its stages and writes the best weights."""
 
 from __future__ import annotations
 

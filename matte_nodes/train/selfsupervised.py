@@ -47,7 +47,7 @@ MOST_FRAMES = 48
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """What is asked for: a shot with its clean plate (in `connect`), and the model to begin with.
+    """The request: a shot with its clean plate (in `connect`), and the model to begin with.
 
     backgrounds: pictures lit like the shot; None: the clean plate itself, mirrored and moved.
     hold: the paper's l, how strongly the teacher holds the student.

@@ -149,7 +149,7 @@ def find(name: str) -> System:
 
 
 def inner(network: nn.Module) -> nn.Module:
-    """Return the network itself, without what only its training needs."""
+    """Return the network without the wrapper that only training needs."""
     found: nn.Module = getattr(network, "network", network)
     return found
 

@@ -146,7 +146,7 @@ class Pictures:
 
     @property
     def strange(self) -> float:
-        """How often hair has a colour of its own."""
+        """The probability that hair has its own colour."""
         return 0.35 if self.calm else 0.75
 
     def calmer(self) -> Pictures:

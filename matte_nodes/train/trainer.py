@@ -32,7 +32,7 @@ class TrainingError(MatteError):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast.
+    """The number of steps and the learning rates.
 
     steps: batches in all. rate: highest learning rate, reached after the part `warm_up` of the
     steps, then falling to `final` of it as `fall` says: a cosine, a line, or not at all
@@ -60,7 +60,7 @@ class Schedule:
 
     @property
     def last(self) -> int:
-        """How many steps are made."""
+        """The number of steps."""
         return min(self.stop or self.steps, self.steps)
 
     def rate_at(self, step: int) -> float:
@@ -99,7 +99,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended. score, best: of the last and the best validation, lower is better.
+    """The result of a training. score, best: of the last and the best validation, lower is better.
 
     stopped_early: `patience` validations in a row brought nothing better.
     """
@@ -113,7 +113,7 @@ class Outcome:
 
 @dataclass
 class TrainingPlan:
-    """What `train` needs besides the network.
+    """The arguments of `train` besides the network.
 
     batch: batch of a step, a pure function of its number. objective: named losses of a batch;
     "total" is minimised. validate: a score of the averaged network, lower is better; None: the

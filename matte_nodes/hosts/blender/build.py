@@ -55,7 +55,7 @@ def files() -> dict[str, bytes]:
 
 
 def unpack(target: Path) -> Path:
-    """Write the whole add-on into a new folder; answers it."""
+    """Write the whole add-on into a new folder and return that folder."""
     for name, data in files().items():
         path = target / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def unpack(target: Path) -> Path:
 
 
 def archive(folder: Path) -> Path:
-    """Check the add-on and zip it into a folder; answers the zip. Raises OutputError."""
+    """Check the add-on, zip it into a folder and return the zip file. Raises OutputError."""
     packed = files()
     wrong = manifest.problems(tomllib.loads(packed[manifest.FILE].decode("utf-8")))
     if wrong:

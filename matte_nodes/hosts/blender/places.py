@@ -34,7 +34,7 @@ class BlenderFolder:
 
     @property
     def name(self) -> str:
-        """As an artist calls it."""
+        """The name for artists."""
         return "Blender " + ".".join(map(str, self.version))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a trimap tells before any network runs: likely colours of both sides, distances, errors.
+"""Features that are computed from a trimap before the network runs: colours, distances, errors.
 
 The trimap network takes these planes beside the plate. The algorithm is here once. What it needs
 of a picture (other sizes, nearest known pixels, a blur) are its tools: OpenCV's in use and in
@@ -242,7 +242,7 @@ class CuePlanes(nn.Module):
     def chosen(
         self, pixels: Tensor, fronts: Tensor, backs: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Of all pairs the one with the least error of its mixture; distant pairs are preferred."""
+        """Return the pair whose mixture has the least error. Distant pairs are preferred."""
         chosen_fronts: list[Tensor] = []
         chosen_backs: list[Tensor] = []
         errors: list[Tensor] = []

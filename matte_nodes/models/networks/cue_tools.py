@@ -20,7 +20,10 @@ Pairs: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
 class OpenCVTools(TorchTools):
-    """As `TorchTools`; pictures are views of arrays, so nothing is copied."""
+    """The operations of `TorchTools` by OpenCV.
+
+    Pictures are views of arrays, so nothing is copied.
+    """
 
     def shrunk(self, picture: Tensor, height: int, width: int) -> Tensor:
         """Return a picture at a smaller size, by area."""

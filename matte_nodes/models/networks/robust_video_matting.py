@@ -39,7 +39,7 @@ class RobustVideoMattingOutput(NamedTuple):
 
     @property
     def states(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What the next frame is given."""
+        """The recurrent states for the next frame."""
         return self.r1, self.r2, self.r3, self.r4
 
 

@@ -57,7 +57,7 @@ class Coloured:
 
 
 class GltfModel:
-    """A binary glTF 2.0 file with one skin: `posed` answers its mesh at a time of an animation."""
+    """A binary glTF 2.0 file with one skin: `posed` returns its mesh at a time of an animation."""
 
     def __init__(self, path: Path) -> None:
         content = path.read_bytes()

@@ -24,7 +24,7 @@ running: dict[str, Bake] = {}
 def planned(
     tree: Any, scene: Any, frame: int | None = None
 ) -> tuple[BakePlan, Any, dict[str, Any]]:
-    """What a bake of this node would do, its scene, and what feeds it. Raises Trouble."""
+    """Return the plan of a bake of this node, its scene, and its inputs. Raises Trouble."""
     kept = tree.matte_nodes
     home, way, node = walk.place(tree, scene)
     found = walk.inputs(way, node)
@@ -40,7 +40,7 @@ def planned(
 
 
 def looked_at(tree: Any, scene: Any) -> Now:
-    """What the node's settings and inputs are now, to compare with what was baked."""
+    """Return the node's present settings and inputs, to compare with those of the bake."""
     try:
         plan, _, _ = planned(tree, scene)
     except Trouble as error:
@@ -56,7 +56,7 @@ def complain(tree: Any, scene: Any, text: str) -> None:
 
 
 def complaint(tree: Any, now: Now) -> str:
-    """What went wrong with what is asked for now; "" when nothing did, or all is changed since."""
+    """Return the error of the last bake with the present settings, or ""."""
     kept = tree.matte_nodes
     return str(kept.message) if kept.message_about == about(tree, now) else ""
 
@@ -176,12 +176,12 @@ class Bake:
 
     @property
     def state(self) -> str:
-        """How it ended: done, error or cancelled; "" while it runs."""
+        """The result: done, error or cancelled; "" while it runs."""
         return self.job.state if self.job else CANCELLED if self._stopped else ""
 
     @property
     def said(self) -> str:
-        """What it is doing."""
+        """The present work, in words."""
         return self.job.said if self.job else self._said
 
     @property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What differs between Blender 3.4 and 5.x, asked of Blender itself, never of its version."""
+"""Differences between Blender 3.4 and 5.x. Checks Blender's features, never its version."""
 
 from __future__ import annotations
 

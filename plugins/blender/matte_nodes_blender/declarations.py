@@ -39,7 +39,7 @@ _KNOB = (
 
 
 class Declarations:
-    """What can be matted with: cards by model, and the knobs that all models share.
+    """The available models: cards by name, and the knobs that all models share.
 
     version: of the library that said so, "" when nobody was asked yet.
     """
@@ -52,7 +52,7 @@ class Declarations:
 
     @classmethod
     def read(cls, text: str) -> Declarations:
-        """From the text in a .blend; a damaged one counts as none."""
+        """Read declarations from the text in a .blend. A damaged text counts as empty."""
         try:
             return cls(json.loads(text))
         except (ValueError, TypeError, KeyError, AttributeError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where bakes lie: a folder for each set of settings and inputs, so that no bake hides another.
+"""Folders of bakes: one for each set of settings and inputs, so that no bake hides another.
 
 The range is no part of the name: a longer range goes on where the shorter one ended. What is whole
 in the folder and what is not, the library knows by the content key in each file.
@@ -93,7 +93,7 @@ def new_inputs(folder: str) -> str:
 
 
 def link_inputs(folder: str, name: str, files: Mapping[int, str]) -> str:
-    """Files under the numbers of the scene's frames; answers their pattern.
+    """Link files under the scene's frame numbers. Returns the pattern of the links.
 
     Links where the system has them, copies elsewhere.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens by itself: a file is opened, an undo, a render begins with a bake missing."""
+"""Handlers that Blender calls when a file is opened, after an undo, and before a render."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is connected to an input, and how it reaches the library: as its file, or rendered.
+"""Passes each connected input to the library: as its file, or as a rendered file.
 
 In doubt it is rendered: what the compositor shows at the socket is then what is matted.
 """
@@ -36,7 +36,7 @@ class Media(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What feeds one input: media, or (None) a graph with its fingerprint.
+    """The source of one input: media, or (None) a graph with its fingerprint.
 
     print_: names all nodes and values upstream. still: the graph shows one picture for ever.
     """
@@ -68,7 +68,7 @@ def is_still(source: Source) -> bool:
 
 
 def handed(name: str, source: Source, first: int, last: int, *, alone: bool = False) -> Handed:
-    """How an input gets to the library for frames first..last.
+    """Return how an input is passed to the library for frames first to last.
 
     alone: no other input moves, so that a still plate is one frame. Raises Trouble when a file
     that is needed is not there.

@@ -27,7 +27,7 @@ def read(text: str) -> dict[str, Any]:
 
 
 def value(values: Mapping[str, Any], owner: str, knob: Mapping[str, Any]) -> Any:
-    """What a knob stands at: as set, also under an old name of the knob; else its default.
+    """Return a knob's value: as set (also under an old name of the knob), else its default.
 
     A value that the declaration does not allow (a choice that is gone, a number out of range since
     then) is the nearest one that it does.
@@ -87,7 +87,7 @@ def every(declared: Declarations) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def face_name(owner: str, knob: str) -> str:
-    """What a knob's property is called."""
+    """Return the name of a knob's property."""
     before = "shared" if owner == SHARED else "model_" + re.sub(r"\W", "_", owner)
     name = f"{before}__{knob}"
     if len(name) > LONGEST:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which file or movie frame Blender shows at a frame of the scene (measured on 3.4.1 and 5.0.1)."""
+"""Finds the file or movie frame that Blender shows at a scene frame (measured on 3.4.1 and 5.0.1)."""
 
 from __future__ import annotations
 

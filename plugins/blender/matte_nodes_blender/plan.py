@@ -21,7 +21,7 @@ class Colour(NamedTuple):
 
 
 class BakeRequest(NamedTuple):
-    """What the panel says. values: the text of the knobs. base: the bake folder, absolute."""
+    """The settings in the panel. values: the text of the knobs. base: the bake folder, absolute."""
 
     model: str
     values: str
@@ -33,7 +33,7 @@ class BakeRequest(NamedTuple):
 
 
 class BakePlan:
-    """What a bake has to do. Raises Trouble when it cannot be done.
+    """The plan of one bake. Raises Trouble when it cannot be done.
 
     sources: what is connected, by input. frame: this one alone, for a quick look.
     """
@@ -90,7 +90,7 @@ class BakePlan:
 
     @property
     def folder(self) -> str:
-        """Where the result goes."""
+        """The folder of the result."""
         return os.path.join(self.asked.base, folders.folder_name(self.asked.name), self.settings)
 
     def stamps(self) -> dict[str, str]:
@@ -98,7 +98,7 @@ class BakePlan:
         return {n: handover.stamp(s, self.first, self.last) for n, s in self.sources.items()}
 
     def handed(self) -> dict[str, Handed]:
-        """How each input reaches the library; raises Trouble for files that are not there."""
+        """Return how each input is passed to the library. Raises Trouble for missing files."""
         first, last = self.shot
         return {
             name: handover.handed(name, source, first, last, alone=self.still)

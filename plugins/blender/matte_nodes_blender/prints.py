@@ -39,7 +39,7 @@ def fingerprint(way: Any, output: Any) -> tuple[str, bool]:
 
 
 def action_paths(action: Any) -> list[str]:
-    """What an action moves."""
+    """Return the data paths that an action animates."""
     return [path for path, _ in _keys(action)]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a Matte node keeps in the .blend, and the properties made from the declarations.
+"""The settings of a Matte node in the .blend, and the properties made from the declarations.
 
 The values of knobs are JSON text under their declared names; the properties are faces of it. So
 they outlive a change of the models that are known, and a Blender without the add-on.

@@ -25,7 +25,7 @@ _SOCKET = "matte_input"
 
 
 def pattern(folder: str, name: str) -> str:
-    """Where the frames of an input are written."""
+    """Return the pattern for the rendered frames of an input."""
     return os.path.join(folder, f"{name}.{'#' * folders.DIGITS}.exr")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From an input of the Matte node upstream, to the picture that feeds it.
+"""Walks from an input of the Matte node upstream to its picture.
 
 Reroutes, muted nodes, and node groups in both directions are passed through. What is not a plain
 Image or Movie Clip at the end of that way is a graph, which is rendered.
@@ -22,7 +22,7 @@ _DEEPEST = 32
 
 
 class Way(NamedTuple):
-    """Where a socket is: the group nodes from the scene's tree down, and the tree itself."""
+    """The position of a socket: the group nodes from the scene's tree down, and the tree itself."""
 
     tree: Any
     nodes: tuple[Any, ...] = ()
@@ -40,7 +40,7 @@ class Way(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What feeds an input: the source, and where its output socket is."""
+    """The source of an input, and the position of its output socket."""
 
     source: Source
     way: Way
@@ -68,7 +68,7 @@ def place(tree: Any, scene: Any) -> tuple[Any, Way, Any]:
 
 
 def inputs(way: Way, node: Any) -> dict[str, Found]:
-    """What feeds each connected input, by the library's names."""
+    """Return the source of each connected input, by the library's names."""
     found = {}
     for socket in node.inputs:
         name = group.INPUTS.get(socket.name)

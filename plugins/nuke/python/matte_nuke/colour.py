@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""In which colour space the pixels of this script are, and which OCIO config says so."""
+"""Finds the colour space of the script's pixels, and its OCIO config."""
 
 from __future__ import annotations
 

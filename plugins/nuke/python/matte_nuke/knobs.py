@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the knobs on the node to the values in a request."""
+"""Turns the knobs on the node into the values of a request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHARED = "knob_"
 
 
 def prefix(model: str) -> str:
-    """What the names of a model's own knobs begin with."""
+    """Return the prefix of the names of a model's own knobs."""
     return "model_" + re.sub(r"\W", "_", model) + "__"
 
 
@@ -49,7 +49,7 @@ def _plain(knob: Any) -> Any:
 
 
 def model_groups(node: Any) -> dict[str, bool]:
-    """Which groups of own knobs are to be seen, by knob name."""
+    """Return whether each group of model knobs is visible, by knob name."""
     chosen = "group_" + re.sub(r"\W", "_", str(node["model"].value()))
     groups = [name for name in node.knobs() if name.startswith("group_")]
     return {name: name in (chosen, "group_shared") for name in groups}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one press of a button asks for: checked, with inputs found or to be rendered."""
+"""Plans the work of one button press: checks it, and finds inputs or plans to render them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class RunPlan:
         return base
 
     def input_pattern(self, run: str, name: str) -> str:
-        """Where an input is rendered to."""
+        """Return the pattern to which an input is rendered."""
         return "/".join((run.replace(os.sep, "/"), name + ".%04d.exr"))
 
     def request(self, run: str) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `matte install nuke` wrote beside this package: the interpreter, and what models need."""
+"""Reads the file that `matte install nuke` wrote here: the interpreter, and the needs of models."""
 
 from __future__ import annotations
 
