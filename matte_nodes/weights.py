@@ -78,7 +78,7 @@ def require(card: ModelCard, checkpoint: Path | None = None) -> dict[str, Path]:
         path = place(weights)
         if path.is_file() and (found[weights.file] is None or _hash_once(path) != weights.sha256):
             raise WeightsError(
-                f"{path} is damaged or another file: its sha256 is not the one of {card.name!r}. "
+                f"{path} is damaged or a different file: its sha256 is not that of {card.name!r}. "
                 f"Run `matte models pull {card.name}` again."
             )
     missing = [name for name, path in found.items() if path is None]
@@ -129,13 +129,13 @@ def checkpoint(
     """
     if card.checkpoint is None:
         if given is not None:
-            raise WeightsError(f"Model {card.name!r} takes no checkpoint: leave --weights out.")
+            raise WeightsError(f"Model {card.name!r} does not use a checkpoint: remove --weights.")
         return None
     path = Path(given) if given is not None else imported(card)
     if path.is_file():
         return path
     if given is not None:
-        raise WeightsError(f"{path}: there is no such checkpoint.")
+        raise WeightsError(f"{path}: this checkpoint file does not exist.")
     if untrained or card.checkpoint.optional:
         return None
     own = brought(card)
@@ -321,7 +321,7 @@ def _pull_locked(
         return target
     told = "".join(f"\n  - {answer}" for answer in answers) or "\n  - there is no such source"
     raise WeightsError(
-        f"{weights.file} could not be had from any source:{told}\n"
+        f"{weights.file} could not be downloaded from any source:{told}\n"
         f"Put the file into {target.parent} by hand (sha256 {weights.sha256})."
     )
 

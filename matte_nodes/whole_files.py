@@ -344,7 +344,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _failed(final: Path, error: OSError) -> OutputError:
-    return OutputError(f"{final}: cannot be written ({describe(error, final)})")
+    return OutputError(f"{final}: cannot be written ({describe(error, final)}).")
 
 
 def describe(error: OSError, path: Path) -> str:

@@ -90,7 +90,10 @@ def _tensor(data: memoryview) -> tuple[str, NDArray[np.generic] | None]:
         elif number in (_RAW_DATA, _FLOAT_DATA) and content:
             raw = content
         elif number == _LOCATION and value:
-            raise WeightsError("The ONNX file keeps its weights in another file; not supported.")
+            raise WeightsError(
+                "The ONNX file keeps its weights in a second file, which is not supported. Save "
+                "it again as one file."
+            )
     if kind not in _TYPES:
         return name, None
     try:

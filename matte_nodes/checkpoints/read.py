@@ -73,7 +73,7 @@ def _torch(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise _pickled(path, error) from error
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to mean
-        raise WeightsError(f"{path.name} is damaged, or no checkpoint: {error}") from error
+        raise WeightsError(f"{path.name} is damaged or not a checkpoint: {error}") from error
     return _unnest(path, content)
 
 
@@ -85,7 +85,7 @@ def _unnest(path: Path, content: object) -> dict[str, Tensor]:
         if tensors and inside is None:
             return tensors
         content = content[inside] if inside is not None else None
-    raise WeightsError(f"{path.name} holds no dictionary of tensors.")
+    raise WeightsError(f"{path.name} does not contain a dictionary of tensors (a state_dict).")
 
 
 def _npz(path: Path) -> dict[str, Tensor]:

@@ -49,7 +49,9 @@ def compare(
     from matte_nodes.whole_files import prepare_folder
 
     if output.suffix.lower() != ".png":
-        raise OutputError(f"{output}: a contact sheet is a PNG; name it {output.stem}.png.")
+        raise OutputError(
+            f"{output}: a contact sheet is a PNG file; change the name to {output.stem}.png."
+        )
     if output.is_dir():
         raise OutputError(
             f"{output}: is a folder; name a file in it, as in {output / 'sheet.png'}."

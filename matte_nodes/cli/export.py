@@ -42,7 +42,7 @@ def export_onnx(
     from matte_nodes.export.onnx import export_onnx as export
 
     if output.suffix.lower() != ".onnx":
-        raise UsageError(f"The output is a .onnx file, not {output.name!r}.")
+        raise UsageError(f"The output must be a .onnx file, not {output.name!r}.")
     card = models.card(model)
     report = export(
         card, output, checkpoint=weights, untrained=untrained, knobs=given_knobs(options)

@@ -150,7 +150,7 @@ def verify(names: tuple[str, ...]) -> None:
                 bad.append(item.file)
     if bad:
         raise WeightsError(
-            f"Damaged or missing: {', '.join(bad)}. Pull again: `matte models pull NAME`."
+            f"Damaged or missing: {', '.join(bad)}. Download them again: `matte models pull NAME`."
         )
 
 

@@ -76,7 +76,7 @@ def asked(
     first, last = parsed_span(options.pop("frames"))
     node = shared.taken(options, shared.NODE)
     if output is None:
-        raise UsageError("Say where to write (-o matte.####.exr).")
+        raise UsageError("Name the output (-o matte.####.exr).")
     output_colorspace = options.pop("output_colorspace")
     connect = shared.connect_keywords(options)
     if connect["warm_up"] is not None:

@@ -57,6 +57,7 @@ def select(
         arguments["knobs"] = {**SELECT_KNOBS, **arguments["knobs"]}
     if arguments["connect"]["points"] is None:
         raise UsageError(
-            "Say what to select: a click on it (--click X,Y@FRAME), a box (--box) or --points FILE."
+            "Choose what to select: a click on it (--click X,Y@FRAME), a box (--box) or --points "
+            "FILE."
         )
     one_machine.render(arguments, first, last, report, here=here, say=not quiet)

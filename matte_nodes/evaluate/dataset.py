@@ -146,14 +146,16 @@ def _numbered(folder: Path) -> dict[int, Path]:
             raise _ambiguous(frames[number], file)
         frames[number] = file
     if not frames:
-        raise InputError(f"{folder} holds no frames.")
+        raise InputError(f"{folder} contains no frames.")
     return dict(sorted(frames.items()))
 
 
 def _is_picture(file: Path) -> bool:
     suffix = file.suffix.lower()
     if suffix in MOVIE_SUFFIXES:
-        raise InputError(f"{file} is a movie: a data set holds a sequence as a folder of frames.")
+        raise InputError(
+            f"{file} is a movie: a data set contains each sequence as a folder of frames."
+        )
     return suffix in STILL_SUFFIXES
 
 
@@ -196,11 +198,11 @@ def _refuse_strays(role: Role, folder: _Folder, plate: _Folder) -> None:
 
 
 def _missing(file: Path, counterpart: Path) -> InputError:
-    return InputError(f"{file} has no counterpart {counterpart}: add it, or take the first away")
+    return InputError(f"{file} has no counterpart {counterpart}: add it, or take the first away.")
 
 
 def _ambiguous(first: Path, second: Path) -> InputError:
-    return InputError(f"{first} and {second} could both be meant: keep one of them")
+    return InputError(f"{first} and {second} could both be meant: keep one of them.")
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[Float, list[str]]:

@@ -181,7 +181,7 @@ def _difference(eager: nn.Module, scripted: Any, plan: CatPlan, size: tuple[int,
     picture = example(plan, size)
     answer = scripted(picture)
     if answer.shape != (1, 1, *size):
-        raise ModelError(f"The exported network answers {tuple(answer.shape)} for {size}.")
+        raise ModelError(f"The exported network returned {tuple(answer.shape)} for {size}.")
     return float((answer - eager(picture)).abs().max())
 
 

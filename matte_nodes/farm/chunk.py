@@ -43,7 +43,7 @@ def do(
     last = frames[-1] if last is None else last
     own = [frame for frame in frames if first <= frame <= last]
     if not own:
-        raise UsageError(f"{clip.name} has no frames from {first} to {last}.")
+        raise UsageError(f"{clip.name} has no frame between {first} and {last}. Check --frames.")
     output = arguments["output"]
     render(arguments, first, last)
     following = _overlap(frames, own[-1], cut_frames(connect["cuts"]), overlap, job_last)

@@ -108,7 +108,7 @@ def plan(
     if len(steps) > MOST_STEPS:
         raise UsageError(
             f"--chunk {size} makes {len(steps)} steps of {len(frames)} frames, but a job holds "
-            f"{MOST_STEPS}. Take larger chunks."
+            f"{MOST_STEPS}. Use larger chunks (--chunk)."
         )
     if len(steps) == 1:
         steps = [FarmStep("Matte", steps[0].frames, steps[0].size)]

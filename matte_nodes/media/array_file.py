@@ -94,7 +94,7 @@ def _header(file: BinaryIO, path: Path) -> tuple[tuple[int, int, int], np.dtype[
     """Shape (H, W, C), type, order and start of the numbers."""
     start = file.read(10)
     if len(start) < 10 or start[:8] != _MAGIC:
-        raise MediaError(f"{path}: the file is empty, damaged, or no array of numpy.save.")
+        raise MediaError(f"{path}: the file is empty, damaged, or was not written by numpy.save.")
     (length,) = struct.unpack("<H", start[8:])
     if length > _LONGEST_HEADER:
         raise MediaError(f"{path}: the file is damaged (its header has {length} bytes).")
@@ -103,12 +103,15 @@ def _header(file: BinaryIO, path: Path) -> tuple[tuple[int, int, int], np.dtype[
         kind, given = np.dtype(str(told["descr"])), tuple(told["shape"])
         order = "F" if told["fortran_order"] else "C"
     except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError) as error:
-        raise MediaError(f"{path}: the file is damaged (its header is no array's).") from error
+        raise MediaError(
+            f"{path}: the file is damaged (its header does not describe an array)."
+        ) from error
     numbers = all(type(n) is int and 0 < n < 1 << 20 for n in given)
     shape = given if len(given) == 3 else (*given, 1)
     if not numbers or len(shape) != 3 or shape[2] not in CHANNELS or kind.name not in _TYPES:
         raise MediaError(
-            f"{path}: {kind} of shape {given!r:.60} is no picture; wanted is (H, W), (H, W, 3) or "
+            f"{path}: {kind} of shape {given!r:.60} is not a picture; it must be (H, W), (H, W, "
+            "3) or "
             f"(H, W, 4) in {', '.join(_TYPES)}."
         )
     size = shape[0] * shape[1] * shape[2] * kind.itemsize

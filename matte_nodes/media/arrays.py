@@ -51,7 +51,7 @@ class ArrayClip(ClipBase):
         else:
             by_frame = dict(enumerate(arrays, first))
         if not by_frame:
-            raise MediaError(f"{name}: there are no arrays, so no frames.")
+            raise MediaError(f"{name}: there are no arrays.")
         self._arrays = {frame: self._checked(frame, array) for frame, array in by_frame.items()}
         self.frames: Sequence[int] = tuple(self._arrays)
         height, width = self._arrays[self.frames[0]].shape[:2]

@@ -76,7 +76,7 @@ def open_clip(
     """
     name = os.fspath(spec)
     if not name:  # Path would take it for the current folder
-        raise MediaError("No clip is named: give a pattern (plate.####.exr), a movie or a folder.")
+        raise MediaError("No clip was given. Give a pattern (plate.####.exr), a movie or a folder.")
     path = as_spelled(Path(name))
     how = _How(missing, Want(layer, view, purpose), rate, threads)
     try:
@@ -118,7 +118,7 @@ class _How:
 
 def _open_file(name: str, path: Path, how: _How) -> Clip:
     if not path.is_file():  # a pipe would be waited for without end
-        raise MediaError(f"{name}: is no file, but a pipe or a device; write it to a file first.")
+        raise MediaError(f"{name}: is a pipe or a device, not a file; write it to a file first.")
     suffix = path.suffix.lower()
     if suffix in MOVIES:
         return how.movie(name, path)

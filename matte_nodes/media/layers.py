@@ -276,7 +276,8 @@ def _mask(groups: list[_Group]) -> ChosenChannels:
     if len(groups) == 1 and len(groups[0].own) == 1:
         return _choice(groups[0], groups[0].mask_name())
     raise MediaError(
-        f"the file has more than one mask, or none: {_listed(groups)}; name one of them "
+        f"it is not clear which channel is the mask. The file has {_listed(groups)}; name one of "
+        "them "
         "(--segmentation-layer, --trimap-layer)."
     )
 

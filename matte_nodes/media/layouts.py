@@ -90,7 +90,7 @@ def choose_layout(layout: str, extension: str, spec: str) -> str:
     if layout == "auto":
         if extension not in _DEFAULTS:
             raise OutputError(
-                f"{spec}: {extension or 'a name without extension'} is not written; use one of "
+                f"{spec}: {extension or 'a name without extension'} cannot be written; use one of "
                 f"{', '.join(_DEFAULTS)}."
             )
         return _DEFAULTS[extension]

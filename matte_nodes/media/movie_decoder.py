@@ -65,7 +65,7 @@ class Decoder:
             raise MediaError(f"{self._name}: cannot be read as a movie ({error}).") from error
         streams = [s for s in self.container.streams.video if not _is_cover(s)]
         if not streams:
-            raise MediaError(f"{self._name}: the file holds no moving picture.")
+            raise MediaError(f"{self._name}: the file contains no video.")
         self.stream = streams[0]
         size = Rect(0, 0, self.stream.width or 1, self.stream.height or 1)
         limits.check_size(f"{self._name}: its picture", size)

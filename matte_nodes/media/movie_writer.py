@@ -212,7 +212,7 @@ class MovieWriter:
 
     def _failed(self, error: Exception) -> OutputError:
         reason = describe(error, self._path) if isinstance(error, OSError) else str(error)
-        return OutputError(f"{self._path}: cannot be written ({reason})")
+        return OutputError(f"{self._path}: cannot be written ({reason}).")
 
 
 def rgb_codes(colour: NDArray[Any], alpha: NDArray[Any]) -> list[NDArray[Any]]:

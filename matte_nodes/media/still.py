@@ -171,11 +171,13 @@ def _array_image(path: Path, layer: str) -> Image:
 def _opened(path: Path) -> Iterator[Any]:
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for without end
-            raise MediaError(f"{path}: is no file, but a folder, a pipe or a device.")
+            raise MediaError(f"{path}: is a folder, a pipe or a device, not a file.")
         _wait_for(path)
         source = oiio.ImageInput.open(str(path), _AS_STORED)
     except TypeError as error:  # bytes that are no UTF-8 in the name
-        raise MediaError(f"{str(path)!r}: rename the file, its name is not UTF-8.") from error
+        raise MediaError(
+            f"{str(path)!r}: the file name is not valid UTF-8; rename the file."
+        ) from error
     if source is None:
         said = reason(oiio)
         if "Subsampled" in said:
@@ -215,15 +217,15 @@ def _subsampled(path: Path) -> Any:
 
 def _unreadable(path: Path, said: str) -> MediaError:
     if not path.exists():
-        return MediaError(f"{path}: there is no such file")
+        return MediaError(f"{path}: there is no such file.")
     if not path.stat().st_size:
-        return MediaError(f"{path}: the file is empty")
+        return MediaError(f"{path}: the file is empty.")
     if path.suffix.lower() in (".heic", ".heif", ".avif"):
         return MediaError(
             f"{path}: this OpenImageIO has no reader for {path.suffix.lower()}. Convert it to PNG "
             "or TIFF of 16 bits (macOS: sips -s format tiff; elsewhere: heif-convert, avifdec)"
         )
-    return MediaError(f"{path}: cannot be read as a picture ({said})")
+    return MediaError(f"{path}: cannot be read as a picture ({said}).")
 
 
 def reason(source: Any) -> str:

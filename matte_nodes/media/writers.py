@@ -63,7 +63,7 @@ def check_name(spec: str | os.PathLike[str], layout: str = "auto") -> str:
     try:
         is_folder = path.is_dir() or name.endswith(("/", os.sep))
         if "\0" in name:
-            raise ValueError("the name holds a NUL")
+            raise ValueError("the name contains a NUL character")
         name.encode()  # writers take names as UTF-8
     except (OSError, ValueError) as error:  # a name too long, or no text
         reason = getattr(error, "strerror", None) or error

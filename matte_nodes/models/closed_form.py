@@ -80,9 +80,9 @@ class ClosedForm:
 def solve(
     estimate: Callable[..., Any], plate: np.ndarray, trimap: np.ndarray, rtol: float = 1e-7
 ) -> np.ndarray:
-    """Return alpha by pymatting's `estimate_alpha_cf`;
+    """Return alpha by pymatting's `estimate_alpha_cf`.
 
-    where it does not settle, the nearest it came to.
+    Where it does not settle, the nearest it came to.
 
     plate: (H, W, 3) float64, 0..1; trimap: (H, W) float64. It warns when it has not settled.
     """
@@ -111,9 +111,10 @@ def solve(
         return np.where(trimap == 1, 1.0, 0.0)
     # The numbers also keep Python from taking the next frame's word for the same and dropping it.
     warnings.warn(
-        f"Closed form did not settle on a frame ({int(((trimap > 0) & (trimap < 1)).sum())} unknown "
-        f"pixels, {nearest[0] / nearest[2]:.2e} of the equation left): its matte is the nearest it "
-        "came to. A trimap with a narrower unknown band, or a plate with some grain, helps.",
+        f"Closed form did not converge on a frame ({int(((trimap > 0) & (trimap < 1)).sum())} "
+        "unknown "
+        f"pixels, {nearest[0] / nearest[2]:.2e} of the equation left): the result is its best "
+        "approximation. A trimap with a narrower unknown band, or a plate with some grain, helps.",
         SolverWarning,
         stacklevel=2,
     )

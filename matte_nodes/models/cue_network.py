@@ -63,9 +63,9 @@ class CueNetwork:
 
 
 def matted(network: CueNetwork, plate: Float, trimap: Float, coarse: Float | None = None) -> Float:
-    """Return alpha of the trimap's unknown part, worked in the window round it;
+    """Return alpha of the trimap's unknown part, worked in the window round it.
 
-    the rest is the trimap's.
+    The rest is the trimap's.
 
     plate: (H, W, 3) display-encoded 0..1. coarse: a first alpha (closed form's), or None.
     """

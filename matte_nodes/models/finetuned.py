@@ -185,6 +185,8 @@ def _read(path: Path, size: int, mtime: int) -> Declaration:
             f"{path} cannot be read ({error}): fine-tune again, or remove the file."
         ) from error
     if found.name != path.stem:
-        raise ModelError(f"{path} is of a model {found.name!r}. Give the file the model's name.")
+        raise ModelError(
+            f"{path} declares the model {found.name!r}. Name the file after the model."
+        )
     check_plain_name(found.file, path)
     return replace(found, commercial=checked_terms(found.commercial, path))

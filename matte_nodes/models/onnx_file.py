@@ -138,7 +138,9 @@ def card_of(path: str | os.PathLike[str]) -> ModelCard:
     except (
         ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
     ) as error:  # fmt: skip
-        raise ModelError(f"{beside} is not a declaration of an ONNX model: {error!r}.") from error
+        raise ModelError(
+            f"{beside} is not a valid declaration of an ONNX model: {error!r}."
+        ) from error
 
 
 def _card(file: Path, declared: Mapping[str, Any], sha256: str) -> ModelCard:

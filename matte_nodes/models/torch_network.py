@@ -66,7 +66,9 @@ def network_of(
 
     architecture = models.architecture(card)
     if architecture is None:
-        raise ModelError(f"{card.name} has no torch network.")
+        raise ModelError(
+            f"{card.name} has no torch network. Choose a model that has one (`matte models`)."
+        )
     path = weights.checkpoint(card, checkpoint, untrained)
     if path is None and not untrained:
         path = next(iter(weights.require(card).values()), None)

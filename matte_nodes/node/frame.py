@@ -134,7 +134,9 @@ def check(given: Given, card: ModelCard) -> None:
         if kind.is_picture:
             check_picture(hint, what)
         elif hint.ndim != 2:
-            raise HintSizeError(f"{what} must be (H, W), not {hint.shape}.")
+            raise HintSizeError(
+                f"{what} must be one channel, (H, W), but has the shape {hint.shape}."
+            )
         elif not np.isfinite(hint).all():
             raise BadPlateError(f"{what} has pixels that are NaN or infinite.")
         if hint.shape[:2] != size:

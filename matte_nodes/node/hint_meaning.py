@@ -83,7 +83,8 @@ def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) ->
         )
     if kind == "colour":
         raise InputError(
-            f"The {name} has colours and no alpha that varies, so it is no mask: give a grey "
+            f"The {name} is a colour picture and its alpha is the same everywhere, so it is not a "
+            "mask: give a grey "
             f"picture, or name the channel that is meant ({flag} R)."
         )
     if kind == "grey" and _is_clear(image):

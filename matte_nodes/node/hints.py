@@ -216,7 +216,7 @@ class HintKeys(Mapping[int, T]):
         if self.mode == "exact":
             raise MissingInputError(
                 f"Frame {frame} has no hint of its own (keys: {_listed(self.frames)}): "
-                "draw one, or choose hold or nearest."
+                "draw one for this frame, or choose --hint-keys hold or nearest."
             )
         place = bisect_right(self.frames, frame)
         if place == 0:
@@ -273,7 +273,7 @@ def _same_size(alpha: Float, hint: Float, name: str) -> None:
         height, width = alpha.shape
         raise HintSizeError(
             f"The {name} is {hint.shape[1]} x {hint.shape[0]}, the plate {width} x {height}: "
-            "hints are the size of the plate."
+            "render the hint at the plate's size."
         )
 
 

@@ -175,7 +175,8 @@ def _sequence(folder: str) -> tuple[Pattern, Mapping[int, Path]]:
         pattern = Pattern.parse(path)
         if pattern is None:
             raise MediaError(
-                f"{folder}: there is no such folder, and the name is not a pattern of frames. Check the path."
+                f"{folder}: there is no such folder, and the name is not a pattern of frames. "
+                "Check the path."
             )
         files = pattern.find()
         if not files:

@@ -40,7 +40,9 @@ def integrate(
     another publish made meanwhile.
     """
     if not re.fullmatch(r"[^/\\.\s][^/\\]*", name):
-        raise OutputError(f"{name!r} cannot be the name of a publish: it becomes a folder.")
+        raise OutputError(
+            f"{name!r} cannot be the name of a publish, because it is not a valid folder name."
+        )
     home = root / name
     prepare_folder(home)
     try:
@@ -107,7 +109,8 @@ def _placed(
             return final
         if version is not None:
             raise OutputError(
-                f"{final} exists already. Versions are never replaced: publish without a number to get the next one."
+                f"{final} exists already. Versions are never replaced: publish without a number "
+                "to get the next one."
             )
     raise OutputError(f"{home}: no free version was found in {_TRIES} tries.")
 

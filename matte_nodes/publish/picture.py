@@ -105,7 +105,7 @@ def read_matte(path: Path) -> DeliveredPicture:
     if alpha is None and len(planes) == 1:
         alpha = next(iter(planes.values()))
     if alpha is None:
-        raise MediaError(f"{path}: holds no matte; its channels are {', '.join(planes)}.")
+        raise MediaError(f"{path}: contains no matte; its channels are {', '.join(planes)}.")
     straight = _colour(planes, "fg.")
     foreground = straight if straight is not None else _colour(planes, "foreground.")
     kinds = {str(kind) for kind in spec.channelformats} or {str(spec.format)}
@@ -126,7 +126,9 @@ def read_matte(path: Path) -> DeliveredPicture:
 def _of_array(path: Path) -> DeliveredPicture:
     image = read_image(path)
     if len(image.channels) == 3:
-        raise MediaError(f"{path}: holds no matte; an array with one has one channel or four.")
+        raise MediaError(
+            f"{path}: contains no matte; an array with a matte has one channel or four."
+        )
     pixels = image.floats()
     return DeliveredPicture(
         path=path,

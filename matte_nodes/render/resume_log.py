@@ -26,11 +26,9 @@ def manifest_path(output: str) -> Path:
     """Return the path of an output's manifest: a hidden file beside the output."""
     path = Path(output)
     if not path.name:
-        raise OutputError(
-            f"{output!r} is no name of a file; say where to write (-o matte.####.exr)."
-        )
+        raise OutputError(f"{output!r} is not a file name. Name the output (-o matte.####.exr).")
     if len(os.fsencode(path.name)) > _LONGEST:
-        raise OutputError(f"{output}: the name is longer than a file's can be ({_LONGEST} bytes).")
+        raise OutputError(f"{output}: the file name is too long ({_LONGEST} bytes).")
     stem = path.name
     for mark in '#%@<>*?:|"\\':
         stem = stem.replace(mark, "_")
@@ -53,7 +51,7 @@ class Manifest:
         self._done: dict[int, dict[str, Any]] = {}
         self._began = False
         if self.path.exists() and not self.path.is_file():  # a pipe would be waited for
-            raise OutputError(f"{self.path} is no file; move it away.")
+            raise OutputError(f"{self.path} is not a file. Move it away.")
         try:
             lines = read_plain(self.path).decode("utf-8", "replace").splitlines()
         except (FileNotFoundError, NotADirectoryError):

@@ -530,7 +530,10 @@ class _Link:
         """Return the next message."""
         (size,) = struct.unpack(">I", self._exactly(4))
         if size > LARGEST_ANSWER:
-            raise ServiceGoneError("The matte service's answer makes no sense.")
+            raise ServiceGoneError(
+                "The matte service sent an answer that is not valid JSON. Run `matte serve "
+                "--stop`, then try again."
+            )
         answer: Json = json.loads(self._exactly(size).decode("utf-8"))
         return answer
 

@@ -130,7 +130,9 @@ class Board:
         with self._lock:
             ahead = [old for old in self._jobs.values() if not old.ended]
             if len(ahead) >= MOST_WAITING:
-                raise UsageError(f"{MOST_WAITING} jobs are waiting already; cancel some.")
+                raise UsageError(
+                    f"{MOST_WAITING} jobs are already waiting. Cancel some of them, or wait."
+                )
             self._jobs[job.name] = job
             ended = [name for name, old in self._jobs.items() if old.ended]
             for name in ended[: max(0, len(ended) - MOST_ENDED)]:

@@ -240,7 +240,7 @@ class Server:
     ) -> None:
         job, after = self._board.job(message.get("job")), message.get("after", 0)
         if not isinstance(after, int):
-            raise BadMessage("after is a whole number.")
+            raise BadMessage("The entry `after` must be a whole number.")
         with self._watching(job.name) as changed:
             # A client that hangs up is noticed at once: a job that is attached to it ends.
             gone = asyncio.ensure_future(reader.read(1))

@@ -380,7 +380,9 @@ def as_clip(source: Any, name: str, reading: Reading | None = None) -> Clip:
             clip.check_gaps()
         return clip
     if how.layer or how.view:
-        raise UsageError(f"A layer or view is of a file; the {name} is given as pixels.")
+        raise UsageError(
+            f"A layer or view can be chosen only in a file, but the {name} is an array of pixels."
+        )
     if isinstance(source, ClipSource):
         return source.as_hint(name)
     return ArrayClip(source, name=name)

@@ -104,7 +104,8 @@ class ConnectOptions:
     ))  # fmt: skip
 
     points: Any = field(default=None, metadata=_told(
-        "Clicks and boxes that say which subject is meant, in pixels of the display window from its "
+        "Clicks and boxes that say which subject is meant, in pixels of the display window from "
+        "its "
         "top left corner: a JSON file, or {frame: [(x, y, True)]} (docs/points.md).",
         "points", "input",
     ))  # fmt: skip
@@ -188,7 +189,8 @@ class ConnectOptions:
     ))  # fmt: skip
 
     cuts: Iterable[int] | str = field(default=(), metadata=_told(
-        "First frames of new takes, as in 1012,1100, or auto to find them. Memory starts anew there.",
+        "First frames of new takes, as in 1012,1100, or auto to find them. Memory starts anew "
+        "there.",
         "text", "time",
     ))  # fmt: skip
 

@@ -49,7 +49,7 @@ def check_strict(inputs: Iterable[Taken]) -> None:
     found = [text for taken in inputs for text in (*taken.assumptions, *taken.unsaid)]
     if found:
         raise InputError(
-            f"Nothing may be assumed (--strict), but {'; '.join(found)}. Say what is meant, or run "
+            f"--strict allows no assumptions, but {'; '.join(found)}. Choose these explicitly, or run "
             "without --strict."
         )
 

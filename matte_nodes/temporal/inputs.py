@@ -96,7 +96,7 @@ class InputPictures:
         except MissingFrameError as error:
             raise MissingFrameError(f"{self.clip.name}: frame {frame}: {error}") from error
         if self._opened is not None and sign[:3] != self._opened[:3]:
-            raise MediaError(f"{self.clip.name} was changed since it was opened: connect it anew.")
+            raise MediaError(f"{self.clip.name} was changed after it was opened. Connect it again.")
         return sign
 
     def id(self, frame: int, sign: Hashable) -> PictureId:

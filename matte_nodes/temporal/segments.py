@@ -37,7 +37,7 @@ class Segments:
             for number in sorted(set(cuts)):
                 if number not in places:
                     raise UsageError(
-                        f"There is no frame {number} to cut at: the clip has "
+                        f"Frame {number} cannot be a cut: the clip has only "
                         f"{frames[0]}-{frames[-1]}. A cut is the first frame of a new take."
                     )
                 self._cuts.append(places[number])

@@ -61,7 +61,8 @@ class Steps:
                 return LoadedFrame(index, link, seen, image)
             self._keys.forget(index, look)
         raise MediaError(
-            f"Frame {self._timeline.frames[index]} of {self._timeline.name} is being written while it is "
+            f"Frame {self._timeline.frames[index]} of {self._timeline.name} is being written "
+            "while it is "
             "read: wait until it is whole."
         )
 
@@ -127,7 +128,10 @@ class Steps:
                 return answer
             self._keys.forget(0, look)
             loaded = self.load(loaded.index, look)
-        raise MediaError(f"The frames of {self._timeline.name} change all the time: wait.")
+        raise MediaError(
+            f"The frames of {self._timeline.name} keep changing. Wait until they are complete, "
+            "then try again."
+        )
 
     def _answered(
         self, loaded: LoadedFrame, look: Look, state_only: bool, in_memory: bool

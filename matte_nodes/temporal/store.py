@@ -63,7 +63,9 @@ def parsed_bytes(text: str, name: str) -> int:
         if not 0 <= number < float("inf"):
             raise ValueError
     except ValueError:
-        raise UsageError(f"{name} is a number of bytes, or one like 20G, not {text!r}.") from None
+        raise UsageError(
+            f"{name} must be a number of bytes, for example 20G, not {text!r}."
+        ) from None
     return int(number * 1024**power)
 
 

@@ -69,7 +69,7 @@ def read_pictures(place: Path | None, *, alpha: bool = False) -> list[np.ndarray
         order = [2, 1, 0, 3] if alpha else [2, 1, 0]
         found.append(np.ascontiguousarray(picture[..., order]))
     if not found:
-        raise InputError(f"{place} holds no pictures.")
+        raise InputError(f"{place} contains no pictures.")
     return found
 
 

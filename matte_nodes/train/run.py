@@ -97,7 +97,10 @@ def begin_with(network: nn.Module, path: Path) -> str:
                 found[name] = tensor.to(own.dtype)
                 break
     if not found:
-        raise WeightsError(f"{path}: none of its {len(given)} tensors fits this network.")
+        raise WeightsError(
+            f"{path}: none of its {len(given)} tensors fits this network. Choose the weights of "
+            "this network."
+        )
     with torch.no_grad():
         network.load_state_dict(found, strict=False)
     return f"{path.name}: {len(found)} of {len(network.state_dict())} tensors filled"

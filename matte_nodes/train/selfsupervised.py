@@ -87,7 +87,8 @@ def selfsupervise(
     if "background" not in parent.system.hints:
         able = (c.name for c in models.cards() if "background" in c.needs and systems.of_card(c))
         raise UsageError(
-            f"Model {model!r} takes no clean plate: begin with one of {', '.join(able)}, or draw key "
+            f"Model {model!r} takes no clean plate: begin with one of {', '.join(able)}, or draw "
+            "key "
             "mattes (--keys)."
         )
     shot = MatteNode(parent.card, device="cpu", ocio=asked.ocio).connect(
@@ -241,5 +242,5 @@ def _backgrounds(folder: str | None) -> Pictures | None:
 
     pictures: Sequence[np.ndarray] = read_pictures(Path(folder))
     if not pictures:
-        raise InputError(f"{folder} holds no pictures.")
+        raise InputError(f"{folder} contains no pictures.")
     return Pictures(pictures, 1.0)

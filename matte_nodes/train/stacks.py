@@ -34,7 +34,7 @@ def read_stacks(folder: Path, task: Task) -> list[np.ndarray]:
     if not stacks:
         raise InputError(f"{folder} holds no samples: make them with `matte train compose`.")
     if any(stack.ndim != 4 or stack.shape[3] != PLANES[task] for stack in stacks):
-        raise InputError(f"{folder} holds samples of another task than {task!r}.")
+        raise InputError(f"{folder} holds samples of a different task, not of {task!r}.")
     return stacks
 
 

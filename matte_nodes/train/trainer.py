@@ -158,7 +158,8 @@ def train(
         tensors, found = state.load(kept)
         if found["facts"] != _plain(facts):
             raise TrainingError(
-                f"{kept} is of a training with another recipe: give another folder, or remove it."
+                f"{kept} belongs to a training with a different recipe. Choose another folder, or "
+                "remove this one."
             )
         best_state = {n[5:]: t for n, t in tensors.items() if n.startswith("best.")}
         state.unpack(tensors, network, average, optimiser)
@@ -174,7 +175,9 @@ def train(
             losses = plan.objective(network, next(batches))
         total = losses["total"]
         if not torch.isfinite(total):
-            raise TrainingError(f"The loss is not finite at step {step}: lower the rate.")
+            raise TrainingError(
+                f"The loss is not finite at step {step}. Choose a lower learning rate."
+            )
         optimiser.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(chosen, schedule.clip)

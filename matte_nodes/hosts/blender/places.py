@@ -136,7 +136,10 @@ def talk(program: Path, verb: str) -> dict[str, Any]:
             said = " / ".join((ran.stdout + ran.stderr).strip().splitlines()[-3:])
             found: dict[str, Any] = json.loads(answer.read_text("utf-8"))
         except subprocess.TimeoutExpired as error:
-            raise UsageError(f"{program} did not answer within {SECONDS} s.") from error
+            raise UsageError(
+                f"{program} did not answer within {SECONDS} s. Start it once by hand and close it, "
+                "then try again."
+            ) from error
         except (OSError, ValueError) as error:
             raise UsageError(
                 f"{program} does not answer as a Blender does: {said or error}"

@@ -183,7 +183,10 @@ def build(recipe: PeopleRecipe, encoders: Path) -> nn.Module:
     if recipe.encoder:
         fill = system.training.fill_encoder
         if fill is None:
-            raise UsageError(f"Network {recipe.network!r} takes no encoder: remove that field.")
+            raise UsageError(
+                f"Network {recipe.network!r} does not use a trained encoder: remove the field "
+                "`encoder` from the recipe."
+            )
         fill(systems.inner(network), load_file(fetch(recipe.encoder, encoders)))
     return network
 

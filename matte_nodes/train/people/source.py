@@ -102,9 +102,9 @@ def _note(kind: Kind, folder: Path, out: Path, side: int) -> None:
 def clip(
     folder: Path, seed: int, side: int, frames: int, rate: float = 25.0, shutter: float = 0.5
 ) -> Iterator[Codes]:
-    """Yield frames of one person who moves: pose, camera and hair;
+    """Yield frames of one person who moves: pose, camera and hair.
 
-    blurred while the shutter is open.
+    Blurred while the shutter is open.
 
     shutter: part of a frame's time, 0: sharp. Yields straight RGBA, (side, side, 4) uint8.
     """

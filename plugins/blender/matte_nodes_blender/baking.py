@@ -106,7 +106,7 @@ class Bake:
         own_name(tree)
         self.name = tree.matte_nodes.bake_name
         if self.name in running:
-            raise Trouble("This node is being baked already: cancel that first.")
+            raise Trouble("This node is already being baked. Cancel that bake first.")
         if not settings.base_of(tree.matte_nodes):
             raise Trouble(
                 "Save the file first, or choose a bake folder on the node: bakes are kept beside "

@@ -38,7 +38,10 @@ def library_version(setup: Setup, environment: dict[str, str]) -> str:
     except subprocess.TimeoutExpired:
         raise Trouble(f"{setup.python} did not answer within {SECONDS} s.") from None
     except (OSError, ValueError) as error:
-        raise Trouble(f"{setup.python} cannot be run ({error}). Choose a Python.") from error
+        raise Trouble(
+            f"{setup.python} cannot be run ({error}). Choose another Python in the add-on's "
+            "preferences."
+        ) from error
     text = done.stdout.decode("utf-8", "replace").strip()
     try:
         found: dict[str, Any] = json.loads(text.splitlines()[-1])

@@ -89,7 +89,7 @@ def show(tree: Any, path: str, first: int, count: int, *, still: bool) -> None:
         _ = image.size[:]
         node.image = image
     if not {"foreground", "alpha"} <= {socket.name for socket in node.outputs}:
-        raise Trouble(f"{path} is no bake: it has no layers foreground and alpha.")
+        raise Trouble(f"{path} is not a bake: it has no layers named foreground and alpha.")
     _wire(tree)
 
 

@@ -44,7 +44,7 @@ class BakePlan:
     ) -> None:  # fmt: skip
         self.asked, self.colour, self.frame = asked, colour, frame
         if not asked.model:
-            raise Trouble("No model is chosen.")
+            raise Trouble("No model is chosen. Choose one in the tab Matte.")
         if "plate" not in sources:
             raise Trouble("Nothing is connected to the input Image of the Matte node.")
         for hint in declared.needs(asked.model):

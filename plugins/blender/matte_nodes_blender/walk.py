@@ -95,7 +95,7 @@ def places(tree: Any, way: Way) -> Iterator[tuple[Way, Any]]:
 def _upstream(way: Way, socket: Any, steps: int) -> tuple[Way, Any] | None:
     """The output socket that feeds an input, past all that only passes on; None without one."""
     if steps > 1000:
-        raise Trouble("The node graph upstream of the Matte node goes in a circle.")
+        raise Trouble("The node graph upstream of the Matte node contains a loop. Remove the loop.")
     links = [link for link in socket.links if not link.is_muted and link.is_valid]
     if not links:
         return None
