@@ -52,9 +52,9 @@ def usable(trimap: Float) -> bool:
 
 
 def soft_segmentation(rng: Rng, alpha: Float) -> Float:
-    """Return a rough mask of the subject: eroded, dilated and blurred by random amounts.
+    """Return a rough mask of the subject, eroded, dilated and blurred by random amounts.
 
-    Holes, blobs.
+    It has holes and extra blobs.
 
     Background Matting's prior (Sengupta et al. 2020, 3.1) at any size. (H, W) float32 0..1.
     """
