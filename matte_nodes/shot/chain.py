@@ -85,28 +85,22 @@ def build(
     refine_width: float = 0.0,
     segmentation_model: str | None = None,
 ) -> Chain:
-    """Nodes for a request, connected to the plate.
+    """Return the nodes for a request, connected to the plate.
 
     model: a name, or "auto". refine: a trimap model that solves the band, `refine_width` pixels to
-    each side of the first model's edges, found at full resolution (0: `auto_width`).
-    segmentation_model: gives the
-    segmentation that the (first) model takes. Raises what MatteNode and its connect raise.
+    each side of the first model's edges, at full resolution (0: `auto_width`).
+    segmentation_model: makes the segmentation for the first model. Raises what MatteNode and its
+    connect raise.
     """
     given = {name for name in (*HINTS, "points") if connect.get(name) is not None}
     if model == auto.SELECT:
-        model, refine, knobs = "click", refine or auto.refiner(), {**SELECT_KNOBS, **knobs}
-    notes: tuple[str, ...] = ()
-    if model == "auto":
-        choice = auto.choose(given)
-        model, refine = choice.model, refine or choice.refine
-        notes = (choice.sentence,)
+        knobs = {**SELECT_KNOBS, **knobs}
+    model, refine, notes = _chosen(model, refine, given)
     if refine is None and segmentation_model is None:
         only = MatteNode(model, **node, **knobs)
         return Chain(only, only.connect(source, **connect), (only,), notes)
     dealt, nodes, closing = Knobs(knobs), [], dict(connect)
-    early = {
-        key: value for key, value in closing.items() if key not in ("encoded", "output_colorspace")
-    }
+    early = _without(closing, "encoded", "output_colorspace")
     # A checkpoint file is one model's: in a chain the last one's, unless only the first takes one.
     last_name = refine or model
     if segmentation_model is not None:
@@ -116,25 +110,17 @@ def build(
             segmentation_model, **_plain(node), **dealt.of(segmentation_model, last=False)
         )
         nodes.append(masks)
-        hints = {
-            k: v
-            for k, v in early.items()
-            if k not in ("trimap", "segmentation", "warm_up", "start", *MASK_LAYERS)
-        }
-        mask_shot = masks.connect(source, **_for_alpha(masks, hints))
-        closing.pop("segmentation_layer", None)
-        early.pop("segmentation_layer", None)
-        closing["segmentation"] = early["segmentation"] = mask_shot
-    for hints_of in (early, closing):  # points are the selector's alone
-        if "points" not in models.card(model if hints_of is early else last_name).needs:
-            hints_of.pop("points", None)
+        mask_shot = _mask_shot(masks, source, early)
+        for inputs in (closing, early):
+            inputs.pop("segmentation_layer", None)
+            inputs["segmentation"] = mask_shot
+    _drop_points(early, model)
+    _drop_points(closing, last_name)
     if refine is not None:
-        if "trimap" not in models.card(refine).needs:
-            raise UsageError(f"--refine takes a trimap model; {refine!r} needs no trimap.")
+        _check_refiner(refine)
         takes_own = models.card(refine).checkpoint is None
-        coarse = MatteNode(
-            model, **(node if takes_own else _plain(node)), **dealt.of(model, last=False)
-        )
+        own = node if takes_own else _plain(node)
+        coarse = MatteNode(model, **own, **dealt.of(model, last=False))
         nodes.append(coarse)
         coarse_shot = coarse.connect(source, **_for_alpha(coarse, early))
         canvas = coarse_shot.clip.canvas
@@ -149,6 +135,39 @@ def build(
     if refine is not None and (points := connect.get("points")) is not None:
         shot.shared_by(coarse_shot, as_points(points).names)
     return Chain(final, shot, tuple(nodes), notes)
+
+
+def _chosen(
+    model: str, refine: str | None, given: set[str]
+) -> tuple[str, str | None, tuple[str, ...]]:
+    """Return model, refining model and notes for a name that may be `auto` or a named chain."""
+    if model == auto.SELECT:
+        return "click", refine or auto.refiner(), ()
+    if model == "auto":
+        choice = auto.choose(given)
+        return choice.model, refine or choice.refine, (choice.sentence,)
+    return model, refine, ()
+
+
+def _drop_points(connect: dict[str, Any], model: str) -> None:
+    """Remove the points from the inputs of a model that does not use them."""
+    if "points" not in models.card(model).needs:
+        connect.pop("points", None)
+
+
+def _without(connect: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in connect.items() if name not in names}
+
+
+def _mask_shot(masks: MatteNode, source: Any, connect: Mapping[str, Any]) -> Shot:
+    """Return the shot of the model that makes the segmentation. It takes no trimap and no mask."""
+    hints = _without(connect, "trimap", "segmentation", "warm_up", "start", *MASK_LAYERS)
+    return masks.connect(source, **_for_alpha(masks, hints))
+
+
+def _check_refiner(name: str) -> None:
+    if "trimap" not in models.card(name).needs:
+        raise UsageError(f"--refine takes a trimap model; {name!r} needs no trimap.")
 
 
 def auto_width(height: int, width: int) -> float:

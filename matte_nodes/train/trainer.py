@@ -138,14 +138,12 @@ def train(
     folder: Path | None = None,
     say: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
-    """Train a network by a plan, and answer it with its best averaged weights.
+    """Train a network by a plan. Returns it with its best averaged weights.
 
     folder: for `state.safetensors` (all that is needed to go on) and `best.safetensors` (the
     weights); a training found there is resumed. None: nothing is written. Raises TrainingError
     when a loss is not finite, or when the folder holds a training with another plan.
     """
-    import torch
-
     schedule = plan.schedule
     chosen = list(network.parameters() if plan.parameters is None else plan.parameters)
     optimiser = _optimiser(network, chosen, plan)
@@ -155,12 +153,7 @@ def train(
     kept = folder / "state.safetensors" if folder else None
     best_state = {name: tensor.clone() for name, tensor in average.state_dict().items()}
     if kept is not None and kept.is_file():
-        tensors, found = state.load(kept)
-        if found["facts"] != _plain(facts):
-            raise TrainingError(
-                f"{kept} belongs to a training with a different recipe. Choose another folder, or "
-                "remove this one."
-            )
+        tensors, found = _saved(kept, facts)
         best_state = {n[5:]: t for n, t in tensors.items() if n.startswith("best.")}
         state.unpack(tensors, network, average, optimiser)
         step, best, score, stale = (found[key] for key in ("step", "best", "score", "stale"))
@@ -168,20 +161,7 @@ def train(
     ended = plan.patience is not None and stale >= plan.patience
     batches = _ahead(plan.batch, step, schedule.last)
     while step < schedule.last and not ended:
-        network.train()
-        for group in optimiser.param_groups:
-            group["lr"] = schedule.rate_at(step) * group["factor"]
-        with torch.autocast("cpu", torch.bfloat16, enabled=schedule.half):
-            losses = plan.objective(network, next(batches))
-        total = losses["total"]
-        if not torch.isfinite(total):
-            raise TrainingError(
-                f"The loss is not finite at step {step}. Choose a lower learning rate."
-            )
-        optimiser.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(chosen, schedule.clip)
-        optimiser.step()
+        losses = _learn(network, plan, optimiser, chosen, step, next(batches))
         step += 1
         _follow(average, network, min(schedule.average, (1 + step) / (10 + step)))
         if step % schedule.every and step != schedule.last:
@@ -201,19 +181,51 @@ def train(
         if kept is not None:
             packed = state.pack(network, average, optimiser)
             packed |= {f"best.{name}": tensor for name, tensor in best_state.items()}
-            told = {
-                "facts": _plain(facts),
-                "step": step,
-                "best": best,
-                "score": score,
-                "stale": stale,
-            }
-            state.save(kept, packed, told)
+            numbers = {"step": step, "best": best, "score": score, "stale": stale}
+            state.save(kept, packed, {"facts": _plain(facts), **numbers})
         pace = (time.monotonic() - began) / (step - first)
         values = {name: float(loss.detach()) for name, loss in losses.items()}
         say(Progress(step, schedule.last, values, pace * (schedule.last - step), score, best))
     average.load_state_dict(best_state)
     return Outcome(average, step, score, best, ended and step < schedule.last)
+
+
+def _saved(kept: Path, facts: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors and numbers of a saved training. Raises TrainingError for another plan."""
+    tensors, found = state.load(kept)
+    if found["facts"] != _plain(facts):
+        raise TrainingError(
+            f"{kept} belongs to a training with a different recipe. Choose another folder, or "
+            "remove this one."
+        )
+    return tensors, found
+
+
+def _learn(
+    network: nn.Module,
+    plan: TrainingPlan,
+    optimiser: Optimizer,
+    chosen: list[nn.Parameter],
+    step: int,
+    batch: Batch,
+) -> Mapping[str, Tensor]:
+    """Do one step on a batch and return its losses. Raises TrainingError for a loss not finite."""
+    import torch
+
+    schedule = plan.schedule
+    network.train()
+    for group in optimiser.param_groups:
+        group["lr"] = schedule.rate_at(step) * group["factor"]
+    with torch.autocast("cpu", torch.bfloat16, enabled=schedule.half):
+        losses = plan.objective(network, batch)
+    total = losses["total"]
+    if not torch.isfinite(total):
+        raise TrainingError(f"The loss is not finite at step {step}. Choose a lower learning rate.")
+    optimiser.zero_grad(set_to_none=True)
+    total.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(chosen, schedule.clip)
+    optimiser.step()
+    return losses
 
 
 def _optimiser(network: nn.Module, chosen: list[nn.Parameter], plan: TrainingPlan) -> Optimizer:

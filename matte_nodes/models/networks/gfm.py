@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from matte_nodes.architecture import Answer as TrainingAnswer
 from matte_nodes.architecture import Architecture, Parity, Published, Size, Training, named_outputs
-from matte_nodes.architecture import Representation as TrainingAnswer
 from matte_nodes.errors import WeightsError
 from matte_nodes.models.networks.blocks import base_channels, conv_norm_relu, resize
 from matte_nodes.models.networks.densenet import DenseNet121
