@@ -294,7 +294,7 @@ def test_no_name_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.M
     write_sequence(tmp_path, [1, 2])
     monkeypatch.chdir(tmp_path)
     assert list(open_clip(".").frames) == [1, 2]
-    with pytest.raises(MediaError, match="no clip is named"):
+    with pytest.raises(MediaError, match="No clip was given"):
         open_clip("")
 
 

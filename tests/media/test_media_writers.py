@@ -227,8 +227,8 @@ def test_folders_are_made(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "layout", "said"),
     [
-        ("m.####.jpg", "auto", "is not written"),
-        ("m.####", "auto", "is not written"),
+        ("m.####.jpg", "auto", "cannot be written"),
+        ("m.####", "auto", "cannot be written"),
         ("m.####.exr", "fancy", "no layout 'fancy'"),
         ("m.####.png", "nuke", "layout nuke is written as .exr"),
         ("m.exr", "movie", "layout movie is written as .mov, .mkv"),
