@@ -127,8 +127,10 @@ def commands(
         click.echo(f"# {note}")
     # A farm chooses the folder in which the lines run.
     source, output = os.path.abspath(source), os.path.abspath(output)
-    given = [flag if value is True else f"{flag}={value}"
-             for flag, value in request.placed(flags).values()]  # fmt: skip
+    given = [
+        flag if value is True else f"{flag}={value}"
+        for flag, value in request.placed(flags).values()
+    ]
     begin = ["matte", "farm", "chunk", source, f"--output={output}", *given]
     begin += request.own_flags(asked, overlap)
     chained = any(step.after for step in asked.plan.steps)

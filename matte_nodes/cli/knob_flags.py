@@ -203,9 +203,11 @@ def _flags(cards: Sequence[ModelCard], taken: Sequence[click.Parameter]) -> Iter
         others = (f"--{alias.replace('_', '-')}" for alias in knob.aliases)
         yield Flag(
             [spelling, *(name for name in others if name not in names), _PREFIX + knob.name],
-            group=heading, type=_type([one for _, one in found]), default=None,
+            group=heading,
+            type=_type([one for _, one in found]),
+            default=None,
             help=f"{knob.help} Default: {knob.default}{unit}.",
-        )  # fmt: skip
+        )
 
 
 def _grouped(

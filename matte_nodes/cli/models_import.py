@@ -34,7 +34,7 @@ def import_checkpoint(
     """Recognise FILE by its tensor names and convert it to safetensors.
 
     Reads .safetensors, .pth, .pt, .ckpt, .tar, .npz, .onnx and .tflite; never unpickles.
-    """  # fmt: skip
+    """
     from matte_nodes import checkpoints
 
     options = dict(_option(text) for text in given)

@@ -102,9 +102,11 @@ def run_recipe(
 @_material_flags
 @click.option("--pictures", type=click.IntRange(0), default=0, show_default=True,
               help="Also write this many composites as a data set of PNG files.")  # fmt: skip
-@click.option("--assets", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="For people and animals: the folder of clothes, hair, lights. "
-              "Default: $MATTE_PEOPLE.")  # fmt: skip
+@click.option(
+    "--assets",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="For people and animals: the folder of clothes, hair, lights. Default: $MATTE_PEOPLE.",
+)
 @click.option("--first", type=click.IntRange(0), default=0, show_default=True,
               help="For people and animals: the first seed.")  # fmt: skip
 @click.option("--side", type=click.IntRange(32), default=256, show_default=True,

@@ -29,9 +29,7 @@ _TAGS = {
 }
 # Primaries whose colours are not those of BT.709, whatever the transfer is.
 _OTHER_PRIMARIES = {"smpte431", "smpte432", "smpte428", "film"}
-_WIDE = {
-    "bt2020", "bt2020-10", "bt2020-12", "bt2020nc", "pq", "smpte2084", "hlg", "arib-std-b67"
-}  # fmt: skip
+_WIDE = {"bt2020", "bt2020-10", "bt2020-12", "bt2020nc", "pq", "smpte2084", "hlg", "arib-std-b67"}
 _UNTAGGED = {"", "unknown", "unspecified", "reserved", "unspec", "none"}
 _CHOICE = "Name it with --colorspace (a name of the OCIO config)"
 

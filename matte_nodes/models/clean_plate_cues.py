@@ -60,8 +60,10 @@ CARD = ModelCard(
     auto={"background": 30, "finetune": 20},
     training_data="1,536 procedural foregrounds over procedural and free pictures, each with an "
     "imperfect clean plate: gain, gamma, noise, a shift, a shadow (docs/train.md)",
-    papers=("Sengupta, Jayaram, Curless, Seitz, Kemelmacher-Shlizerman: Background Matting: The "
-            "World is Your Green Screen, CVPR 2020",),
+    papers=(
+        "Sengupta, Jayaram, Curless, Seitz, Kemelmacher-Shlizerman: Background Matting: The "
+        "World is Your Green Screen, CVPR 2020",
+    ),
     limits="Not the network of Background Matting's paper, as its old name said. A clean plate from the same place (align_background helps a hand-held camera); where "
     "subject and background have one colour only the segmentation and the surroundings tell.",
-)  # fmt: skip
+)

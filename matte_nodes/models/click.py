@@ -141,4 +141,4 @@ CARD = ModelCard(
     ),
     limits="A coarse mask of what moves little between frames: refine its edge by a trimap model, "
     "and click again where it drifts. Without the weights of u2netp it needs more clicks.",
-)  # fmt: skip
+)

@@ -80,4 +80,4 @@ CARD = ModelCard(
     limits="Closed form's time and a fifth more; each frame is solved alone. Near light above 1, "
     "which the network cannot see, it is closed form.",
     algorithm_version=3,
-)  # fmt: skip
+)

@@ -46,9 +46,11 @@ def in_pieces(network: TrimapCues, planes: Tensor, coarse: Tensor | None = None)
         answer = network.kept(net.fine(halves, features[:, :SEEN], offers), part)
         inside = slice(int(found[0]), int(found[-1]) + 1)
         alpha[:, :, top:bottom, inside] = answer[
-            :, :, top - rows.start : bottom - rows.start,
+            :,
+            :,
+            top - rows.start : bottom - rows.start,
             inside.start - columns.start : inside.stop - columns.start,
-        ]  # fmt: skip
+        ]
     return alpha
 
 

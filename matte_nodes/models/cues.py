@@ -27,8 +27,10 @@ def planes(plate: Float, trimap: Float, threads: int = 1) -> Float:
     from matte_nodes.models.networks.cue_tools import quick
 
     use_threads(1)
-    pictures = (np.ascontiguousarray(plate.clip(0, 1), np.float32),
-                np.ascontiguousarray(trimap, np.float32))  # fmt: skip
+    pictures = (
+        np.ascontiguousarray(plate.clip(0, 1), np.float32),
+        np.ascontiguousarray(trimap, np.float32),
+    )
     with torch.inference_mode():
         found = quick(threads)(*(torch.from_numpy(picture) for picture in pictures))
     made: Float = found[0].numpy().transpose(1, 2, 0)

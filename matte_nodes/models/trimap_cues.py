@@ -70,4 +70,4 @@ CARD = ModelCard(
     limits="Not the network of Deep Image Matting's paper, as its old name said. Trained for four hours on made pictures: wide unknown bands over busy backgrounds, and "
     "subjects whose unknown part has colours that the known part has not, come out grey or torn. "
     "`closed-form-refined` is slower and better. Each frame is solved alone.",
-)  # fmt: skip
+)

@@ -67,7 +67,9 @@ CARD = ModelCard(
     ),
     coarse=True,
     training_data="DUTS-TR (salient object masks from ImageNet and SUN pictures)",
-    papers=("Qin et al.: U2-Net: Going Deeper with Nested U-Structure for Salient Object "
-            "Detection, Pattern Recognition 2020",),
+    papers=(
+        "Qin et al.: U2-Net: Going Deeper with Nested U-Structure for Salient Object "
+        "Detection, Pattern Recognition 2020",
+    ),
     limits="Always finds something; which of two things it finds may change between frames.",
-)  # fmt: skip
+)

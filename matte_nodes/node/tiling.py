@@ -221,9 +221,11 @@ def _with_both_sides(tile: Tile, trimap: Float, step: int) -> Tile:
         if (part == 0).any() and (part == 1).any():
             return tile
         grown = Tile(
-            max(0, tile.top - step), max(0, tile.left - step),
-            min(height, tile.bottom + step), min(width, tile.right + step),
-        )  # fmt: skip
+            max(0, tile.top - step),
+            max(0, tile.left - step),
+            min(height, tile.bottom + step),
+            min(width, tile.right + step),
+        )
         if grown == tile:
             return tile
         tile, step = grown, step * 2

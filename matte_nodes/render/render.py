@@ -153,9 +153,11 @@ class Render:
     def key(self, frame: int) -> str:
         """Return the content key of one frame's file: all that its pixels depend on."""
         return digest(
-            self.shot.stamp(frame, self._look), self.layout, Path(self.output).suffix,
+            self.shot.stamp(frame, self._look),
+            self.layout,
+            Path(self.output).suffix,
             str(self.shot.clip.rate),
-        )  # fmt: skip
+        )
 
     def run(self, first: int | None, last: int | None, report: Reporter) -> None:
         """Matte the range; frames appear whole, by rename; done ones are left alone."""

@@ -476,8 +476,9 @@ class _Link:
                 f"The running matte service (matte-nodes {endpoint.get('version')}) speaks "
                 f"protocol {endpoint.get('protocol')}, this client speaks {PROTOCOL}. End it with "
                 "the `matte serve --stop` of its own version.",
-                kind="VersionError", exit_code=2,
-            )  # fmt: skip
+                kind="VersionError",
+                exit_code=2,
+            )
         try:
             self._socket = _connect(endpoint)
         except OSError as error:
@@ -727,6 +728,8 @@ def _connect(endpoint: Mapping[str, Any]) -> socket.socket:
 
 def _error(facts: Mapping[str, Any]) -> ServiceError:
     return ServiceError(
-        str(facts.get("message")), str(facts.get("kind", "")),
-        int(facts.get("exit_code", 1)), facts.get("frame"),
-    )  # fmt: skip
+        str(facts.get("message")),
+        str(facts.get("kind", "")),
+        int(facts.get("exit_code", 1)),
+        facts.get("frame"),
+    )

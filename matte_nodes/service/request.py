@@ -143,8 +143,9 @@ def _known() -> dict[str, Types]:
         found = signature(function, eval_str=True).parameters.values()
         return {
             p.name: _json_types(p.annotation)
-            for p in found if p.kind is p.KEYWORD_ONLY and p.name not in without
-        }  # fmt: skip
+            for p in found
+            if p.kind is p.KEYWORD_ONLY and p.name not in without
+        }
 
     return {
         "node": keywords(MatteNode.__init__, "loader"),

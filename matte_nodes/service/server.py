@@ -320,10 +320,12 @@ def _declarations() -> dict[str, Any]:
         except MatteError as error:  # a broken third-party package must not break the others
             problems.append(str(error))
     return {
-        "schema_version": SCHEMA_VERSION, "version": __version__, "models": cards,
+        "schema_version": SCHEMA_VERSION,
+        "version": __version__,
+        "models": cards,
         "knobs": [knob.as_dict() for knob in NODE_KNOBS],
         "problems": problems,
-    }  # fmt: skip
+    }
 
 
 def _facts(error: MatteError) -> dict[str, Any]:

@@ -393,9 +393,11 @@ def rgb(image: Image, clip: Clip, frame: int, *, allow_grey: bool = False) -> ND
     channels = list(image.channels)
     if {"R", "G", "B"} <= set(channels):
         index = [channels.index(name) for name in "RGB"]
-        return image.pixels if index == [0, 1, 2] == list(range(len(channels))) else (
-            image.pixels[..., index]
-        )  # fmt: skip
+        return (
+            image.pixels
+            if index == [0, 1, 2] == list(range(len(channels)))
+            else (image.pixels[..., index])
+        )
     if allow_grey and "Y" in channels:
         return np.repeat(image.pixels[..., [channels.index("Y")]], 3, axis=2)
     raise BadPlateError(

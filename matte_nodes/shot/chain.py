@@ -6,7 +6,7 @@ A Shot is a clip, so a chain is only nodes connected to each other's shots.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,7 +138,7 @@ def build(
 
 
 def _chosen(
-    model: str, refine: str | None, given: set[str]
+    model: str, refine: str | None, given: Collection[str]
 ) -> tuple[str, str | None, tuple[str, ...]]:
     """Return model, refining model and notes for a name that may be `auto` or a named chain."""
     if model == auto.SELECT:

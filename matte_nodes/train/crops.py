@@ -98,8 +98,9 @@ def sample(
         return {"plate": plate, "segmentation": at.of(given), "alpha": alpha}
     if "trimap" in system.hints:
         given = key.trimap if trimap is None else trimap
-        trimap = _trimap(rng, given if trimap is not None or rng.random() < 0.7 else None, key,
-                         window, alpha)  # fmt: skip
+        trimap = _trimap(
+            rng, given if trimap is not None or rng.random() < 0.7 else None, key, window, alpha
+        )
     clean = None if key.clean is None else (window.of(key.clean) * gain).clip(0, 1)
     if system.task == "trimap":
         assert trimap is not None
@@ -109,8 +110,10 @@ def sample(
     if system.task == "plate":
         assert clean is not None
         none = np.full(alpha.shape, -1, np.float32)
-        return {"planes": np.dstack((plate, clean, none if rough is None else rough)),
-                "alpha": alpha}  # fmt: skip
+        return {
+            "planes": np.dstack((plate, clean, none if rough is None else rough)),
+            "alpha": alpha,
+        }
     found = {"plate": plate, "alpha": alpha}
     if trimap is not None:
         found["trimap"] = trimap

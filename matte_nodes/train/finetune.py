@@ -107,8 +107,10 @@ def finetune(
         + (f"; {held.frame} is held out at first" if held else "")
     )
     options: dict[str, Any] = {
-        "checkpoint": asked.checkpoint, "untrained": asked.untrained, "width": asked.width,
-    }  # fmt: skip
+        "checkpoint": asked.checkpoint,
+        "untrained": asked.untrained,
+        "width": asked.width,
+    }
     network = parents.network(parent, taught, **options)
     before = None if held is None else score(network, parent.system, held)
     first = _train(asked, parent.system, network, taught, held, crop, say)
@@ -182,8 +184,10 @@ def _train(
     plan = TrainingPlan(
         crops.Crops(taught, system, crop, asked.batch, asked.seed),
         objectives.SystemObjective(system, system.losses),
-        schedule, validate, asked.patience,
-    )  # fmt: skip
+        schedule,
+        validate,
+        asked.patience,
+    )
     return train(network, plan, None, say)
 
 

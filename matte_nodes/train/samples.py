@@ -30,8 +30,10 @@ LAYERS = {
     "trimap": 1, "alpha": 1,
 }  # fmt: skip
 PLANES: Mapping[Task, int] = {
-    "trimap": cues.PLANES + 2, "plate": 8, "layers": sum(LAYERS.values()),
-}  # fmt: skip
+    "trimap": cues.PLANES + 2,
+    "plate": 8,
+    "layers": sum(LAYERS.values()),
+}
 ATTEMPTS = 40
 
 

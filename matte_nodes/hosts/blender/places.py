@@ -55,10 +55,12 @@ def programs() -> Iterator[Path]:
     if found and not _sandboxed(Path(found)):
         yield Path(found).resolve()
     globs = {
-        "win32": (os.environ.get("PROGRAMFILES", r"C:\Program Files"),
-                  "Blender Foundation/Blender*/blender.exe"),
+        "win32": (
+            os.environ.get("PROGRAMFILES", r"C:\Program Files"),
+            "Blender Foundation/Blender*/blender.exe",
+        ),
         "darwin": ("/Applications", "Blender*.app/Contents/MacOS/Blender"),
-    }.get(sys.platform, ("/opt", "blender*/blender"))  # fmt: skip
+    }.get(sys.platform, ("/opt", "blender*/blender"))
     yield from sorted(Path(globs[0]).glob(globs[1]))
     yield from sorted(Path.home().glob("blender-*/blender"))
 

@@ -71,9 +71,9 @@ class CueMatting(nn.Module):
         convolution, norm, rectified = self.stem[0].children()
         assert isinstance(convolution, nn.Conv2d)
         weight = convolution.weight.reshape(convolution.out_channels, -1, 2, 2)
-        found: Tensor = rectified(norm(
-            functional.conv2d(_last(features), weight, convolution.bias, 2)
-        ))  # fmt: skip
+        found: Tensor = rectified(
+            norm(functional.conv2d(_last(features), weight, convolution.bias, 2))
+        )
         return found
 
     def deep(self, halved: Tensor) -> Tensor:

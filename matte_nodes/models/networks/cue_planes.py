@@ -171,9 +171,9 @@ class CuePlanes(nn.Module):
         while min(levels[-1][1].shape[0], levels[-1][1].shape[1]) > 1:
             sums, weight = levels[-1]
             rows, columns = (weight.shape[0] + 1) // 2, (weight.shape[1] + 1) // 2
-            levels.append((
-                self.tools.shrunk(sums, rows, columns), self.tools.shrunk(weight, rows, columns)
-            ))  # fmt: skip
+            levels.append(
+                (self.tools.shrunk(sums, rows, columns), self.tools.shrunk(weight, rows, columns))
+            )
         sums, weight = levels[-1]
         filled = sums / weight.clamp(min=1e-8)
         total = levels[0][0].sum(0).sum(0) / levels[0][1].sum()

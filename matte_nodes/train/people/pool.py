@@ -91,9 +91,10 @@ def _files(folder: Path | None, endings: tuple[str, ...]) -> list[Path]:
 
 def _rendered(folder: Path | None, heldout: bool) -> list[Path]:
     return [
-        path for path in _files(folder, (".png",))
+        path
+        for path in _files(folder, (".png",))
         if path.stem.isdigit() and (int(path.stem) >= HELDOUT_SEEDS) == heldout
-    ]  # fmt: skip
+    ]
 
 
 def _picture(path: Path, flags: int, total: hashlib._Hash) -> NDArray[np.generic]:

@@ -73,9 +73,10 @@ def own_name(tree: Any) -> None:
     """Give the node a name of its own for its bakes: a copied node would share its original's."""
     kept = tree.matte_nodes
     taken = {
-        other.matte_nodes.bake_name for other in group.mattes()
+        other.matte_nodes.bake_name
+        for other in group.mattes()
         if other != tree and other.library == tree.library
-    }  # fmt: skip
+    }
     if kept.bake_name and kept.bake_name not in taken:
         return
     name, number = folders.folder_name(tree.name), 1

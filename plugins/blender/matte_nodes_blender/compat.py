@@ -9,9 +9,11 @@ from typing import Any
 import bpy
 
 OUTPUTS = (
-    "CompositorNodeComposite", "CompositorNodeViewer", "CompositorNodeSplitViewer",
+    "CompositorNodeComposite",
+    "CompositorNodeViewer",
+    "CompositorNodeSplitViewer",
     "CompositorNodeOutputFile",
-)  # fmt: skip
+)
 
 
 def root_tree(scene: Any) -> Any:
@@ -47,9 +49,10 @@ def socket_names(tree: Any, output: bool) -> list[str]:
     if hasattr(tree, "interface"):
         wanted = "OUTPUT" if output else "INPUT"
         return [
-            item.name for item in tree.interface.items_tree
+            item.name
+            for item in tree.interface.items_tree
             if item.item_type == "SOCKET" and item.in_out == wanted
-        ]  # fmt: skip
+        ]
     return [socket.name for socket in (tree.outputs if output else tree.inputs)]
 
 

@@ -61,8 +61,10 @@ class Declarations:
     def text(self) -> str:
         """For a .blend."""
         found = {
-            "version": self.version, "models": list(self.cards.values()), "knobs": self.shared,
-        }  # fmt: skip
+            "version": self.version,
+            "models": list(self.cards.values()),
+            "knobs": self.shared,
+        }
         return json.dumps(found, sort_keys=True, separators=(",", ":"))
 
     def __bool__(self) -> bool:

@@ -18,9 +18,11 @@ from .trouble import Trouble
 VERSION = 1
 NAME = "Matte"
 INPUTS = {
-    "Image": "plate", "Trimap": "trimap", "Background": "background",
+    "Image": "plate",
+    "Trimap": "trimap",
+    "Background": "background",
     "Segmentation": "segmentation",
-}  # fmt: skip
+}
 """The group's inputs, and what the library calls them."""
 COLOURS = ("Image", "Background")
 OUTPUTS = {"Image": "NodeSocketColor", "Alpha": "NodeSocketFloat"}

@@ -98,8 +98,9 @@ def face_name(owner: str, knob: str) -> str:
 def face(knob: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The kind of property (float, int, bool, enum, string) and what it is made with."""
     told: dict[str, Any] = {
-        "name": knob["title"], "description": str(knob["help"]).strip().rstrip("."),
-    }  # fmt: skip
+        "name": knob["title"],
+        "description": str(knob["help"]).strip().rstrip("."),
+    }
     kind = knob["kind"]
     if kind == "choice":
         told["items"] = [(name, name.replace("_", " "), "") for name in knob["choices"]]

@@ -52,10 +52,11 @@ class BakePlan:
                 raise Trouble(f"The model {asked.model} needs a {hint}: connect one.")
         takes = declared.takes(asked.model)
         self.sources = {
-            name: source for name, source in sources.items()
+            name: source
+            for name, source in sources.items()
             # A segmentation bounds, and a trimap is forced into, the result of every model.
             if name != "background" or asked.model == AUTO or takes is None or name in takes
-        }  # fmt: skip
+        }
         self.knobs = knobs.given(declared, asked.model, asked.values)
         self.still = all(handover.is_still(source) for source in self.sources.values())
         self.first, self.last = self._range()

@@ -105,9 +105,11 @@ class MatteSettings(bpy.types.PropertyGroup):
         description="auto, cpu, cuda, cuda:1, mps, tensorrt; empty: what the preferences say",
     )
     bake_dir: bpy.props.StringProperty(
-        name="Bake folder", subtype="DIR_PATH", default="//matte",
+        name="Bake folder",
+        subtype="DIR_PATH",
+        default="//matte",
         description="Where bakes go, a folder for each set of settings. Nothing in it is deleted",
-    )  # fmt: skip
+    )
     range_mode: bpy.props.EnumProperty(
         name="Range",
         items=[
