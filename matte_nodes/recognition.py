@@ -73,7 +73,7 @@ class Recognition:
         return f"{self.found} The tensors cannot tell: {assumed}."
 
 
-def same(first: Any, second: Any) -> bool:
+def same(first: object, second: object) -> bool:
     """Whether two options are equal. JSON has no tuples, and rounds floats."""
     if isinstance(first, float) and isinstance(second, int | float):
         return math.isclose(first, second, rel_tol=1e-6)

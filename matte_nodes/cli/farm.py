@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,9 @@ from matte_nodes.cli import verb
 from matte_nodes.cli.knob_flags import KnobCommand
 from matte_nodes.frame_range import parsed_frames, parsed_numbers, spelled
 from matte_nodes.paths import cache_at
+
+if TYPE_CHECKING:
+    from matte_nodes.farm.request import FarmPlan
 
 HERE_ONLY = ("as_json", "quiet", "no_service", "detect_cuts", "again", "cache")
 PLANNED = ("source", "output", "model", "refine", "frames", "cuts", "warm_up")
@@ -235,7 +238,9 @@ def options_device(flags: Mapping[str, tuple[str, Any]]) -> str:
     return str(flags["device"][1]) if "device" in flags else ""
 
 
-def _asked(source: str, output: str, model: str, size: int | None, options: dict[str, Any]) -> Any:
+def _asked(
+    source: str, output: str, model: str, size: int | None, options: dict[str, Any]
+) -> FarmPlan:
     from matte_nodes.farm import request
     from matte_nodes.farm.paths import output_parameter
 

@@ -18,6 +18,7 @@ from matte_nodes.media.clip import Clip
 from matte_nodes.media.still import read_header
 from matte_nodes.render.render import Render
 from matte_nodes.shot.bind import cut_frames
+from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.shot.shot import Shot
 
 FILE_OPTIONS: dict[str, str] = {
@@ -191,7 +192,11 @@ def _notes(found: ChunkPlan, cuts: Sequence[int]) -> list[str]:
 
 
 def _assets(
-    shot: Shot, frames: Sequence[int], cuts: Sequence[int], found: ChunkPlan, nodes: Sequence[Any]
+    shot: Shot,
+    frames: Sequence[int],
+    cuts: Sequence[int],
+    found: ChunkPlan,
+    nodes: Sequence[MatteNode],
 ) -> list[str]:
     """Return the files of plate and hints that the chunks read: absolute paths, sorted."""
     clip = shot.clip

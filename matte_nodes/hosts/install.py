@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from matte_nodes.errors import OutputError, UsageError
 
@@ -44,7 +44,7 @@ def uninstall(host: str, options: Options = Options()) -> list[str]:
     return done
 
 
-def _module(host: str) -> Any:
+def _module(host: str) -> ModuleType:
     if host not in HOSTS:
         raise UsageError(f"There is no host {host!r} to install. There are: {', '.join(HOSTS)}.")
     return import_module(HOSTS[host])

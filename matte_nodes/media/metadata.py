@@ -129,7 +129,7 @@ def _ours(pairs: Iterable[tuple[str, Any]]) -> dict[str, str]:
     }
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     if isinstance(value, bool | int):
         return "int" if -(2**31) <= int(value) < 2**31 else ""
     if isinstance(value, float):

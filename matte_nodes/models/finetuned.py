@@ -157,7 +157,7 @@ def remove(name: str) -> None:
     (weights_folder() / found.file).unlink(missing_ok=True)
 
 
-def _loader(base: ModelCard, found: Declaration) -> Any:
+def _loader(base: ModelCard, found: Declaration) -> Callable[[LoadContext], Model]:
     def load(context: LoadContext) -> Model:
         path = context.weights[found.file]
         if base.checkpoint is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from matte_nodes.frame_range import spelled
+from matte_nodes.media.image import Rect
 from matte_nodes.publish.delivery import Delivery
 from matte_nodes.publish.integrate import MANIFEST
 
@@ -131,9 +132,9 @@ def as_plate(
         yield Finding(tuple(frames), said, remedy)
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     """Return a window as 1280x720, and any other value as text."""
-    if not hasattr(value, "width"):
+    if not isinstance(value, Rect):
         return str(value)
     at = f" at {value.x},{value.y}" if value.x or value.y else ""
     return f"{value.width}x{value.height}{at}"

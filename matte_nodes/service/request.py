@@ -80,7 +80,7 @@ def _refuse(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
 
 
-def _walk(value: Any, depth: int) -> None:
+def _walk(value: object, depth: int) -> None:
     if depth < 0:
         raise BadMessage(f"A message is at most {DEEPEST} levels deep.")
     if isinstance(value, str):
@@ -100,7 +100,7 @@ def _walk(value: Any, depth: int) -> None:
         raise BadMessage("A number is out of range.")
 
 
-def checked(asked: Any) -> Request:
+def checked(asked: object) -> Request:
     """Return a job's request. Raises UsageError that names what is wrong."""
     if not isinstance(asked, dict):
         raise UsageError("A request is a JSON object.")
