@@ -16,7 +16,7 @@ from matte_nodes.card import HINTS, Hint, Inputs, KnobValue, ModelCard, Predicti
 from matte_nodes.color import PlateColor
 from matte_nodes.errors import BadPlateError, HintSizeError, MissingInputError, ModelError
 from matte_nodes.foreground import solve_foreground
-from matte_nodes.node import finesse, hints
+from matte_nodes.node import align_background, finesse, hints
 from matte_nodes.node.matte import Matte
 
 if TYPE_CHECKING:
@@ -74,8 +74,6 @@ class Preparation:
 
 
 def _aligned_background(given: Given) -> NDArray[Any]:
-    from matte_nodes.node import align_background
-
     assert given.background is not None
     return align_background.aligned(given.background, given.plate, given.segmentation)
 

@@ -25,6 +25,7 @@ from matte_nodes.card import (
     Prediction,
     Stage,
     Still,
+    Window,
 )
 from matte_nodes.color import ColorConfig, NetworkView, PlateColor, guess_space
 from matte_nodes.errors import InputError, UsageError
@@ -234,8 +235,6 @@ class FrameNode:
 
     def window_offsets(self) -> tuple[int, ...]:
         """Return the frame offsets of the neighbours that a step sees; empty for most models."""
-        from matte_nodes.card import Window
-
         memory = self.card.memory
         if not isinstance(memory, Window):
             return ()

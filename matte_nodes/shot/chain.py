@@ -87,10 +87,9 @@ def build(
 ) -> Chain:
     """Return the nodes for a request, connected to the plate.
 
-    model: a name, or "auto". refine: a trimap model that solves the band, `refine_width` pixels to
-    each side of the first model's edges, at full resolution (0: `auto_width`).
-    segmentation_model: makes the segmentation for the first model. Raises what MatteNode and its
-    connect raise.
+    model: a name, or "auto". refine: a trimap model for the band of `refine_width` pixels to each
+    side of the first model's edges, at full resolution (0: `auto_width`). segmentation_model: makes
+    the segmentation for the first model. Raises what MatteNode and its connect raise.
     """
     given = {name for name in (*HINTS, "points") if connect.get(name) is not None}
     if model == auto.SELECT:

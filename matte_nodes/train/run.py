@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matte_nodes.errors import UsageError, WeightsError
-from matte_nodes.train import objectives, stacks, systems
+from matte_nodes.train import objectives, stacks, state, systems
 from matte_nodes.train.data import Material, make_samples
 from matte_nodes.train.recipe import Recipe, Stage
 from matte_nodes.train.salient import without_subjects
@@ -44,8 +44,6 @@ def run(
     file that the network begins with, as far as names and shapes agree. Raises TrainingError,
     InputError, UsageError.
     """
-    from matte_nodes.train import state
-
     material = without_subjects(material or Material(), recipe.data.plain, tell)
     network = build(recipe)
     if start is not None:

@@ -69,7 +69,7 @@ def test_a_folder_of_another_recipe_is_refused(tmp_path: Path) -> None:
     train(network, plan, tmp_path)
     network = build(tiny(steps=2))
     other = dataclasses.replace(plan, facts={"recipe": "another"})
-    with pytest.raises(TrainingError, match="another recipe"):
+    with pytest.raises(TrainingError, match="a different recipe"):
         train(network, other, tmp_path)
 
 
