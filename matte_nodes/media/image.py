@@ -32,6 +32,10 @@ class Rect:
         return self.union(other) == self
 
 
+Window = Rect
+"""The old name of `Rect`, kept for clips of other packages."""
+
+
 @dataclass(frozen=True)
 class Image:
     """One frame as it lies in its file, in plate space.
