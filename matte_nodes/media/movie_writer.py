@@ -148,8 +148,8 @@ class MovieWriter:
             pts = round((frame.frame - first.frame) / self._rate / self._time_base)
         if self._last is not None and (frame.frame <= self._last[0] or pts <= self._last[1]):
             raise OutputError(
-                f"{self._path}: frame {frame.frame} came after frame {self._last[0]}; a movie is "
-                "written in order."
+                f"{self._path}: frame {frame.frame} came after frame {self._last[0]}. Write the "
+                "frames of a movie in ascending order."
             )
         return pts
 

@@ -95,8 +95,8 @@ def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) ->
     if kind == "labels":
         if name.startswith("trimap"):
             raise InputError(
-                f"The {name} holds labels (codes or colours that stand for parts), not black, grey "
-                "and white: write background as 0, unknown as 128 and foreground as 255."
+                f"The {name} contains labels (a code or a colour for each part), not black, grey "
+                "and white. Write background as 0, unknown as 128 and foreground as 255."
             )
         return Meaning(labels=True, assumptions=(_labels_text(name, image),))
     found = Meaning(channel="alpha" if kind == "alpha" or _is_clear(image) else "grey")
@@ -179,12 +179,12 @@ def check_trimaps(trimaps: Iterable[NDArray[Any]], name: str) -> tuple[str, ...]
             what = "has background and unknown alone"
         raise InputError(
             f"The {name} has no foreground (nothing is white, {255 * 0.95:.0f} or more of 255): it "
-            f"{what}. Paint what is surely the subject white."
+            f"{what}. Paint the sure subject white."
         )
     if not unknown:
         raise InputError(
-            f"The {name} has no background and no unknown: it is white. Paint what is surely not "
-            "the subject black, and its edge grey."
+            f"The {name} has no background and no unknown: it is white. Paint the sure "
+            "background black, and the edge of the subject grey."
         )
     return (f"the {name} has no background (nothing is black); the whole frame may be subject",)
 
@@ -195,8 +195,8 @@ def warn_of_trimap(trimap: Float) -> None:
                if not (trimap == value).any()]  # fmt: skip
     if missing:
         warnings.warn(
-            f"The trimap has no {' and no '.join(missing)}: paint what is surely the subject "
-            "white, and what is surely not black.",
+            f"The trimap has no {' and no '.join(missing)}. Paint the sure subject "
+            "white, the sure background black, and the edge grey.",
             InputWarning,
             3,
         )

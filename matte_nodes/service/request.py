@@ -69,7 +69,7 @@ def parse(data: bytes) -> dict[str, Any]:
     try:
         found = json.loads(data.decode("utf-8"), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise BadMessage(f"Not JSON: {str(error)[:200]}") from None
+        raise BadMessage(f"The message is not JSON: {str(error)[:200]}") from None
     if not isinstance(found, dict):
         raise BadMessage("A message is a JSON object.")
     _walk(found, DEEPEST)
@@ -95,9 +95,9 @@ def _walk(value: object, depth: int) -> None:
             _walk(item, depth - 1)
     elif isinstance(value, float):
         if not math.isfinite(value):
-            raise BadMessage("A number is out of range.")
+            raise BadMessage("A message contains a number that is not finite.")
     elif isinstance(value, int) and abs(value) > LARGEST_INT:
-        raise BadMessage("A number is out of range.")
+        raise BadMessage("A whole number in the message is too large.")
 
 
 def checked(asked: object) -> Request:
