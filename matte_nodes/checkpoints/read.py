@@ -98,7 +98,8 @@ def _npz(path: Path) -> dict[str, Tensor]:
         zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
         raise WeightsError(
-            f"{path.name} is no readable npz of plain arrays: {error}. Arrays of objects are "
+            f"{path.name} is not a readable npz file of plain arrays: {error}. Arrays of objects "
+            "are "
             "pickles and are refused."
         ) from error
 

@@ -77,7 +77,7 @@ class BackgroundMatting:
 def subject_box(
     mask: Float, margin: float = BOX_MARGIN, least: int = 0
 ) -> tuple[slice, slice] | None:
-    """Return the square round the mask with a margin, kept inside the picture;
+    """Return the square round the mask with a margin, kept inside the picture.
 
     None when it is empty.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any size for every model: padding to a multiple, a fixed size, tiles with overlap. Once, here."""
+"""Lets every model take plates of any size: pads to a multiple, scales to a fixed size, or tiles."""
 
 from __future__ import annotations
 

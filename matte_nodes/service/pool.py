@@ -143,7 +143,7 @@ class ModelPool:
 
 
 class Lease:
-    """One job's hold on its models. Steps raise Cancelled when the job is cancelled."""
+    """The models that one job uses. Their steps raise Cancelled when the job is cancelled."""
 
     def __init__(self, pool: ModelPool, cancelled: threading.Event) -> None:
         self._pool, self._cancelled = pool, cancelled

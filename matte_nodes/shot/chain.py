@@ -48,7 +48,7 @@ class Chain:
 
 @dataclass
 class Knobs:
-    """Knob values as the user gave them, dealt out to the nodes of a chain that have them."""
+    """Distributes the user's knob values to the nodes of a chain that have these knobs."""
 
     given: Mapping[str, Any]
     taken: set[str] = field(default_factory=set)

@@ -99,10 +99,10 @@ class BankTimeline(Timeline):
         return last + 1
 
     def backward_start(self, place: int, look: Look) -> int | None:
-        """Return where the backward chain of a place begins;
+        """Return where the backward chain of a place begins.
 
-        None where no key frame follows, or where
-        every object is marked at the place itself."""
+        None where no key frame follows, or where every object is marked at the place itself.
+        """
         if set(self.keyed.objects) <= self.keyed.marked.get(place, frozenset()):
             return None
         return self.keyed.backward_start(place, self.end(place, look))

@@ -200,7 +200,7 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
 
 
 def encode(plate: Tensor) -> Tensor:
-    """0..1 as the network takes it: -1..1."""
+    """Return a picture 0..1 as the network takes it: -1..1."""
     return plate * 2 - 1
 
 

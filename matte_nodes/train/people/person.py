@@ -404,7 +404,7 @@ class Studio:
 
 
 def random_shape(rng: Rng) -> Shape:
-    """Somebody: any sex, from a child's age on, any population, often with a smile."""
+    """Return a random shape: any sex, from a child's age on, any population, often with a smile."""
     female = rng.random() < 0.5
     ages = ((0.25, 0.4), (0.45, 0.6), (0.5, 0.75), (0.75, 1.0))
     low, high = ages[int(rng.choice(4, p=[0.1, 0.45, 0.27, 0.18]))]

@@ -62,7 +62,7 @@ def complaint(tree: Any, now: Now) -> str:
 
 
 def about(tree: Any, now: Now) -> str:
-    """Names what a bake is asked to do and where."""
+    """Return a text that names the request of a bake and its folder."""
     kept = tree.matte_nodes
     device = kept.device or addon.preference("device")
     facts = [now.settings, now.first, now.last, now.trouble, device, settings.base_of(kept)]

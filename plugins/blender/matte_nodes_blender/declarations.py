@@ -71,7 +71,10 @@ class Declarations:
         return bool(self.cards)
 
     def card(self, model: str) -> dict[str, Any] | None:
-        """A model's card, by its name or by one that it had before; None when it is not known."""
+        """Return a model's card, by its name or by one that it had before.
+
+        None when it is not known.
+        """
         old = (card for card in self.cards.values() if model in card["old_names"])
         return self.cards.get(model) or next(old, None)
 
@@ -83,11 +86,11 @@ class Declarations:
             yield SHARED, knob
 
     def needs(self, model: str) -> list[str]:
-        """The hints that a model must be given."""
+        """Return the hints that a model must be given."""
         return list((self.card(model) or {}).get("needs", ()))
 
     def takes(self, model: str) -> list[str] | None:
-        """The hints that a model can use; None when that is not known."""
+        """Return the hints that a model can use; None when that is not known."""
         card = self.card(model)
         return None if card is None else list(card.get("takes", ()))
 
@@ -103,7 +106,10 @@ class Declarations:
 
 
 def merged(all_of_them: Iterable[Declarations]) -> Declarations:
-    """Every model and shared knob that any of them knows; the first that does is believed."""
+    """Return every model and shared knob that any of them knows.
+
+    The first that does is believed.
+    """
     whole = Declarations()
     for found in all_of_them:
         whole.version = whole.version or found.version
@@ -120,7 +126,10 @@ def _taken(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _knob(knob: Mapping[str, Any]) -> dict[str, Any]:
-    """A knob's declaration. A .blend may hold older ones, without `title` and `neighbours`."""
+    """Return a knob's declaration.
+
+    A .blend may hold older ones, without `title` and `neighbours`.
+    """
     found = _part(knob, _KNOB)
     if found["title"] is None:
         found["title"] = found["label"] or found["name"]

@@ -35,12 +35,12 @@ def is_matte(tree: Any) -> bool:
 
 
 def mattes() -> list[Any]:
-    """All Matte groups in this file."""
+    """Return all Matte groups in this file."""
     return [tree for tree in bpy.data.node_groups if is_matte(tree)]
 
 
 def new() -> Any:
-    """A new Matte group, not baked."""
+    """Return a new Matte group, not baked."""
     tree = bpy.data.node_groups.new(NAME, "CompositorNodeTree")
     tree.matte_nodes.is_matte = True
     build(tree)
@@ -133,7 +133,7 @@ def build_if_broken(tree: Any) -> None:
 
 
 def first_frame(folder: str) -> int | None:
-    """The first frame that a folder of a bake holds."""
+    """Return the first frame that a folder of a bake holds."""
     there = folders.frames_there(folder)
     return min(there) if there else None
 

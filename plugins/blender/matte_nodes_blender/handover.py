@@ -135,7 +135,7 @@ def stamp(source: Source, first: int, last: int) -> str:
 
 
 def identity(source: Source) -> list[Any]:
-    """Names what is connected, so that other pictures get another folder.
+    """Return a text that identifies the connected pictures, so that other pictures get another folder.
 
     No folder is part of it: a project that was moved keeps its results.
     """
@@ -155,7 +155,7 @@ def identity(source: Source) -> list[Any]:
 
 
 def moving(sources: Iterable[Source], first: int, last: int) -> tuple[int, int]:
-    """The part of first..last in which anything changes; beyond, the ends are held.
+    """Return the part of first..last in which anything changes; beyond, the ends are held.
 
     A plate of 100 frames in a scene of 250 has 100 frames to matte.
     """

@@ -95,7 +95,7 @@ class BakePlan:
         return os.path.join(self.asked.base, folders.folder_name(self.asked.name), self.settings)
 
     def stamps(self) -> dict[str, str]:
-        """A sign of each input's files, to tell later whether they are still the same."""
+        """Return a sign of each input's files, to tell later whether they are still the same."""
         return {n: handover.stamp(s, self.first, self.last) for n, s in self.sources.items()}
 
     def handed(self) -> dict[str, Handed]:
@@ -107,7 +107,7 @@ class BakePlan:
         }
 
     def request(self, paths: Mapping[str, tuple[str, str]], *, cut: bool) -> dict[str, Any]:
-        """The request to the service.
+        """Return the request to the service.
 
         paths: each input's pattern and colour space. cut: the plate's clip may have frames before
         the range; the shot starts where the node says.

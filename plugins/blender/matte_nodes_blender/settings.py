@@ -133,7 +133,7 @@ def range_of(settings: Any, scene: Any) -> "tuple[int, int]":
 
 
 def base_of(settings: Any) -> str:
-    """The bake folder, absolute; "" when it is beside a file that was not saved yet."""
+    """Return the bake folder, absolute; "" when it is beside a file that was not saved yet."""
     path = settings.bake_dir or "//matte"
     if path.startswith("//") and not bpy.data.filepath:
         return ""

@@ -64,7 +64,7 @@ def state(
     record: Record, now: Now, there: Collection[int], *, linked: bool, error: str = "",
     running: tuple[int, int] | None = None,
 ) -> State:  # fmt: skip
-    """The state of a node.
+    """Return the state of a node.
 
     there: frames in the folder that is linked. linked: the node shows a bake. error: what the last
     bake ended with. running: frames done and in all, while it is at work.

@@ -48,7 +48,7 @@ class Found(NamedTuple):
 
 
 def place(tree: Any, scene: Any) -> tuple[Any, Way, Any]:
-    """The scene, the way to, and the group node of a Matte group.
+    """Return the scene, the way to, and the group node of a Matte group.
 
     scene: looked into first. Raises Trouble when the group is in no compositor, or in several
     places, whose inputs may differ.
@@ -93,7 +93,10 @@ def places(tree: Any, way: Way) -> Iterator[tuple[Way, Any]]:
 
 
 def _upstream(way: Way, socket: Any, steps: int) -> tuple[Way, Any] | None:
-    """The output socket that feeds an input, past all that only passes on; None without one."""
+    """Return the output socket that feeds an input, past all that only passes on.
+
+    None without one.
+    """
     if steps > 1000:
         raise Trouble("The node graph upstream of the Matte node contains a loop. Remove the loop.")
     links = [link for link in socket.links if not link.is_muted and link.is_valid]

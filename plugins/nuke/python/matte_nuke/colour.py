@@ -41,7 +41,7 @@ class Colour:
             )
 
     def of_read(self, read: Any) -> str | None:
-        """The space of a Read's file, or None where that is not certain."""
+        """Return the space of a Read's file, or None where that is not certain."""
         if read["raw"].value():
             return self.working
         name = _space(str(read["colorspace"].value()))

@@ -17,7 +17,7 @@ def prefix(model: str) -> str:
 
 
 def given(node: Any, model: str) -> dict[str, Any]:
-    """The values of the shared knobs and of the model's own, by declared name.
+    """Return the values of the shared knobs and of the model's own, by declared name.
 
     Raises Trouble for a knob that is animated: one value serves the whole range.
     """

@@ -76,7 +76,7 @@ class RunPlan:
         return "/".join((run.replace(os.sep, "/"), name + ".%04d.exr"))
 
     def request(self, run: str) -> dict[str, Any]:
-        """The request, for results in the run's folder."""
+        """Return the request, for results in the run's folder."""
         inputs = {
             name: (found.path or self.input_pattern(run, name), found.space or self.colour.working)
             for name, found in self.inputs.items()

@@ -33,7 +33,7 @@ class Setup:
             ) from error
 
     def needs(self, model: str) -> list[str]:
-        """The hints that a model must be given."""
+        """Return the hints that a model must be given."""
         return list(self._models.get(model, {}).get("needs", []))
 
     def is_still(self, model: str, knobs: Mapping[str, Any]) -> bool:

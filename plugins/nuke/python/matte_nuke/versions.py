@@ -35,14 +35,14 @@ def settings_hash(request: Mapping[str, Any]) -> str:
 
 
 def new_run(base: str) -> str:
-    """A folder for one run, with a place for rendered inputs and one for results."""
+    """Return a folder for one run, with a place for rendered inputs and one for results."""
     run = os.path.join(base, RUNS, uuid.uuid4().hex)
     os.makedirs(os.path.join(run, "out"))
     return run
 
 
 def seed(base: str, settings: str, run: str, frames: Iterable[int]) -> None:
-    """Lay earlier results with the same settings into the run, newest first.
+    """Put earlier results with the same settings into the run, newest first.
 
     The service looks at each one's content key: those that still hold are not matted again, the
     others are replaced by new files; the earlier versions' own files are left as they are.
