@@ -26,9 +26,9 @@ print("\\n" + json.dumps(found))
 
 
 def library_version(setup: Setup, environment: dict[str, str]) -> str:
-    """Return the version of matte-nodes in that Python;
+    """Return the version of matte-nodes in that Python.
 
-    raises Trouble that says what is wrong with it.
+    Raises Trouble that says what is wrong with it.
 
     environment: of the process (the client's `clean_environment`).
     """

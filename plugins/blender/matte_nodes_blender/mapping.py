@@ -31,7 +31,7 @@ class ImageFrames(NamedTuple):
         return place + self.offset
 
     def shift(self) -> list[int]:
-        """Return the numbers that decide which file is shown when. The length is not among them."""
+        """Return the numbers that decide which file is shown when. The length only if cyclic."""
         how = [self.start, self.offset]
         return [*how, self.length] if self.cyclic else how
 
