@@ -109,7 +109,7 @@ def compare(
     plates: dict[int, np.ndarray], alphas: dict[int, np.ndarray], asked: argparse.Namespace
 ) -> None:
     """Errors of all ways, printed one by one as they are known."""
-    from matte_nodes.train.finetune import Asked, finetune
+    from matte_nodes.train.finetune import FinetuneRequest, finetune
 
     chosen = {name: getattr(asked, name) for name in ("steps", "crop", "rate", "half")}
     width = held_width(alphas)
@@ -141,7 +141,7 @@ def compare(
         before = tell(f"{PARENT}, held trimaps", by(PARENT, hinted=True))
         began = time.process_time()
         connect = {"trimap": trimaps, "hint_keys": "nearest"}
-        finetune(Asked(clip, keys, "fur-trimap", PARENT, connect=connect, **chosen), note)
+        finetune(FinetuneRequest(clip, keys, "fur-trimap", PARENT, connect=connect, **chosen), note)
         minutes = (time.process_time() - began) / 60
         after = tell(
             "fine-tuned, held trimaps", by("fur-trimap", hinted=True), f"{minutes:.1f} min"
@@ -149,7 +149,7 @@ def compare(
         print(f"fine-tuned over its parent: {after / before:.3f}")
     if asked.only != "trimap":
         began = time.process_time()
-        finetune(Asked(clip, keys, "fur-shot", **chosen), note)
+        finetune(FinetuneRequest(clip, keys, "fur-shot", **chosen), note)
         minutes = (time.process_time() - began) / 60
         tell(
             "shot network, plate alone",

@@ -22,7 +22,7 @@ import OpenImageIO as oiio
 
 from matte_nodes.media import layouts
 from matte_nodes.media.clip import open_clip
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.writers import OutputFrame, open_writer
 
 FRAMES = 24
@@ -52,7 +52,7 @@ def scene(width: int, height: int) -> OutputFrame:
     ramp = np.stack([columns / width, rows / height, (rows + columns) / (width + height)], -1)
     foreground = ramp + np.random.default_rng(0).normal(0, 0.01, ramp.shape).astype(np.float32)
     foreground[alpha == 0] = 0
-    window = Window(0, 0, width, height)
+    window = Rect(0, 0, width, height)
     source = Image(foreground.astype(np.float16), ("R", "G", "B"), window, window)
     return OutputFrame(1, alpha, foreground, window, source, {})
 

@@ -199,12 +199,12 @@ class PublishedOnnx:
 
 
 def as_it_is(*pictures: Tensor) -> tuple[Tensor, ...]:
-    """The pictures without a change."""
+    """Return the pictures without a change."""
     return pictures
 
 
 def alpha_alone(answer: Any) -> dict[str, Tensor]:
-    """The answer itself, or its field `alpha`."""
+    """Return the answer itself, or its field `alpha`."""
     return {"alpha": getattr(answer, "alpha", answer)}
 
 
@@ -281,7 +281,7 @@ class Architecture:
         return self.build(**{**wide, **options})
 
     def encoded(self, *pictures: Tensor) -> tuple[Any, ...]:
-        """The network's inputs as a tuple."""
+        """Return the network's inputs as a tuple."""
         made = self.encode(*pictures)
         return made if isinstance(made, tuple) else (made,)
 

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 KnobValue: TypeAlias = float | int | bool | str
 Memory: TypeAlias = "Mapping[str, Float]"
-"""Named state in time; empty at the first frame of a shot. Never mutated: a step returns a new one."""
+"""Named state in time.
+
+Empty at the first frame of a shot. Never mutated: a step returns a new one.
+"""
 
 Stage = Literal["view", "step", "finish"]
 """The three stages of a frame: inputs made ready, the model's call, the matte made from its answer."""
@@ -46,7 +49,10 @@ Terms = Literal["yes", "no", "unclear"]
 
 
 def strictest(terms: Iterable[str]) -> Terms:
-    """Return the strictest of several terms; "yes" for none. Any word but "yes" or "no" is "unclear"."""
+    """Return the strictest of several terms.
+
+    "yes" for none. Any word but "yes" or "no" is "unclear".
+    """
     known = set(terms)
     if "no" in known:
         return "no"
@@ -148,7 +154,7 @@ class Knob:
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
     def as_dict(self) -> dict[str, Any]:
-        """The declaration as plain JSON data, with `flag` and `title`."""
+        """Return the declaration as plain JSON data, with `flag` and `title`."""
         return {**asdict(self), "flag": self.flag, "title": self.title}
 
 
@@ -265,7 +271,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What one step of a model is given: the network copies of one frame.
+    """The inputs of one step of a model: the network copies of one frame.
 
     plate: (H, W, 3) float32, display-encoded, 0..1. background: the same. trimap: (H, W) float32
     with 0, 0.5 (unknown) and 1. segmentation: (H, W) float32 0..1. neighbours: plates at the
@@ -286,7 +292,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one step of a model answers.
+    """The result of one step of a model.
 
     alpha: (H, W) float32 0..1. foreground: (H, W, 3) float32 straight, in the network copy's
     encoding, or None. extras: named (H, W) or (H, W, C) float32 outputs declared by the card.
@@ -299,7 +305,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class LoadContext:
-    """What a model may use when it is loaded.
+    """The arguments with which a model is loaded.
 
     weights: the card's files, by name. checkpoint: the file the user brought or imported, for a
     card that has a `checkpoint`; None with `untrained` (random weights, made the same each time).
@@ -330,13 +336,13 @@ class Carrier(Model, Protocol):
     """A model with a `Bank`: its step in two parts, so that two directions can be joined."""
 
     def advance(self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]) -> Memory:
-        """The memory after this frame, from the memory of the frame beside it."""
+        """Return the memory after this frame, from the memory of the frame beside it."""
         ...
 
     def answer(
         self, inputs: Inputs, masks: Mapping[str, Float], knobs: Mapping[str, KnobValue]
     ) -> Prediction:
-        """The prediction from the masks of the objects, by name, at the working size."""
+        """Return the prediction from the masks of the objects, by name, at the working size."""
         ...
 
 
@@ -444,7 +450,7 @@ class ModelCard:
     """Of the declaration itself. Leave it."""
 
     def knob(self, name: str) -> Knob | None:
-        """The knob of this name, or that once had this name."""
+        """Return the knob of this name. An old name of a renamed knob is found too."""
         for knob in self.knobs:
             if name == knob.name or name in knob.aliases:
                 return knob
@@ -492,7 +498,7 @@ class ModelCard:
         return strictest(terms)
 
     def as_dict(self) -> dict[str, Any]:
-        """The card as plain JSON data, for hosts, docs and `matte models --json`."""
+        """Return the card as plain JSON data, for hosts, docs and `matte models --json`."""
         kind = type(self.memory).__name__.lower()
         return {
             "schema_version": self.schema_version,

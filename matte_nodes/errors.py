@@ -70,7 +70,7 @@ class WeightsError(MatteError):
 
 
 class DeviceError(MatteError):
-    """The device that was asked for cannot be used; nothing else is used in its place."""
+    """The requested device cannot be used. The library never uses another device in its place."""
 
     exit_code = 5
 

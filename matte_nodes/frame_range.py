@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frame numbers as text: `1001-1100`, `1001-1010,1012`, `1001,1024`. Negative numbers are allowed."""
+"""Frame numbers as text: `1001-1100`, `1001-1010,1012`, `1001,1024`.
+
+Negative numbers are allowed.
+"""
 
 from __future__ import annotations
 
@@ -23,19 +26,21 @@ def parsed_span(text: str | None, name: str = "--frames") -> tuple[int | None, i
         return None, None
     run = _run(text)
     if run is None:
-        raise UsageError(f"{name} is A-B or one number, not {text!r}.")
+        raise UsageError(f"{name} is a range like 1001-1100 or one frame number, not {text!r}.")
     if run[1] < run[0]:
-        raise UsageError(f"{name} {text}: The last frame lies before the first.")
+        raise UsageError(f"{name} {text}: The last frame comes before the first.")
     return run
 
 
 def parsed_frames(text: str, name: str = "Frames") -> list[int]:
-    """The frames of "1001-1010,1012", ascending, each once. Raises UsageError."""
+    """Return the frames of "1001-1010,1012", ascending, each once. Raises UsageError."""
     frames: set[int] = set()
     for part in text.split(","):
         run = _run(part)
         if run is None or run[1] < run[0]:
-            raise UsageError(f"{name} are as in 1001-1100,1110, not {text!r}.")
+            raise UsageError(
+                f"{name} are ranges and frame numbers, for example 1001-1100,1110, not {text!r}."
+            )
         if run[1] - run[0] + len(frames) >= _MOST:
             raise UsageError(f"{name} {text}: that is more than {_MOST} frames.")
         frames.update(range(run[0], run[1] + 1))
@@ -52,7 +57,9 @@ def parsed_numbers(given: Iterable[int] | str | None, name: str) -> list[int]:
             return [int(part) for part in given.split(",") if part.strip()]
         return [int(number) for number in given or ()]
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{name} are frame numbers, as in 1012,1100, not {given!r}.") from error
+        raise UsageError(
+            f"{name} are frame numbers with commas between, for example 1012,1100, not {given!r}."
+        ) from error
 
 
 def spelled(frames: Sequence[int]) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the library keeps things: weights apart from caches, under $MATTE_HOME when it is set."""
+"""The library's folders for weights, models and caches; under $MATTE_HOME when it is set."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Marks:
     box: tuple[float, float, float, float] | None = None
 
     def with_marks(self, other: Marks) -> Marks:
-        """Both sets of marks; UsageError when both have a box."""
+        """Both sets of marks. Raises UsageError when both have a box."""
         if self.box and other.box and self.box != other.box:
             raise UsageError(
                 f"One object has two boxes in one frame, {_spelled(self.box)} and "
@@ -64,7 +64,7 @@ class Marks:
         )
 
     def placed(self, x: float, y: float) -> Marks:
-        """The marks as seen from another origin, which lies at x, y."""
+        """Return the marks as seen from another origin, which lies at x, y."""
         box = self.box
         return Marks(
             tuple((a - x, b - y) for a, b in self.subject),
@@ -73,7 +73,7 @@ class Marks:
         )
 
     def scaled(self, x: float, y: float) -> Marks:
-        """The marks on a picture whose sides are so many times as long."""
+        """Return the marks on a picture whose sides are so many times as long."""
         box = self.box
         return Marks(
             tuple((a * x, b * y) for a, b in self.subject),
@@ -87,7 +87,7 @@ class Marks:
         return self.box is not None
 
     def as_dict(self) -> dict[str, Any]:
-        """The marks as the file has them; marks that are not there are left out."""
+        """Return the marks as the file has them; marks that are not there are left out."""
         found: dict[str, Any] = {}
         if self.subject:
             found["subject"] = [list(point) for point in self.subject]
@@ -100,7 +100,7 @@ class Marks:
 
 @dataclass(frozen=True)
 class FramePoints:
-    """What one frame has: the marks of each object, in the pixels of the picture at hand.
+    """The marks of each object in one frame, in pixels of the frame's picture.
 
     objects: the names of all objects of the shot, in their order; also those without marks here.
     marks: by name, for the objects that have marks in this frame.
@@ -152,12 +152,12 @@ class Points:
         return tuple(sorted(found, key=lambda n: (n is not None, n or 0)))
 
     def at(self, frame: Frame) -> FramePoints:
-        """The marks of one frame."""
+        """Return the marks of one frame."""
         marks = {name: frames[frame] for name, frames in self.objects.items() if frame in frames}
         return FramePoints(self.names, marks)
 
     def fingerprint(self, frame: Frame) -> str:
-        """The content hash of one frame's marks: the order of clicks does not change it."""
+        """Return the content hash of one frame's marks: the order of clicks does not change it."""
         plain = {name: _canonical(marks) for name, marks in self.at(frame).marks.items()}
         return _digest([list(self.names), plain])
 
@@ -169,7 +169,9 @@ class Points:
     def bound(
         self, frames: Sequence[int], width: int, height: int, where: str = "The plate"
     ) -> Points:
-        """The same points, checked against a shot; None is replaced by the shot's first frame.
+        """Return the same points, checked against a shot;
+
+        None is replaced by the shot's first frame.
 
         frames: the shot's frame numbers. width, height: of its display window. Raises UsageError
         for a frame that the shot has not and for a mark outside of the picture, and HintSizeError
@@ -197,7 +199,7 @@ class Points:
         return Points(placed, (width, height))
 
     def as_dict(self) -> dict[str, Any]:
-        """The points as the JSON file has them."""
+        """Return the points as the JSON file has them."""
         found: dict[str, Any] = {"schema": SCHEMA, "version": VERSION}
         if self.size:
             found["width"], found["height"] = self.size
@@ -221,7 +223,10 @@ class Points:
 
 
 def from_file(path: str | os.PathLike[str]) -> Points:
-    """Read the JSON file; MediaError when it cannot be read, UsageError when it is no such file."""
+    """Read the JSON file.
+
+    Raises MediaError when it cannot be read, UsageError when it is no such file.
+    """
     try:
         text = Path(path).read_text("utf-8")
         plain = json.loads(text)
@@ -236,7 +241,10 @@ def from_file(path: str | os.PathLike[str]) -> Points:
 
 
 def from_dict(plain: Any) -> Points:
-    """Points from the data of a JSON file; UsageError says what is wrong and where."""
+    """Return points from the data of a JSON file.
+
+    Raises UsageError says what is wrong and where.
+    """
     if not isinstance(plain, Mapping) or plain.get("schema") != SCHEMA:
         raise UsageError(f'This is no file of points: it needs "schema": "{SCHEMA}".')
     if plain.get("version") != VERSION:
@@ -258,7 +266,7 @@ def from_dict(plain: Any) -> Points:
 
 
 def as_points(source: Any) -> Points:
-    """Points from anything that Python code may give.
+    """Return points from anything that Python code may give.
 
     source: Points; the path of a JSON file; its data; a list of clicks (x, y, on the subject) of
     the first frame; {frame: clicks}; or {name: {frame: clicks}}. In place of a list of clicks you
@@ -279,7 +287,7 @@ def as_points(source: Any) -> Points:
 def from_flags(
     clicks: Iterable[str] = (), others: Iterable[str] = (), boxes: Iterable[str] = ()
 ) -> Points:
-    """Points from the command line's texts.
+    """Return points from the command line's texts.
 
     clicks, others: `X,Y[@FRAME]`. boxes: `X0,Y0,X1,Y1[@FRAME]`. Each may begin with the name of
     its object, as in `left=640,360@1001`. Without a frame it is the shot's first. Raises
@@ -301,7 +309,7 @@ def from_flags(
 
 
 def marks_of(source: Any, name: str = ONLY) -> Marks:
-    """Marks from a list of clicks, or from {"subject", "not", "box"}; UsageError."""
+    """Return marks from a list of clicks, or from {"subject", "not", "box"}. Raises UsageError."""
     if isinstance(source, Marks):
         return source
     if isinstance(source, Mapping):

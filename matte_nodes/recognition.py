@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recognition: which network the tensors of a file belong to, and helpers for detectors."""
+"""Recognition: finds the network that a file's tensors belong to. Also helpers for detectors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Shapes: TypeAlias = Mapping[str, Shape]
 
 @dataclass(frozen=True)
 class Recognition:
-    """Which network a set of tensors belongs to, and how to put them into ours."""
+    """The network that a set of tensors belongs to, and how to load them into it."""
 
     options: Mapping[str, Any]
     """Arguments of `Architecture.build`, read from the tensors' shapes."""
@@ -41,7 +41,7 @@ class Recognition:
     """Options that the tensors cannot tell, with their allowed values. The first is assumed."""
 
     def decide(self, options: Mapping[str, Any]) -> Recognition:
-        """A copy with these options set (by the user, or by the file's metadata).
+        """Return a copy with these options set (by the user, or by the file's metadata).
 
         Raises WeightsError when the network has no such option, or when the tensors contradict it.
         """
@@ -73,7 +73,7 @@ class Recognition:
         return f"{self.found} The tensors cannot tell: {assumed}."
 
 
-def same(first: Any, second: Any) -> bool:
+def same(first: object, second: object) -> bool:
     """Whether two options are equal. JSON has no tuples, and rounds floats."""
     if isinstance(first, float) and isinstance(second, int | float):
         return math.isclose(first, second, rel_tol=1e-6)
@@ -110,7 +110,7 @@ def numbered(shapes: Shapes, pattern: str) -> set[int]:
 
 
 def number(text: float) -> str:
-    """A number in its shortest form: 0.5, 1, 1.4."""
+    """Return a number in its shortest form: 0.5, 1, 1.4."""
     return f"{text:.4g}"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices and providers: what is asked for is what is used, or an error says why."""
+"""Devices and providers. The requested device is used, or an error states why not."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PROVIDERS: dict[DeviceKind, str] = {
 
 @dataclass(frozen=True)
 class Device:
-    """Where a model runs: kind and, for cards, which one."""
+    """The device on which a model runs: its kind, and the number of the card."""
 
     kind: DeviceKind
     index: int = 0
@@ -47,7 +47,7 @@ class Device:
 
 @cache
 def nvidia_devices() -> int:
-    """How many NVIDIA cards a loadable driver reports; 0 without a driver.
+    """Return how many NVIDIA cards a loadable driver reports; 0 without a driver.
 
     Asked of the driver itself, because onnxruntime lists CUDA as available on machines that have
     none, and prints alarming errors when it is then tried.
@@ -71,10 +71,10 @@ def has_mps() -> bool:
 
 
 def resolve_device(name: str = "auto") -> Device:
-    """The device of this name; "auto" is the best one that is here.
+    """Return the device of this name; "auto" is the best available one.
 
     name: auto, cpu, cuda, cuda:N, mps, tensorrt or tensorrt:N.
-    Raises DeviceError when the device that was asked for is not here.
+    Raises DeviceError when this machine does not have the device.
     """
     kind, _, number = str(name).partition(":")
     if kind == "auto" and not number:
@@ -106,7 +106,7 @@ def resolve_device(name: str = "auto") -> Device:
 
 
 def cores() -> int:
-    """How many cores this process may use; $OMP_NUM_THREADS, as farms set it, says fewer."""
+    """Return how many cores this process may use; $OMP_NUM_THREADS, as farms set it, says fewer."""
     own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     told = os.environ.get("OMP_NUM_THREADS", "")
     return min(own or 2, int(told) if told.isdecimal() and int(told) else 1 << 16)
@@ -137,7 +137,7 @@ def use_threads(threads: int) -> None:
 
 
 def onnx_session(path: Path, device: Device, threads: int = 0) -> Any:
-    """An onnxruntime session that really runs on `device`.
+    """Return an onnxruntime session that really runs on `device`.
 
     Raises DeviceError when the provider did not load (onnxruntime falls back to the CPU silently),
     WeightsError when the file is not a network that it can read.
@@ -212,7 +212,7 @@ def run_session(
 
 
 def to_host(state: Any) -> NDArray[np.float32]:
-    """A memory's state as an array, wherever it lies (array, torch tensor or OrtValue)."""
+    """Return a memory's state as an array, wherever it lies (array, torch tensor or OrtValue)."""
     if isinstance(state, np.ndarray):
         return state
     if hasattr(state, "detach"):
@@ -222,7 +222,10 @@ def to_host(state: Any) -> NDArray[np.float32]:
 
 
 def state_bytes(state: Any) -> int:
-    """Bytes of a memory's state, wherever it lies; an OrtValue tells its shape alone (float32)."""
+    """Return bytes of a memory's state, wherever it lies.
+
+    An OrtValue tells its shape alone (float32).
+    """
     if hasattr(state, "nbytes"):
         return int(state.nbytes)
     return 4 * int(np.prod(state.shape()))

@@ -26,7 +26,7 @@ from matte_nodes.paths import weights_folder
 
 
 def sha256_of(path: Path) -> str:
-    """The file's sha256, read in pieces of 1 MiB."""
+    """Return the file's sha256, read in pieces of 1 MiB."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(1 << 20):
@@ -35,7 +35,10 @@ def sha256_of(path: Path) -> str:
 
 
 def place(weights: Weights) -> Path:
-    """Where the file belongs: inside this package if it is shipped with it, else the local store."""
+    """Return where the file belongs.
+
+    Inside this package if it is shipped with it, else the local store.
+    """
     for source in weights.sources:
         if source.kind == "package":
             return Path(__file__).parent / source.location
@@ -43,7 +46,10 @@ def place(weights: Weights) -> Path:
 
 
 def find(weights: Weights) -> Path | None:
-    """Where the file is on this machine, or None; the size is checked, the hash by `verify`."""
+    """Return where the file is on this machine, or None.
+
+    The size is checked, the hash by `verify`.
+    """
     path = place(weights)
     return path if path.is_file() and path.stat().st_size == weights.size else None
 
@@ -59,7 +65,7 @@ def published(card: ModelCard) -> bool:
 
 
 def require(card: ModelCard, checkpoint: Path | None = None) -> dict[str, Path]:
-    """All weights of a model, by file name, each with the sha256 that is declared.
+    """Return all weights of a model, by file name, each with the sha256 that is declared.
 
     checkpoint: what `checkpoint` returned. Where it replaces the weights, none is returned.
 
@@ -72,7 +78,7 @@ def require(card: ModelCard, checkpoint: Path | None = None) -> dict[str, Path]:
         path = place(weights)
         if path.is_file() and (found[weights.file] is None or _hash_once(path) != weights.sha256):
             raise WeightsError(
-                f"{path} is damaged or another file: its sha256 is not the one of {card.name!r}. "
+                f"{path} is damaged or a different file: its sha256 is not that of {card.name!r}. "
                 f"Run `matte models pull {card.name}` again."
             )
     missing = [name for name, path in found.items() if path is None]
@@ -123,13 +129,13 @@ def checkpoint(
     """
     if card.checkpoint is None:
         if given is not None:
-            raise WeightsError(f"Model {card.name!r} takes no checkpoint: leave --weights out.")
+            raise WeightsError(f"Model {card.name!r} does not use a checkpoint: remove --weights.")
         return None
     path = Path(given) if given is not None else imported(card)
     if path.is_file():
         return path
     if given is not None:
-        raise WeightsError(f"{path}: there is no such checkpoint.")
+        raise WeightsError(f"{path}: this checkpoint file does not exist.")
     if untrained or card.checkpoint.optional:
         return None
     own = brought(card)
@@ -145,7 +151,10 @@ def checkpoint(
 
 
 def how_to_bring(card: ModelCard) -> str:
-    """Which file to import, where it is published, on which terms; "" for a card without any."""
+    """Return which file to import, where it is published, on which terms.
+
+    "" for a card without any.
+    """
     terms = card.checkpoint
     if terms is None:
         return ""
@@ -163,7 +172,10 @@ def how_to_bring(card: ModelCard) -> str:
 
 
 def identity(card: ModelCard, given: str | os.PathLike[str] | None = None) -> dict[str, str]:
-    """sha256 by file name of all weights that a node of this model would use; for content keys."""
+    """Return sha256 by file name of all weights that a node of this model would use.
+
+    For content keys.
+    """
     found = {weights.file: weights.sha256 for weights in card.weights}
     for weights in card.helpers:
         path = find(weights)
@@ -193,7 +205,7 @@ def _replaces(card: ModelCard, checkpoint: Path | None) -> bool:
 
 
 def _hash_once(path: Path) -> str:
-    """The sha256 of a file, read again only when its size or time changes."""
+    """Return the sha256 of a file, read again only when its size or time changes."""
     state = path.stat()
     return _hash_of_state(path, state.st_size, state.st_mtime_ns)
 
@@ -309,7 +321,7 @@ def _pull_locked(
         return target
     told = "".join(f"\n  - {answer}" for answer in answers) or "\n  - there is no such source"
     raise WeightsError(
-        f"{weights.file} could not be had from any source:{told}\n"
+        f"{weights.file} could not be downloaded from any source:{told}\n"
         f"Put the file into {target.parent} by hand (sha256 {weights.sha256})."
     )
 

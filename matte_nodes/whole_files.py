@@ -52,7 +52,7 @@ def is_temporary(name: str) -> bool:
 
 
 def temporary_name() -> str:
-    """A new name that nobody can guess."""
+    """Return a new name that nobody can guess."""
     return f"{TEMPORARY_PREFIX}{_machine()}-{secrets.token_hex(16)}{TEMPORARY_SUFFIX}"
 
 
@@ -86,7 +86,10 @@ class TemporaryFile:
         self._placed = False
 
     def commit(self) -> None:
-        """Put the file into place. Raises OSError; OutputError when it is not what was written."""
+        """Put the file into place.
+
+        Raises OSError. Raises OutputError when it is not what was written.
+        """
         self._adopt()
         if self._durable:
             os.fsync(self._handle)
@@ -159,7 +162,7 @@ def temporary_folder(beside: Path) -> Iterator[Path]:
 
 
 def _created(folder: Path, mode: int) -> tuple[Path, int]:
-    """A new, empty, locked file in a folder, and its descriptor."""
+    """Return a new, empty, locked file in a folder, and its descriptor."""
     for _ in range(_TRIES):
         path = folder / temporary_name()
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_LINK, mode)
@@ -230,13 +233,16 @@ def whole_file(
 
 
 def write_text(final: Path, text: str, *, mode: int = 0o666, durable: bool = True) -> None:
-    """Write a text file, UTF-8, lines ending in a line feed, whole or not at all; OutputError."""
+    """Write a text file, UTF-8, lines ending in a line feed, whole or not at all.
+
+    Raises OutputError.
+    """
     with whole_file(final, mode=mode, durable=durable) as path:
         path.write_text(text, "utf-8", newline="\n")
 
 
 def write_bytes(final: Path, data: bytes) -> None:
-    """Write a file whole or not at all; OutputError."""
+    """Write a file whole or not at all. Raises OutputError."""
     with whole_file(final) as path:
         path.write_bytes(data)
 
@@ -254,13 +260,19 @@ def append(path: Path, text: str) -> None:
 
 
 def read_plain(path: Path, limit: int = -1) -> bytes:
-    """The bytes of a plain file, at most `limit`. Raises OSError; a link or a pipe is one."""
+    """Return the bytes of a plain file, at most `limit`.
+
+    Raises OSError; a link or a pipe is one.
+    """
     with os.fdopen(open_plain(path, os.O_RDONLY), "rb") as file:
         return file.read(limit)
 
 
 def open_plain(path: Path, flags: int) -> int:
-    """A descriptor of a plain file. Raises OSError; a link, pipe, device or folder is one."""
+    """Return a descriptor of a plain file.
+
+    Raises OSError; a link, pipe, device or folder is one.
+    """
     handle = os.open(path, flags | _NO_LINK | _NO_WAIT, 0o666)
     if stat.S_ISREG(os.fstat(handle).st_mode):
         return handle
@@ -279,7 +291,7 @@ def prepare_folder(folder: Path) -> None:
         names = os.listdir(folder)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise OutputError(f"{folder}: cannot write in this folder ({reason})") from error
+        raise OutputError(f"{folder}: cannot write in this folder ({reason}).") from error
     _remove_left(folder, names)
 
 
@@ -332,11 +344,11 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _failed(final: Path, error: OSError) -> OutputError:
-    return OutputError(f"{final}: cannot be written ({describe(error, final)})")
+    return OutputError(f"{final}: cannot be written ({describe(error, final)}).")
 
 
 def describe(error: OSError, path: Path) -> str:
-    """The reason in plain words; names how much room is left when the disk is full."""
+    """Return the reason in plain words; names how much room is left when the disk is full."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return no_room(path) or "the disk is full"
     return error.strerror or str(error)

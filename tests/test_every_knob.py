@@ -17,7 +17,7 @@ from matte_nodes import Knob, MatteNode, ModelCard, Prediction, models
 from matte_nodes.card import HINTS
 from matte_nodes.node.knobs import NODE_KNOBS, all_knobs
 from matte_nodes.node.matte import Matte
-from matte_nodes.service.pool import Pool
+from matte_nodes.service.pool import ModelPool
 from tests.conftest import has_weights
 from tests.models.test_compliance import small
 from tests.temporal.rig import disk, same
@@ -108,7 +108,7 @@ class Rig:
 
     def __init__(self, card: ModelCard) -> None:
         self.card = card
-        self.lease = Pool(1 << 34).lease(threading.Event())
+        self.lease = ModelPool(1 << 34).lease(threading.Event())
         self.base = {**BASE, **small(card)}
         self.options = {"untrained": True} if card.checkpoint else {}
 

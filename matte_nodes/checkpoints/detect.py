@@ -41,7 +41,7 @@ def recognise(
     the tensors; it gives the reason of a detector that knows the network and cannot use it.
     """
     if not shapes:
-        raise WeightsError("There are no tensors in it.")
+        raise WeightsError("The file contains no tensors.")
     refusal: WeightsError | None = None
     levels = list(_levels(shapes))
     for architecture in architectures:

@@ -44,7 +44,10 @@ class FileTensors:
 
 
 def provenance(path: Path) -> dict[str, str]:
-    """What this library noted in a safetensors file: model, options, source, side. {} for others."""
+    """Return what this library noted in a safetensors file: model, options, source, side.
+
+    {} for others.
+    """
     if path.suffix.lower() != ".safetensors":
         return {}
     with safetensors.safe_open(path, framework="pt") as file:

@@ -58,7 +58,7 @@ def arrange(
 ) -> dict[str, Tensor]:
     """Tensors under our names, with our axes, in 32 bits; those that a file may lack are zeros.
 
-    wanted: the network's own tensors. CheckpointError with every misfit.
+    wanted: the network's own tensors. Raises CheckpointError with every misfit.
     """
     rows: list[Row] = []
     ready: dict[str, Tensor] = {}

@@ -73,7 +73,7 @@ def _text(data: memoryview) -> str:
 
 
 def _tensor(data: memoryview) -> tuple[str, NDArray[np.generic] | None]:
-    """Name and values of a TensorProto; None for a type that holds no weights."""
+    """Return name and values of a TensorProto; None for a type that holds no weights."""
     name, kind, dims, raw = "", 0, [], memoryview(b"")
     for number, value, content in _fields(data):
         if number == _DIMS and content:
@@ -90,7 +90,10 @@ def _tensor(data: memoryview) -> tuple[str, NDArray[np.generic] | None]:
         elif number in (_RAW_DATA, _FLOAT_DATA) and content:
             raw = content
         elif number == _LOCATION and value:
-            raise WeightsError("The ONNX file keeps its weights in another file; not supported.")
+            raise WeightsError(
+                "The ONNX file keeps its weights in a second file, which is not supported. Save "
+                "it again as one file."
+            )
     if kind not in _TYPES:
         return name, None
     try:
@@ -100,7 +103,9 @@ def _tensor(data: memoryview) -> tuple[str, NDArray[np.generic] | None]:
 
 
 def initializers(data: bytes) -> tuple[dict[str, NDArray[np.generic]], list[list[str]]]:
-    """Name -> array of every initializer, and the inputs' names of every convolution in order."""
+    """Return name -> array of every initializer, and the inputs' names of every convolution in
+    order.
+    """
     found: dict[str, NDArray[np.generic]] = {}
     convolutions: list[list[str]] = []
     for number, _, graph in _fields(memoryview(data)):
@@ -121,7 +126,9 @@ def initializers(data: bytes) -> tuple[dict[str, NDArray[np.generic]], list[list
 
 
 def _normalised(network: nn.Module) -> list[tuple[str, str, float]]:
-    """Each convolution that a batch normalisation follows, that one, and its epsilon, in order."""
+    """Return each convolution that a batch normalisation follows, that one, and its epsilon, in
+    order.
+    """
     pairs: list[tuple[str, str, float]] = []
     before = ""
     for name, module in network.named_modules():

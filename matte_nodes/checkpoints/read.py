@@ -73,19 +73,19 @@ def _torch(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise _pickled(path, error) from error
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to mean
-        raise WeightsError(f"{path.name} is damaged, or no checkpoint: {error}") from error
+        raise WeightsError(f"{path.name} is damaged or not a checkpoint: {error}") from error
     return _unnest(path, content)
 
 
 def _unnest(path: Path, content: object) -> dict[str, Tensor]:
-    """The dictionary of tensors inside `state_dict`, `model` and the like, to any depth."""
+    """Return the dictionary of tensors inside `state_dict`, `model` and the like, to any depth."""
     while isinstance(content, Mapping):
         tensors = {str(n): t for n, t in content.items() if isinstance(t, Tensor)}
         inside = next((n for n in _NESTS if isinstance(content.get(n), Mapping)), None)
         if tensors and inside is None:
             return tensors
         content = content[inside] if inside is not None else None
-    raise WeightsError(f"{path.name} holds no dictionary of tensors.")
+    raise WeightsError(f"{path.name} does not contain a dictionary of tensors (a state_dict).")
 
 
 def _npz(path: Path) -> dict[str, Tensor]:
@@ -98,7 +98,8 @@ def _npz(path: Path) -> dict[str, Tensor]:
         zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
         raise WeightsError(
-            f"{path.name} is no readable npz of plain arrays: {error}. Arrays of objects are "
+            f"{path.name} is not a readable npz file of plain arrays: {error}. Arrays of objects "
+            "are "
             "pickles and are refused."
         ) from error
 
@@ -145,7 +146,10 @@ def _tflite(path: Path) -> dict[str, Tensor]:
 
 
 def read_file(path: Path | str) -> tuple[dict[str, Tensor], Convolutions]:
-    """As `read_tensors`; for an ONNX file also the inputs of its convolutions, in order."""
+    """Return what `read_tensors` returns.
+
+    For an ONNX file, also return its convolutions' inputs in order.
+    """
     path = Path(path)
     if path.suffix.lower() == ".onnx" and path.is_file():
         return onnx_tensors(path.read_bytes())
@@ -153,10 +157,11 @@ def read_file(path: Path | str) -> tuple[dict[str, Tensor], Convolutions]:
 
 
 def read_tensors(path: Path | str) -> dict[str, Tensor]:
-    """Name -> tensor of a file: safetensors; PyTorch (.pth, .pt, .ckpt, .tar); numpy (.npz);
+    """Return name -> tensor of a file: safetensors; PyTorch (.pth, .pt, .ckpt, .tar); numpy (.npz);
     TensorFlow Lite (.tflite); ONNX (.onnx).
 
-    Names are the file's own. WeightsError when it cannot be read, is damaged, or would have to be
+    Names are the file's own. Raises WeightsError when it cannot be read, is damaged, or would have
+    to be
     unpickled.
     """
     path = Path(path)

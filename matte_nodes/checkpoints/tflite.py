@@ -41,7 +41,7 @@ class _Table:
         return value
 
     def _field(self, number: int) -> int | None:
-        """Where a field stands; None when the table has not got it."""
+        """Return where a field stands; None when the table has not got it."""
         vtable = self.at - self._number("<i", self.at)
         slot = 4 + 2 * number
         if slot >= self._number("<H", vtable):
@@ -54,7 +54,7 @@ class _Table:
         return 0 if at is None else self._number(code, at)
 
     def vector(self, number: int, width: int) -> tuple[int, int]:
-        """Where the elements of a vector begin, and how many there are."""
+        """Return where the elements of a vector begin, and how many there are."""
         at = self._field(number)
         if at is None:
             return 0, 0
@@ -75,8 +75,8 @@ class _Table:
 
 
 def constants(data: bytes) -> dict[str, NDArray[np.generic]]:
-    """Name -> array of every tensor that has data in the file (32 or 16 bit floats, 32 bit
-    integers). WeightsError when it is no such file, or a broken one."""
+    """Return name -> array of every tensor that has data in the file (32 or 16 bit floats, 32 bit
+    integers). Raises WeightsError when it is no such file, or a broken one."""
     if data[4:8] != b"TFL3":
         raise WeightsError("This is no TensorFlow Lite file (its mark TFL3 is missing).")
     try:

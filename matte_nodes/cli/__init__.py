@@ -34,18 +34,21 @@ VERBS = {
     "export": "Write a model in a format that other programs run.",
     "models": "List models, show cards, pull and verify weights.",
 }
-"""Every verb and its summary: the first sentence of its own help too. Its function adds the rest."""
+"""Every verb and its summary: the first sentence of its own help too.
+
+Its function adds the rest.
+"""
 
 
 class Verbs(click.Group):
     """The verbs, listed without importing them: `matte --help` loads no runtime."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of all verbs."""
+        """Return names of all verbs."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The verb, imported now."""
+        """Return the verb, imported now."""
         return verb(cmd_name) if cmd_name in VERBS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -56,7 +59,7 @@ class Verbs(click.Group):
 
 @cache
 def verb(name: str) -> click.Command:
-    """A verb, built once: click takes the options off the function when it makes the command."""
+    """Return a verb, built once: click takes the options off the function when it makes the command."""
     command: click.Command = import_module(f".{name}", __name__).command()
     command.help = f"{VERBS[name]}\n\n{cleandoc(command.help or '')}".strip()
     return command

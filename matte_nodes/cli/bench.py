@@ -14,7 +14,7 @@ from matte_nodes.whole_files import write_text
 
 
 def command() -> click.Command:
-    """The verb and its sub-verbs."""
+    """Return the verb and its sub-verbs."""
     return group
 
 

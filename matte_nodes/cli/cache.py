@@ -13,7 +13,7 @@ from matte_nodes.paths import cache_folder
 
 
 def command() -> click.Command:
-    """The verb and its sub-verbs."""
+    """Return the verb and its sub-verbs."""
     return group
 
 

@@ -21,7 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def command() -> click.Command:
-    """The verb."""
+    """Return the verb."""
     verb: click.Command = click.command("check")(delivery_flags(check))
     return verb
 
@@ -80,15 +80,17 @@ def as_facts(results: Sequence[Result]) -> list[dict[str, Any]]:
     """Return results as JSON data."""
     return [
         {
-            "check": result.check.name, "severity": result.check.severity,
-            "passed": not result.findings, "unchecked": result.unchecked,
+            "check": result.check.name,
+            "severity": result.check.severity,
+            "passed": not result.findings,
+            "unchecked": result.unchecked,
             "findings": [
                 {"frames": list(f.frames), "message": f.message, "remedy": f.remedy}
                 for f in result.findings
             ],
         }
         for result in results
-    ]  # fmt: skip
+    ]
 
 
 def say(results: Sequence[Result]) -> None:

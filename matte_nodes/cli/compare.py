@@ -15,7 +15,7 @@ from matte_nodes.errors import OutputError, UnknownKnobError
 
 
 def command() -> click.Command:
-    """The verb; its knobs are those of the models that are named."""
+    """Return the verb; its knobs are those of the models that are named."""
     return click.command("compare", cls=KnobCommand)(compare)
 
 
@@ -49,7 +49,9 @@ def compare(
     from matte_nodes.whole_files import prepare_folder
 
     if output.suffix.lower() != ".png":
-        raise OutputError(f"{output}: a contact sheet is a PNG; name it {output.stem}.png.")
+        raise OutputError(
+            f"{output}: a contact sheet is a PNG file; change the name to {output.stem}.png."
+        )
     if output.is_dir():
         raise OutputError(
             f"{output}: is a folder; name a file in it, as in {output / 'sheet.png'}."

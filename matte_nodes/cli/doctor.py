@@ -12,7 +12,7 @@ MARKS = {"ok": "  ", "note": "- ", "problem": "! "}
 
 
 def command() -> click.Command:
-    """The verb."""
+    """Return the verb."""
     return doctor
 
 

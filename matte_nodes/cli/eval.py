@@ -13,7 +13,7 @@ from matte_nodes.cli.knob_flags import KnobCommand, ModelName, flag, given_knobs
 
 
 def command() -> click.Command:
-    """The verb; its knobs are those of the named model."""
+    """Return the verb; its knobs are those of the named model."""
     return click.command("eval", cls=KnobCommand)(evaluate)
 
 

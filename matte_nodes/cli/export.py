@@ -14,7 +14,7 @@ from matte_nodes.errors import UsageError
 
 
 def command() -> click.Command:
-    """The verb and its sub-verbs."""
+    """Return the verb and its sub-verbs."""
     group.add_command(click.command("onnx", cls=KnobCommand)(export_onnx))
     group.add_command(click.command("nuke-cat", cls=KnobCommand)(export_nuke_cat))
     return group
@@ -42,7 +42,7 @@ def export_onnx(
     from matte_nodes.export.onnx import export_onnx as export
 
     if output.suffix.lower() != ".onnx":
-        raise UsageError(f"The output is a .onnx file, not {output.name!r}.")
+        raise UsageError(f"The output must be a .onnx file, not {output.name!r}.")
     card = models.card(model)
     report = export(
         card, output, checkpoint=weights, untrained=untrained, knobs=given_knobs(options)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,12 +19,18 @@ from matte_nodes.cli.knob_flags import KnobCommand
 from matte_nodes.frame_range import parsed_frames, parsed_numbers, spelled
 from matte_nodes.paths import cache_at
 
+if TYPE_CHECKING:
+    from matte_nodes.farm.request import FarmPlan
+
 HERE_ONLY = ("as_json", "quiet", "no_service", "detect_cuts", "again", "cache")
 PLANNED = ("source", "output", "model", "refine", "frames", "cuts", "warm_up")
 
 
 def command() -> click.Command:
-    """Return the verb and its sub-verbs. Those that take a request have the flags of `matte run`."""
+    """Return the verb and its sub-verbs.
+
+    Those that take a request have the flags of `matte run`.
+    """
     group = click.Group("farm", help="Bundles are Open Job Descriptions; see docs/farm.md.")
     group.add_command(_like_run("bundle", bundle))
     group.add_command(_like_run("commands", commands))
@@ -124,8 +130,10 @@ def commands(
         click.echo(f"# {note}")
     # A farm chooses the folder in which the lines run.
     source, output = os.path.abspath(source), os.path.abspath(output)
-    given = [flag if value is True else f"{flag}={value}"
-             for flag, value in request.placed(flags).values()]  # fmt: skip
+    given = [
+        flag if value is True else f"{flag}={value}"
+        for flag, value in request.placed(flags).values()
+    ]
     begin = ["matte", "farm", "chunk", source, f"--output={output}", *given]
     begin += request.own_flags(asked, overlap)
     chained = any(step.after for step in asked.plan.steps)
@@ -230,7 +238,9 @@ def options_device(flags: Mapping[str, tuple[str, Any]]) -> str:
     return str(flags["device"][1]) if "device" in flags else ""
 
 
-def _asked(source: str, output: str, model: str, size: int | None, options: dict[str, Any]) -> Any:
+def _asked(
+    source: str, output: str, model: str, size: int | None, options: dict[str, Any]
+) -> FarmPlan:
     from matte_nodes.farm import request
     from matte_nodes.farm.paths import output_parameter
 
@@ -256,7 +266,7 @@ def _given(options: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
 
 
 def _states(output: str | None) -> Path | None:
-    """The folder where the next chunk finds the states of this one, if they are handed over."""
+    """Return the folder where the next chunk finds the states of this one, if they are handed over."""
     from matte_nodes.farm.parts import states_folder
 
     return None if output is None else states_folder(os.path.abspath(output))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def command() -> click.Command:
-    """The verb."""
+    """Return the verb."""
     return click.command("finetune")(finetune)
 
 
@@ -70,8 +70,7 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
 
         if options["background"] is None:
             raise UsageError("Give key mattes (--keys), or a clean plate (--background).")
-        asked = Unlabelled(source, name, model or "", options, backgrounds,
-                           **training)  # fmt: skip
+        asked = Unlabelled(source, name, model or "", options, backgrounds, **training)
         made = selfsupervise(asked, _say, click.echo)
         click.echo(f"{made.name}: registered. `matte run {source} --model {made.name}`")
         return
@@ -83,8 +82,10 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
         FinetuneRequest(source, keys, name, model, frames, options, **training), _say, click.echo
     )
     if done.before is not None and done.after is not None:
-        click.echo(f"error on the held-out key {done.heldout}: {done.before:.5f} before, "
-                   f"{done.after:.5f} after")  # fmt: skip
+        click.echo(
+            f"error on the held-out key {done.heldout}: {done.before:.5f} before, "
+            f"{done.after:.5f} after"
+        )
     click.echo(
         f"{name}: registered after {done.steps} steps, {done.seconds / 60:.1f} min. "
         f"`matte run {source} --model {name}`"

@@ -13,7 +13,7 @@ HOST = "{" + "|".join(sorted(HOSTS)) + "}"
 
 
 def command() -> click.Command:
-    """The verb."""
+    """Return the verb."""
     return install
 
 

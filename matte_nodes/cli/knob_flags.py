@@ -86,7 +86,7 @@ class KnobCommand(click.Command):
         ctx.meta[_OFFER] = Offer(cards, named, list(_flags(cards, self.params)))
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The verb's own parameters, then the knobs."""
+        """Return the verb's own parameters, then the knobs."""
         offer = _offer_of(ctx)
         return [*super().get_params(ctx), *(offer.flags if offer else ())]
 
@@ -140,7 +140,7 @@ def _first_model(words: Iterable[str]) -> str | None:
 
 
 def _automatic(values: dict[str, Any]) -> Iterator[str]:
-    """The models that `auto` takes for the given hints; none when nothing can run yet."""
+    """Yield the models that `auto` takes for the given hints; none when nothing can run yet."""
     from matte_nodes.shot.choose_model import choose
 
     try:
@@ -187,7 +187,7 @@ def _click_type(knob: Knob) -> click.ParamType[Any]:
 
 
 def _flags(cards: Sequence[ModelCard], taken: Sequence[click.Parameter]) -> Iterator[Flag]:
-    """A flag for each knob; of the knobs of one name the first has the help."""
+    """Yield a flag for each knob; of the knobs of one name the first has the help."""
     names = {option for parameter in taken for option in parameter.opts}
     owners: dict[str, list[tuple[str, Knob]]] = {}
     for card in cards:
@@ -203,9 +203,11 @@ def _flags(cards: Sequence[ModelCard], taken: Sequence[click.Parameter]) -> Iter
         others = (f"--{alias.replace('_', '-')}" for alias in knob.aliases)
         yield Flag(
             [spelling, *(name for name in others if name not in names), _PREFIX + knob.name],
-            group=heading, type=_type([one for _, one in found]), default=None,
+            group=heading,
+            type=_type([one for _, one in found]),
+            default=None,
             help=f"{knob.help} Default: {knob.default}{unit}.",
-        )  # fmt: skip
+        )
 
 
 def _grouped(

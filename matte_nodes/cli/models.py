@@ -18,7 +18,7 @@ from matte_nodes.errors import WeightsError
 
 
 def command() -> click.Command:
-    """The verb and its sub-verbs."""
+    """Return the verb and its sub-verbs."""
     return group
 
 
@@ -150,7 +150,7 @@ def verify(names: tuple[str, ...]) -> None:
                 bad.append(item.file)
     if bad:
         raise WeightsError(
-            f"Damaged or missing: {', '.join(bad)}. Pull again: `matte models pull NAME`."
+            f"Damaged or missing: {', '.join(bad)}. Download them again: `matte models pull NAME`."
         )
 
 

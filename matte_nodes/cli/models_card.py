@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from typing import Any
+from collections.abc import Iterable
 
 import click
 
@@ -73,7 +73,7 @@ def state_here(card: ModelCard) -> dict[str, str]:
     return state
 
 
-def listed(names: Any) -> str:
+def listed(names: Iterable[str]) -> str:
     """Return names of hints in their order, joined by commas."""
     return ", ".join(sorted(names))
 

@@ -34,7 +34,7 @@ def import_checkpoint(
     """Recognise FILE by its tensor names and convert it to safetensors.
 
     Reads .safetensors, .pth, .pt, .ckpt, .tar, .npz, .onnx and .tflite; never unpickles.
-    """  # fmt: skip
+    """
     from matte_nodes import checkpoints
 
     options = dict(_option(text) for text in given)
@@ -51,7 +51,7 @@ def import_checkpoint(
         return
     if card.checkpoint is None and output is None:
         raise WeightsError(
-            f"Model {card.name!r} has weights of its own (`matte models pull {card.name}`); "
+            f"Model {card.name!r} has its own weights (`matte models pull {card.name}`); "
             "give -o FILE to convert this file all the same."
         )
     target = output or weights.imported(card)
@@ -66,7 +66,7 @@ def import_checkpoint(
 def _option(text: str) -> tuple[str, Any]:
     name, mark, value = text.partition("=")
     if not mark:
-        raise UsageError(f"--option is NAME=VALUE, not {text!r}.")
+        raise UsageError(f"--option must be NAME=VALUE, not {text!r}.")
     if value.isdecimal():
         return name, int(value)
     return name, {"true": True, "false": False}.get(value.lower(), value)

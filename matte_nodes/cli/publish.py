@@ -16,7 +16,7 @@ from matte_nodes.frame_range import parsed_span
 
 
 def command() -> click.Command:
-    """The verb."""
+    """Return the verb."""
     verb: click.Command = click.command("publish")(delivery_flags(publish))
     return verb
 

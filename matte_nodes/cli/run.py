@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def command() -> click.Command:
-    """The verb; its knobs are those of the models that are named."""
+    """Return the verb; its knobs are those of the models that are named."""
     return click.command("run", cls=KnobCommand)(run)
 
 
@@ -71,13 +71,13 @@ def run(source: str, output: str | None, model: str, **options: Any) -> None:
 def asked(
     source: str, output: str | None, model: str, options: dict[str, Any]
 ) -> tuple[dict[str, Any], int | None, int | None]:
-    """The keywords of `render.Render`, and the range, from the options of the verb."""
+    """Return the keywords of `render.Render`, and the range, from the options of the verb."""
     knobs = given_knobs(options)
     shared.fold_points(options)
     first, last = parsed_span(options.pop("frames"))
     node = shared.taken(options, shared.NODE)
     if output is None:
-        raise UsageError("Say where to write (-o matte.####.exr).")
+        raise UsageError("Name the output (-o matte.####.exr).")
     output_colorspace = options.pop("output_colorspace")
     options["bits"] = int(options.get("bits") or 0)
     connect = shared.connect_keywords(options)

@@ -31,8 +31,9 @@ def command() -> click.Command:
       metavar="MODEL", help="The model that makes masks of clicks.")  # fmt: skip
 @flag("--refine", group=shared.MODEL, type=ModelName(), metavar="MODEL",
       help="The trimap model that solves the edges. Default: the best one here.")  # fmt: skip
-@flag("--mask-only", group=shared.MODEL, is_flag=True,
-      help="Write the tracked masks; solve no edges.")  # fmt: skip
+@flag(
+    "--mask-only", group=shared.MODEL, is_flag=True, help="Write the tracked masks; solve no edges."
+)
 def select(
     source: str, output: str | None, selector: str, refine: str | None, mask_only: bool,
     **options: Any,
@@ -57,6 +58,7 @@ def select(
         arguments["knobs"] = {**SELECT_KNOBS, **arguments["knobs"]}
     if arguments["connect"]["points"] is None:
         raise UsageError(
-            "Say what to select: a click on it (--click X,Y@FRAME), a box (--box) or --points FILE."
+            "Choose what to select: a click on it (--click X,Y@FRAME), a box (--box) or --points "
+            "FILE."
         )
     one_machine.render(arguments, first, last, report, here=here, say=not quiet)

@@ -15,7 +15,7 @@ MEMORY_BYTES = 4 << 30
 
 
 def command() -> click.Command:
-    """The verb."""
+    """Return the verb."""
     verb: click.Command = click.command("serve")(serve)
     return verb
 

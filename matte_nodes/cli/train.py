@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from matte_nodes.train.data import Material
+    from matte_nodes.train.people.source import Kind
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -36,7 +41,7 @@ def group() -> None:
     """
 
 
-def _material_flags(function: Any) -> Any:
+def _material_flags(function: Callable[..., None]) -> Callable[..., None]:
     place = click.Path(exists=True, path_type=Path)
     for name, text in (
         ("--backgrounds", "What foregrounds are put over, if not over the photographs."),
@@ -102,9 +107,11 @@ def run_recipe(
 @_material_flags
 @click.option("--pictures", type=click.IntRange(0), default=0, show_default=True,
               help="Also write this many composites as a data set of PNG files.")  # fmt: skip
-@click.option("--assets", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="For people and animals: the folder of clothes, hair, lights. "
-              "Default: $MATTE_PEOPLE.")  # fmt: skip
+@click.option(
+    "--assets",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="For people and animals: the folder of clothes, hair, lights. Default: $MATTE_PEOPLE.",
+)
 @click.option("--first", type=click.IntRange(0), default=0, show_default=True,
               help="For people and animals: the first seed.")  # fmt: skip
 @click.option("--side", type=click.IntRange(32), default=256, show_default=True,
@@ -119,7 +126,8 @@ def compose(
     a sheet of them.
     """
     if recipe in ("people", "animals"):
-        _draw_subjects(recipe, folder, assets, range(first, first + (pictures or 64)), side)
+        kind: Kind = "people" if recipe == "people" else "animals"
+        _draw_subjects(kind, folder, assets, range(first, first + (pictures or 64)), side)
         return
     from matte_nodes.train.data import make_samples
     from matte_nodes.train.export import write_pictures
@@ -136,7 +144,7 @@ def compose(
     make_samples(found, material, "heldout", folder / "heldout", click.echo)
 
 
-def _draw_subjects(kind: Any, folder: Path, assets: Path | None, seeds: range, side: int) -> None:
+def _draw_subjects(kind: Kind, folder: Path, assets: Path | None, seeds: range, side: int) -> None:
     from matte_nodes.train.people import source
 
     place = folder / kind
@@ -209,7 +217,7 @@ def _material(
     heldout_photographs: Path | None,
     foregrounds: Path | None,
     backgrounds: Path | None,
-) -> Any:
+) -> Material:
     from matte_nodes.train.data import Material, read_pictures
 
     return Material(

@@ -11,7 +11,7 @@ from matte_nodes.cli.install import HOST
 
 
 def command() -> click.Command:
-    """The verb."""
+    """Return the verb."""
     return uninstall
 
 

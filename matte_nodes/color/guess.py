@@ -29,15 +29,13 @@ _TAGS = {
 }
 # Primaries whose colours are not those of BT.709, whatever the transfer is.
 _OTHER_PRIMARIES = {"smpte431", "smpte432", "smpte428", "film"}
-_WIDE = {
-    "bt2020", "bt2020-10", "bt2020-12", "bt2020nc", "pq", "smpte2084", "hlg", "arib-std-b67"
-}  # fmt: skip
+_WIDE = {"bt2020", "bt2020-10", "bt2020-12", "bt2020nc", "pq", "smpte2084", "hlg", "arib-std-b67"}
 _UNTAGGED = {"", "unknown", "unspecified", "reserved", "unspec", "none"}
 _CHOICE = "Name it with --colorspace (a name of the OCIO config)"
 
 
 def guess_space(clip_colorspace: str, *, is_movie: bool, is_float: bool, extension: str) -> str:
-    """The colour space to take a clip for when the artist names none.
+    """Return the colour space to take a clip for when the artist names none.
 
     clip_colorspace: what the file says of itself, "" when it says nothing: an OCIO name, or a
     movie's transfer tag (FFmpeg's words; "primaries/transfer" is accepted too). extension: with

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from matte_nodes import __version__, models, paths, runtime, weights
 from matte_nodes.errors import MatteError
-from matte_nodes.hosts.finding import Finding
+from matte_nodes.hosts.finding import DoctorFinding
 
 
-def examine() -> Iterator[Finding]:
+def examine() -> Iterator[DoctorFinding]:
     """Check everything, cheapest first. A failed check becomes a finding; nothing is raised."""
-    looks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
+    looks: tuple[tuple[str, Callable[[], Iterator[DoctorFinding]]], ...] = (
         ("python", _python),
         ("package", _packages),
         ("system", _libraries),
@@ -33,17 +33,17 @@ def examine() -> Iterator[Finding]:
         try:
             yield from look()
         except Exception as error:  # a doctor that dies of the illness is of no use
-            yield Finding(area, "examination", "problem", f"{type(error).__name__}: {error}")
+            yield DoctorFinding(area, "examination", "problem", f"{type(error).__name__}: {error}")
 
 
-def _python() -> Iterator[Finding]:
-    yield Finding(
+def _python() -> Iterator[DoctorFinding]:
+    yield DoctorFinding(
         "python", sys.executable, "ok", f"{platform.python_version()} on {platform.platform()}"
     )
-    yield Finding("python", "matte-nodes", "ok", __version__)
+    yield DoctorFinding("python", "matte-nodes", "ok", __version__)
 
 
-def _packages() -> Iterator[Finding]:
+def _packages() -> Iterator[DoctorFinding]:
     """Check every requirement in the distribution's own metadata."""
     import re
 
@@ -56,10 +56,10 @@ def _packages() -> Iterator[Finding]:
         if extra and extra[1] not in ("closed-form", "onnx"):
             continue
         try:
-            yield Finding("package", name, "ok", version(name))
+            yield DoctorFinding("package", name, "ok", version(name))
         except PackageNotFoundError:
             if extra:
-                yield Finding(
+                yield DoctorFinding(
                     "package",
                     name,
                     "note",
@@ -67,12 +67,16 @@ def _packages() -> Iterator[Finding]:
                     f"pip install 'matte-nodes[{extra[1]}]' where it is wanted",
                 )
             else:
-                yield Finding("package", name, "problem", "not installed", f"pip install {name}")
+                yield DoctorFinding(
+                    "package", name, "problem", "not installed", f"pip install {name}"
+                )
     for module in ("cv2", "OpenImageIO", "onnxruntime", "av"):
         try:
             __import__(module)
         except Exception as error:
-            yield Finding("package", module, "problem", f"cannot be loaded: {error}", _cure(error))
+            yield DoctorFinding(
+                "package", module, "problem", f"cannot be loaded: {error}", _cure(error)
+            )
 
 
 def _cure(error: Exception) -> str:
@@ -84,15 +88,15 @@ def _cure(error: Exception) -> str:
     return "reinstall the package"
 
 
-def _libraries() -> Iterator[Finding]:
+def _libraries() -> Iterator[DoctorFinding]:
     if sys.platform != "linux":
         return
     for library, package in (("GL", "libgl1"), ("glib-2.0", "libglib2.0-0")):
         found = ctypes.util.find_library(library)
         if found:
-            yield Finding("system", f"lib{library}", "ok", found)
+            yield DoctorFinding("system", f"lib{library}", "ok", found)
         else:
-            yield Finding(
+            yield DoctorFinding(
                 "system",
                 f"lib{library}",
                 "note",
@@ -101,15 +105,15 @@ def _libraries() -> Iterator[Finding]:
             )
 
 
-def _devices() -> Iterator[Finding]:
+def _devices() -> Iterator[DoctorFinding]:
     cards = runtime.nvidia_devices()
     detail = f"{cards} card(s) reported by the driver" if cards else "no NVIDIA driver answers"
-    yield Finding("device", "cuda", "ok" if cards else "note", detail)
+    yield DoctorFinding("device", "cuda", "ok" if cards else "note", detail)
     if cards:
         import onnxruntime as ort
 
         listed = "CUDAExecutionProvider" in ort.get_available_providers()
-        yield Finding(
+        yield DoctorFinding(
             "device",
             "onnxruntime CUDA",
             "ok" if listed else "problem",
@@ -119,16 +123,16 @@ def _devices() -> Iterator[Finding]:
     chosen = runtime.resolve_device("auto")
     threads, most = runtime.default_threads(), runtime.default_threads(still=True)
     said = f"{chosen}; on the CPU a network has {threads} thread(s), one of stills {most}"
-    yield Finding("device", "auto is", "ok", said)
+    yield DoctorFinding("device", "auto is", "ok", said)
 
 
-def _colour() -> Iterator[Finding]:
+def _colour() -> Iterator[DoctorFinding]:
     from matte_nodes.color import ColorConfig  # what is broken is told, not died of
 
     try:
         config = ColorConfig(None)
     except MatteError as error:
-        yield Finding(
+        yield DoctorFinding(
             "colour",
             os.environ.get("OCIO", "ocio://default"),
             "problem",
@@ -137,23 +141,23 @@ def _colour() -> Iterator[Finding]:
         )
         return
     detail = f"{len(config.names)} spaces; scene_linear is {config.resolve('scene_linear')}"
-    yield Finding("colour", os.environ.get("OCIO", "ocio://default"), "ok", detail)
+    yield DoctorFinding("colour", os.environ.get("OCIO", "ocio://default"), "ok", detail)
 
 
-def _weights() -> Iterator[Finding]:
+def _weights() -> Iterator[DoctorFinding]:
     for name in models.names():
         try:
             card = models.card(name)
         except MatteError as error:
-            yield Finding("weights", name, "problem", str(error))
+            yield DoctorFinding("weights", name, "problem", str(error))
             continue
         for item in card.weights:
             state = weights.verify(item)
             terms = f"commercial use: {item.commercial}"
             if state == "ok":
-                yield Finding("weights", name, "ok", f"{item.file}, {terms}")
+                yield DoctorFinding("weights", name, "ok", f"{item.file}, {terms}")
             elif state == "missing":
-                yield Finding(
+                yield DoctorFinding(
                     "weights",
                     name,
                     "note",
@@ -161,7 +165,7 @@ def _weights() -> Iterator[Finding]:
                     f"matte models pull {name}",
                 )
             else:
-                yield Finding(
+                yield DoctorFinding(
                     "weights",
                     name,
                     "problem",
@@ -170,7 +174,7 @@ def _weights() -> Iterator[Finding]:
                 )
 
 
-def _folders() -> Iterator[Finding]:
+def _folders() -> Iterator[DoctorFinding]:
     for what, folder in (("weights", paths.weights_folder()), ("cache", paths.cache_folder())):
         size = (
             sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
@@ -179,7 +183,7 @@ def _folders() -> Iterator[Finding]:
         )
         free = shutil.disk_usage(_existing(folder)).free
         writable = os.access(_existing(folder), os.W_OK)
-        yield Finding(
+        yield DoctorFinding(
             "folder",
             what,
             "ok" if writable else "problem",
@@ -194,18 +198,18 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _hosts() -> Iterator[Finding]:
+def _hosts() -> Iterator[DoctorFinding]:
     for host, commands in (
         ("Nuke", ("nuke", "Nuke")),
         ("Blender", ("blender",)),
         ("OBS", ("obs",)),
     ):
         found = next((place for c in commands if (place := shutil.which(c))), None)
-        yield Finding("host", host, "ok" if found else "note", found or "not on the PATH")
+        yield DoctorFinding("host", host, "ok" if found else "note", found or "not on the PATH")
     from matte_nodes.hosts.blender import install as blender
     from matte_nodes.hosts.nuke import install as nuke
     from matte_nodes.hosts.obs import install as obs
 
     for adapter in (nuke, blender, obs):
         for what, state, detail, advice in adapter.findings():
-            yield Finding("host", what, state, detail, advice)
+            yield DoctorFinding("host", what, state, detail, advice)

@@ -85,7 +85,7 @@ def check(fixture: Fixture) -> list[ParityRow]:
     """Recognise one fixture's network by its tensors, fill it, run it, compare every output.
 
     Where neither tensors nor words tell a variant, the other one is tried when the first does not
-    fit, and the rows say so. WeightsError when it is no network the library has.
+    fit, and the rows say so. Raises WeightsError when it is no network the library has.
     """
     shapes = {name: tuple(array.shape) for name, array in fixture.tensors.items()}
     architecture, recognition = checkpoints.recognise(shapes, models.architectures(), fixture.hint)

@@ -22,7 +22,7 @@ Array: TypeAlias = NDArray[Any]
 
 @dataclass(frozen=True)
 class Fixture:
-    """What a fixture's files say: tensors, inputs and outputs by name, and its own words."""
+    """The contents of a fixture: tensors, inputs and outputs by name, and its other fields."""
 
     name: str
     tensors: Mapping[str, Array]
@@ -38,7 +38,7 @@ def _random(text: str) -> np.random.RandomState:
 
 
 def weight(key: str, shape: tuple[int, ...], salt: int = 0, gain: float = 1.0) -> Array:
-    """The recipe's tensor `key`: float32 normal by fan-in; positive where it must be."""
+    """Return the recipe's tensor `key`: float32 normal by fan-in; positive where it must be."""
     random, leaf = _random(f"{salt}:{key}"), key.rsplit(".", 1)[-1]
     if leaf == "num_batches_tracked":
         return np.zeros(shape, np.int64)
@@ -55,13 +55,13 @@ def weight(key: str, shape: tuple[int, ...], salt: int = 0, gain: float = 1.0) -
 def image(
     name: str, shape: tuple[int, ...], low: float = 0.0, high: float = 1.0, salt: int = 0
 ) -> Array:
-    """The recipe's input `name`: float32, uniform in [low, high)."""
+    """Return the recipe's input `name`: float32, uniform in [low, high)."""
     noise = _random(f"{salt}:input:{name}").rand(*shape)
     return (low + (high - low) * noise).astype(np.float32)
 
 
 def trimap(name: str, shape: tuple[int, ...], salt: int = 0) -> Array:
-    """The recipe's trimap `name`: float32 0, 128/255 and 1 in blocks of 8 pixels."""
+    """Return the recipe's trimap `name`: float32 0, 128/255 and 1 in blocks of 8 pixels."""
     count, channels, height, width = shape
     blocks = (count, channels, -(-height // 8), -(-width // 8))
     levels = _random(f"{salt}:input:{name}").randint(0, 3, blocks)
@@ -114,7 +114,7 @@ def make_inputs(declared: Mapping[str, list[Any]], salt: int) -> dict[str, Array
 
 
 def read_fixture(path: Path) -> Fixture:
-    """A NAME.json with its NAME.npz, or an npz that stands alone (MMNet).
+    """Return a NAME.json with its NAME.npz, or an npz that stands alone (MMNet).
 
     Raises ValueError, KeyError, OSError or json's errors when it is not such a fixture.
     """

@@ -18,7 +18,7 @@ VISIBLE = 1 / 255
 
 
 @dataclass(frozen=True)
-class Row:
+class WarmUpRow:
     """One length of warm-up: largest and 99.9th percentile difference of alpha, over the starts."""
 
     length: int
@@ -33,7 +33,7 @@ def measure(
     lengths: Sequence[int] = LENGTHS,
     *,
     cuts: str = "",
-) -> Iterator[Row]:
+) -> Iterator[WarmUpRow]:
     """Return rows for each length: the first frame of a chunk, started `length` frames early.
 
     node: of a recurrent model. plate: a clip. starts: first frames of chunks; the worst one counts.
@@ -50,11 +50,11 @@ def measure(
             worst = max(worst, float(difference.max()))
             percentile = max(percentile, float(np.quantile(difference, 0.999)))
             cold.close()
-        yield Row(length, worst, percentile)
+        yield WarmUpRow(length, worst, percentile)
     whole.close()
 
 
-def enough(rows: Sequence[Row], tolerance: float = VISIBLE) -> int | None:
+def enough(rows: Sequence[WarmUpRow], tolerance: float = VISIBLE) -> int | None:
     """Return the shortest length after which 99.9 % of the pixels stay within the tolerance."""
     for index, row in enumerate(rows):
         if all(later.percentile <= tolerance for later in rows[index:]):

@@ -93,7 +93,7 @@ def read_matte(path: str | os.PathLike[str]) -> Float:
     colour = [index for index, name in enumerate(names) if name != "A"] or [0]
     first = pixels[..., colour[0]]
     if any((pixels[..., index] != first).any() for index in colour[1:]):
-        raise MediaError(f"{path} is a colour picture ({', '.join(names)}): a matte is grey")
+        raise MediaError(f"{path} is a colour picture ({', '.join(names)}): a matte is grey.")
     return np.ascontiguousarray(first)
 
 
@@ -140,20 +140,22 @@ def _numbered(folder: Path) -> dict[int, Path]:
             continue
         found = _NUMBER.search(file.stem)
         if found is None:
-            raise InputError(f"{file} has no frame number in its name")
+            raise InputError(f"{file} has no frame number in its name.")
         number = int(found[1])
         if number in frames:
             raise _ambiguous(frames[number], file)
         frames[number] = file
     if not frames:
-        raise InputError(f"{folder} holds no frames")
+        raise InputError(f"{folder} contains no frames.")
     return dict(sorted(frames.items()))
 
 
 def _is_picture(file: Path) -> bool:
     suffix = file.suffix.lower()
     if suffix in MOVIE_SUFFIXES:
-        raise InputError(f"{file} is a movie: a data set holds a sequence as a folder of frames")
+        raise InputError(
+            f"{file} is a movie: a data set contains each sequence as a folder of frames."
+        )
     return suffix in STILL_SUFFIXES
 
 
@@ -196,11 +198,11 @@ def _refuse_strays(role: Role, folder: _Folder, plate: _Folder) -> None:
 
 
 def _missing(file: Path, counterpart: Path) -> InputError:
-    return InputError(f"{file} has no counterpart {counterpart}: add it, or take the first away")
+    return InputError(f"{file} has no counterpart {counterpart}: add it, or take the first away.")
 
 
 def _ambiguous(first: Path, second: Path) -> InputError:
-    return InputError(f"{first} and {second} could both be meant: keep one of them")
+    return InputError(f"{first} and {second} could both be meant: keep one of them.")
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[Float, list[str]]:

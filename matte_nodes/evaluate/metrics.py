@@ -61,8 +61,8 @@ def fg_mse(
     """
     if pred_fg.shape != true_fg.shape or pred_fg.shape[:2] != true_alpha.shape:
         raise InputError(
-            f"foregrounds of {pred_fg.shape} and {true_fg.shape} and an alpha of "
-            f"{true_alpha.shape} cannot be compared: they must be of one size"
+            f"Foregrounds of {pred_fg.shape} and {true_fg.shape} and an alpha of "
+            f"{true_alpha.shape} cannot be compared: they must be of one size."
         )
     subject = true_alpha > 0 if region is None else (true_alpha > 0) & region
     difference = pred_fg[subject].astype(np.float64) - true_fg[subject]
@@ -89,7 +89,7 @@ def dtssd(
 
 
 def thousands(errors: NDArray[np.float64], region: Mask | None = None) -> float:
-    """The sum of an error map over the region, divided by 1000."""
+    """Return the sum of an error map over the region, divided by 1000."""
     return float(_of(errors, region).sum()) / 1000
 
 
@@ -112,9 +112,9 @@ def _check(pred: Float, true: Float, region: Mask | None) -> None:
         shapes = f"{pred.shape} and {true.shape}" + (
             f", region {region.shape}" if region is not None else ""
         )
-        raise InputError(f"mattes of {shapes} cannot be compared: they must be of one size")
+        raise InputError(f"Mattes of {shapes} cannot be compared: they must be of one size.")
     for name, matte in (("predicted", pred), ("true", true)):
         if matte.dtype.kind != "f":
-            raise InputError(f"the {name} matte holds {matte.dtype}: give floats in 0..1")
+            raise InputError(f"The {name} matte holds {matte.dtype}: give floats in 0..1.")
         if not np.isfinite(matte).all():
-            raise InputError(f"the {name} matte has pixels that are not finite (NaN or Inf)")
+            raise InputError(f"The {name} matte has pixels that are not finite (NaN or Inf).")

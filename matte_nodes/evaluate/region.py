@@ -30,8 +30,8 @@ def unknown_region(
     if trimap is not None:
         if trimap.shape != true_alpha.shape:
             raise HintSizeError(
-                f"the trimap is {trimap.shape}, the true alpha {true_alpha.shape}: "
-                "they must be of one size"
+                f"The trimap is {trimap.shape}, the true alpha {true_alpha.shape}: "
+                "they must be of one size."
             )
         return (trimap > 0) & (trimap < 1), "trimap"
     import cv2

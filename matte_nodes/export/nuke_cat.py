@@ -39,7 +39,7 @@ OPERATORS = "torch21_operators.txt"
 
 
 @dataclass(frozen=True)
-class Plan:
+class CatPlan:
     """How one network is wrapped, from its architecture and the model's knobs."""
 
     architecture: Architecture
@@ -60,7 +60,7 @@ class Plan:
         return 1 if self.architecture.script else self.architecture.multiple
 
     def cores(self, network: nn.Module) -> tuple[nn.Module, nn.Module]:
-        """The core in plain torch, and as it goes into the file."""
+        """Return the core in plain torch, and as it goes into the file."""
         if self.architecture.script is not None:
             return CuesInside(network), self.architecture.script(network)
         core = Core(network, self.architecture).eval()
@@ -69,7 +69,7 @@ class Plan:
         return core, _jit.trace(core, pictures, check_trace=False)
 
     def wrap(self, core: nn.Module) -> nn.Module:
-        """A core with what is scripted round it."""
+        """Return a core with what is scripted round it."""
         size = self.architecture.size
         return FromPictures(
             core, bool(self.hint), self.multiple, self.size, self.reference_size, size.longest,
@@ -83,7 +83,7 @@ class Plan:
         return {"linear": True, "exposure": 0.0, **own}
 
 
-def plan_for(card: ModelCard, knobs: Mapping[str, Any]) -> Plan:
+def plan_for(card: ModelCard, knobs: Mapping[str, Any]) -> CatPlan:
     """Return how a model is exported with these knobs.
 
     Raises ModelError with the reason when it cannot be exported.
@@ -109,7 +109,7 @@ def plan_for(card: ModelCard, knobs: Mapping[str, Any]) -> Plan:
         )
     size = declared.size
     shorter = (int(knobs.get(size.knob, 0)) or size.shorter) if size.shorter else 0
-    return Plan(declared, "trimap" if "trimap" in declared.inputs else "", shorter)
+    return CatPlan(declared, "trimap" if "trimap" in declared.inputs else "", shorter)
 
 
 def can_be_exported(card: ModelCard) -> bool:
@@ -128,7 +128,7 @@ def export_cat(
     knobs: dict[str, Any] | None = None,
     torch_python: str | None = None,
 ) -> dict[str, Any]:
-    """Write everything into a folder; answers the report that lies there too.
+    """Write all files into a folder. Returns the report, which is written there too.
 
     torch_python: an interpreter with torch 2.1, to load the file there as Nuke will. Raises
     ModelError when the model cannot be exported, differs from torch by more than 1e-4, or names
@@ -168,8 +168,8 @@ def export_cat(
     return report
 
 
-def example(plan: Plan, size: tuple[int, int]) -> Tensor:
-    """A picture with values above 1, and a trimap where one is needed."""
+def example(plan: CatPlan, size: tuple[int, int]) -> Tensor:
+    """Return a picture with values above 1, and a trimap where one is needed."""
     made = torch.rand((1, 4 if plan.hint else 3, *size), generator=torch.Generator().manual_seed(7))
     picture = made[:, :3] * 1.5
     if not plan.hint:
@@ -177,15 +177,15 @@ def example(plan: Plan, size: tuple[int, int]) -> Tensor:
     return torch.cat((picture, (made[:, 3:] * 3).floor().clamp(0, 2) / 2), 1)
 
 
-def _difference(eager: nn.Module, scripted: Any, plan: Plan, size: tuple[int, int]) -> float:
+def _difference(eager: nn.Module, scripted: Any, plan: CatPlan, size: tuple[int, int]) -> float:
     picture = example(plan, size)
     answer = scripted(picture)
     if answer.shape != (1, 1, *size):
-        raise ModelError(f"the exported network answers {tuple(answer.shape)} for {size}")
+        raise ModelError(f"The exported network returned {tuple(answer.shape)} for {size}.")
     return float((answer - eager(picture)).abs().max())
 
 
-def _half(file: Path, plan: Plan) -> Any:
+def _half(file: Path, plan: CatPlan) -> Any:
     """Largest difference in half precision, as "Optimize for Speed and Memory" makes it.
 
     On a small picture: processors convolve in half precision a hundred times slower than in full.
@@ -204,8 +204,8 @@ def _half(file: Path, plan: Plan) -> Any:
     return float((answer.float() - whole(picture)).abs().max())
 
 
-def _round_trip(file: Path, plan: Plan) -> dict[str, str]:
-    """What became of each knob in the file: it must be there, keep a new value, and count."""
+def _round_trip(file: Path, plan: CatPlan) -> dict[str, str]:
+    """Return what became of each knob in the file: it must be there, keep a new value, and count."""
     found = {}
     picture = example(plan, SIZES[0])
     for name, value in plan.knobs.items():
@@ -224,7 +224,7 @@ def _round_trip(file: Path, plan: Plan) -> dict[str, str]:
 
 
 def operators(scripted: Any) -> set[str]:
-    """Names of all operators in a scripted network, its branches and functions included."""
+    """Return names of all operators in a scripted network, its branches and functions included."""
     graph = scripted.inlined_graph
     found: set[str] = set()
 
@@ -239,7 +239,7 @@ def operators(scripted: Any) -> set[str]:
 
 
 def known_operators() -> set[str]:
-    """What torch 2.1 has: written by scripts/torch21_operators.py from the real thing."""
+    """Return what torch 2.1 has: written by scripts/torch21_operators.py from the real thing."""
     text = (files(__package__) / OPERATORS).read_text("utf-8")
     return {line for line in text.splitlines() if line and not line.startswith("#")}
 
@@ -253,7 +253,7 @@ print(torch.__version__, float((answer - made["answer"]).abs().max()))
 """
 
 
-def _loaded_there(file: Path, plan: Plan, python: str | None) -> Any:
+def _loaded_there(file: Path, plan: CatPlan, python: str | None) -> Any:
     if python is None:
         return "not tried here"
     picture = example(plan, SIZES[0])

@@ -36,12 +36,13 @@ def write(folder: Path, card: ModelCard, *, hint: str, knobs: Mapping[str, Any])
         '# SPDX-License-Identifier: Apache-2.0\nimport nuke\n\nnuke.pluginAddPath("./")\n',
     )
     facts = {
-        "minimum_nuke_version_required": MINIMUM_NUKE, "version": 1,
+        "minimum_nuke_version_required": MINIMUM_NUKE,
+        "version": 1,
         "category": CATEGORY.get(card.subject, "Matting"),
         "description": f"{card.summary} {card.limits} Weights: {card.licence}. Commercial use: "
-                       f"{card.commercial}.",
+        f"{card.commercial}.",
         "cats": [{"filepath": f"{name}.gizmo", "name": card.title}],
-    }  # fmt: skip
+    }
     write_text(cattery / "cat.json", json.dumps(facts, indent=2) + "\n")
 
 
@@ -55,8 +56,9 @@ def _user_knobs(knobs: Mapping[str, Any]) -> list[UserKnob]:
     for name, default in knobs.items():
         label, tooltip = LABELS[name]
         if isinstance(default, bool):
-            made = UserKnob(k.SWITCH, name, label, tooltip, ("+STARTLINE",),
-                            value=str(default).lower())  # fmt: skip
+            made = UserKnob(
+                k.SWITCH, name, label, tooltip, ("+STARTLINE",), value=str(default).lower()
+            )
         elif isinstance(default, int):
             made = UserKnob(k.INT, name, label, tooltip, low=64, high=2048, value=str(default))
         else:
@@ -66,7 +68,7 @@ def _user_knobs(knobs: Mapping[str, Any]) -> list[UserKnob]:
 
 
 def creator(card: ModelCard, hint: str, knobs: Mapping[str, Any]) -> str:
-    """A script with one CatFileCreator; its paths are those of the folder it lies in."""
+    """Return a script with one CatFileCreator; its paths are those of the folder it lies in."""
     name = gizmo_name(card)
     channels = ["rgba.red", "rgba.green", "rgba.blue", *(["rgba.alpha"] if hint else [])]
     lines = [
@@ -84,7 +86,7 @@ def creator(card: ModelCard, hint: str, knobs: Mapping[str, Any]) -> str:
 
 
 def gizmo(card: ModelCard, hint: str, knobs: Mapping[str, Any]) -> str:
-    """A group round Inference: the plate and its hint in, premultiplied plate and alpha out."""
+    """Return a group round Inference: the plate and its hint in, premultiplied plate and alpha out."""
     name = gizmo_name(card)
     found = f"[lsearch -inline [plugins -all {name}.cat] *.cat]"
     serialised = "".join(f"{name}:{{parent.{name}}};" for name in knobs)

@@ -24,13 +24,13 @@ class Core(nn.Module):
             self.encoder = architecture.encode
 
     def forward(self, plate: Tensor, trimap: Tensor) -> Tensor:
-        """The decoded alpha. A network without a trimap does not see it."""
+        """Return the decoded alpha. A network without a trimap does not see it."""
         pictures = (plate, trimap) if "trimap" in self.architecture.inputs else (plate,)
         return self.architecture(self.network, *pictures)["alpha"]
 
 
 def seen(picture: Tensor, linear: bool, exposure: float) -> Tensor:
-    """What the network sees: exposed, sRGB-encoded where the picture is linear, 0..1."""
+    """Return what the network sees: exposed, sRGB-encoded where the picture is linear, 0..1."""
     exposed: Tensor = picture * (2.0**exposure)
     if linear:
         exposed = exposed.clamp(0.0, 1.0)
@@ -65,7 +65,7 @@ class FromPictures(nn.Module):
         self.reference_size: int = reference_size
 
     def forward(self, x: Tensor) -> Tensor:
-        """Alpha, 0..1, as large as the picture."""
+        """Return alpha, 0..1, as large as the picture."""
         height, width = x.shape[2], x.shape[3]
         plate = seen(x[:, :3], self.linear, self.exposure)
         given = x[:, 3:4] if self.hint else torch.full_like(x[:, :1], 0.5)
@@ -84,7 +84,7 @@ class FromPictures(nn.Module):
         return alpha.contiguous()
 
     def rows_and_columns(self, height: int, width: int) -> tuple[int, int]:
-        """The size at which the core sees the picture, before it is grown to the multiple."""
+        """Return the size at which the core sees the picture, before it is grown to the multiple."""
         if self.height > 0:
             return self.height, self.width
         share = self.share

@@ -38,7 +38,7 @@ class _Exported(nn.Module):
             self.encoder = plan.architecture.encode
 
     def forward(self, *pictures: Tensor) -> tuple[Tensor, ...]:
-        """The outputs in the order of the plan."""
+        """Return the outputs in the order of the plan."""
         architecture, call = self.plan.architecture, self.plan.call
         made = [
             _motion(picture) if role == "motion" else picture
@@ -81,7 +81,7 @@ class _Plan:
         return fixed or ((square, square) if square else None)
 
     def tile_side(self, card: ModelCard) -> int:
-        """The side of the tiles: those of a file of one size have that size."""
+        """Return the side of the tiles: those of a file of one size have that size."""
         return min(self.fixed) if self.fixed and card.tileable else card.tile_side
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from matte_nodes.errors import UsageError
 from matte_nodes.farm.paths import FileParameter
-from matte_nodes.farm.plan import Plan, Step
+from matte_nodes.farm.plan import ChunkPlan, FarmStep
 from matte_nodes.frame_range import spelled
 from matte_nodes.whole_files import prepare_folder, whole_file
 
@@ -27,12 +27,12 @@ GRACE_SECONDS = 30
 
 
 @dataclass(frozen=True)
-class Job:
+class FarmJob:
     """The contents of one bundle."""
 
     name: str
     """The job's name on the farm."""
-    plan: Plan
+    plan: ChunkPlan
     """How the range is cut into chunks."""
     files: Sequence[FileParameter]
     """The job's PATH parameters."""
@@ -54,7 +54,7 @@ class Job:
     """Seconds for one chunk; 0 derives them from the number of frames."""
 
 
-def write(job: Job, folder: Path) -> Path:
+def write(job: FarmJob, folder: Path) -> Path:
     """Write the bundle and return the path of template.json. Raises OutputError when it cannot be
     written.
     """
@@ -79,7 +79,7 @@ def write(job: Job, folder: Path) -> Path:
     return folder / "template.json"
 
 
-def template(job: Job) -> dict[str, Any]:
+def template(job: FarmJob) -> dict[str, Any]:
     """Return the job template as JSON data."""
     parameters: list[dict[str, Any]] = [dict(file.definition) for file in job.files]
     if len({file.name for file in job.files}) != len(job.files):
@@ -118,7 +118,7 @@ def template(job: Job) -> dict[str, Any]:
     }
 
 
-def _step(job: Job, step: Step) -> dict[str, Any]:
+def _step(job: FarmJob, step: FarmStep) -> dict[str, Any]:
     exact = job.plan.handover == "exact"
     chunk = {
         "name": "Frame",
@@ -152,7 +152,7 @@ def _step(job: Job, step: Step) -> dict[str, Any]:
     }
 
 
-def _hot(job: Job) -> dict[str, Any]:
+def _hot(job: FarmJob) -> dict[str, Any]:
     """Return the step environment that keeps the model loaded from a worker's first chunk to its
     last.
     """
@@ -168,7 +168,7 @@ def _hot(job: Job) -> dict[str, Any]:
     }
 
 
-def _validate(job: Job) -> dict[str, Any]:
+def _validate(job: FarmJob) -> dict[str, Any]:
     frames = sum(len(step.frames) for step in job.plan.steps)
     seconds = max(LEAST_SECONDS, 5 * frames)
     return {

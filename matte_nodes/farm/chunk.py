@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from matte_nodes.errors import UsageError
-from matte_nodes.farm.parts import Part, record, seam_pattern
+from matte_nodes.farm.parts import ChunkRecord, record, seam_pattern
 from matte_nodes.media.clip import open_clip
 from matte_nodes.render.resume_log import Manifest
 from matte_nodes.shot.bind import cut_frames
@@ -43,7 +43,7 @@ def do(
     last = frames[-1] if last is None else last
     own = [frame for frame in frames if first <= frame <= last]
     if not own:
-        raise UsageError(f"{clip.name} has no frames from {first} to {last}.")
+        raise UsageError(f"{clip.name} has no frame between {first} and {last}. Check --frames.")
     output = arguments["output"]
     render(arguments, first, last)
     following = _overlap(frames, own[-1], cut_frames(connect["cuts"]), overlap, job_last)
@@ -54,7 +54,7 @@ def do(
     keys = {int(line["frame"]): str(line["key"]) for line in manifest.entries(own)}
     record(
         output,
-        Part(own[0], own[-1], tuple(following), keys, connect["warm_up"], manifest.settings),
+        ChunkRecord(own[0], own[-1], tuple(following), keys, connect["warm_up"], manifest.settings),
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What chunks leave beside an output for Validate: which frames they did, and overlapping ones.
+"""Files that chunks leave beside an output for Validate: records of their frames, and overlap frames.
 
 .matte.____.exr.farm/              hidden, beside the manifest
     parts/1001-1032.json           the manifest's lines of one chunk
@@ -28,7 +28,7 @@ from matte_nodes.whole_files import prepare_folder, whole_file
 
 
 @dataclass(frozen=True)
-class Part:
+class ChunkRecord:
     """The record of one finished chunk."""
 
     first: int
@@ -61,7 +61,7 @@ def seam_pattern(output: str, first: int, last: int) -> str:
     return str(farm_folder(output) / "seams" / f"{first}-{last}" / Path(output).name)
 
 
-def record(output: str, part: Part) -> None:
+def record(output: str, part: ChunkRecord) -> None:
     """Record that a chunk is done. A second record of the same chunk replaces the first."""
     folder = farm_folder(output) / "parts"
     prepare_folder(folder)
@@ -69,7 +69,7 @@ def record(output: str, part: Part) -> None:
         temporary.write_text(json.dumps(asdict(part)) + "\n", "utf-8")
 
 
-def recorded(output: str) -> list[Part]:
+def recorded(output: str) -> list[ChunkRecord]:
     """Return all records in order, without those that a crash cut short."""
     found = []
     for path in (farm_folder(output) / "parts").glob("*.json"):
@@ -77,11 +77,11 @@ def recorded(output: str) -> list[Part]:
             facts = json.loads(path.read_text("utf-8"))
             keys = {int(frame): str(key) for frame, key in facts["keys"].items()}
             overlap = tuple(int(frame) for frame in facts["overlap"])
-            found.append(Part(**{**facts, "keys": keys, "overlap": overlap}))
+            found.append(ChunkRecord(**{**facts, "keys": keys, "overlap": overlap}))
     return sorted(found, key=lambda part: part.first)
 
 
-def merge(output: str, parts: Sequence[Part]) -> tuple[list[Part], int]:
+def merge(output: str, parts: Sequence[ChunkRecord]) -> tuple[list[ChunkRecord], int]:
     """Copy the records' lines into the resume log; returns (valid records, number of lines added).
 
     A record is valid when the files on disk are those that its chunk wrote. Other files come from

@@ -28,7 +28,7 @@ MOST_STEPS = 95
 
 
 @dataclass(frozen=True)
-class Step:
+class FarmStep:
     """Frames that are cut into chunks that may run at the same time."""
 
     name: str
@@ -42,14 +42,14 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ChunkPlan:
     """All steps of a job."""
 
     handover: Handover
     """How a chunk's memory begins: "exact", "warm" or "free"."""
     warm_up: int | None
     """Frames that a warm chunk starts early; None for the other kinds."""
-    steps: tuple[Step, ...]
+    steps: tuple[FarmStep, ...]
     """The steps, in order."""
 
     @property
@@ -87,7 +87,7 @@ def plan(
     size: int | None,
     begins: Handover,
     warm_up: int | None,
-) -> Plan:
+) -> ChunkPlan:
     """Cut frames into steps and chunks of at most `size` frames (None: 32, or more for a long
     range).
 
@@ -95,24 +95,24 @@ def plan(
     """
     size = size or max(32, -(-len(frames) // 30))
     if begins == "free":
-        return Plan(begins, warm_up, (Step("Matte", tuple(frames), size),))
-    steps: list[Step] = []
+        return ChunkPlan(begins, warm_up, (FarmStep("Matte", tuple(frames), size),))
+    steps: list[FarmStep] = []
     for group in _groups(frames, cuts, size):
         if begins == "warm":
-            steps.append(Step(_name(group), tuple(group), size))
+            steps.append(FarmStep(_name(group), tuple(group), size))
             continue
         before = None
         for part in balanced(group, size):
-            steps.append(Step(_name(part), tuple(part), len(part), before))
+            steps.append(FarmStep(_name(part), tuple(part), len(part), before))
             before = steps[-1].name
     if len(steps) > MOST_STEPS:
         raise UsageError(
             f"--chunk {size} makes {len(steps)} steps of {len(frames)} frames, but a job holds "
-            f"{MOST_STEPS}. Take larger chunks."
+            f"{MOST_STEPS}. Use larger chunks (--chunk)."
         )
     if len(steps) == 1:
-        steps = [Step("Matte", steps[0].frames, steps[0].size)]
-    return Plan(begins, warm_up, tuple(steps))
+        steps = [FarmStep("Matte", steps[0].frames, steps[0].size)]
+    return ChunkPlan(begins, warm_up, tuple(steps))
 
 
 def balanced(frames: Sequence[int], size: int) -> list[Sequence[int]]:

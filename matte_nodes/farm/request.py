@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from matte_nodes.card import HINTS, Window
-from matte_nodes.farm.bundle import Job
+from matte_nodes.farm.bundle import FarmJob
 from matte_nodes.farm.paths import FileParameter, input_parameter, literal, output_parameter
-from matte_nodes.farm.plan import Plan, handover, plan
+from matte_nodes.farm.plan import ChunkPlan, handover, plan
 from matte_nodes.frame_range import spelled
 from matte_nodes.media.clip import Clip
 from matte_nodes.media.still import read_header
 from matte_nodes.render.render import Render
 from matte_nodes.shot.bind import cut_frames
+from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.shot.shot import Shot
 
 FILE_OPTIONS: dict[str, str] = {
@@ -29,7 +30,7 @@ FILE_OPTIONS: dict[str, str] = {
 class FarmPlan:
     """The plan of a job."""
 
-    plan: Plan
+    plan: ChunkPlan
     """How the range is cut."""
     models: tuple[str, ...]
     """Models of the chain, in order."""
@@ -92,7 +93,7 @@ def job(
     limit: float,
     name: str = "",
     **needs: int,
-) -> Job:
+) -> FarmJob:
     """Return the bundle's contents. flags: the user's flags by option name, as (spelling, value)
     pairs.
     """
@@ -124,7 +125,7 @@ def job(
         f"--seam-limit={limit:g}",
         *_cuts_flag(asked),
     ]
-    return Job(
+    return FarmJob(
         name=literal(name) or f"matte {Path(source).name} {asked.model}"[:64],
         plan=asked.plan,
         files=_distinct(files),
@@ -138,7 +139,7 @@ def job(
 
 
 def _points_file(flags: Mapping[str, Any]) -> list[str]:
-    """The file of clicks, which no clip reads."""
+    """Return the file of clicks, which no clip reads."""
     return [os.path.abspath(flags["points"][1])] if "points" in flags else []
 
 
@@ -178,7 +179,7 @@ def _distinct(files: Sequence[FileParameter]) -> list[FileParameter]:
     return list({file.name: file for file in files}.values())
 
 
-def _notes(found: Plan, cuts: Sequence[int]) -> list[str]:
+def _notes(found: ChunkPlan, cuts: Sequence[int]) -> list[str]:
     if found.handover == "warm":
         return [
             f"Chunks begin {found.warm_up} frames early; Validate fails where a seam would be seen."
@@ -191,7 +192,11 @@ def _notes(found: Plan, cuts: Sequence[int]) -> list[str]:
 
 
 def _assets(
-    shot: Shot, frames: Sequence[int], cuts: Sequence[int], found: Plan, nodes: Sequence[Any]
+    shot: Shot,
+    frames: Sequence[int],
+    cuts: Sequence[int],
+    found: ChunkPlan,
+    nodes: Sequence[MatteNode],
 ) -> list[str]:
     """Return the files of plate and hints that the chunks read: absolute paths, sorted."""
     clip = shot.clip
@@ -217,7 +222,7 @@ def _assets(
 
 
 def _paths(clip: Clip, numbers: Sequence[int]) -> list[Path]:
-    """The files of these frames; none for another model's mask."""
+    """Return the files of these frames; none for another model's mask."""
     parts = map(clip.file_part, numbers)
     return list(dict.fromkeys(part.path for part in parts if part is not None))
 

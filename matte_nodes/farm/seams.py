@@ -64,7 +64,9 @@ def compare(frame: int, before: int, shown: Path, expected: Path) -> Seam:
 
     one, two = read_matte(shown).alpha, read_matte(expected).alpha
     if one.shape != two.shape:
-        raise InputError(f"{shown} and {expected} are not of one size.")
+        raise InputError(
+            f"{shown} and {expected} have different sizes. Render both at the same size."
+        )
     return measured(frame, before, one, two)
 
 

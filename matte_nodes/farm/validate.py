@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from matte_nodes.errors import MatteError, OutputError
-from matte_nodes.farm.parts import Part, clean, merge, recorded, seam_pattern
+from matte_nodes.farm.parts import ChunkRecord, clean, merge, recorded, seam_pattern
 from matte_nodes.farm.seams import LIMIT, Seam, compare
 from matte_nodes.frame_range import spelled
 from matte_nodes.media.metadata import own_attribute
@@ -104,7 +104,7 @@ def _seams(
     verdict: Verdict,
     output: str,
     pattern: Pattern,
-    parts: Sequence[Part],
+    parts: Sequence[ChunkRecord],
     frames: Sequence[int],
     cuts: set[int],
     limit: float,
@@ -138,7 +138,7 @@ def _seams(
         )
 
 
-def _seam_file(output: str, part: Part, frame: int) -> Path:
+def _seam_file(output: str, part: ChunkRecord, frame: int) -> Path:
     pattern = Pattern.parse(seam_pattern(output, part.first, part.last))
     assert pattern is not None
     return pattern.path(frame)

@@ -24,7 +24,7 @@ from matte_nodes.foreground.multilevel import (
 
 
 def _around(image: torch.Tensor) -> torch.Tensor:
-    """(C, H, W) -> (4, C, H, W): what is left, right, above and below; borders repeat."""
+    """Return (C, H, W) -> (4, C, H, W): what is left, right, above and below; borders repeat."""
     wide = F.pad(image[None], (1, 1, 1, 1), mode="replicate")[0]
     return torch.stack(
         [wide[:, 1:-1, :-2], wide[:, 1:-1, 2:], wide[:, :-2, 1:-1], wide[:, 2:, 1:-1]]
@@ -41,7 +41,7 @@ class _Weights:
 
 
 def _weights(alpha: torch.Tensor) -> _Weights:
-    """The weights of a level; alpha: (H, W)."""
+    """Return the weights of a level; alpha: (H, W)."""
     theirs = _around(alpha[None])[:, 0]
     weights = (theirs - alpha).abs() * float(GRADIENT_WEIGHT) + float(SMOOTHNESS)
     trust = torch.stack([theirs, 1 - theirs], 1) + float(LEAST_TRUST)
@@ -58,7 +58,10 @@ def _gains(
     limits: Limits,
     stiffness: Stiffness,
 ) -> torch.Tensor:
-    """(2, 1, H, W): what of the remaining difference goes into F and into B; mean: (2, 3, H, W)."""
+    """Return (2, 1, H, W): what of the remaining difference goes into F and into B.
+
+    mean: (2, 3, H, W).
+    """
     colors = mean if behind is None else torch.stack([mean[0], mean[1] + behind])
     doubt = ((colors[0] - colors[1]) ** 2).sum(0) * float(ALPHA_DOUBT)
     light = (colors**2).sum(1) + 3 * float(limits.dark) ** 2
@@ -76,7 +79,7 @@ def _moved(
     below: torch.Tensor,
     dark: float,
 ) -> torch.Tensor:
-    """(2, 3, H, W): the means after what the plate says of them, before the floor."""
+    """Return (2, 3, H, W): the means after what the plate says of them, before the floor."""
     moves = (image - (mean * parts).sum(0)) * gains
     step, light = moves[0], mean[0] - below
     rise, loss = step.amax(0) / (light.amax(0) + dark), (step / light).amin(0)
@@ -94,7 +97,7 @@ def solve_dense(
     stiffness: Stiffness,
     device: str,
 ) -> Float:
-    """(6, H, W) F and B; arguments as `_by_cells` of solve.py has them, first: (6, 1).
+    """Return (6, H, W) F and B; arguments as `_by_cells` of solve.py has them, first: (6, 1).
 
     Raises DeviceError where torch cannot use the device.
     """

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a clean plate and a model's own foreground can be believed, by what the plate shows."""
+"""Compares a clean plate and a model's own foreground with the plate, to decide how far to trust
+them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ _BELIEF = 0.7  # how much of the solved colour a fully believed start replaces
 
 
 def stiffness(plate: Float, alpha: Float, background: Float) -> Stiffness:
-    """From how the clean plate agrees with the plate where alpha is 0.
+    """Return the stiffness that fits how well the clean plate equals the plate where alpha is 0.
 
     Only differences between neighbouring pixels count: a smooth one (a shadow, exposure) is
     solved for. Every fourth row is looked at.
@@ -43,9 +45,10 @@ def stiffness(plate: Float, alpha: Float, background: Float) -> Stiffness:
 
 
 def weigh(guess: Float, solved: Float, behind: Float, plate: Float, alpha: Float) -> Float:
-    """The solved foreground moved to a guess where the guess explains the plate; all (3, n).
+    """Return the solved foreground moved to a guess where the guess explains the plate; all (3, n).
 
-    With a perfect guess this removes a third of the error on real hair, with the plate or black given as a guess
+    With a perfect guess this removes a third of the error on real hair, with the plate or black
+    given as a guess
     (which is what a model without a foreground would give) it adds nothing where alpha is high.
     """
     rest = 1 - alpha

@@ -22,7 +22,8 @@ class Level:
 
     Cells are pixels at level 0; a level's cell (y, x) stands for the finer cells (2y..2y+1,
     2x..2x+1) and looks at the first of them, as in the paper. rows, columns: (N,) positions.
-    step: how many pixels wide a cell is. lookup: (height * width,) cell number at a position; only cells of this level are defined.
+    step: how many pixels wide a cell is. lookup: (height * width,) cell number at a position; only
+    cells of this level are defined.
     plate: (3, N); alpha: (N,). behind: (3, N) the clean plate, or None.
     """
 
@@ -39,12 +40,12 @@ class Level:
     behind: Float | None = None
 
     def at(self, rows: Index, columns: Index) -> Index:
-        """The cell numbers at positions of this level."""
+        """Return the cell numbers at positions of this level."""
         found: Index = np.take(self.lookup, rows * self.width + columns, mode="clip")
         return found
 
     def neighbours(self, cells: slice) -> Index:
-        """(4, n) the cells left, right, above and below; a cell is its own at the border."""
+        """Return (4, n) the cells left, right, above and below; a cell is its own at the border."""
         rows, columns = self.rows[cells], self.columns[cells]
         here = rows * self.width + columns
         found = np.empty((4, len(rows)), np.intp)
@@ -64,7 +65,7 @@ class Level:
 
 
 def unknown_masks(alpha: Float) -> list[Mask]:
-    """Masks (1 = unknown) from the pixels to the coarsest level, which is 2 cells at most."""
+    """Return masks (1 = unknown) from the pixels to the coarsest level, which is 2 cells at most."""
     masks = [((alpha > 0) & (alpha < 1)).view(np.uint8)]
     while max(masks[-1].shape) > 2:
         fine = masks[-1]
@@ -79,7 +80,7 @@ def unknown_masks(alpha: Float) -> list[Mask]:
 def make_level(
     plate: Float, alpha: Float, mask: Mask, step: int, background: Float | None = None
 ) -> Level:
-    """The level of a mask; step: how many pixels wide a cell is (1, 2, 4, ...).
+    """Return the level of a mask; step: how many pixels wide a cell is (1, 2, 4, ...).
 
     With a background the level's plate is what that does not explain: I - (1 - a) background.
     """

@@ -55,7 +55,7 @@ _BLOCK = 16384  # cells a thread works on at once: their planes stay in the cach
 
 @dataclass(frozen=True)
 class Stiffness:
-    """How strongly F and B hold to their neighbours, as factors of s: 1 and 1 in the paper."""
+    """How strongly F and B follow their neighbours, as factors of s (1 and 1 in the paper)."""
 
     foreground: float = 1.0
     background: float = 1.0
@@ -63,7 +63,7 @@ class Stiffness:
 
 @dataclass(frozen=True)
 class Limits:
-    """What keeps F and B among the plate's colours; floor, below: in the plate's unit."""
+    """Limits that keep F and B among the plate's colours. floor, below: in the plate's unit."""
 
     floor: Float  # (6, 1): no F and no B is darker
     below: Float  # (3, 1): a little darker, so that what is above it can be divided by
@@ -85,7 +85,7 @@ class _Block:
 
 
 def passes(height: int, width: int, step: int) -> int:
-    """How many times a level is gone over; step: how many pixels wide a cell is."""
+    """Return how many times a level is gone over; step: how many pixels wide a cell is."""
     if max(height, width) <= SMALL:
         return PASSES_SMALL
     return PASSES_FINEST if step == 1 else PASSES
@@ -145,7 +145,7 @@ def _set_gains(block: _Block, mean: Float, room: Float, limits: Limits, stiff: S
 
 
 def _mean(state: Float, block: _Block) -> tuple[Float, Float]:
-    """(WIDTH, n) the weighted means of the neighbours' colours, and as much room to work in."""
+    """Return (WIDTH, n) the weighted means of the neighbours' colours, and as much room to work in."""
     count = len(block.total)
     rows = np.empty((count, WIDTH), np.float32)
     mean, part = np.empty((WIDTH, count), np.float32), np.empty((WIDTH, count), np.float32)
@@ -191,7 +191,7 @@ def _update(state: Float, limits: Limits, stiffness: Stiffness | None, block: _B
 
 
 def start_state(level: Level, limits: Limits) -> Float:
-    """(1, WIDTH): the one F and the one B that explain the level best (least squares)."""
+    """Return (1, WIDTH): the one F and the one B that explain the level best (least squares)."""
     parts = np.stack([level.alpha, 1 - level.alpha]).astype(np.float64)
     normal, seen = parts @ parts.T, parts @ level.plate.T
     # Where one alpha is everywhere the two cannot be told apart: a little of the weighted means.

@@ -37,7 +37,7 @@ def solve_foreground(
     device: str = "cpu",
     threads: int = 0,
 ) -> Float:
-    """The straight foreground (H, W, 3) float32 of a plate in working space.
+    """Return the straight foreground (H, W, 3) float32 of a plate in working space.
 
     plate: (H, W, 3) float32, scene-linear, unbounded, finite; values above 1 and below 0 are as
     good as any. alpha: (H, W) float32 in 0..1. start: a model's own foreground, same space; it is
@@ -103,7 +103,9 @@ def _by_cells(
     stiffness: Stiffness,
     threads: int,
 ) -> Float:
-    """(N, WIDTH) F and B of the finest level's cells, coarse to fine on the unknown cells only."""
+    """Return (N, WIDTH) F and B of the finest level's cells, coarse to fine on the unknown cells
+    only.
+    """
     count = threads or min(_MOST_THREADS, os.cpu_count() or 1)
     if finest.unknown < _WORTH_THREADS:
         count = 1

@@ -10,7 +10,7 @@ State = Literal["ok", "note", "problem"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class DoctorFinding:
     """One thing that was looked at."""
 
     area: str
@@ -25,5 +25,5 @@ class Finding:
     """What to do about it; "" where nothing is to be done."""
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain JSON data."""
+        """Return the finding as JSON data."""
         return asdict(self)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Put the adapters into their hosts. A host is one entry here and one module with two functions."""
+"""Installs the adapters into their hosts.
+
+A host is one entry here and one module with two functions.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import os
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from matte_nodes.errors import OutputError, UsageError
 
@@ -21,7 +24,7 @@ HOSTS = {
 
 @dataclass(frozen=True)
 class Options:
-    """What a host's installer may be told in place of its own choice: a folder, a program (OBS: the
+    """The user's choices for a host's installer: a folder, a program (OBS: the
     built plug-in; Blender: the blender to install into).
     """
 
@@ -30,25 +33,25 @@ class Options:
 
 
 def install(host: str, options: Options = Options()) -> list[str]:
-    """Install the adapter of a host; answers what was done, a line each. Raises UsageError."""
+    """Install a host's adapter and return what was done, line by line. Raises UsageError."""
     done: list[str] = _module(host).install(options)
     return done
 
 
 def uninstall(host: str, options: Options = Options()) -> list[str]:
-    """Take the adapter of a host out again; answers what was done. Raises UsageError."""
+    """Remove a host's adapter and return what was done, line by line. Raises UsageError."""
     done: list[str] = _module(host).uninstall(options)
     return done
 
 
-def _module(host: str) -> Any:
+def _module(host: str) -> ModuleType:
     if host not in HOSTS:
         raise UsageError(f"There is no host {host!r} to install. There are: {', '.join(HOSTS)}.")
     return import_module(HOSTS[host])
 
 
 def sources(host: str) -> Path:
-    """The folder of a host's files: in the package, or beside it in a checkout."""
+    """Return the folder of a host's files: in the package, or beside it in a checkout."""
     here = Path(__file__).parents[1]
     for place in (here / "plugins" / host, here.parent / "plugins" / host):
         if place.is_dir():
@@ -60,6 +63,6 @@ def sources(host: str) -> Path:
 
 
 def environment() -> dict[str, str]:
-    """What a host's process must set for ours to find the same weights."""
+    """Return what a host's process must set for ours to find the same weights."""
     home = os.environ.get("MATTE_HOME")
     return {"MATTE_HOME": str(Path(home).expanduser().absolute())} if home else {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Animated pictures: how many frames one has, and those of a WebP as a clip."""
+"""Animated pictures: counts their frames, and reads an animated WebP as a clip."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ import OpenImageIO as oiio
 
 from matte_nodes.errors import MediaError, MissingFrameError
 from matte_nodes.media import limits
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.protocol import ClipBase, FilePart
 from matte_nodes.media.stat_cache import StatCache
 
 
 def animated_frames(path: Path) -> int:
-    """How many frames an animated GIF, PNG or WebP has; 0 for a still. Headers alone are read."""
+    """Return the number of frames of an animated GIF, PNG or WebP.
+
+    0 for a still. Reads only headers.
+    """
     with limits.opened(path) as file:
         start = file.read(12)
         if start[:4] == b"GIF8":
@@ -100,27 +103,27 @@ class SubimageClip(ClipBase):
         self.rate = rate
         if rate is None and isinstance(told, tuple) and len(told) == 2 and all(told):
             self.rate = Fraction(int(told[0]), int(told[1]))
-        self.canvas = self.display_window = Window(0, 0, spec.full_width, spec.full_height)
+        self.canvas = self.display_window = Rect(0, 0, spec.full_width, spec.full_height)
         limits.check_size(str(path), self.canvas)
 
     def _open(self) -> Any:
         source = oiio.ImageInput.open(str(self._path))
         if source is None:
-            raise MediaError(f"{self.name}: cannot be read as a picture ({oiio.geterror()})")
+            raise MediaError(f"{self.name}: cannot be read as a picture ({oiio.geterror()}).")
         return source
 
     def read(self, frame: int) -> Image:
-        """One frame. Raises MissingFrameError outside the file, MediaError where it is damaged."""
+        """Return one frame. Raises MissingFrameError, or MediaError for a damaged frame."""
         if frame not in self.frames:
             raise MissingFrameError(
-                f"{self.name}: there is no frame {frame} (it has 1 to {len(self.frames)})"
+                f"{self.name}: there is no frame {frame} (it has 1 to {len(self.frames)})."
             )
         source = self._open()
         try:
             spec = source.spec()
             pixels = source.read_image(frame - 1, 0, 0, spec.nchannels, "uint8")
             if pixels is None or source.has_error:
-                raise MediaError(f"{self.name}: frame {frame} is damaged ({source.geterror()})")
+                raise MediaError(f"{self.name}: frame {frame} is damaged ({source.geterror()}).")
         finally:
             source.close()
         channels = ("R", "G", "B", "A")[: pixels.shape[2]]
@@ -134,20 +137,20 @@ class SubimageClip(ClipBase):
         )
 
     def file_part(self, frame: int) -> FilePart:
-        """The file, and which of its frames."""
+        """Return the file, and the number of the frame in it."""
         return FilePart(self._path, f"frame {frame}")
 
     def files(self) -> Mapping[int, Path]:
-        """The file, by its first frame."""
+        """Return the file by its first frame number."""
         return {1: self._path}
 
     def stamp(self, frame: int, look: StatCache | None = None) -> str:
-        """Path, size in bytes and time of change of the file, and the frame's number."""
+        """Return path, size in bytes and time of change of the file, and the frame's number."""
         try:
             stat = self._path.stat()
         except OSError as error:
-            raise MediaError(f"{self.name}: the file is gone ({error.strerror})") from error
+            raise MediaError(f"{self.name}: the file is gone ({error.strerror}).") from error
         return f"{self._path.absolute()}:{stat.st_size}:{stat.st_mtime_ns}:{frame}"
 
     def close(self) -> None:
-        """Nothing is kept open between reads."""
+        """Does nothing: no file stays open between reads."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matte_nodes.errors import MediaError, MissingFrameError
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.protocol import ClipBase
 from matte_nodes.media.stat_cache import StatCache
 
@@ -51,7 +51,7 @@ class ArrayClip(ClipBase):
         else:
             by_frame = dict(enumerate(arrays, first))
         if not by_frame:
-            raise MediaError(f"{name}: there are no arrays, so no frames")
+            raise MediaError(f"{name}: there are no arrays.")
         self._arrays = {frame: self._checked(frame, array) for frame, array in by_frame.items()}
         self.frames: Sequence[int] = tuple(self._arrays)
         height, width = self._arrays[self.frames[0]].shape[:2]
@@ -59,21 +59,21 @@ class ArrayClip(ClipBase):
             if array.shape[:2] != (height, width):
                 raise MediaError(
                     f"{name}: frame {frame} is {array.shape[1]}x{array.shape[0]}, frame "
-                    f"{self.frames[0]} is {width}x{height}; a clip has one size"
+                    f"{self.frames[0]} is {width}x{height}; a clip has one size."
                 )
-        self.canvas = self.display_window = Window(0, 0, width, height)
+        self.canvas = self.display_window = Rect(0, 0, width, height)
 
     def _checked(self, frame: int, array: NDArray[Any]) -> NDArray[Any]:
         pixels = array[..., None] if array.ndim == 2 else array
         if pixels.ndim != 3 or pixels.shape[2] not in _CHANNELS or 0 in pixels.shape:
             raise MediaError(
                 f"{self.name}: frame {frame} has shape {array.shape}, expected (height, width) "
-                "or (height, width, 1 to 4 channels)"
+                "or (height, width, 1 to 4 channels)."
             )
         if pixels.dtype not in _TYPES:
             raise MediaError(
                 f"{self.name}: frame {frame} is {pixels.dtype}, expected uint8, uint16, float16 "
-                "or float32"
+                "or float32."
             )
         return pixels
 
@@ -81,12 +81,12 @@ class ArrayClip(ClipBase):
         if frame not in self._arrays:
             raise MissingFrameError(
                 f"{self.name}: there is no frame {frame} (it has {self.frames[0]} to "
-                f"{self.frames[-1]})"
+                f"{self.frames[-1]})."
             )
         return self._arrays[frame]
 
     def read(self, frame: int) -> Image:
-        """One frame. MissingFrameError when there is none of this number."""
+        """Return one frame. Raises MissingFrameError when there is no such frame."""
         pixels = self._array(frame)
         channels = _CHANNELS[pixels.shape[2]]
         floating = pixels.dtype.kind == "f"
@@ -100,10 +100,10 @@ class ArrayClip(ClipBase):
         )
 
     def stamp(self, frame: int, look: StatCache | None = None) -> str:
-        """The hash of the frame's pixels, type and shape."""
+        """Return the hash of the frame's pixels, type and shape."""
         pixels = self._array(frame)
         digest = hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16)
         return f"array:{pixels.dtype}:{pixels.shape}:{digest.hexdigest()}"
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Does nothing: arrays need no closing."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clip: frames by number, whether they are a sequence of files, a still, a movie or arrays."""
+"""Opens clips: a sequence of files, a still, a movie or a folder becomes frames by number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from matte_nodes.errors import MediaError
 from matte_nodes.media.animated import SubimageClip, animated_frames
 from matte_nodes.media.arrays import ArrayClip
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.layers import Purpose
 from matte_nodes.media.pattern import Pattern, as_spelled, group, list_folder
 from matte_nodes.media.protocol import Clip, ClipBase, ClipSource, FilePart, Missing
@@ -61,7 +61,7 @@ def open_clip(
     rate: Fraction | None = None,
     threads: int = 1,
 ) -> Clip:
-    """A clip from a pattern, a file, a movie or a folder that holds exactly one sequence.
+    """Return a clip from a pattern, a file, a movie or a folder that holds exactly one sequence.
 
     spec: `plate.####.exr`, `plate.%04d.exr` or `plate.@@@.exr` (see `pattern`); a file that exists
     is taken literally, whatever its name looks like: a movie by its extension, else a still, which
@@ -69,13 +69,14 @@ def open_clip(
     A file of an unknown kind is tried as a picture, then as a movie. An animated picture is a
     movie. missing: what a frame inside the range without a file is: an error when it is read, the
     nearest earlier frame held, or left out. layer, view: of an EXR, in place of the main picture;
-    purpose: `mask` looks for one channel (see `layers`). rate: frames a second, in place of what the files say. threads: decoding threads
+    purpose: `mask` looks for one channel (see `layers`). rate: frames a second, in place of what
+    the files say. threads: decoding threads
     of a movie (the pipeline shares the cores). Raises MediaError when nothing readable is there,
     or when numbers are so far apart that they cannot be one shot's.
     """
     name = os.fspath(spec)
     if not name:  # Path would take it for the current folder
-        raise MediaError("no clip is named: give a pattern (plate.####.exr), a movie or a folder")
+        raise MediaError("No clip was given. Give a pattern (plate.####.exr), a movie or a folder.")
     path = as_spelled(Path(name))
     how = _How(missing, Want(layer, view, purpose), rate, threads)
     try:
@@ -85,13 +86,13 @@ def open_clip(
         if path.exists():
             return _open_file(name, path, how)
     except (OSError, ValueError) as error:  # a name too long, a NUL in it, no permission
-        raise MediaError(f"{name!r}: cannot be opened ({error})") from error
+        raise MediaError(f"{name!r}: cannot be opened ({error}).") from error
     pattern = Pattern.parse(name)
     if pattern is None:
-        raise MediaError(f"{name}: there is no such file or folder")
+        raise MediaError(f"{name}: there is no such file or folder.")
     files = pattern.find()
     if not files:
-        raise MediaError(f"{name}: no file matches; looked in {pattern.folder.absolute()}")
+        raise MediaError(f"{name}: no file matches; looked in {pattern.folder.absolute()}.")
     return how.sequence(name, files)
 
 
@@ -111,13 +112,13 @@ class _How:
         from matte_nodes.media.movie import MovieClip  # PyAV: only where there is a movie
 
         if self.want.layer or self.want.view:
-            raise MediaError(f"{name}: a movie has no layers and no views")
+            raise MediaError(f"{name}: a movie has no layers and no views.")
         return MovieClip(name, path=path, rate=self.rate, threads=self.threads)
 
 
 def _open_file(name: str, path: Path, how: _How) -> Clip:
     if not path.is_file():  # a pipe would be waited for without end
-        raise MediaError(f"{name}: is no file, but a pipe or a device; write it to a file first")
+        raise MediaError(f"{name}: is a pipe or a device, not a file; write it to a file first.")
     suffix = path.suffix.lower()
     if suffix in MOVIES:
         return how.movie(name, path)
@@ -136,13 +137,13 @@ def _open_file(name: str, path: Path, how: _How) -> Clip:
         except MediaError as no_movie:
             raise MediaError(
                 f"{name}: is neither a picture ({_reason(no_picture, name)}) nor a movie "
-                f"({_reason(no_movie, name)})"
+                f"({_reason(no_movie, name)})."
             ) from no_movie
     return clip
 
 
 def _reason(error: MediaError, name: str) -> str:
-    return str(error).replace(f"{name}: ", "").removeprefix("frame 1: ")
+    return str(error).replace(f"{name}: ", "").removeprefix("frame 1: ").rstrip(".")
 
 
 def _open_folder(name: str, folder: Path, how: _How) -> Clip:
@@ -157,14 +158,16 @@ def _open_folder(name: str, folder: Path, how: _How) -> Clip:
     if len(rest) == 1 and not sequences:
         return _open_file(str(folder / rest[0]), folder / rest[0], how)
     if not media:
-        raise MediaError(f"{name}: the folder holds no pictures and no movies")
+        raise MediaError(f"{name}: the folder holds no pictures and no movies.")
     found = [f"{p.prefix}{'#' * p.padding}{p.suffix}" for p in sequences] + rest
     listed = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
-    raise MediaError(f"{name}: the folder holds more than one clip ({listed}); name one of them")
+    raise MediaError(f"{name}: the folder holds more than one clip ({listed}); name one of them.")
 
 
-def paste(image: Image, canvas: Window, fill: float = 0.0) -> NDArray[Any]:
-    """The pixels of an image placed on a canvas, cut at its edges; no copy when it fits exactly.
+def paste(image: Image, canvas: Rect, fill: float = 0.0) -> NDArray[Any]:
+    """Return an image's pixels placed on a canvas and cut at its edges.
+
+    No copy when sizes are equal.
 
     Returns (canvas height, canvas width, C) of the image's type; what the image does not cover is
     `fill`, in the codes of that type.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from matte_nodes.errors import InputError, MediaError, OutputError, UsageError
 from matte_nodes.media import still
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.layouts import OutputFrame, over_display
 
 Float = NDArray[np.float32]
@@ -175,30 +175,30 @@ def covering(picture: Float, height: int, width: int) -> Float:
     return np.asarray(large[top : top + height, left : left + width], np.float32)
 
 
-def framed(alpha: Float, trim: float | None, square: bool) -> Window:
+def framed(alpha: Float, trim: float | None, square: bool) -> Rect:
     """The window of a cut-out, in pixels of the picture; a square one may reach beyond it.
 
     An empty matte keeps the whole picture.
     """
     height, width = alpha.shape
-    window = Window(0, 0, width, height)
+    window = Rect(0, 0, width, height)
     seen = alpha > _SEEN
     if trim is not None and seen.any():
         rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
         tall, wide = int(rows[-1] - rows[0] + 1), int(columns[-1] - columns[0] + 1)
         margin = round(max(tall, wide) * trim / 100)
-        window = Window(
+        window = Rect(
             int(columns[0]) - margin, int(rows[0]) - margin, wide + 2 * margin, tall + 2 * margin
         )
     if square:
         side = max(window.width, window.height)
         left = window.x - (side - window.width) // 2
         top = window.y - (side - window.height) // 2
-        window = Window(left, top, side, side)
+        window = Rect(left, top, side, side)
     return window
 
 
-def cropped(pixels: Float, window: Window, edge: bool = False) -> Float:
+def cropped(pixels: Float, window: Rect, edge: bool = False) -> Float:
     """The part of (H, W, C) in a window. Beyond the picture it is 0, or its nearest pixel (edge)."""
     height, width = pixels.shape[:2]
     rows = np.arange(window.y, window.y + window.height)

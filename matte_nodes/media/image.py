@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image: one frame with the pixels of its file. Window: a rectangle of pixels."""
+"""Image: one frame with the pixels of its file. Rect: a rectangle of pixels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Window:
+class Rect:
     """A rectangle in pixels: origin (x, y) and size; y grows downward, as in EXR."""
 
     x: int
@@ -20,16 +20,20 @@ class Window:
     width: int
     height: int
 
-    def union(self, other: Window) -> Window:
-        """The smallest window that holds both."""
+    def union(self, other: Rect) -> Rect:
+        """Return the smallest rectangle that contains both."""
         x, y = min(self.x, other.x), min(self.y, other.y)
         right = max(self.x + self.width, other.x + other.width)
         bottom = max(self.y + self.height, other.y + other.height)
-        return Window(x, y, right - x, bottom - y)
+        return Rect(x, y, right - x, bottom - y)
 
-    def holds(self, other: Window) -> bool:
-        """True when no pixel of the other window lies outside this one."""
+    def holds(self, other: Rect) -> bool:
+        """Whether the other rectangle lies completely inside this one."""
         return self.union(other) == self
+
+
+Window = Rect
+"""The old name of `Rect`, kept for clips of other packages."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,8 @@ class Image:
 
     pixels: NDArray[Any]
     channels: tuple[str, ...]
-    data_window: Window
-    display_window: Window
+    data_window: Rect
+    display_window: Rect
     pixel_aspect: float = 1.0
     colorspace: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -56,7 +60,10 @@ class Image:
     alpha_associated: bool | None = None
 
     def floats(self) -> NDArray[np.float32]:
-        """The pixels as float32 (codes of integer types divided by their largest)."""
+        """Return the pixels as float32.
+
+        Integer codes are divided by the largest code of their type.
+        """
         floats: NDArray[np.float32]
         if self.pixels.dtype == np.uint8:
             floats = np.multiply(self.pixels, np.float32(1 / 255), dtype=np.float32)

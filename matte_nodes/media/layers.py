@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which channels of a file are the picture or the mask: parts, layers and views of an EXR.
+"""Finds the channels of a file that hold the picture or the mask (EXR parts, layers and views).
 
 A layer is what stands before the last dot of a channel's name (`ViewLayer.Combined.R`), or the
 name of a part. One that is named is taken or an error. Without a name the picture is R, G, B
@@ -51,7 +51,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenChannels:
     """Channels to read."""
 
     part: int
@@ -86,7 +86,7 @@ class _Group:
 
     @property
     def is_main(self) -> bool:
-        """Whether its channels stand for the whole file: no layer, and no part of another name."""
+        """Whether these are the file's main channels: without a layer name, in no other named part."""
         return not self.prefix and (self.alone or not self.part.name or self.is_picture())
 
     def colour(self) -> tuple[int, ...] | None:
@@ -124,8 +124,8 @@ def choose(
     view: str = "",
     views: Sequence[str] = (),
     purpose: Purpose = "picture",
-) -> Choice:
-    """The channels of a file that are meant.
+) -> ChosenChannels:
+    """Return the channels of a file to read.
 
     views: the file's own list of views, its first being the one whose channels name no view.
     Raises MediaError that lists what there is when nothing or more than one thing fits.
@@ -166,12 +166,12 @@ def _of_view(groups: list[_Group], view: str, views: Sequence[str]) -> list[_Gro
             kept = [group for group in groups if view in group.prefix.split(".")]
         if not kept:
             has = f"its views are {', '.join(there)}" if there else "it has no views"
-            raise MediaError(f"the file has no view {view!r}; {has}")
+            raise MediaError(f"the file has no view {view!r}; {has}.")
         return kept
     return [group for group in groups if not there or group.view in ("", there[0])]
 
 
-def _named(groups: list[_Group], layer: str) -> Choice:
+def _named(groups: list[_Group], layer: str) -> ChosenChannels:
     matching = [
         group
         for group in groups
@@ -186,32 +186,32 @@ def _named(groups: list[_Group], layer: str) -> Choice:
         for name, index in group.own.items():
             whole = f"{group.prefix}.{name}" if group.prefix else name
             if layer in (whole, f"{group.part.name}.{whole}"):
-                return Choice(group.part.index, (index,), ("Y",), layer)
+                return ChosenChannels(group.part.index, (index,), ("Y",), layer)
     if exact:
         inside = ", ".join(_channels(exact))
-        raise MediaError(f"the layer {layer!r} has several channels; name one of them: {inside}")
-    raise MediaError(f"the file has no layer {layer!r}; it has {_listed(groups)}")
+        raise MediaError(f"the layer {layer!r} has several channels; name one of them: {inside}.")
+    raise MediaError(f"the file has no layer {layer!r}; it has {_listed(groups)}.")
 
 
-def _of_group(group: _Group, said: str) -> Choice | None:
-    """The colour and alpha of a layer, its grey, its alpha, or its only channel."""
+def _of_group(group: _Group, said: str) -> ChosenChannels | None:
+    """Return the colour and alpha of a layer, its grey, its alpha, or its only channel."""
     colour, alpha, grey = group.colour(), group.alpha(), group.grey()
     part = group.part.index
     if colour is not None:
         if alpha is None:
-            return Choice(part, colour, ("R", "G", "B"), said)
-        return Choice(part, (*colour, alpha), ("R", "G", "B", "A"), said)
+            return ChosenChannels(part, colour, ("R", "G", "B"), said)
+        return ChosenChannels(part, (*colour, alpha), ("R", "G", "B", "A"), said)
     if grey is not None and alpha is not None:
-        return Choice(part, (grey, alpha), ("Y", "A"), said)
+        return ChosenChannels(part, (grey, alpha), ("Y", "A"), said)
     for one in (grey, alpha):
         if one is not None:
-            return Choice(part, (one,), ("Y",), said)
+            return ChosenChannels(part, (one,), ("Y",), said)
     if len(group.own) == 1:
-        return Choice(part, tuple(group.own.values()), ("Y",), said)
+        return ChosenChannels(part, tuple(group.own.values()), ("Y",), said)
     return None
 
 
-def _picture(groups: list[_Group]) -> Choice:
+def _picture(groups: list[_Group]) -> ChosenChannels:
     coloured = [group for group in groups if group.colour() is not None]
     for those in (
         [group for group in coloured if group.is_root],
@@ -230,11 +230,11 @@ def _picture(groups: list[_Group]) -> Choice:
         return choice
     raise MediaError(
         f"the file has no R, G, B and no grey channel; it has {_listed(groups)}; name a layer "
-        "(--layer)"
+        "(--layer)."
     )
 
 
-def _choice(group: _Group, said: str) -> Choice:
+def _choice(group: _Group, said: str) -> ChosenChannels:
     found = _of_group(group, said)
     assert found is not None
     return found
@@ -250,11 +250,11 @@ def _the_one(those: list[_Group], groups: list[_Group]) -> _Group:
             return chosen[0]
     raise MediaError(
         f"the file has more than one picture: {', '.join(_names(those))}; name one of them "
-        "(--layer, for a hint --segmentation-layer and the like; --stereo-view)"
+        "(--layer, for a hint --segmentation-layer and the like; --stereo-view)."
     )
 
 
-def _mask(groups: list[_Group]) -> Choice:
+def _mask(groups: list[_Group]) -> ChosenChannels:
     masks = [group for group in groups if group.is_mask()]
     coloured = [group for group in groups if group.colour() is not None]
     names = tuple(group.mask_name() for group in masks)
@@ -272,12 +272,13 @@ def _mask(groups: list[_Group]) -> Choice:
     if coloured:
         group = _the_one([g for g in coloured if g.is_root] or coloured, groups)
         found = _choice(group, group.name)
-        return Choice(found.part, found.indices, found.channels, found.said, names)
+        return ChosenChannels(found.part, found.indices, found.channels, found.said, names)
     if len(groups) == 1 and len(groups[0].own) == 1:
         return _choice(groups[0], groups[0].mask_name())
     raise MediaError(
-        f"the file has more than one mask, or none: {_listed(groups)}; name one of them "
-        "(--segmentation-layer, --trimap-layer)"
+        f"it is not clear which channel is the mask. The file has {_listed(groups)}; name one of "
+        "them "
+        "(--segmentation-layer, --trimap-layer)."
     )
 
 
@@ -296,6 +297,6 @@ def _channels(groups: Iterable[_Group]) -> list[str]:
 
 
 def _listed(groups: Sequence[_Group]) -> str:
-    """All channels by their whole names, the first two dozen."""
+    """Return all channels by their whole names, the first two dozen."""
     names = _channels(groups)
     return ", ".join(names[:24]) + (f" and {len(names) - 24} more" if len(names) > 24 else "")

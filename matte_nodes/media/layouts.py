@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from matte_nodes.errors import OutputError
 from matte_nodes.media.clip import paste
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.pattern import Pattern
 
 
@@ -32,7 +32,7 @@ class OutputFrame:
     frame: int
     alpha: NDArray[np.float32]
     foreground: NDArray[np.float32]
-    window: Window
+    window: Rect
     source: Image
     extras: Mapping[str, NDArray[Any]]
     provenance: Mapping[str, str] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class OutputFrame:
 
 @dataclass(frozen=True)
 class Layout:
-    """What a layout is (help), for which files (extensions), and how alpha and colour relate."""
+    """A layout: its help text, its file extensions, and how alpha and colour relate."""
 
     help: str
     extensions: tuple[str, ...]
@@ -117,22 +117,22 @@ def choose_layout(layout: str, extension: str, spec: str, over: str = "") -> str
             return "cutout"
         if extension not in _DEFAULTS:
             raise OutputError(
-                f"{spec}: {extension or 'a name without extension'} is not written; use one of "
-                f"{', '.join(_DEFAULTS)}"
+                f"{spec}: {extension or 'a name without extension'} cannot be written; use one of "
+                f"{', '.join(_DEFAULTS)}."
             )
         return _DEFAULTS[extension]
     if layout not in LAYOUTS:
-        raise OutputError(f"there is no layout {layout!r}; use one of auto, {', '.join(LAYOUTS)}")
+        raise OutputError(f"There is no layout {layout!r}; use one of auto, {', '.join(LAYOUTS)}.")
     if extension not in LAYOUTS[layout].extensions:
         raise OutputError(
             f"{spec}: layout {layout} is written as {', '.join(LAYOUTS[layout].extensions)}, not "
-            f"as {extension or 'a name without extension'}"
+            f"as {extension or 'a name without extension'}."
         )
     return layout
 
 
 def layer_name(name: str) -> str:
-    """A layer name every host takes: letters, digits and _, a letter first."""
+    """Return a layer name that every host accepts: letters, digits and _, first a letter."""
     clean = re.sub(r"\W", "_", name, flags=re.ASCII)
     return clean if clean[:1].isalpha() else f"x_{clean}"
 
@@ -150,7 +150,7 @@ def _extra_channels(
             planes.append(extra)
             continue
         if layer in taken:
-            raise OutputError(f"extra {name!r} would overwrite the layer {layer!r}; rename it")
+            raise OutputError(f"Extra {name!r} would overwrite the layer {layer!r}; rename it.")
         taken.add(layer)
         if extra.ndim == 2:
             names.append(f"{layer}.{single}")
@@ -162,7 +162,7 @@ def _extra_channels(
 
 
 def halves(pixels: NDArray[Any]) -> NDArray[np.float16]:
-    """As half floats; what half cannot hold becomes its largest value, 65504, not infinite.
+    """Return half floats. Larger values become 65504, the largest half, and not infinity.
 
     An infinite pixel spreads in every blur; a light of 70000 in a 32-bit plate is rare enough that
     the check costs nothing: the processor tells of the overflow.
@@ -214,18 +214,18 @@ def blender(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float16]]:
 
 
 def alpha_half(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float16]]:
-    """The matte alone as channel A: the alpha of a Read in Nuke, and what checks look for."""
+    """Return alpha as channel A: Nuke's Read shows it as alpha, and checks expect this name."""
     return ("A",), frame.alpha.astype(np.float16)[..., None]
 
 
 def alpha_codes(frame: OutputFrame) -> NDArray[np.uint16]:
-    """The matte as full-range 16-bit codes (H, W, 1) over the display window."""
+    """Return alpha as full-range 16-bit codes (H, W, 1) over the display window."""
     shown = over_display(frame, frame.alpha[..., None])
     return np.rint(shown * np.float32(65535)).astype(np.uint16)
 
 
 def array(frame: OutputFrame) -> NDArray[np.float32]:
-    """Straight R, G, B and alpha as float32 (H, W, 4) over the display window."""
+    """Return straight R, G, B and alpha as float32 (H, W, 4) over the display window."""
     pixels = np.empty((*frame.alpha.shape, 4), np.float32)
     pixels[..., :3] = frame.foreground
     pixels[..., 3] = frame.alpha
@@ -233,7 +233,7 @@ def array(frame: OutputFrame) -> NDArray[np.float32]:
 
 
 def over_display(frame: OutputFrame, pixels: NDArray[Any]) -> NDArray[Any]:
-    """Pixels (H, W, C) of the data window placed on the display window, black outside."""
+    """Return pixels (H, W, C) of the data window on the display window, black outside."""
     display = frame.source.display_window
     return paste(Image(pixels, ("Y",) * pixels.shape[2], frame.window, display), display)
 

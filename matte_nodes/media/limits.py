@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How large an input may be: small files can ask for more memory than there is.
+"""Limits for the size of inputs: a small file can demand more memory than the machine has.
 
 The limits are far above real plates and can be raised by environment variables.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from matte_nodes.errors import MediaError, UsageError
-from matte_nodes.media.image import Window
+from matte_nodes.media.image import Rect
 
 PIXELS = "MATTE_MAX_PIXELS"
 _PIXELS = 1 << 28  # 16384 x 16384
@@ -27,7 +27,7 @@ _LONGEST_NAME = 256
 
 
 def most_pixels() -> int:
-    """The most pixels that a picture may have: $MATTE_MAX_PIXELS, else 268,435,456."""
+    """Return the largest allowed number of pixels: $MATTE_MAX_PIXELS, else 268,435,456."""
     text = os.environ.get(PIXELS, "")
     try:
         number = int(text or _PIXELS)
@@ -36,14 +36,14 @@ def most_pixels() -> int:
     return number if number > 0 else _PIXELS
 
 
-def check_size(what: str, window: Window) -> None:
-    """Raise MediaError for a window that is empty or holds too many pixels."""
+def check_size(what: str, window: Rect) -> None:
+    """Raise MediaError for a picture that is empty or has too many pixels."""
     if window.width <= 0 or window.height <= 0:
-        raise MediaError(f"{what} is empty: {window.width}x{window.height} pixels")
+        raise MediaError(f"{what} is empty: {window.width}x{window.height} pixels.")
     if window.width * window.height > most_pixels():
         raise MediaError(
             f"{what} is {window.width}x{window.height}, over the limit of {most_pixels():,} "
-            f"pixels; crop it, or raise the limit ({PIXELS}=number)"
+            f"pixels; crop it, or raise the limit ({PIXELS}=number)."
         )
 
 
@@ -53,7 +53,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise MediaError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise MediaError(f"{path}: cannot be read ({error.strerror or error}).") from error
     with file:
         yield file
 
@@ -83,5 +83,5 @@ def check_exr(path: Path) -> None:
             if count > ATTRIBUTES:
                 raise MediaError(
                     f"{path}: its header has more than {ATTRIBUTES} attributes; write it anew "
-                    "without them"
+                    "without them."
                 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which attributes of a plate travel to the matte, and how they are given back to OpenImageIO.
+"""Copies attributes of a plate to the matte.
 
 Carried over: time code, frame rate, key code, camera and lens, capture date, owner, and every
 attribute with a name of its own (`camera/lens`, `nuke/node_hash`, user text). Left behind: what
@@ -52,13 +52,13 @@ _TYPES = {
 
 
 def is_carried(name: str) -> bool:
-    """True when an attribute of this name travels from the plate to the matte."""
+    """Whether an attribute of this name is copied from the plate to the matte."""
     lower = name.lower()
     return lower not in DENIED and not lower.startswith(DENIED_PREFIXES)
 
 
 def carried(spec: Any) -> dict[str, Any]:
-    """The attributes of an ImageSpec that travel, by name."""
+    """Return the attributes of an ImageSpec that are copied, by name."""
     found: dict[str, Any] = {}
     for attribute in spec.extra_attribs:
         try:
@@ -72,7 +72,7 @@ def carried(spec: Any) -> dict[str, Any]:
 
 
 def put(spec: Any, attributes: Mapping[str, Any]) -> None:
-    """Set attributes on an ImageSpec; what has no type there (nested values) is left out."""
+    """Set attributes on an ImageSpec. Values without a type there (nested values) are left out."""
     for name, value in attributes.items():
         kind = _TYPES.get(name.lower()) or _kind(value)
         if kind == "rational" and not (isinstance(value, tuple) and len(value) == 2):
@@ -131,7 +131,7 @@ def _ours(pairs: Iterable[tuple[str, Any]]) -> dict[str, str]:
     }
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     if isinstance(value, bool | int):
         return "int" if -(2**31) <= int(value) < 2**31 else ""
     if isinstance(value, float):

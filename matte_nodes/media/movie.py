@@ -11,7 +11,7 @@ from typing import Any
 
 from matte_nodes.errors import MediaError, MissingFrameError
 from matte_nodes.media import movie_pixels
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.movie_decoder import Decoder
 from matte_nodes.media.protocol import ClipBase, FilePart
 from matte_nodes.media.stat_cache import StatCache
@@ -25,7 +25,8 @@ class MovieClip(ClipBase):
     """A movie's first picture stream; frame n is the n-th frame that is shown.
 
     A frame is decoded from its own key frame, so order never changes a pixel (`Decoder`). Variable
-    frame rates keep their times in `Image.time`. threads: of the decoder. Raises MediaError when the file is not a movie, holds no frames or is not
+    frame rates keep their times in `Image.time`. threads: of the decoder. Raises MediaError when
+    the file is not a movie, holds no frames or is not
     whole; damage inside a frame that the decoder conceals, as players do, goes unseen.
     """
 
@@ -63,7 +64,7 @@ class MovieClip(ClipBase):
         self.codec: str = stream.codec_context.name
         turned = movie_pixels.Turn.of(first).swaps
         width, height = (first.height, first.width) if turned else (first.width, first.height)
-        self.canvas = self.display_window = Window(0, 0, width, height)
+        self.canvas = self.display_window = Rect(0, 0, width, height)
         notes = self._notes()
         aspect = float(stream.sample_aspect_ratio or 0) or _positive(notes.get(PIXEL_ASPECT))
         self.pixel_aspect = 1.0 / aspect if turned else aspect
@@ -76,7 +77,7 @@ class MovieClip(ClipBase):
 
     @property
     def assumptions(self) -> tuple[str, ...]:
-        """That an interlaced movie is taken as whole frames."""
+        """One sentence when the movie is interlaced: its frames are used whole."""
         if not self.field_order:
             return ()
         return (
@@ -85,7 +86,7 @@ class MovieClip(ClipBase):
         )
 
     def _notes(self) -> dict[str, str]:
-        """Texts of the container and its streams (time code tracks too), by lower-case name."""
+        """Return texts of the container and its streams (time code tracks too), by lower-case name."""
         container = self._decoder.container
         notes: dict[str, str] = {}
         for part in (*reversed(list(container.streams)), container, self._decoder.stream):
@@ -93,7 +94,7 @@ class MovieClip(ClipBase):
         return notes
 
     def _varying_time_base(self, stream: Any) -> Fraction | None:
-        """The unit of the frames' times when they are not evenly spaced, else None."""
+        """Return the unit of the frames' times when they are not evenly spaced, else None."""
         pts = self._decoder.index.pts
         base, start = Fraction(stream.time_base), pts[0]
         if not self.rate:
@@ -106,25 +107,25 @@ class MovieClip(ClipBase):
     def read(self, frame: int) -> Image:
         """One frame: uint8 or uint16 RGB(A) or Y, full range, encoded as in the movie.
 
-        Thread-safe. MissingFrameError outside the movie, MediaError naming the frame when it
+        Thread-safe. Raises MissingFrameError outside the movie, MediaError naming the frame when it
         cannot be decoded.
         """
         if not 1 <= frame <= len(self.frames):
             raise MissingFrameError(
-                f"{self.name}: there is no frame {frame} (the movie has 1 to {len(self.frames)})"
+                f"{self.name}: there is no frame {frame} (the movie has 1 to {len(self.frames)})."
             )
         try:
             with self._lock:
                 decoded = self._decoder.frame(frame)
             if decoded.is_corrupt:
-                raise MediaError("it is damaged")
+                raise MediaError("it is damaged.")
             pixels, channels = movie_pixels.to_array(decoded)
         except MediaError as error:
             raise MediaError(f"{self.name}: frame {frame}: {error}") from error
         if pixels.shape[:2] != (self.canvas.height, self.canvas.width):
             raise MediaError(
                 f"{self.name}: frame {frame} is {pixels.shape[1]}x{pixels.shape[0]}, frame 1 is "
-                f"{self.canvas.width}x{self.canvas.height}; a clip has one size"
+                f"{self.canvas.width}x{self.canvas.height}; a clip has one size."
             )
         return Image(
             pixels=pixels,
@@ -147,19 +148,19 @@ class MovieClip(ClipBase):
         return data
 
     def stamp(self, frame: int, look: StatCache | None = None) -> str:
-        """Path, size in bytes and time of change of the movie, and the frame's number."""
+        """Return the movie's path, size in bytes, time of change, and the frame's number."""
         try:
             stat = self._path.stat()
         except OSError as error:
-            raise MediaError(f"{self.name}: the movie is gone ({error.strerror})") from error
+            raise MediaError(f"{self.name}: the movie is gone ({error.strerror}).") from error
         return f"{self._path.absolute()}:{stat.st_size}:{stat.st_mtime_ns}:{frame}"
 
     def file_part(self, frame: int) -> FilePart:
-        """The movie, and the frame's number."""
+        """Return the movie, and the frame's number."""
         return FilePart(self._path, f"frame {frame}")
 
     def files(self) -> Mapping[int, Path]:
-        """The movie's file, by its first frame."""
+        """Return the movie's file by its first frame number."""
         return {1: self._path}
 
     def close(self) -> None:

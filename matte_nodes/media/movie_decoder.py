@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames of one movie stream by number: the same pixels in whatever order they are asked for."""
+"""Decodes frames of a movie stream by number. The order of requests never changes a pixel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import av
 
 from matte_nodes.errors import MediaError
 from matte_nodes.media import limits
-from matte_nodes.media.image import Window
+from matte_nodes.media.image import Rect
 from matte_nodes.media.movie_index import build_index
 
 # Decoded frames that are kept, so that a model that looks a few frames around decodes each once.
@@ -62,12 +62,12 @@ class Decoder:
         try:
             self.container = av.open(str(self._path))
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise MediaError(f"{self._name}: cannot be read as a movie ({error})") from error
+            raise MediaError(f"{self._name}: cannot be read as a movie ({error}).") from error
         streams = [s for s in self.container.streams.video if not _is_cover(s)]
         if not streams:
-            raise MediaError(f"{self._name}: the file holds no moving picture")
+            raise MediaError(f"{self._name}: the file contains no video.")
         self.stream = streams[0]
-        size = Window(0, 0, self.stream.width or 1, self.stream.height or 1)
+        size = Rect(0, 0, self.stream.width or 1, self.stream.height or 1)
         limits.check_size(f"{self._name}: its picture", size)
         self._context = self._new_context()
         self._packets, self._place = self.container.demux(self.stream), 0
@@ -83,17 +83,17 @@ class Decoder:
         return context
 
     def first(self) -> Any:
-        """The first frame that can be decoded. Raises MediaError when there is none."""
+        """Return the first frame that can be decoded. Raises MediaError when there is none."""
         frame = next(self._straight(), None)
         if frame is None:
-            raise MediaError("no frame of the movie can be decoded")
+            raise MediaError("no frame of the movie can be decoded.")
         return frame
 
     def _count_decoded(self) -> int:
         return sum(1 for _ in self._straight())
 
     def _straight(self) -> Iterator[Any]:
-        """All frames from the beginning of the file."""
+        """Yield all frames from the beginning of the file."""
         self.open()
         try:
             for packet in self._packets:
@@ -102,12 +102,15 @@ class Decoder:
                         frame.pts = frame.dts
                     yield frame
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise MediaError(f"the movie is damaged ({error})") from error
+            raise MediaError(f"the movie is damaged ({error}).") from error
         finally:
             self._place = None
 
     def frame(self, number: int) -> Any:
-        """The decoded frame of a number from 1. Raises MediaError when it cannot be had."""
+        """Return the decoded frame of a number from 1.
+
+        Raises MediaError when it cannot be decoded.
+        """
         if number in self._kept:
             return self._kept[number]
         last, back = self._key_of(number), 0
@@ -126,7 +129,7 @@ class Decoder:
                 return found
             self._run = None
             if first < 0:
-                raise MediaError("it cannot be decoded, the movie is damaged")
+                raise MediaError("it cannot be decoded, the movie is damaged.")
             back = 2 * back + 1
 
     def _forward_to(self, number: int) -> Any:
@@ -169,7 +172,7 @@ class Decoder:
         self._shown = self._decode(first, last)
 
     def _decode(self, first: int, last: int) -> Iterator[tuple[int, Any]]:
-        """Frames of a run with their numbers, in the order shown."""
+        """Yield frames of a run with their numbers, in the order shown."""
         index = self.index
         end = len(index.keys) - 1 if self._is_one_run else last
         numbers: dict[int, list[int]] = {}
@@ -181,7 +184,7 @@ class Decoder:
             yield from self._numbered(self._context.decode(None), numbers)
         except (av.FFmpegError, OSError, ValueError, StopIteration) as error:
             self._run = None
-            raise MediaError(f"the movie is damaged ({error})") from error
+            raise MediaError(f"the movie is damaged ({error}).") from error
 
     def _numbered(
         self, decoded: list[Any], numbers: dict[int, list[int]]
@@ -200,14 +203,17 @@ class Decoder:
             yield waiting[0], frame
 
     def _packet(self, place: int) -> Any:
-        """The packet at a place; those read last are kept, as the next run begins with them."""
+        """Return the packet at a place.
+
+        Those read last are kept, as the next run begins with them.
+        """
         known = next((packet for at, packet in self._ahead if at == place), None)
         while known is None:
             at, packet = self._next()
             if at is None:
                 continue
             if at > place:
-                raise MediaError("its packets come in another order than before")
+                raise MediaError("its packets come in another order than before.")
             if at == place:
                 known = packet
             self._remember(at, packet)
@@ -232,7 +238,7 @@ class Decoder:
         return next((packet for at, packet in self._ahead if at == place), None)
 
     def _next(self) -> tuple[int | None, Any]:
-        """The next packet of the file and its place; None while that is not known."""
+        """Return the next packet of the file and its place; None while that is not known."""
         packet = next(self._packets)
         while not packet.size:  # the end: PyAV adds an empty one
             packet = next(self._packets)
@@ -256,7 +262,7 @@ class Decoder:
                 try:
                     self.container.seek(time, stream=self.stream)
                 except (av.FFmpegError, OSError) as error:
-                    raise MediaError(f"it cannot be searched ({error})") from error
+                    raise MediaError(f"it cannot be searched ({error}).") from error
                 self._packets, self._place = self.container.demux(self.stream), None
                 found, packet = self._until_known(place)
                 if found is not None and found <= place:

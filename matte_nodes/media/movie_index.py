@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which frames a movie shows, by number: made once from its packets, nothing is decoded."""
+"""An index of a movie's frames by number. It is built once from the packets, without decoding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FIELD_CODECS = {"h264", "mpeg2video", "vc1"}
 
 @dataclass(frozen=True)
 class MovieIndex:
-    """Packets of a stream in the order of the file, and the frames that they become."""
+    """The packets of a stream in file order, and the frames that are decoded from them."""
 
     times: tuple[int, ...]
     """When the frame of each packet is shown, in units of the stream's time base."""
@@ -34,7 +34,7 @@ class MovieIndex:
 
     @staticmethod
     def of(packets: Sequence[tuple[int, bool, bool, int]], *, fields: bool = False) -> MovieIndex:
-        """The index of packets (time, is a key frame, is shown, bytes) in the order of the file.
+        """Return the index of packets (time, is a key frame, is shown, bytes) in the order of the file.
 
         fields: packets of one time are the fields of one frame; otherwise they are frames of their
         own, shown in the order of the file.
@@ -69,7 +69,7 @@ class MovieIndex:
         return found
 
     def place_of(self, time: int, size: int, guess: int | None) -> int | None:
-        """The place of a packet that was read; None when several may be it, or none."""
+        """Return the index of a packet that was read; None when no packet or several match."""
         if (
             guess is not None
             and guess < len(self.times)
@@ -90,7 +90,7 @@ class MovieIndex:
         return len(self.keys) == len(self.times)
 
     def key_of(self, number: int) -> int:
-        """Which key frame (an index of `keys`) a frame is decoded from; -1 when there is none."""
+        """Return the key frame (an index of `keys`) for decoding a frame; -1 when there is none."""
         place = self.places[number]
         at = bisect.bisect_right(self.keys, place) - 1
         if at >= 0 and self.times[place] < self.times[self.keys[at]]:
@@ -98,7 +98,7 @@ class MovieIndex:
         return at
 
     def run(self, first: int, last: int) -> Iterator[int]:
-        """Places of the packets to decode from key frame `first` for the frames of `last`.
+        """Yield places of the packets to decode from key frame `first` for the frames of `last`.
 
         Frames that are shown before the first key frame are left out: they cannot be decoded. The
         key frame after the last is decoded too where frames of the last refer to it.
@@ -112,7 +112,7 @@ class MovieIndex:
             yield place
 
     def leading(self, key: int) -> range:
-        """Places of the packets behind a key frame whose frames are shown before it."""
+        """Return places of the packets behind a key frame whose frames are shown before it."""
         if not 0 <= key < len(self.keys):
             return range(0)
         start = end = self.keys[key] + 1
@@ -121,11 +121,11 @@ class MovieIndex:
         return range(start, end)
 
     def without_key(self, key: int) -> MovieIndex:
-        """The index without one of its key frames (an index of `keys`)."""
+        """Return the index without one of its key frames (an index of `keys`)."""
         return replace(self, keys=self.keys[:key] + self.keys[key + 1 :])
 
     def starting_at(self, first: int) -> MovieIndex:
-        """The index without frames shown before a time: they refer to what is not in the file."""
+        """Return the index without frames shown before a time: they need frames that the file lacks."""
         dropped = bisect.bisect_left(self.pts, first)
         return replace(self, numbers=tuple(max(n - dropped, 0) for n in self.numbers))
 
@@ -148,16 +148,16 @@ def build_index(
             if pts is None:
                 raise MediaError(
                     f"{name}: its frames carry no times; put the stream into a container "
-                    "(mov, mp4, mkv) first"
+                    "(mov, mp4, mkv) first."
                 )
             packets.append((pts, packet.is_keyframe, not packet.is_discard, packet.size))
     except (av.FFmpegError, OSError) as error:
         raise MediaError(
-            f"{name}: the movie is damaged or not whole after {len(packets)} frames ({error})"
+            f"{name}: the movie is damaged or not whole after {len(packets)} frames ({error})."
         ) from error
     index = MovieIndex.of(packets)
     if not index.pts or not index.keys:
-        raise MediaError(f"{name}: the movie holds no frames")
+        raise MediaError(f"{name}: the movie holds no frames.")
     _check_whole((container, stream), name, path, list(index.pts), len(packets))
     if index.has_equal and stream.codec_context.name in _FIELD_CODECS:
         fields = count_decoded() < len(index.pts)
@@ -179,22 +179,24 @@ def _check_whole(
         slots = _without_edits(path, stream.index)
     if stream.frames and slots < stream.frames:
         raise MediaError(
-            f"{name}: the movie is not whole: {slots} of its {stream.frames} frames are there"
+            f"{name}: the movie is not whole: {slots} of its {stream.frames} frames are there."
         )
     if "matroska" in form:
         end, size = _matroska_end(path), path.stat().st_size
         if end is not None and end > size:
-            raise MediaError(f"{name}: the movie is not whole: {size} of its {end} bytes are there")
+            raise MediaError(
+                f"{name}: the movie is not whole: {size} of its {end} bytes are there."
+            )
 
 
 def _without_edits(path: Path, index: int) -> int:
-    """How many frames a QuickTime file holds, those outside its edit list too."""
+    """Return how many frames a QuickTime file holds, those outside its edit list too."""
     with av.open(str(path), options={"ignore_editlist": "1"}) as container:
         return sum(1 for packet in container.demux(container.streams[index]) if packet.size)
 
 
 def _slots(shown: list[int]) -> int:
-    """How many frames an AVI counts: a repeated one is an empty chunk, which no packet comes for.
+    """Return how many frames an AVI counts: a repeated one is an empty chunk, which no packet comes for.
 
     Repeats of the last frame are not seen: as many are allowed for as are anywhere between two.
     """
@@ -204,7 +206,10 @@ def _slots(shown: list[int]) -> int:
 
 
 def _matroska_end(path: Path) -> int | None:
-    """Where a Matroska file says that its segment ends, in bytes; None when it does not say."""
+    """Return where a Matroska file says that its segment ends, in bytes.
+
+    None when it does not say.
+    """
     with path.open("rb") as file:
         for wanted in (0x1A45DFA3, 0x18538067):  # EBML header, Segment (RFC 8794, RFC 9559)
             found, size = _element(file)
@@ -217,14 +222,14 @@ def _matroska_end(path: Path) -> int | None:
 
 
 def _element(file: BinaryIO) -> tuple[int, int | None]:
-    """The id and the size of an EBML element; a size of ones alone is unknown (None)."""
+    """Return the id and the size of an EBML element; a size of ones alone is unknown (None)."""
     found, _ = _variable(file, keep_marker=True)
     size, bits = _variable(file, keep_marker=False)
     return found, None if size == (1 << bits) - 1 else size
 
 
 def _variable(file: BinaryIO, *, keep_marker: bool) -> tuple[int, int]:
-    """An EBML integer of variable length and its number of bits."""
+    """Return an EBML integer of variable length and its number of bits."""
     start = file.read(1)
     if not start or not start[0]:
         return 0, 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A decoded movie frame as full-range RGB codes, and what its tags say of its colours.
+"""Converts decoded movie frames to full-range RGB codes, and reads the colour tags.
 
 Matrix and range follow the tags. Without a matrix tag, pictures of 1280 x 577 and larger are
 BT.709, smaller ones BT.601, as players do; without a range tag, Y'CbCr is limited (16 to 235) and
@@ -51,13 +51,13 @@ _EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FUL
 
 
 def matrix(frame: Any) -> str:
-    """The name of a frame's Y'CbCr matrix; MediaError for one that is not supported."""
+    """Return the name of a frame's Y'CbCr matrix. Raises MediaError for an unsupported one."""
     said = int(frame.colorspace)
     if said in _MATRICES:
         return _MATRICES[said]
     if said in (UNSAID, _RGB):
         return "ITU709" if frame.width >= 1280 or frame.height > 576 else "ITU601"
-    raise MediaError(f"its colour matrix (number {said}) is not supported; transcode the movie")
+    raise MediaError(f"its colour matrix (number {said}) is not supported; transcode the movie.")
 
 
 def is_full_range(frame: Any) -> bool:
@@ -68,7 +68,7 @@ def is_full_range(frame: Any) -> bool:
 
 
 def colorspace(frame: Any, codec: str) -> str:
-    """What the tags say of the colours; see the text at the top."""
+    """Return the colour space that the tags state; see the text at the top."""
     transfer = _transfer(frame, codec)
     primaries = _PRIMARIES.get(int(frame.color_primaries))
     return transfer if primaries is None else f"{primaries}/{transfer}"
@@ -95,7 +95,7 @@ def _transfer(frame: Any, codec: str) -> str:
 
 @dataclass(frozen=True)
 class Turn:
-    """How a decoded picture is laid on the screen, by its display matrix."""
+    """How a decoded picture is turned and mirrored for display (its display matrix)."""
 
     swaps: bool
     """Rows become columns."""
@@ -106,7 +106,9 @@ class Turn:
 
     @staticmethod
     def of(frame: Any) -> Turn:
-        """The turn of a frame: quarter turns and mirrors. Any other matrix is taken as the nearest.
+        """Return the turn of a frame: quarter turns and mirrors.
+
+        Any other matrix is taken as the nearest.
 
         The matrix (ISO/IEC 14496-12) sends (x, y) to (a x + c y, b x + d y).
         """
@@ -119,7 +121,7 @@ class Turn:
         return Turn(swaps=False, rows=d < 0, columns=a < 0)
 
     def __call__(self, plane: NDArray[Any]) -> NDArray[Any]:
-        """A view of (H, W) as it is shown."""
+        """Return a view of (H, W) as it is shown."""
         if self.swaps:
             plane = plane.T
         return plane[:: -1 if self.rows else 1, :: -1 if self.columns else 1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rate of a movie that is written from a plate without one."""
+"""Chooses the frame rate of a movie when the plate has none."""
 
 from fractions import Fraction
 

@@ -31,7 +31,7 @@ _PRIMARIES = (("2020", 9), ("2100", 9), ("p3", 12), ("601", 6), ("170m", 6), ("7
 
 
 def tags_of(colorspace: str) -> Tags:
-    """The tags for a colour space by its name (`bt709`, `camera_rec709`, `srgb_tx`, `pq`, ...).
+    """Return the tags for a colour space by its name (`bt709`, `camera_rec709`, `srgb_tx`, `pq`, ...).
 
     What the name does not say stays unsaid (camera logs, ACES primaries have no code point). The
     matrix is BT.2020's for its primaries, BT.601's for its own, otherwise BT.709's, and the movie

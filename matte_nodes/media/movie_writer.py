@@ -58,7 +58,7 @@ class MovieWriter:
         association: str = "straight",
     ) -> None:
         if not overwrite and path.exists():
-            raise OutputError(f"{path}: is already there; nothing written")
+            raise OutputError(f"{path}: is already there; nothing written.")
         self._path = path
         self._is_prores = path.suffix.lower() == ".mov"
         self._rate = rate or (like.rate if like else None) or DEFAULT_RATE
@@ -165,8 +165,8 @@ class MovieWriter:
             pts = round((frame.frame - first.frame) / self._rate / self._time_base)
         if self._last is not None and (frame.frame <= self._last[0] or pts <= self._last[1]):
             raise OutputError(
-                f"{self._path}: frame {frame.frame} came after frame {self._last[0]}; a movie is "
-                "written in order"
+                f"{self._path}: frame {frame.frame} came after frame {self._last[0]}. Write the "
+                "frames of a movie in ascending order."
             )
         return pts
 
@@ -177,7 +177,7 @@ class MovieWriter:
         if (width, height) != (self._stream.width, self._stream.height):
             raise OutputError(
                 f"{self._path}: frame {frame.frame} is {width}x{height}, the movie is "
-                f"{self._stream.width}x{self._stream.height}"
+                f"{self._stream.width}x{self._stream.height}."
             )
         picture = av.VideoFrame(width, height, self._stream.pix_fmt)
         planes = (
@@ -193,7 +193,10 @@ class MovieWriter:
         return picture
 
     def close(self) -> None:
-        """Finish the movie and move it into place. OutputError when that fails; nothing stays."""
+        """Finish the movie and move it into place.
+
+        Raises OutputError when that fails; nothing stays.
+        """
         with self._lock:
             if self._container is None or self._temporary is None:
                 return
@@ -230,7 +233,7 @@ class MovieWriter:
 
     def _failed(self, error: Exception) -> OutputError:
         reason = describe(error, self._path) if isinstance(error, OSError) else str(error)
-        return OutputError(f"{self._path}: cannot be written ({reason})")
+        return OutputError(f"{self._path}: cannot be written ({reason}).")
 
 
 def rgb_codes(colour: NDArray[Any], alpha: NDArray[Any]) -> list[NDArray[Any]]:

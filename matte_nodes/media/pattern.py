@@ -34,7 +34,7 @@ class Pattern:
 
     @staticmethod
     def parse(spec: str | os.PathLike[str]) -> Pattern | None:
-        """The pattern in the last part of a path, or None when it holds no frame token."""
+        """Return the pattern in a path's last part, or None when it has no frame token."""
         path = Path(os.fspath(spec))
         tokens = [t for t in _TOKEN.finditer(path.name) if not _is_a_number_sign(path.name, t)]
         if not tokens:
@@ -45,11 +45,11 @@ class Pattern:
         return Pattern(path.parent, path.name[: token.start()], width, path.name[token.end() :])
 
     def path(self, frame: int) -> Path:
-        """The file of one frame, as it would be written."""
+        """Return the path of one frame's file."""
         return self.folder / f"{self.prefix}{frame:0{self.padding}d}{self.suffix}"
 
     def number(self, name: str) -> int | None:
-        """The frame that a file name stands for, at this padding; None when it does not match."""
+        """Return the frame number in a file name with this padding; None when it does not match."""
         text = self._text(name)
         if text is None:
             return None
@@ -76,10 +76,10 @@ class Pattern:
         return text if _NUMBER.fullmatch(text) else None
 
     def find(self) -> dict[int, Path]:
-        """The files that exist, by frame, in ascending order.
+        """Return the existing files by frame, in ascending order.
 
         Raises MediaError when the folder cannot be listed, or when one frame has two files
-        (`plate.1001.exr` and `plate.01001.exr`): nobody can know which one is meant.
+        (`plate.1001.exr` and `plate.01001.exr`): it is not known which file is right.
         """
         found: dict[int, Path] = {}
         spelled: dict[int, str] = {}
@@ -91,7 +91,7 @@ class Pattern:
             if frame in spelled:
                 raise MediaError(
                     f"{self}: frame {frame} has two files, {spelled[frame]!r} and {name!r}; "
-                    "rename or remove one of them"
+                    "rename or remove one of them."
                 )
             spelled[frame] = name
             if self.number(name) is not None:
@@ -100,7 +100,7 @@ class Pattern:
             other = next(iter(spelled.values()))
             raise MediaError(
                 f"{self}: no file has a frame number of {self.padding} digits, but {other!r} is "
-                "there; write one # for each of its digits"
+                "there; write one # for each of its digits."
             )
         return dict(sorted(found.items()))
 
@@ -115,7 +115,7 @@ def _is_a_number_sign(name: str, token: re.Match[str]) -> bool:
 
 
 def as_spelled(path: Path) -> Path:
-    """The path as it is on the disk: accents may be composed or decomposed there.
+    """Return the path as it is on the disk: accents may be composed or decomposed there.
 
     The path itself where it exists, or where nothing of that name does.
     """
@@ -138,15 +138,15 @@ def as_spelled(path: Path) -> Path:
 
 
 def list_folder(folder: Path) -> list[str]:
-    """The names in a folder, sorted; MediaError when there is none or it cannot be read."""
+    """Return the sorted names in a folder. Raises MediaError when it cannot be read."""
     try:
         return sorted(os.listdir(folder))
     except OSError as error:
-        raise MediaError(f"{folder}: cannot read the folder ({error.strerror})") from error
+        raise MediaError(f"{folder}: cannot read the folder ({error.strerror}).") from error
 
 
 def group(folder: Path, names: Iterable[str]) -> dict[Pattern, dict[int, Path]]:
-    """File names of a folder sorted into sequences: the last number of the stem is the frame.
+    """Return file names grouped into sequences. The last number of the stem is the frame.
 
     A minus sign belongs to the number only where the name begins or after `.` or `_`:
     `shot-0005.exr` is frame 5 of `shot-####.exr`.
@@ -162,7 +162,7 @@ def group(folder: Path, names: Iterable[str]) -> dict[Pattern, dict[int, Path]]:
         if int(text) in bucket:
             raise MediaError(
                 f"{folder}: frame {int(text)} has two files, {name!r} and "
-                f"{prefix + bucket[int(text)] + suffix!r}; rename or remove one of them"
+                f"{prefix + bucket[int(text)] + suffix!r}; rename or remove one of them."
             )
         bucket[int(text)] = text
     result: dict[Pattern, dict[int, Path]] = {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clip: everything that the rest of the library may ask a clip. Nothing is found by guessing."""
+"""Clip: the whole interface of a clip. The rest of the library uses nothing else of it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from matte_nodes.media.image import Image, Window
+    from matte_nodes.media.image import Image, Rect
     from matte_nodes.media.stat_cache import StatCache
 
 Missing = Literal["error", "hold", "skip"]
 
 
 class FilePart(NamedTuple):
-    """Where a frame is read from."""
+    """The file, and the part of it, from which a frame is read."""
 
     path: Path
     """The file."""
@@ -29,13 +29,13 @@ class ClipSource(Protocol):
     """Something that can be connected to a node's input: a clip, or a shot."""
 
     def as_hint(self, name: str) -> Clip:
-        """The clip that the input `name` ("plate", "trimap", ...) is given."""
+        """Return the clip for the input `name` ("plate", "trimap", ...)."""
 
 
 class Clip(Protocol):
-    """Frames of one size by number, in plate space; the node and the renderer read from it.
+    """Frames of one size, by number, in plate space. The node and the renderer read frames from it.
 
-    To write a clip of your own, derive from `ClipBase`, which has what clips seldom need.
+    To write your own clip, derive from `ClipBase`. It has defaults for what most clips share.
     """
 
     name: str
@@ -53,28 +53,28 @@ class Clip(Protocol):
         ...
 
     @property
-    def canvas(self) -> Window:
+    def canvas(self) -> Rect:
         """The union of the display window and every frame's data window."""
         ...
 
     @property
-    def display_window(self) -> Window:
+    def display_window(self) -> Rect:
         """The visible picture, the same for all frames."""
         ...
 
     @property
     def taken(self) -> str:
-        """What is read, in words: "C of beauty.####.exr"."""
+        """The chosen channels and files in words: "C of beauty.####.exr"."""
         ...
 
     @property
     def others(self) -> tuple[str, ...]:
-        """What else could be meant, by the names that choose it (`layer`)."""
+        """The names of other layers or channels that the user could choose instead."""
         ...
 
     @property
     def assumptions(self) -> tuple[str, ...]:
-        """What the files leave open, and how it was taken; a sentence each."""
+        """One sentence for each fact that the files do not state: how the clip interprets it."""
         ...
 
     @property
@@ -99,46 +99,52 @@ class Clip(Protocol):
 
     @property
     def colorspace(self) -> str:
-        """What the clip says of its colours; "" when it says nothing."""
+        """The colour space that the clip's files state; "" when they state none."""
         ...
 
     def read(self, frame: int) -> Image:
-        """One frame. Thread-safe. MissingFrameError or MediaError name the frame and the file."""
+        """Return one frame.
+
+        Thread-safe. Raises MissingFrameError, MediaError; both name frame and file.
+        """
         ...
 
     def stamp(self, frame: int, look: StatCache | None = None) -> str:
-        """A cheap identity of the frame's content: another stamp means other pixels.
+        """Return a cheap fingerprint of the frame's content. Equal stamps mean equal pixels.
 
-        look: stamps that share one ask the disk for each file once.
+        look: calls that share it read each file's times only once.
         """
         ...
 
     @property
     def is_constant(self) -> bool:
-        """Whether a frame's pixels stay the same while the clip is open, so that nobody looks."""
+        """Whether a frame's pixels cannot change while the clip is open.
+
+        Then nothing checks them.
+        """
         ...
 
     def files(self) -> Mapping[int, Path]:
-        """Every file that the clip is read from, by frame (a movie's by its first frame)."""
+        """Return all files of the clip by frame number (a movie's file by its first frame)."""
         ...
 
     def file_part(self, frame: int) -> FilePart | None:
-        """The file that a frame is read from; None for a clip that is not read from files.
+        """Return the file of a frame; None for a clip that has no files.
 
         Raises MissingFrameError where the frame has no file.
         """
         ...
 
     def as_hint(self, name: str) -> Clip:
-        """The clip that a node's input is given in place of this one: itself, for most."""
+        """Return the clip that a node uses for its input `name`. Most clips return themselves."""
         ...
 
     def close(self) -> None:
-        """Give files and decoders back; reading afterwards is an error or opens them anew."""
+        """Close files and decoders. A later read raises an error or opens them again."""
 
 
 class ClipBase:
-    """The part of `Clip` that is the same for most clips: still, even in time, without files."""
+    """Defaults that fit most clips: evenly spaced frames, no files, nothing assumed."""
 
     name: str
     is_movie = False

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from matte_nodes.errors import MediaError, MissingFrameError
 from matte_nodes.media import limits
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.protocol import ClipBase, FilePart, Missing
 from matte_nodes.media.stat_cache import StatCache
 from matte_nodes.media.still import PICTURE, Header, Want, read_header, read_image
@@ -50,11 +50,11 @@ class SequenceClip(ClipBase):
             tuple(self._present) if missing == "skip" else range(first, last + 1)
         )
         self._lock = threading.Lock()
-        self._scanned: tuple[Header, Window] | None = None
+        self._scanned: tuple[Header, Rect] | None = None
         self._mixed: tuple[str, ...] = ()
 
     def file_part(self, frame: int) -> FilePart:
-        """The file that a frame is read from, and the layer; MissingFrameError without one."""
+        """Return a frame's file and layer. Raises MissingFrameError when it has no file."""
         want = self._want
         part = " ".join(filter(None, (want.layer, want.view)))
         return FilePart(self._path(frame), f"{part} mask" if want.purpose == "mask" else part)
@@ -70,30 +70,33 @@ class SequenceClip(ClipBase):
                     f"{self.name}: frames {before + 1}-{after - 1} have no file, between "
                     f"{self._files[before].name!r} and {self._files[after].name!r}: these numbers "
                     "may be dates, or one file is of another shot. Name one of them, move it away, "
-                    "or leave the gap out (--missing skip)"
+                    "or leave the gap out (--missing skip)."
                 )
 
     def _path(self, frame: int) -> Path:
-        """The file that a frame is read from; MissingFrameError where there is none."""
+        """Return the file that a frame is read from.
+
+        Raises MissingFrameError where there is none.
+        """
         if frame in self._files:
             return self._files[frame]
         first, last = self._present[0], self._present[-1]
         if not first <= frame <= last:
             raise MissingFrameError(
-                f"{self.name}: there is no frame {frame} (it has {first} to {last})"
+                f"{self.name}: there is no frame {frame} (it has {first} to {last})."
             )
         if self._missing == "hold":
             return self._files[self._present[bisect.bisect(self._present, frame) - 1]]
         raise MissingFrameError(
             f"{self.name}: frame {frame} has no file (the clip has {first} to {last}); "
-            "render it, or hold or skip missing frames"
+            "render it, or hold or skip missing frames."
         )
 
     def files(self) -> Mapping[int, Path]:
-        """Every file that the clip is read from, by frame."""
+        """Return all files of the clip by frame number."""
         return self._files
 
-    def _scan(self) -> tuple[Header, Window]:
+    def _scan(self) -> tuple[Header, Rect]:
         with self._lock:
             if self._scanned is None:
                 items = iter(self._files.items())
@@ -120,21 +123,21 @@ class SequenceClip(ClipBase):
         except MediaError as error:
             raise MediaError(f"frame {frame}: {error}") from error
 
-    def _same_size(self, expected: Window, frame: int, found: Window) -> None:
+    def _same_size(self, expected: Rect, frame: int, found: Rect) -> None:
         if found != expected:
             first = self._present[0]
             raise MediaError(
                 f"{self.name}: frame {frame} is {_size(found)}, frame {first} is "
-                f"{_size(expected)}; a clip has one size"
+                f"{_size(expected)}; a clip has one size."
             )
 
     @property
-    def canvas(self) -> Window:
+    def canvas(self) -> Rect:
         """The union of the display window and every frame's data window."""
         return self._scan()[1]
 
     @property
-    def display_window(self) -> Window:
+    def display_window(self) -> Rect:
         """The picture as it is shown, the same for all frames."""
         return self._scan()[0].display_window
 
@@ -145,12 +148,12 @@ class SequenceClip(ClipBase):
 
     @property
     def colorspace(self) -> str:
-        """What the first file says of its colours; "" when it says nothing (integer files)."""
+        """The colour space that the first file states; "" when it states none (integer files)."""
         return self._scan()[0].colorspace
 
     @property
     def rate(self) -> Fraction | None:
-        """Frames a second where they were told or the files say so."""
+        """Frames per second, as the user or the files state it; else None."""
         if self._rate is not None:
             return self._rate
         rate = self._scan()[0].rate
@@ -158,24 +161,24 @@ class SequenceClip(ClipBase):
 
     @property
     def taken(self) -> str:
-        """Which channels of which files are read, in words."""
+        """The chosen channels and files in words."""
         said = self._scan()[0].said
         return f"{said} of {self.name}" if said else self.name
 
     @property
     def assumptions(self) -> tuple[str, ...]:
-        """What the files leave open, and how it was taken."""
+        """One sentence for each fact that the files do not state: how the clip interprets it."""
         pages = self._scan()[0].has_pages
         told = (f"{self.name} has several pages, and the first is taken",) if pages else ()
         return (*told, *self._mixed)
 
     @property
     def others(self) -> tuple[str, ...]:
-        """Further masks in the files, by the names that choose them."""
+        """The names of other masks in the files that the user could choose instead."""
         return self._scan()[0].others
 
     def read(self, frame: int) -> Image:
-        """One frame as it lies in its file; thread-safe.
+        """Return one frame with the pixels of its file. Thread-safe.
 
         Raises MissingFrameError for a frame without a file, MediaError naming frame and file when
         it is damaged or of another size than the rest.
@@ -189,18 +192,18 @@ class SequenceClip(ClipBase):
         return image
 
     def stamp(self, frame: int, look: StatCache | None = None) -> str:
-        """Path, size in bytes and time of change of the frame's file."""
+        """Return path, size in bytes and time of change of the frame's file."""
         path = self._path(frame)
         try:
             stat = path.stat()
         except OSError as error:
-            raise MissingFrameError(f"frame {frame}: {path} is gone ({error.strerror})") from error
+            raise MissingFrameError(f"Frame {frame}: {path} is gone ({error.strerror}).") from error
         return f"{path.absolute()}:{stat.st_size}:{stat.st_mtime_ns}"
 
     def close(self) -> None:
-        """Nothing is kept open between reads."""
+        """Does nothing: no file stays open between reads."""
 
 
-def _size(window: Window) -> str:
+def _size(window: Rect) -> str:
     at = f" at {window.x},{window.y}" if window.x or window.y else ""
     return f"{window.width}x{window.height}{at}"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from matte_nodes.errors import MediaError, OutputError
 from matte_nodes.media import array_file, finish, layouts, xmp
 from matte_nodes.media.finish import Finish
-from matte_nodes.media.image import Window
+from matte_nodes.media.image import Rect
 from matte_nodes.media.layouts import LAYOUTS, OutputFrame
 from matte_nodes.media.metadata import put
 from matte_nodes.media.movie_tags import tags_of
@@ -91,11 +91,11 @@ class SequenceWriter:
             if self._only not in (None, frame.frame):
                 raise OutputError(
                     f"{path}: frames {self._only} and {frame.frame} would go into one file; put "
-                    f"#### for the frame number, as in {path.stem}.####{path.suffix}"
+                    f"#### for the frame number, as in {path.stem}.####{path.suffix}."
                 )
             self._only = frame.frame
         if not self._overwrite and path.exists():
-            raise OutputError(f"{path}: frame {frame.frame} is already there; nothing written")
+            raise OutputError(f"{path}: frame {frame.frame} is already there; nothing written.")
         if array_file.is_array(path):
             with whole_file(path) as temporary, temporary.open("wb") as file:
                 array_file.write(
@@ -128,7 +128,7 @@ class SequenceWriter:
             pixels: NDArray[Any] = halves
         else:
             pixels = self._codes(frame)
-            shown = Window(0, 0, pixels.shape[1], pixels.shape[0])
+            shown = Rect(0, 0, pixels.shape[1], pixels.shape[0])
             names = ("Y",) if pixels.shape[2] == 1 else ("R", "G", "B", "A")[: pixels.shape[2]]
             spec = _spec(names, str(pixels.dtype), shown, shown)
             if pixels.shape[2] > 1:
@@ -177,7 +177,7 @@ class SequenceWriter:
     def _save(self, temporary: Path, final: Path, spec: Any, pixels: NDArray[Any]) -> None:
         output = oiio.ImageOutput.create(_FORMATS[self._extension])
         if output is None:
-            raise OutputError(f"{final}: OpenImageIO here cannot write it ({reason(oiio)})")
+            raise OutputError(f"{final}: OpenImageIO here cannot write it ({reason(oiio)}).")
         done = output.open(str(temporary), spec)
         if done:  # closing what did not open crashes OpenImageIO's TIFF writer
             done = output.write_image(pixels)
@@ -185,7 +185,7 @@ class SequenceWriter:
         said = reason(output)
         if not done or not _is_whole(temporary, self._extension, spec):
             said = no_room(final) or said.replace(str(temporary), final.name)
-            raise OutputError(f"{final}: cannot be written ({said})")
+            raise OutputError(f"{final}: cannot be written ({said}).")
 
     def close(self) -> None:
         """Every file is in place already; a writer that died at this job may have left its own."""
@@ -195,7 +195,7 @@ class SequenceWriter:
         """Nothing half-written is there to remove; whole frames stay."""
 
 
-def _spec(names: tuple[str, ...], kind: str, data: Window, display: Window) -> Any:
+def _spec(names: tuple[str, ...], kind: str, data: Rect, display: Rect) -> Any:
     spec = oiio.ImageSpec(data.width, data.height, len(names), kind)
     spec.channelnames = names
     spec.x, spec.y = data.x, data.y

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""StatCache: asks the disk for each input file once, for as long as it is shared."""
+"""StatCache: reads the size and times of each input file only once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matte_nodes.errors import MissingFrameError
 
 
 class Sign(NamedTuple):
-    """What tells a file that was changed: its path, size and times (of content and of entry)."""
+    """A file's path, size and times. They change when the file changes."""
 
     path: str
     size: int
@@ -20,7 +20,7 @@ class Sign(NamedTuple):
 
     @property
     def is_settled(self) -> bool:
-        """Whether a later change of the file is sure to show in its times.
+        """Whether any later change of the file will change its times.
 
         Two writes within one tick of the file system's clock leave the same times: a file that
         young is not trusted. Linux ticks every 4 to 10 ms; whole seconds mean a coarse clock.
@@ -31,13 +31,13 @@ class Sign(NamedTuple):
 
 
 class StatCache:
-    """Signs of files, each asked once."""
+    """Keeps the sign of each file after the first request."""
 
     def __init__(self) -> None:
         self._signs: dict[str, Sign] = {}
 
     def sign(self, path: str) -> Sign:
-        """The sign of a file; raises MissingFrameError when it is gone."""
+        """Return the sign of a file. Raises MissingFrameError when it is gone."""
         found = self._signs.get(path)
         if found is None:
             try:
@@ -51,5 +51,5 @@ class StatCache:
         return found
 
     def forget_signs(self) -> None:
-        """Ask the disk again for every file."""
+        """Forget all signs: the next request reads the disk again."""
         self._signs.clear()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from matte_nodes.errors import MediaError
 from matte_nodes.media import array_file, layers, limits, still_color
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.metadata import carried
 
 # OpenImageIO would premultiply straight alpha on reading; the plate is wanted as it lies there.
@@ -47,14 +47,14 @@ _SUBSAMPLED = threading.Lock()
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of a picture before its pixels are read; windows as they are shown."""
+    """A picture's header. Windows are those after EXIF orientation."""
 
     subimage: int
     indices: tuple[int, ...]
     channels: tuple[str, ...]
     dtype: str
-    data_window: Window
-    display_window: Window
+    data_window: Rect
+    display_window: Rect
     pixel_aspect: float
     colorspace: str
     rate: tuple[int, int] | None
@@ -69,7 +69,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Want:
-    """What of a file is wanted."""
+    """The requested layer and view of a file, and its purpose."""
 
     layer: str = ""
     """A layer, part or channel by name; "" for the picture (or the mask)."""
@@ -83,7 +83,7 @@ PICTURE = Want()
 
 
 def read_header(path: Path, want: Want = PICTURE) -> Header:
-    """The header of one file. Raises MediaError with the reader's reason."""
+    """Return the header of one file. Raises MediaError with the reader's reason."""
     if array_file.is_array(path):
         return _array_header(path, want.layer)
     if path.suffix.lower() == ".exr" and path.is_file():
@@ -105,7 +105,7 @@ def _has_pages(source: Any, first: Any) -> bool:
 
 
 def read_image(path: Path, want: Want = PICTURE) -> Image:
-    """One file as an Image: native type, channels by name, EXIF orientation applied.
+    """Return one file as an Image: native type, channels by name, EXIF orientation applied.
 
     Half stays float16, float float32, 8 and 16 bits uint8 and uint16; 10 and 12 bit DPX come as
     full-range uint16, other types as float32. Raises MediaError when the file is damaged or ends
@@ -118,7 +118,7 @@ def read_image(path: Path, want: Want = PICTURE) -> Image:
         low, high = min(header.indices), max(header.indices) + 1
         pixels = source.read_image(header.subimage, 0, low, high, header.dtype)
         if pixels is None or source.has_error:
-            raise MediaError(f"{path}: the file is damaged or not whole ({reason(source)})")
+            raise MediaError(f"{path}: the file is damaged or not whole ({reason(source)}).")
         association = _association(spec, source.format_name(), header.channels)
     if header.indices != tuple(range(low, high)):
         pixels = pixels[..., [index - low for index in header.indices]]
@@ -138,9 +138,9 @@ def read_image(path: Path, want: Want = PICTURE) -> Image:
 
 def _array_header(path: Path, layer: str) -> Header:
     if layer:
-        raise MediaError(f"{path}: the file has no layer {layer!r}; an array has none")
+        raise MediaError(f"{path}: the file has no layer {layer!r}; an array has none.")
     (height, width, count), kind = array_file.shape_and_type(path)
-    window = Window(0, 0, width, height)
+    window = Rect(0, 0, width, height)
     limits.check_size(f"{path}: its picture", window)
     names = {np.dtype(numpy): name for name, numpy in _NATIVE.items()}
     return Header(
@@ -156,7 +156,7 @@ def _array_image(path: Path, layer: str) -> Image:
     pixels = array_file.read(path)
     window = header.data_window
     if pixels.shape != (window.height, window.width, len(header.channels)):
-        raise MediaError(f"{path}: the file was replaced while it was read")
+        raise MediaError(f"{path}: the file was replaced while it was read.")
     return Image(
         pixels=pixels,
         channels=header.channels,
@@ -171,11 +171,13 @@ def _array_image(path: Path, layer: str) -> Image:
 def _opened(path: Path) -> Iterator[Any]:
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for without end
-            raise MediaError(f"{path}: is no file, but a folder, a pipe or a device")
+            raise MediaError(f"{path}: is a folder, a pipe or a device, not a file.")
         _wait_for(path)
         source = oiio.ImageInput.open(str(path), _AS_STORED)
     except TypeError as error:  # bytes that are no UTF-8 in the name
-        raise MediaError(f"{str(path)!r}: rename the file, its name is not UTF-8") from error
+        raise MediaError(
+            f"{str(path)!r}: the file name is not valid UTF-8; rename the file."
+        ) from error
     if source is None:
         said = reason(oiio)
         if "Subsampled" in said:
@@ -185,7 +187,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         yield source
     except UnicodeDecodeError as error:  # channel names, which are text by the standard
-        raise MediaError(f"{path}: the file is damaged (its header is not text)") from error
+        raise MediaError(f"{path}: the file is damaged (its header is not text).") from error
     finally:
         source.close()
 
@@ -201,7 +203,9 @@ def _wait_for(path: Path) -> None:
 
 
 def _subsampled(path: Path) -> Any:
-    """A luminance-chroma EXR, which OpenImageIO's newer reader refuses and its older one reads."""
+    """Return a luminance-chroma EXR, which OpenImageIO's newer reader refuses and its older one
+    reads.
+    """
     with _SUBSAMPLED:
         core = oiio.get_int_attribute("openexr:core", 1)
         oiio.attribute("openexr:core", 0)
@@ -213,19 +217,19 @@ def _subsampled(path: Path) -> Any:
 
 def _unreadable(path: Path, said: str) -> MediaError:
     if not path.exists():
-        return MediaError(f"{path}: there is no such file")
+        return MediaError(f"{path}: there is no such file.")
     if not path.stat().st_size:
-        return MediaError(f"{path}: the file is empty")
+        return MediaError(f"{path}: the file is empty.")
     if path.suffix.lower() in (".heic", ".heif", ".avif"):
         return MediaError(
             f"{path}: this OpenImageIO has no reader for {path.suffix.lower()}. Convert it to PNG "
             "or TIFF of 16 bits (macOS: sips -s format tiff; elsewhere: heif-convert, avifdec)"
         )
-    return MediaError(f"{path}: cannot be read as a picture ({said})")
+    return MediaError(f"{path}: cannot be read as a picture ({said}).")
 
 
 def reason(source: Any) -> str:
-    """The first line of OpenImageIO's error; some readers and writers repeat it for pages."""
+    """Return the first line of OpenImageIO's error; some readers repeat it many times."""
     try:
         lines = source.geterror().strip().splitlines()
     except UnicodeDecodeError:
@@ -260,7 +264,7 @@ def _header(source: Any, path: Path, want: Want) -> tuple[Header, Any]:
         raise MediaError(f"{path}: {error}") from error
     spec = specs[chosen.part]
     if spec.deep:
-        raise MediaError(f"{path}: deep pixels are not supported; flatten the file")
+        raise MediaError(f"{path}: deep pixels are not supported; flatten the file.")
     header = _describe(spec, source.format_name(), chosen)
     limits.check_size(f"{path}: its data window", header.data_window)
     limits.check_size(f"{path}: its display window", header.display_window)
@@ -269,16 +273,16 @@ def _header(source: Any, path: Path, want: Want) -> tuple[Header, Any]:
     return header, spec
 
 
-def _describe(spec: Any, form: str, chosen: layers.Choice) -> Header:
-    data = Window(spec.x, spec.y, spec.width, spec.height)
-    display = Window(spec.full_x, spec.full_y, spec.full_width, spec.full_height)
+def _describe(spec: Any, form: str, chosen: layers.ChosenChannels) -> Header:
+    data = Rect(spec.x, spec.y, spec.width, spec.height)
+    display = Rect(spec.full_x, spec.full_y, spec.full_width, spec.full_height)
     orientation = spec.get_int_attribute("Orientation", 1)
     aspect = spec.get_float_attribute("PixelAspectRatio", 1.0)
     if not (np.isfinite(aspect) and aspect > 0):
         aspect = 1.0
     if orientation >= 5:  # turned by a quarter: width and height change places
-        data = Window(data.y, data.x, data.height, data.width)
-        display = Window(display.y, display.x, display.height, display.width)
+        data = Rect(data.y, data.x, data.height, data.width)
+        display = Rect(display.y, display.x, display.height, display.width)
         aspect = 1.0 / aspect
     kind = str(spec.format)
     return Header(
@@ -298,7 +302,7 @@ def _describe(spec: Any, form: str, chosen: layers.Choice) -> Header:
 
 
 def _rate(spec: Any) -> tuple[int, int] | None:
-    """Frames a second: framesPerSecond of the standard, or what Nuke carries of its input."""
+    """Return frames a second: framesPerSecond of the standard, or what Nuke carries of its input."""
     rate = spec.getattribute("framesPerSecond")
     if isinstance(rate, tuple) and len(rate) == 2 and all(rate):
         return int(rate[0]), int(rate[1])
@@ -314,7 +318,7 @@ def _rate(spec: Any) -> tuple[int, int] | None:
 
 
 def spoken_rate(number: float) -> Fraction:
-    """A rate as people write it: 23.976 and 29.97 are 24000/1001 and 30000/1001."""
+    """Return the exact rate: 23.976 becomes 24000/1001, and 29.97 becomes 30000/1001."""
     whole = round(number * 1.001)
     if abs(number - whole / 1.001) < 0.002 and abs(number - whole) > 0.004:
         return Fraction(whole * 1000, 1001)
@@ -322,7 +326,7 @@ def spoken_rate(number: float) -> Fraction:
 
 
 def _colorspace(spec: Any) -> str:
-    """What an EXR says of its colours, by how sure we can be that somebody meant it.
+    """Return what an EXR says of its colours, by how sure we can be that somebody meant it.
 
     Not `oiio:ColorSpace`: OpenImageIO 3.0 makes it up for files that say nothing, later ones copy
     it from colorInteropID.

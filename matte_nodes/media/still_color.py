@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a picture other than an EXR says of its colours: cICP, an ICC profile, gAMA, EXIF.
+"""Reads the colour space that a picture other than EXR states: cICP, ICC, gAMA, EXIF.
 
 Returned are words that `color.guess` knows: a colour space's name, a movie's tag, or
 `ICC profile "NAME"` for a profile that is none of the known ones.
@@ -38,7 +38,7 @@ _CICP_TRANSFERS = {13: "srgb", 8: "linear", 4: "gamma 2.2", 16: "pq", 18: "hlg",
 
 
 def of(spec: Any) -> str:
-    """The colour space that a picture's header tells; "" when it tells nothing."""
+    """Return the colour space that a picture's header states; "" when it states none."""
     code = spec.getattribute("CICP")
     if isinstance(code, tuple) and len(code) >= 2 and code[0] != 2:
         return _cicp(int(code[0]), int(code[1]))
@@ -69,7 +69,7 @@ def _cicp(primaries: int, transfer: int) -> str:
 
 
 def of_profile(data: bytes) -> str:
-    """The space of an ICC profile, by its numbers; else `ICC profile "NAME"`.
+    """Return the space of an ICC profile, by its numbers; else `ICC profile "NAME"`.
 
     Profiles of grey pictures say nothing of colours: "".
     """

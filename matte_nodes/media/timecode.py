@@ -40,7 +40,7 @@ class Timecode:
         return Timecode(count, base, drop)
 
     def plus(self, frames: int) -> Timecode:
-        """The time code so many frames later."""
+        """Return the time code so many frames later."""
         return Timecode(self.count + frames, self.base, self.drop)
 
     def fields(self) -> tuple[int, int, int, int]:
@@ -61,7 +61,7 @@ class Timecode:
         return f"{hours:02}:{minutes:02}:{seconds:02}{';' if self.drop else ':'}{frame:02}"
 
     def packed(self) -> tuple[int, int]:
-        """The two words of an EXR timeCode attribute (binary-coded decimals, TV60 packing)."""
+        """Return the two words of an EXR timeCode attribute (binary-coded decimals, TV60 packing)."""
         hours, minutes, seconds, frame = self.fields()
         if self.base > 30:  # two frames share a number above 30; the field bit tells them apart
             field, frame = frame % 2, frame // 2
@@ -72,7 +72,10 @@ class Timecode:
 
     @staticmethod
     def unpack(words: tuple[int, int], rate: Fraction | None) -> Timecode | None:
-        """The time code of an EXR attribute; None when it is not one or the rate is unknown."""
+        """Return the time code of an EXR attribute.
+
+        None when it is not one or the rate is unknown.
+        """
         word = int(words[0]) & 0xFFFFFFFF
         fields = [_decimal(word >> 24 & 0x3F), _decimal(word >> 16 & 0x7F)]
         fields += [_decimal(word >> 8 & 0x7F), _decimal(word & 0x3F)]

@@ -28,7 +28,7 @@ __all__ = [
 
 
 class Writer(Protocol):
-    """Where mattes go.
+    """Writes mattes to files.
 
     ordered: frames must come in ascending order, from one thread at a time (movies); otherwise any
     order and any thread will do.
@@ -37,16 +37,16 @@ class Writer(Protocol):
     ordered: bool
 
     def write(self, frame: OutputFrame) -> Path:
-        """Write one frame, return its file. OutputError when it cannot be; no part of it stays."""
+        """Write one frame and return its file. Raises OutputError and leaves no partial file."""
 
     def exists(self, frame: int) -> bool:
-        """True when the result of this frame is there, whole."""
+        """Whether the complete result of this frame exists."""
 
     def close(self) -> None:
-        """Finish; a movie appears under its name only now."""
+        """Finish. A movie gets its final name only now."""
 
     def abort(self) -> None:
-        """Give up: what is whole stays, what is not is removed. Never raises."""
+        """Stop: keep complete files and remove partial ones. Never raises."""
 
 
 def is_movie_output(spec: str | os.PathLike[str]) -> bool:
@@ -67,13 +67,13 @@ def check_name(spec: str | os.PathLike[str], layout: str = "auto", over: str = "
     try:
         is_folder = path.is_dir() or name.endswith(("/", os.sep))
         if "\0" in name:
-            raise ValueError("the name holds a NUL")
+            raise ValueError("the name contains a NUL character")
         name.encode()  # writers take names as UTF-8
     except (OSError, ValueError) as error:  # a name too long, or no text
         reason = getattr(error, "strerror", None) or error
-        raise OutputError(f"{name!r}: cannot be written ({reason})") from error
+        raise OutputError(f"{name!r}: cannot be written ({reason}).") from error
     if is_folder:
-        raise OutputError(f"{name}: is a folder; name the files, as in {path / 'matte.####.exr'}")
+        raise OutputError(f"{name}: is a folder; name the files, as in {path / 'matte.####.exr'}.")
     return choose_layout(layout, path.suffix.lower(), name, over)
 
 
@@ -89,7 +89,7 @@ def open_writer(
     finish: Finish | None = None,
     several: bool = True,
 ) -> Writer:
-    """A writer for `matte.####.exr` (also %04d, @@@), one still, or a movie.
+    """Return a writer for `matte.####.exr` (also %04d, @@@), one still, or a movie.
 
     layout: a name of LAYOUTS, or `auto`: nuke for EXR, alpha for PNG and TIFF, movie for mov and
     mkv. colorspace: of the foreground, named in the file. provenance: texts that go into every
@@ -153,7 +153,7 @@ def check_not_input(spec: str | os.PathLike[str], clip: Clip) -> None:
         if identity in inputs:
             raise OutputError(
                 f"{os.fspath(spec)}: would overwrite the input {inputs[identity]}; choose another "
-                "name or folder for the output"
+                "name or folder for the output."
             )
 
 

@@ -57,32 +57,35 @@ def _others() -> dict[str, EntryPoint]:
 
 
 def own_names() -> list[str]:
-    """Names of the models of this package."""
+    """Return names of the models of this package."""
     return list(_own())
 
 
 def installed_names() -> list[str]:
-    """Names of our own models and of those of other packages."""
+    """Return names of our own models and of those of other packages."""
     return [*_own(), *sorted(set(_others()) - set(_own()))]
 
 
 def taken_names() -> list[str]:
-    """Names that a new model cannot have: those of installed models, and their old names."""
+    """Return names that a new model cannot have: those of installed models, and their old names."""
     return [*installed_names(), *old_names()]
 
 
 def current_name(name: str) -> str:
-    """The name that a model of ours has today, from one that it had before; else the name itself."""
+    """Return the name that a model of ours has today, from one that it had before.
+
+    Else the name itself.
+    """
     return _new_names().get(name, name)
 
 
 def old_names() -> list[str]:
-    """Names that models of ours had before. They are accepted wherever a model is named."""
+    """Return names that models of ours had before. They are accepted wherever a model is named."""
     return list(_new_names())
 
 
 def names() -> list[str]:
-    """Names of all registered models: our own, those of packages, those fine-tuned here."""
+    """Return names of all registered models: our own, those of packages, those fine-tuned here."""
     known = installed_names()
     return [*known, *(name for name in finetuned.names() if name not in known)]
 
@@ -141,7 +144,10 @@ class ModelWarning(UserWarning):
 
 
 def cards() -> list[ModelCard]:
-    """All declarations, in the order of `names`; a broken one of another package is warned of."""
+    """Return all declarations, in the order of `names`.
+
+    A broken one of another package is warned of.
+    """
     found = []
     for name in names():
         try:
@@ -152,7 +158,7 @@ def cards() -> list[ModelCard]:
 
 
 def architecture(card: ModelCard) -> Architecture | None:
-    """The declaration of a card's torch network; None for a model without one.
+    """Return the declaration of a card's torch network; None for a model without one.
 
     Raises ModelError when it cannot be imported or is not an Architecture.
     """
@@ -171,7 +177,7 @@ def architecture(card: ModelCard) -> Architecture | None:
 
 
 def architectures() -> list[Architecture]:
-    """All networks that the registered cards declare, each once, our own first.
+    """Return all networks that the registered cards declare, each once, our own first.
 
     A broken one of another package gives a warning.
     """
@@ -188,7 +194,7 @@ def architectures() -> list[Architecture]:
 
 
 def of_architecture(id: str) -> ModelCard:
-    """The model that runs a network's published weights.
+    """Return the model that runs a network's published weights.
 
     It has the architecture's id as its name, or it is the first that declares it. Raises
     UnknownModelError when no registered card declares it.

@@ -31,7 +31,7 @@ BOX_MARGIN = 0.1
 
 
 def architecture() -> Architecture:
-    """The declaration of its network; this imports torch."""
+    """Return the declaration of its network; this imports torch."""
     from matte_nodes.models.networks.background_matting import ARCHITECTURE
 
     return ARCHITECTURE
@@ -48,7 +48,7 @@ class BackgroundMatting:
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
-        """Alpha and foreground; an empty mask gives an empty matte, not a guess."""
+        """Return alpha and foreground; an empty mask gives an empty matte, not a guess."""
         assert inputs.background is not None  # both declared in `needs`
         assert inputs.segmentation is not None
         size = inputs.plate.shape[:2]
@@ -77,7 +77,9 @@ class BackgroundMatting:
 def subject_box(
     mask: Float, margin: float = BOX_MARGIN, least: int = 0
 ) -> tuple[slice, slice] | None:
-    """The square round the mask with a margin, kept inside the picture; None when it is empty.
+    """Return the square round the mask with a margin, kept inside the picture.
+
+    None when it is empty.
 
     mask: (H, W) float32 0..1. margin: on each side, as a share of the subject's longer side.
     least: the same in pixels, where that is more. Returns rows and columns.
@@ -99,7 +101,7 @@ def subject_box(
 
 
 def soft_mask(segmentation: Float) -> Float:
-    """The mask as the network was trained on it: binary, eroded, dilated, blurred.
+    """Return the mask as the network was trained on it: binary, eroded, dilated, blurred.
 
     Published sizes: 10 erosions of a 3 px ellipse, 5 dilations of a 5 px one, a 31 px Gaussian.
     """
@@ -118,7 +120,7 @@ def soft_mask(segmentation: Float) -> Float:
 
 
 def largest_component(alpha: Float) -> Float:
-    """Alpha with everything but its largest connected part (over 0.05) taken out."""
+    """Return alpha with everything but its largest connected part (over 0.05) taken out."""
     import cv2
 
     count, labels, stats, _ = cv2.connectedComponentsWithStats((alpha > 0.05).astype(np.uint8))

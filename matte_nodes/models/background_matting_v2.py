@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def architecture() -> Architecture:
-    """The declaration of its network; this imports torch."""
+    """Return the declaration of its network; this imports torch."""
     from matte_nodes.models.networks.background_matting_v2 import ARCHITECTURE
 
     return ARCHITECTURE

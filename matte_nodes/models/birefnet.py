@@ -38,7 +38,7 @@ _SMALLEST, _LARGEST = 256, 2304
 
 
 def architecture() -> Architecture:
-    """The declaration of its network; this imports torch."""
+    """Return the declaration of its network; this imports torch."""
     from matte_nodes.models.networks.birefnet import ARCHITECTURE
 
     return ARCHITECTURE
@@ -53,7 +53,10 @@ class BiRefNet:
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
-        """Alpha of what stands out; 0 outside the square round the segmentation, if there is one."""
+        """Return alpha of what stands out.
+
+        0 outside the square round the segmentation, if there is one.
+        """
         if inputs.segmentation is None:
             return Prediction(self._alpha(inputs.plate, knobs)), {}
         alpha = np.zeros(inputs.plate.shape[:2], np.float32)
@@ -63,14 +66,14 @@ class BiRefNet:
         return Prediction(alpha), {}
 
     def _alpha(self, plate: Float, knobs: Mapping[str, KnobValue]) -> Float:
-        """(H, W) alpha of a plate (H, W, 3), at the plate's size."""
+        """Return (H, W) alpha of a plate (H, W, 3), at the plate's size."""
         height, width = plate.shape[:2]
         small = resized(plate, self._size(str(knobs["size"]), height, width))
         found = self._network.decoded(self._network.pixels(small))["alpha"]
         return resized(array(found), (height, width)).clip(0, 1)
 
     def _size(self, asked: str, height: int, width: int) -> tuple[int, int]:
-        """What the network sees: a square, or the plate's own size in steps of 32."""
+        """Return what the network sees: a square, or the plate's own size in steps of 32."""
         trained = int(getattr(self._network.network, "size", 1024))
         side = {"auto": trained, "plate": 0}.get(asked)
         side = int(asked) if side is None else side

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def architecture() -> Architecture:
-    """The declaration of its network; this imports torch."""
+    """Return the declaration of its network; this imports torch."""
     from matte_nodes.models.networks.cue_matting import CLEAN_PLATE_ARCHITECTURE
 
     return CLEAN_PLATE_ARCHITECTURE
@@ -35,7 +35,7 @@ class CleanPlateCues:
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
-        """Alpha of the whole picture."""
+        """Return alpha of the whole picture."""
         assert inputs.background is not None  # declared in `needs`; the node has seen to it
         rough = inputs.segmentation
         given = np.full(inputs.plate.shape[:2], -1, np.float32) if rough is None else rough
@@ -60,8 +60,10 @@ CARD = ModelCard(
     auto={"background": 30, "finetune": 20},
     training_data="1,536 procedural foregrounds over procedural and free pictures, each with an "
     "imperfect clean plate: gain, gamma, noise, a shift, a shadow (docs/train.md)",
-    papers=("Sengupta, Jayaram, Curless, Seitz, Kemelmacher-Shlizerman: Background Matting: The "
-            "World is Your Green Screen, CVPR 2020",),
+    papers=(
+        "Sengupta, Jayaram, Curless, Seitz, Kemelmacher-Shlizerman: Background Matting: The "
+        "World is Your Green Screen, CVPR 2020",
+    ),
     limits="Not the network of Background Matting's paper, as its old name said. A clean plate from the same place (align_background helps a hand-held camera); where "
     "subject and background have one colour only the segmentation and the surroundings tell.",
-)  # fmt: skip
+)

@@ -42,7 +42,7 @@ class Click:
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
-        """The mask of this frame, from its own marks and the frame before."""
+        """Return the mask of this frame, from its own marks and the frame before."""
         following = self.advance(inputs, memory, knobs)
         masks = {
             name[:-5]: np.asarray(tensor, np.float32) / np.float32(255)
@@ -52,7 +52,7 @@ class Click:
         return self.answer(inputs, masks, knobs), following
 
     def advance(self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]) -> Memory:
-        """The memory after this frame: 8-bit plate, and mask and key frame of each object."""
+        """Return the memory after this frame: 8-bit plate, and mask and key frame of each object."""
         from matte_nodes.select import track
         from matte_nodes.select.edge import bounded
         from matte_nodes.select.segment import SIDE
@@ -70,7 +70,10 @@ class Click:
     def answer(
         self, inputs: Inputs, masks: Mapping[str, Float], knobs: Mapping[str, KnobValue]
     ) -> Prediction:
-        """The union at full size; with several objects each one's share of it as `alpha.NAME`."""
+        """Return the union at full size.
+
+        With several objects each one's share of it as `alpha.NAME`.
+        """
         from matte_nodes.select.edge import bounded, full_size
         from matte_nodes.select.segment import SIDE
 
@@ -102,7 +105,7 @@ class Click:
         return resized(self._map(small.tobytes()), (height, width))
 
     def _salience(self, pixels: bytes) -> Float:
-        """What stands out in a picture of the network's own size, given as its bytes."""
+        """Return what stands out in a picture of the network's own size, given as its bytes."""
         assert self._salient is not None
         assert u2netp.CARD.fixed_size is not None
         picture = np.frombuffer(pixels, np.float32).reshape(*u2netp.CARD.fixed_size, 3)
@@ -110,7 +113,10 @@ class Click:
 
 
 def _painted(inputs: Inputs, small: Float) -> Float | None:
-    """A painted key of this frame, at the working size: a mask, or a trimap with 0.5 undecided."""
+    """Return a painted key of this frame, at the working size.
+
+    A mask, or a trimap with 0.5 undecided.
+    """
     size = small.shape[0], small.shape[1]
     drawn = inputs.segmentation if inputs.segmentation is not None else inputs.trimap
     return None if drawn is None else resized(drawn, size)
@@ -135,4 +141,4 @@ CARD = ModelCard(
     ),
     limits="A coarse mask of what moves little between frames: refine its edge by a trimap model, "
     "and click again where it drifts. Without the weights of u2netp it needs more clicks.",
-)  # fmt: skip
+)

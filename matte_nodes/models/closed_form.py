@@ -41,7 +41,7 @@ class ClosedForm:
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
-        """Alpha of the unknown band; a trimap with one known side only is all that side."""
+        """Return alpha of the unknown band; a trimap with one known side only is all that side."""
         trimap = inputs.trimap
         assert trimap is not None  # declared in `needs`; the node has seen to it
         unknown = (trimap > 0) & (trimap < 1)
@@ -80,7 +80,9 @@ class ClosedForm:
 def solve(
     estimate: Callable[..., Any], plate: np.ndarray, trimap: np.ndarray, rtol: float = 1e-7
 ) -> np.ndarray:
-    """Alpha by pymatting's `estimate_alpha_cf`; where it does not settle, the nearest it came to.
+    """Return alpha by pymatting's `estimate_alpha_cf`.
+
+    Where it does not settle, the nearest it came to.
 
     plate: (H, W, 3) float64, 0..1; trimap: (H, W) float64. It warns when it has not settled.
     """
@@ -109,9 +111,10 @@ def solve(
         return np.where(trimap == 1, 1.0, 0.0)
     # The numbers also keep Python from taking the next frame's word for the same and dropping it.
     warnings.warn(
-        f"Closed form did not settle on a frame ({int(((trimap > 0) & (trimap < 1)).sum())} unknown "
-        f"pixels, {nearest[0] / nearest[2]:.2e} of the equation left): its matte is the nearest it "
-        "came to. A trimap with a narrower unknown band, or a plate with some grain, helps.",
+        f"Closed form did not converge on a frame ({int(((trimap > 0) & (trimap < 1)).sum())} "
+        "unknown "
+        f"pixels, {nearest[0] / nearest[2]:.2e} of the equation left): the result is its best "
+        "approximation. A trimap with a narrower unknown band, or a plate with some grain, helps.",
         SolverWarning,
         stacklevel=2,
     )
@@ -121,7 +124,7 @@ def solve(
 
 
 def _light(inputs: Inputs, choice: str) -> np.ndarray:
-    """The plate as the Laplacian sees it: (H, W, 3) float32, not bounded above.
+    """Return the plate as the Laplacian sees it: (H, W, 3) float32, not bounded above.
 
     Display-encoded, mean SAD/1000 on the 15 photographs of alphamatting.com is 5.05, scene-linear
     5.48. But the encoding clips: a foreground of 6.0 over 0.2 came back at 3.8. So above 1 the

@@ -33,7 +33,7 @@ class ClosedFormRefined:
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
-        """Alpha of the unknown part."""
+        """Return alpha of the unknown part."""
         assert inputs.trimap is not None  # declared in `needs`; the node has seen to it
         coarse = self._first.step(inputs, memory, knobs)[0].alpha
         refined = matted(self._network, inputs.plate, inputs.trimap, coarse)
@@ -44,7 +44,9 @@ class ClosedFormRefined:
 
 
 def clipped(scene: Float | None) -> Float | None:
-    """(H, W) float32: 1 at and near light above 1, fading to 0 over REACH pixels; None without any.
+    """Return (H, W) float32: 1 at and near light above 1, fading to 0 over REACH pixels;
+
+    None without any.
 
     scene: (H, W, 3) scene-linear, unbounded. To the network 6.0 and 1.0 are one white: an edge
     between 6.0 and 0.2 is white to a seventh of its width, and its alpha came out too high by 0.09.
@@ -78,4 +80,4 @@ CARD = ModelCard(
     limits="Closed form's time and a fifth more; each frame is solved alone. Near light above 1, "
     "which the network cannot see, it is closed form.",
     algorithm_version=3,
-)  # fmt: skip
+)

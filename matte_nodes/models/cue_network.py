@@ -40,7 +40,7 @@ class CueNetwork:
         self._answer: Any = partial(in_pieces, self.network) if pieces else self.network
 
     def __call__(self, planes: Float, coarse: Float | None = None) -> Float:
-        """Alpha (H, W) float32 of planes of any size."""
+        """Return alpha (H, W) float32 of planes of any size."""
         import torch
 
         use_threads(self.threads)
@@ -63,7 +63,9 @@ class CueNetwork:
 
 
 def matted(network: CueNetwork, plate: Float, trimap: Float, coarse: Float | None = None) -> Float:
-    """Alpha of the trimap's unknown part, worked in the window round it; the rest is the trimap's.
+    """Return alpha of the trimap's unknown part, worked in the window round it.
+
+    The rest is the trimap's.
 
     plate: (H, W, 3) display-encoded 0..1. coarse: a first alpha (closed form's), or None.
     """

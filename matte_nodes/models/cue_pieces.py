@@ -18,7 +18,7 @@ STRIP = 128
 
 
 def in_pieces(network: TrimapCues, planes: Tensor, coarse: Tensor | None = None) -> Tensor:
-    """As the network's forward, of one picture."""
+    """Return what the network's forward returns, for one picture."""
     net, height = network.net, planes.shape[2]
     bands = []
     for top in range(0, height, BAND):
@@ -46,9 +46,11 @@ def in_pieces(network: TrimapCues, planes: Tensor, coarse: Tensor | None = None)
         answer = network.kept(net.fine(halves, features[:, :SEEN], offers), part)
         inside = slice(int(found[0]), int(found[-1]) + 1)
         alpha[:, :, top:bottom, inside] = answer[
-            :, :, top - rows.start : bottom - rows.start,
+            :,
+            :,
+            top - rows.start : bottom - rows.start,
             inside.start - columns.start : inside.stop - columns.start,
-        ]  # fmt: skip
+        ]
     return alpha
 
 
@@ -57,7 +59,9 @@ def _widened(first: int, last: int, length: int) -> slice:
 
 
 def folded(network: nn.Module) -> nn.Module:
-    """The same network with each normalisation folded into the convolution before it, in place."""
+    """Return the same network with each normalisation folded into the convolution before it, in
+    place.
+    """
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
     for unit in list(network.modules()):

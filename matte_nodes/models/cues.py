@@ -17,7 +17,7 @@ PLANES = 19
 
 
 def planes(plate: Float, trimap: Float, threads: int = 1) -> Float:
-    """(H, W, PLANES) float32, 0..1.
+    """Return (H, W, PLANES) float32, 0..1.
 
     plate: (H, W, 3) display-encoded 0..1. trimap: (H, W) with 0, 0.5 and 1. threads: 0 is all
     cores. The result is a view with one plane after the other: that is how a network takes them.
@@ -27,8 +27,10 @@ def planes(plate: Float, trimap: Float, threads: int = 1) -> Float:
     from matte_nodes.models.networks.cue_tools import quick
 
     use_threads(1)
-    pictures = (np.ascontiguousarray(plate.clip(0, 1), np.float32),
-                np.ascontiguousarray(trimap, np.float32))  # fmt: skip
+    pictures = (
+        np.ascontiguousarray(plate.clip(0, 1), np.float32),
+        np.ascontiguousarray(trimap, np.float32),
+    )
     with torch.inference_mode():
         found = quick(threads)(*(torch.from_numpy(picture) for picture in pictures))
     made: Float = found[0].numpy().transpose(1, 2, 0)

@@ -33,7 +33,7 @@ _cards: dict[str, tuple[Declaration, ModelCard]] = {}
 
 @dataclass(frozen=True)
 class Declaration:
-    """What is written of a fine-tuned model.
+    """The declaration file of a fine-tuned model.
 
     parent: the model it began as, or "shot", which begins as nothing. needs: hints it was made
     with. file, sha256, size: its weights. shot: the clip's name. facts: provenance (key frames,
@@ -54,13 +54,16 @@ class Declaration:
 
 
 def names() -> list[str]:
-    """Names of the fine-tuned models, sorted."""
+    """Return names of the fine-tuned models, sorted."""
     folder = models_folder()
     return sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
 
 
 def declaration(name: str) -> Declaration | None:
-    """What is written of a fine-tuned model, or None; ModelError when it cannot be read."""
+    """Return what is written of a fine-tuned model, or None.
+
+    Raises ModelError when it cannot be read.
+    """
     if not NAME.fullmatch(name):
         return None
     path = models_folder() / f"{name}.json"
@@ -72,7 +75,9 @@ def declaration(name: str) -> Declaration | None:
 
 
 def card(name: str, registered: Registered) -> ModelCard | None:
-    """The card of a fine-tuned model, or None; ModelError when it or its parent cannot be used.
+    """Return the card of a fine-tuned model, or None.
+
+    Raises ModelError when it or its parent cannot be used.
 
     The very same card as long as the declaration is the same: a service finds loaded models by it.
     """
@@ -86,7 +91,7 @@ def card(name: str, registered: Registered) -> ModelCard | None:
 
 
 def card_of(found: Declaration, registered: Registered) -> ModelCard:
-    """The parent's card with the fine-tuned weights, licence, provenance and limits in it."""
+    """Return the parent's card with the fine-tuned weights, licence, provenance and limits in it."""
     base = registered(found.parent)
     keys = found.facts.get("keys", ())
     told = f"key frames {', '.join(map(str, keys))}" if keys else "its own frames, without keys"
@@ -152,7 +157,7 @@ def remove(name: str) -> None:
     (weights_folder() / found.file).unlink(missing_ok=True)
 
 
-def _loader(base: ModelCard, found: Declaration) -> Any:
+def _loader(base: ModelCard, found: Declaration) -> Callable[[LoadContext], Model]:
     def load(context: LoadContext) -> Model:
         path = context.weights[found.file]
         if base.checkpoint is not None:
@@ -180,6 +185,8 @@ def _read(path: Path, size: int, mtime: int) -> Declaration:
             f"{path} cannot be read ({error}): fine-tune again, or remove the file."
         ) from error
     if found.name != path.stem:
-        raise ModelError(f"{path} is of a model {found.name!r}. Give the file the model's name.")
+        raise ModelError(
+            f"{path} declares the model {found.name!r}. Name the file after the model."
+        )
     check_plain_name(found.file, path)
     return replace(found, commercial=checked_terms(found.commercial, path))

@@ -31,7 +31,7 @@ GLANCE, FOCUS = 1 / 3, 1 / 2
 
 
 def architecture() -> Architecture:
-    """The declaration of its network; this imports torch."""
+    """Return the declaration of its network; this imports torch."""
     from matte_nodes.models.networks.gfm import ARCHITECTURE
 
     return ARCHITECTURE
@@ -46,7 +46,7 @@ class GFM:
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
-        """Alpha by the hybrid-resolution strategy, or by one pass at half size."""
+        """Return alpha by the hybrid-resolution strategy, or by one pass at half size."""
         plate = inputs.plate
         part = str(self._network.network.rosta)
         if part == "RIM":

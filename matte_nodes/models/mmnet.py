@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def architecture() -> Architecture:
-    """The declaration of its network; this imports torch."""
+    """Return the declaration of its network; this imports torch."""
     from matte_nodes.models.networks.mmnet import ARCHITECTURE
 
     return ARCHITECTURE

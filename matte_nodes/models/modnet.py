@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def architecture() -> Architecture:
-    """The declaration of its network; this imports torch."""
+    """Return the declaration of its network; this imports torch."""
     from matte_nodes.models.networks.modnet import ARCHITECTURE
 
     return ARCHITECTURE
@@ -47,11 +47,14 @@ CARD = ModelCard(
     ),
     auto={"people": 20},
     training_data="published weights: PPM-100-like portraits and a private set; the authors do not list "
-    "terms. Ours: 64 rendered people and 915 public-domain or CC0 photographs of people labelled by "
-    "`selfie` and `closed-form-refined`, over free places; ImageNet for the encoder (docs/people.md)",
+    "terms. Ours: 64 rendered people and 915 public-domain or CC0 photographs of people labelled "
+    "by "
+    "`selfie` and `closed-form-refined`, over free places; ImageNet for the encoder "
+    "(docs/people.md)",
     papers=("Ke, Sun, Li, Yan, Lau: MODNet: Real-Time Trimap-Free Portrait Matting via Objective "
             "Decomposition, AAAI 2022",),
     limits="People only; flickers in video (each frame is solved alone). Our own weights were trained "
-    "shortly, at 192 pixels: soft edges, holes in folded arms, weak on groups; `selfie` is better on most "
+    "shortly, at 192 pixels: soft edges, holes in folded arms, weak on groups; `selfie` is "
+    "better on most "
     "pictures (docs/people.md).",
 )  # fmt: skip

@@ -54,7 +54,7 @@ class _Picture:
     layout: Literal["NCHW", "NHWC"] = "NCHW"
 
     def made(self, picture: Float) -> Float:
-        """(H, W) or (H, W, C) as the file wants it."""
+        """Return (H, W) or (H, W, C) as the file wants it."""
         planes = picture[..., None] if picture.ndim == 2 else picture
         if self.order == "bgr":
             planes = planes[..., ::-1]
@@ -118,7 +118,7 @@ class OnnxFile:
 
 
 def card_of(path: str | os.PathLike[str]) -> ModelCard:
-    """The card of an ONNX file and its declaration.
+    """Return the card of an ONNX file and its declaration.
 
     Raises UnknownModelError when either is missing, ModelError when the declaration is not one.
     """
@@ -138,7 +138,9 @@ def card_of(path: str | os.PathLike[str]) -> ModelCard:
     except (
         ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
     ) as error:  # fmt: skip
-        raise ModelError(f"{beside} is not a declaration of an ONNX model: {error!r}.") from error
+        raise ModelError(
+            f"{beside} is not a valid declaration of an ONNX model: {error!r}."
+        ) from error
 
 
 def _card(file: Path, declared: Mapping[str, Any], sha256: str) -> ModelCard:
@@ -187,7 +189,7 @@ def _tuples(how: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _picture(answer: NDArray[Any]) -> Float:
-    """(1, 1, H, W), (1, H, W, 1) or (1, H, W) as (H, W); (1, C, H, W) as (H, W, C)."""
+    """Return (1, 1, H, W), (1, H, W, 1) or (1, H, W) as (H, W); (1, C, H, W) as (H, W, C)."""
     planes = answer[0]
     if planes.ndim == 2:
         return np.ascontiguousarray(planes, np.float32)

@@ -40,14 +40,14 @@ LICENCE = "unclear (published in a GPL-3.0 repository; the weights' terms never 
 
 
 def architecture() -> Architecture:
-    """The declaration of its network; this imports torch."""
+    """Return the declaration of its network; this imports torch."""
     from matte_nodes.models.networks.robust_video_matting import ARCHITECTURE
 
     return ARCHITECTURE
 
 
 def load(context: LoadContext) -> Model:
-    """The engine that the knob asks for, on the checkpoint, or else on the published file.
+    """Return the engine that the knob asks for, on the checkpoint, or else on the published file.
 
     Raises WeightsError when onnxruntime is asked for and the checkpoint is no ONNX file.
     """
@@ -141,7 +141,7 @@ def _at_least(plate: Float, ratio: float) -> Float:
 
 
 def auto_ratio(height: int, width: int) -> float:
-    """The authors' advice: bring the longer side to about 512 before the recurrent network."""
+    """Return the authors' advice: bring the longer side to about 512 before the recurrent network."""
     return min(1.0, 512 / max(height, width))
 
 

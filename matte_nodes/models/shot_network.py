@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The model that `matte finetune` makes from nothing but key frames. It has no weights of its own."""
+"""The model that `matte finetune` makes from nothing but key frames.
+
+It has no weights of its own.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ MULTIPLE = 32
 
 
 def architecture() -> Architecture:
-    """The declaration of its network; this imports torch."""
+    """Return the declaration of its network; this imports torch."""
     from matte_nodes.models.networks.shot_matting import ARCHITECTURE
 
     return ARCHITECTURE
@@ -35,7 +38,10 @@ class ShotNetwork:
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
-        """Alpha of the whole picture; a segmentation, where there is one, is the first guess."""
+        """Return alpha of the whole picture.
+
+        A segmentation, where there is one, is the first guess.
+        """
         import torch
         from torch.nn import functional
 

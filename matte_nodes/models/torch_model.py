@@ -47,7 +47,7 @@ class TorchModel:
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
-        """Alpha 0..1, and the foreground and the extras that the architecture decodes."""
+        """Return alpha 0..1, and the foreground and the extras that the architecture decodes."""
         declared = self.network.architecture
         height, width = inputs.plate.shape[:2]
         knob = declared.size.knob
@@ -66,7 +66,7 @@ class TorchModel:
         return Prediction(alpha, foreground, found), {}
 
     def _tensor(self, role: Role, inputs: Inputs, size: tuple[int, int]) -> Tensor:
-        """A picture at the network's size, padded to its multiple."""
+        """Return a picture at the network's size, padded to its multiple."""
         sized = resized(picture(role, inputs), size)
         if role == "trimap" and sized.shape != inputs.plate.shape[:2]:
             # Mixed values are of unknown pixels too.
@@ -79,7 +79,7 @@ class TorchModel:
 
 
 def picture(role: Role, inputs: Inputs) -> Float:
-    """The picture (H, W) or (H, W, C) of a role, from the inputs of a step."""
+    """Return one input of a step, (H, W) or (H, W, C). role: "plate", "trimap" and so on."""
     if role == "motion":
         grey = [neighbour @ GREY for neighbour in inputs.neighbours]
         return np.stack(grey, axis=2)

@@ -66,7 +66,9 @@ def network_of(
 
     architecture = models.architecture(card)
     if architecture is None:
-        raise ModelError(f"{card.name} has no torch network.")
+        raise ModelError(
+            f"{card.name} has no torch network. Choose a model that has one (`matte models`)."
+        )
     path = weights.checkpoint(card, checkpoint, untrained)
     if path is None and not untrained:
         path = next(iter(weights.require(card).values()), None)
@@ -109,24 +111,24 @@ class TorchNetwork:
             raise DeviceError(f"torch cannot use {context.device}: {error}") from error
 
     def pixels(self, picture: Float) -> Tensor:
-        """(H, W) or (H, W, C) float32 as (1, C, H, W) float32 on the network's device."""
+        """Return (H, W) or (H, W, C) float32 as (1, C, H, W) float32 on the network's device."""
         planes = picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
         source = self._torch.from_numpy(np.ascontiguousarray(planes, np.float32))[None]
         return source.to(self.device)
 
     def tensor(self, picture: Float) -> Tensor:
-        """The same in the network's precision."""
+        """Return the same in the network's precision."""
         return self.pixels(picture).to(self.dtype)
 
     def state(self, kept: Any) -> Tensor:
-        """A state of an earlier step, on the network's device."""
+        """Return a state of an earlier step, on the network's device."""
         if isinstance(kept, np.ndarray):
             kept = self._torch.from_numpy(kept)
         found: Tensor = kept.to(self.device, self.dtype)
         return found
 
     def kept(self, state: Tensor) -> Any:
-        """A state for the memory: it stays on a card, and is an array on the CPU."""
+        """Return a state for the memory: it stays on a card, and is an array on the CPU."""
         return state if state.is_cuda else state.float().cpu().numpy()
 
     def __call__(self, *tensors: Tensor, **options: Any) -> Any:
@@ -136,7 +138,7 @@ class TorchNetwork:
             return self.network(*tensors, **options)
 
     def answer(self, *pictures: Tensor, **options: Any) -> Any:
-        """The network's own answer to pictures (N, C, H, W) float32, 0..1.
+        """Return the network's own answer to pictures (N, C, H, W) float32, 0..1.
 
         They are encoded in full precision, then brought to the network's.
         """
@@ -146,14 +148,14 @@ class TorchNetwork:
             return self.network(*inputs, **options)
 
     def decoded(self, *pictures: Tensor, **options: Any) -> dict[str, Tensor]:
-        """The decoded answer to pictures: alpha, foreground and extras by name."""
+        """Return the decoded answer to pictures: alpha, foreground and extras by name."""
         answer = self.answer(*pictures, **options)
         with self._torch.inference_mode():
             return dict(self.architecture.decode(answer))
 
 
 def trained_side(path: Path | None) -> int:
-    """The side in pixels that a network of our own was trained at; 0 for other files."""
+    """Return the side in pixels that a network of our own was trained at; 0 for other files."""
     from matte_nodes.checkpoints.files import provenance
 
     side = provenance(path).get("side", "") if path is not None else ""
@@ -161,7 +163,7 @@ def trained_side(path: Path | None) -> int:
 
 
 def array(tensor: Tensor) -> Float:
-    """(1, 1, H, W) as (H, W), (1, C, H, W) as (H, W, C); float32 on the host."""
+    """Return (1, 1, H, W) as (H, W), (1, C, H, W) as (H, W, C); float32 on the host."""
     found = tensor[0].float().cpu().numpy()
     result = found[0] if len(found) == 1 else found.transpose(1, 2, 0)
     return np.ascontiguousarray(result, np.float32)

@@ -30,7 +30,7 @@ PAPERS = (
 
 
 def architecture() -> Architecture:
-    """The declaration of its network; this imports torch."""
+    """Return the declaration of its network; this imports torch."""
     from matte_nodes.models.networks.cue_matting import TRIMAP_ARCHITECTURE
 
     return TRIMAP_ARCHITECTURE
@@ -45,7 +45,7 @@ class TrimapCues:
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
-        """Alpha of the unknown part."""
+        """Return alpha of the unknown part."""
         assert inputs.trimap is not None  # declared in `needs`; the node has seen to it
         return Prediction(matted(self._network, inputs.plate, inputs.trimap)), {}
 
@@ -70,4 +70,4 @@ CARD = ModelCard(
     limits="Not the network of Deep Image Matting's paper, as its old name said. Trained for four hours on made pictures: wide unknown bands over busy backgrounds, and "
     "subjects whose unknown part has colours that the known part has not, come out grey or torn. "
     "`closed-form-refined` is slower and better. Each frame is solved alone.",
-)  # fmt: skip
+)

@@ -26,7 +26,7 @@ DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 class U2NetP:
-    """The published ONNX file at 320 pixels square."""
+    """Runs the published ONNX file on the plate, resized to 320 x 320 pixels."""
 
     def __init__(self, context: LoadContext) -> None:
         self._session: Any = runtime.onnx_session(
@@ -38,7 +38,7 @@ class U2NetP:
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
-        """A soft mask, stretched to 0..1 as its authors do."""
+        """Return a soft mask, stretched to 0..1 as its authors do."""
         plate = inputs.plate / max(float(inputs.plate.max()), 1e-6)
         picture = ((plate - MEAN) / DEVIATION).transpose(2, 0, 1)
         feed = {self._input: np.ascontiguousarray(picture, np.float32)[None]}
@@ -67,7 +67,9 @@ CARD = ModelCard(
     ),
     coarse=True,
     training_data="DUTS-TR (salient object masks from ImageNet and SUN pictures)",
-    papers=("Qin et al.: U2-Net: Going Deeper with Nested U-Structure for Salient Object "
-            "Detection, Pattern Recognition 2020",),
+    papers=(
+        "Qin et al.: U2-Net: Going Deeper with Nested U-Structure for Salient Object "
+        "Detection, Pattern Recognition 2020",
+    ),
     limits="Always finds something; which of two things it finds may change between frames.",
-)  # fmt: skip
+)

@@ -26,7 +26,7 @@ THRESHOLD = 2.0
 def aligned(
     background: NDArray[Any], plate: NDArray[Any], segmentation: Float | None = None
 ) -> NDArray[Any]:
-    """The clean plate moved onto the plate; what it does not cover is filled from the plate.
+    """Return the clean plate moved onto the plate; what it does not cover is filled from the plate.
 
     background, plate: (H, W, 3) of one size and pixel type, any encoding. segmentation: (H, W),
     features on the subject are left out. When no trustworthy homography is found (few features,
@@ -53,7 +53,7 @@ def aligned(
 def find_homography(
     background: NDArray[Any], plate: NDArray[Any], segmentation: Float | None = None
 ) -> NDArray[np.float64] | None:
-    """(3, 3) from clean plate to plate, in pixels, or None when it cannot be trusted."""
+    """Return (3, 3) from clean plate to plate, in pixels, or None when it cannot be trusted."""
     cv2: Any = import_module("cv2")  # its stubs lack SIFT
     height, width = plate.shape[:2]
     scale = min(1.0, LONGEST / max(height, width))
@@ -85,7 +85,7 @@ def find_homography(
 
 
 def _grey(picture: NDArray[Any], scale: float) -> NDArray[np.uint8]:
-    """An 8-bit grey copy whose contrast suits features: linear light is square-rooted."""
+    """Return an 8-bit grey copy whose contrast suits features: linear light is square-rooted."""
     import cv2
 
     values = picture.astype(np.float32).mean(axis=2)

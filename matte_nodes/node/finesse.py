@@ -114,12 +114,12 @@ def apply_finesse(
     if not white_point > black_point:
         raise KnobValueError(
             f"white_point {white_point} is not above black_point {black_point}: "
-            "raise the white point or lower the black point"
+            "raise the white point or lower the black point."
         )
     if not gamma > 0:
-        raise KnobValueError(f"gamma is {gamma}: give a number above 0")
+        raise KnobValueError(f"gamma is {gamma}: give a number above 0.")
     if not feather >= 0:
-        raise KnobValueError(f"feather is {feather} pixels: give 0 or more")
+        raise KnobValueError(f"feather is {feather} pixels: give 0 or more.")
     if (black_point, white_point, gamma) != (0, 1, 1):
         alpha = _levels(alpha, black_point, white_point, gamma)
     if shrink != 0:
@@ -130,14 +130,14 @@ def apply_finesse(
 
 
 def despill(foreground: Float, *, screen: Screen, amount: float) -> Float:
-    """The screen's channel limited to the average of the other two, by `amount` of the excess.
+    """Return the screen's channel limited to the average of the other two, by `amount` of the excess.
 
     foreground: (H, W, 3) float32, straight, scene-linear, unbounded. amount: 0..1; 0 returns the
     same array. Only the screen's channel changes, and only where it is above that average.
     Returns (H, W, 3) float32. Raises KnobValueError for another screen.
     """
     if screen not in get_args(Screen):
-        raise KnobValueError(f'despill screen "{screen}": one of {", ".join(get_args(Screen))}')
+        raise KnobValueError(f'Despill screen "{screen}": one of {", ".join(get_args(Screen))}.')
     if amount == 0:
         return foreground
     channel, other = (1, 2) if screen == "green" else (2, 1)
@@ -227,7 +227,7 @@ def _move_tile(
 
 
 def _disc(radius: float) -> NDArray[np.uint8]:
-    """The pixels whose centres lie in the disc, as a kernel for OpenCV."""
+    """Return the pixels whose centres lie in the disc, as a kernel for OpenCV."""
     reach = math.floor(radius)
     y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1]
     disc: NDArray[np.uint8] = (x * x + y * y <= radius * radius).astype(np.uint8)
@@ -235,7 +235,7 @@ def _disc(radius: float) -> NDArray[np.uint8]:
 
 
 def _rim(radius: float) -> list[tuple[float, float]]:
-    """Points round the rim: so close together that no edge moves 0.01 pixels less than asked.
+    """Return points round the rim: so close together that no edge moves 0.01 pixels less than asked.
 
     Between pixel rows the bilinear samples differ in sharpness, and the extreme over them moves
     a slanted edge too far: up to 0.09 pixels measured for edges without any softness, 0.01 for

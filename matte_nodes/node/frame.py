@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One frame's way: plate and hints, what the network sees, prediction, foreground, Matte.
+"""The steps for one frame: plate and hints, network copy, prediction, foreground, Matte.
 
 Pure functions; time is the shot's, files are the media room's.
 """
@@ -16,7 +16,7 @@ from matte_nodes.card import HINTS, Hint, Inputs, KnobValue, ModelCard, Predicti
 from matte_nodes.color import PlateColor
 from matte_nodes.errors import BadPlateError, HintSizeError, MissingInputError, ModelError
 from matte_nodes.foreground import solve_foreground
-from matte_nodes.node import finesse, hints
+from matte_nodes.node import align_background, finesse, hints
 from matte_nodes.node.matte import Matte
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ LARGEST = 1e9
 
 @dataclass(frozen=True)
 class Given:
-    """What came in for one frame, in plate space: pixels as they lay in their files.
+    """The inputs of one frame in plate space, with the pixels of their files.
 
     plate, background: (H, W, 3) of any pixel type. trimap, segmentation: (H, W) float32.
     points: in pixels of the plate. where: how messages name the frame.
@@ -48,7 +48,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Seen:
-    """A frame made ready: what the network sees, and the plate for the foreground."""
+    """A prepared frame: the network's inputs, and the plate for the foreground."""
 
     inputs: Inputs
     given: Given
@@ -74,8 +74,6 @@ class Preparation:
 
 
 def _aligned_background(given: Given) -> NDArray[Any]:
-    from matte_nodes.node import align_background
-
     assert given.background is not None
     return align_background.aligned(given.background, given.plate, given.segmentation)
 
@@ -86,7 +84,7 @@ PREPARATIONS: tuple[Preparation, ...] = (
 
 
 def prepared(given: Given, knobs: Mapping[str, KnobValue]) -> Given:
-    """The frame with every change made to its inputs that the knobs ask for."""
+    """Return the frame with every change made to its inputs that the knobs ask for."""
     for change in PREPARATIONS:
         if getattr(given, change.makes) is None or not knobs[change.knob]:
             continue
@@ -97,7 +95,10 @@ def prepared(given: Given, knobs: Mapping[str, KnobValue]) -> Given:
 
 
 def hints_of_step(card: ModelCard, knobs: Mapping[str, KnobValue]) -> frozenset[Hint]:
-    """The hints that a step's answer depends on: those it is given, and those they are made from."""
+    """Return the hints that a step's answer depends on.
+
+    Those it is given, and those they are made from.
+    """
     names = set(card.needs | card.takes)
     for change in reversed(PREPARATIONS):
         if change.makes in names and knobs[change.knob]:
@@ -111,7 +112,7 @@ helps to solve the foreground."""
 
 
 def check(given: Given, card: ModelCard) -> None:
-    """Refuse what no model could work on, naming the frame.
+    """Raise an error that names the frame if no model can work on its inputs.
 
     Raises BadPlateError (shape, type, not finite), HintSizeError, MissingInputError.
     """
@@ -131,7 +132,9 @@ def check(given: Given, card: ModelCard) -> None:
         if kind.is_picture:
             check_picture(hint, what)
         elif hint.ndim != 2:
-            raise HintSizeError(f"{what} must be (H, W), not {hint.shape}.")
+            raise HintSizeError(
+                f"{what} must be one channel, (H, W), but has the shape {hint.shape}."
+            )
         elif not np.isfinite(hint).all():
             raise BadPlateError(f"{what} has pixels that are NaN or infinite.")
         if hint.shape[:2] != size:
@@ -182,7 +185,7 @@ def see(
     background_color: PlateColor | None = None,
     neighbours: tuple[Float, ...] = (),
 ) -> Seen:
-    """The network copies of a frame, and its working-space plate and background."""
+    """Return the network copies of a frame, and its working-space plate and background."""
     background = given.background
     if background is None:
         background_seen = background_working = None
@@ -211,7 +214,7 @@ def _exposed(working: Float, stops: float) -> Float:
 
 
 def offered(inputs: Inputs, card: ModelCard) -> Inputs:
-    """Only the hints that the model declares: the node uses the others itself."""
+    """Return only the hints that the model declares: the node uses the others itself."""
     declared = card.needs | card.takes
     return replace(
         inputs,
@@ -226,7 +229,7 @@ def offered(inputs: Inputs, card: ModelCard) -> Inputs:
 def checked_prediction(
     prediction: Prediction, card: ModelCard, size: tuple[int, int]
 ) -> Prediction:
-    """The prediction, if it is what the card declares; ModelError if not."""
+    """Return the prediction, if it is what the card declares. Raises ModelError if not."""
     pairs: list[tuple[str, Float, tuple[int, ...]]] = [("alpha", prediction.alpha, size)]
     if prediction.foreground is not None:
         pairs.append(("foreground", prediction.foreground, (*size, 3)))
@@ -273,7 +276,7 @@ def finish(
 
 
 def no_foreground(card: ModelCard) -> MissingInputError:
-    """What to say when a model's own foreground is asked for and it has none."""
+    """Return what to say when a model's own foreground is asked for and it has none."""
     return MissingInputError(
         f"Model {card.name!r} predicts no foreground of its own: use foreground='solved' "
         "(--foreground solved)."
@@ -328,7 +331,10 @@ def _foreground(
 
 
 def _native(own: Float, alpha: Float, working: Float, color: PlateColor) -> Float:
-    """The model's own foreground in the band; decoded there alone, it is a tenth of the pixels."""
+    """Return the model's own foreground in the band.
+
+    Decoded there alone, it is a tenth of the pixels.
+    """
     import cv2
 
     # 1 ms at 720p where numpy's where takes 5.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a picture that is given as a mask or a trimap means: its channel, its codes, its faults.
+"""Finds out how to read a picture as a mask or a trimap: its channel, its codes, its faults.
 
 One picture of the clip is looked at before the first frame (three where the first one is empty),
 so that every frame is read in the same way. What cannot be known is an error that lists the
@@ -56,12 +56,12 @@ class Meaning:
 
     @property
     def said(self) -> str:
-        """In a word or two, for the line that says what was taken."""
+        """The meaning in a few words, for the line that reports each input."""
         return "labels above 0" if self.labels else "alpha" if self.channel == "alpha" else ""
 
 
 def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) -> Meaning:
-    """How a mask (or trimap) is to be read, by looking at some of its pictures in order.
+    """Return how a mask (or trimap) is to be read, by looking at some of its pictures in order.
 
     name: of the hint and its file, for messages. others: further masks in the same file. The next
     picture is taken only where those before it tell nothing. Raises InputError when a picture has
@@ -83,7 +83,8 @@ def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) ->
         )
     if kind == "colour":
         raise InputError(
-            f"The {name} has colours and no alpha that varies, so it is no mask: give a grey "
+            f"The {name} is a colour picture and its alpha is the same everywhere, so it is not a "
+            "mask: give a grey "
             f"picture, or name the channel that is meant ({flag} R)."
         )
     if kind == "grey" and _is_clear(image):
@@ -94,8 +95,8 @@ def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) ->
     if kind == "labels":
         if name.startswith("trimap"):
             raise InputError(
-                f"The {name} holds labels (codes or colours that stand for parts), not black, grey "
-                "and white: write background as 0, unknown as 128 and foreground as 255."
+                f"The {name} contains labels (a code or a colour for each part), not black, grey "
+                "and white. Write background as 0, unknown as 128 and foreground as 255."
             )
         return Meaning(labels=True, assumptions=(_labels_text(name, image),))
     found = Meaning(channel="alpha" if kind == "alpha" or _is_clear(image) else "grey")
@@ -120,7 +121,7 @@ def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) ->
 
 
 def plane_of(image: Image, meaning: Meaning) -> NDArray[Any]:
-    """(H, W): the channel of a picture that is the mask, in its own type."""
+    """Return (H, W): the channel of a picture that is the mask, in its own type."""
     channels = list(image.channels)
     wanted = ("A", "Y", "R") if meaning.channel == "alpha" else ("Y", "R", "A")
     index = next((channels.index(name) for name in wanted if name in channels), 0)
@@ -128,7 +129,7 @@ def plane_of(image: Image, meaning: Meaning) -> NDArray[Any]:
 
 
 def mask_values(image: Image, meaning: Meaning, name: str) -> Float:
-    """(H, W) float32, 0 to 1: a picture read as a mask.
+    """Return (H, W) float32, 0 to 1: a picture read as a mask.
 
     Raises InputError when its alpha varies or its codes are no labels where the clip's first
     picture said otherwise.
@@ -158,7 +159,7 @@ def mask_values(image: Image, meaning: Meaning, name: str) -> Float:
 
 
 def check_trimaps(trimaps: Iterable[NDArray[Any]], name: str) -> tuple[str, ...]:
-    """What a trimap lacks, looking at its pictures until one has foreground and background.
+    """Return what a trimap lacks, looking at its pictures until one has foreground and background.
 
     trimaps: (H, W) of any real type. Returns assumptions: of a trimap without background, which a
     close-up may have. Raises InputError where no picture has foreground, or none has anything
@@ -178,12 +179,12 @@ def check_trimaps(trimaps: Iterable[NDArray[Any]], name: str) -> tuple[str, ...]
             what = "has background and unknown alone"
         raise InputError(
             f"The {name} has no foreground (nothing is white, {255 * 0.95:.0f} or more of 255): it "
-            f"{what}. Paint what is surely the subject white."
+            f"{what}. Paint the sure subject white."
         )
     if not unknown:
         raise InputError(
-            f"The {name} has no background and no unknown: it is white. Paint what is surely not "
-            "the subject black, and its edge grey."
+            f"The {name} has no background and no unknown: it is white. Paint the sure "
+            "background black, and the edge of the subject grey."
         )
     return (f"the {name} has no background (nothing is black); the whole frame may be subject",)
 
@@ -194,8 +195,8 @@ def warn_of_trimap(trimap: Float) -> None:
                if not (trimap == value).any()]  # fmt: skip
     if missing:
         warnings.warn(
-            f"The trimap has no {' and no '.join(missing)}: paint what is surely the subject "
-            "white, and what is surely not black.",
+            f"The trimap has no {' and no '.join(missing)}. Paint the sure subject "
+            "white, the sure background black, and the edge grey.",
             InputWarning,
             3,
         )

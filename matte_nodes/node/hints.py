@@ -65,7 +65,7 @@ none at all would lose 12 % (26 %).
 def trimap_from_matte(
     alpha: Float, width: float, *, low: float = KNOWN_LOW, high: float = KNOWN_HIGH
 ) -> Float:
-    """A trimap from a matte: unknown where alpha is soft, and `width` pixels each side of the edge.
+    """Return a trimap from a matte: unknown where alpha is soft, and `width` pixels each side of the edge.
 
     alpha: (H, W) float32 0..1. width: pixels at full resolution, 0 or more; the edge is where
     alpha crosses 0.5, and a pixel is in the band when the nearest pixel on the other side is at
@@ -75,9 +75,9 @@ def trimap_from_matte(
     width or bad thresholds.
     """
     if not width >= 0:
-        raise UsageError(f"a trimap's width is {width} pixels: give 0 or more")
+        raise UsageError(f"A trimap's width is {width} pixels: give 0 or more.")
     if not 0 <= low < high <= 1:
-        raise UsageError(f"thresholds low={low}, high={high}: give 0 <= low < high <= 1")
+        raise UsageError(f"Thresholds low={low}, high={high}: give 0 <= low < high <= 1.")
     inside = alpha >= 0.5
     unknown = (alpha > low) & (alpha < high)
     if width > 0:
@@ -98,11 +98,11 @@ def clean_trimap(trimap: NDArray[Any]) -> Float:
     or type, and for values that are not finite.
     """
     if trimap.ndim != 2:
-        raise InputError(f"a trimap is one channel, H x W; this one has the shape {trimap.shape}")
+        raise InputError(f"A trimap is one channel, H x W; this one has the shape {trimap.shape}.")
     if trimap.dtype.kind not in "buif":
-        raise InputError(f"a trimap holds numbers; this one holds {trimap.dtype}")
+        raise InputError(f"A trimap holds numbers; this one holds {trimap.dtype}.")
     if trimap.dtype.kind == "f" and not np.isfinite(trimap).all():
-        raise InputError("the trimap has pixels that are not finite (NaN or Inf): repaint them")
+        raise InputError("The trimap has pixels that are not finite (NaN or Inf): repaint them.")
     levels = trimap.astype(np.float64) / white(trimap)
     clean = np.full(trimap.shape, 0.5, np.float32)
     clean[levels <= KNOWN_LOW] = 0.0
@@ -111,7 +111,7 @@ def clean_trimap(trimap: NDArray[Any]) -> Float:
 
 
 def mask_values(mask: NDArray[Any]) -> Float:
-    """A mask (H, W) of a file as float32: unsigned codes by their largest, other numbers as they
+    """Return a mask (H, W) of a file as float32: unsigned codes by their largest, other numbers as they
     are."""
     if mask.dtype.kind == "u":
         return mask.astype(np.float32) / np.float32(np.iinfo(mask.dtype).max)
@@ -120,7 +120,7 @@ def mask_values(mask: NDArray[Any]) -> Float:
 
 @dataclass(frozen=True)
 class HintKind:
-    """What the pixels of a hint are, in files and for the node."""
+    """The pixels of one kind of hint, in files and in the node."""
 
     is_picture: bool
     """An RGB picture (H, W, 3) in a colour space; otherwise one channel (H, W)."""
@@ -138,7 +138,7 @@ HINT_KINDS: Mapping[str, HintKind] = {
 
 
 def force_trimap(alpha: Float, trimap: Float) -> Float:
-    """Alpha with the trimap's 0 and 1 put in, bit for bit as it was in the unknown.
+    """Return alpha with the trimap's 0 and 1 put in, bit for bit as it was in the unknown.
 
     alpha: (H, W) float32. trimap: (H, W) float32 as `clean_trimap` makes it. Returns a new
     (H, W) float32. Raises HintSizeError if the sizes differ.
@@ -150,7 +150,7 @@ def force_trimap(alpha: Float, trimap: Float) -> Float:
 def bound_by_segmentation(
     alpha: Float, segmentation: Float, *, use: SegmentationUse, margin: float
 ) -> Float:
-    """Alpha limited or lifted by a rough mask of the subject.
+    """Return alpha limited or lifted by a rough mask of the subject.
 
     alpha, segmentation: (H, W) float32 0..1. `bound`: within `margin` pixels of the segmentation
     (its 0.5 level) alpha is as it was, bit for bit; beyond, it fades to 0 by a smooth step over
@@ -164,7 +164,7 @@ def bound_by_segmentation(
     if use == "core":
         return np.maximum(alpha, segmentation)
     if use != "bound":
-        raise UsageError(f'segmentation use "{use}": one of bound, garbage, core')
+        raise UsageError(f'Segmentation use "{use}": one of bound, garbage, core.')
     fade = max(2.0, margin / 2)
     along = np.clip((_distance_to(segmentation >= 0.5) - margin) / fade, 0.0, 1.0)
     keep: Float = 1.0 - along * along * (3.0 - 2.0 * along)
@@ -183,9 +183,9 @@ class HintKeys(Mapping[int, T]):
 
     def __init__(self, keys: Mapping[int, T], mode: KeyMode = "hold") -> None:
         if not keys:
-            raise InputError("sparse hints need at least one key frame: none was given")
+            raise InputError("Sparse hints need at least one key frame: none was given.")
         if mode not in get_args(KeyMode):
-            raise UsageError(f'hint keys "{mode}": one of {", ".join(get_args(KeyMode))}')
+            raise UsageError(f'Hint keys "{mode}": one of {", ".join(get_args(KeyMode))}.')
         self.mode = mode
         self.frames = tuple(sorted(keys))
         self._keys = {frame: keys[frame] for frame in self.frames}
@@ -200,20 +200,23 @@ class HintKeys(Mapping[int, T]):
         return len(self.frames)
 
     def at(self, frame: int) -> T | None:
-        """The hint that `frame` uses; raises MissingInputError in mode `exact` without a key."""
+        """Return the hint that `frame` uses.
+
+        Raises MissingInputError in mode `exact` without a key.
+        """
         source = self.source(frame)
         return None if source is None else self._keys[source]
 
     def source(self, frame: int) -> int | None:
-        """The key frame that `frame` uses; raises MissingInputError as `at` does."""
+        """Return the key frame that `frame` uses. Raises MissingInputError as `at` does."""
         if frame in self._keys:
             return frame
         if self.mode == "only":
             return None
         if self.mode == "exact":
             raise MissingInputError(
-                f"frame {frame} has no hint of its own (keys: {_listed(self.frames)}): "
-                "draw one, or choose hold or nearest"
+                f"Frame {frame} has no hint of its own (keys: {_listed(self.frames)}): "
+                "draw one for this frame, or choose --hint-keys hold or nearest."
             )
         place = bisect_right(self.frames, frame)
         if place == 0:
@@ -226,7 +229,10 @@ class HintKeys(Mapping[int, T]):
 
 
 def _distance_to(mask: NDArray[np.bool_]) -> Float:
-    """(H, W) float32: pixels to the nearest True pixel (0 on it), infinite when there is none."""
+    """Return (H, W) float32.
+
+    Pixels to the nearest True pixel (0 on it), infinite when there is none.
+    """
     import cv2
 
     if not mask.any():
@@ -239,7 +245,7 @@ def _distance_to(mask: NDArray[np.bool_]) -> Float:
 
 
 def _aligned(shape: tuple[int, ...]) -> Float:
-    """An empty float32 array that begins at a multiple of 64 bytes."""
+    """Return an empty float32 array that begins at a multiple of 64 bytes."""
     size = 4 * math.prod(shape)
     room = np.empty(size + 64, np.uint8)
     first = -room.ctypes.data % 64
@@ -247,7 +253,9 @@ def _aligned(shape: tuple[int, ...]) -> Float:
 
 
 def white(trimap: NDArray[Any]) -> float:
-    """The value that means foreground in an array, by its type and (wide integers) its values."""
+    """Return the value that means foreground in an array, by its type and (wide integers) its
+    values.
+    """
     if trimap.dtype == np.bool_:
         return 1.0
     if trimap.dtype == np.uint8:
@@ -264,8 +272,8 @@ def _same_size(alpha: Float, hint: Float, name: str) -> None:
     if alpha.shape != hint.shape:
         height, width = alpha.shape
         raise HintSizeError(
-            f"the {name} is {hint.shape[1]} x {hint.shape[0]}, the plate {width} x {height}: "
-            "hints are the size of the plate"
+            f"The {name} is {hint.shape[1]} x {hint.shape[0]}, the plate {width} x {height}: "
+            "render the hint at the plate's size."
         )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The knobs every model shares, the one place where values are checked, and who may read them."""
+"""The knobs that every model has; checks knob values and limits which stage may read which knob."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ NODE_KNOBS: tuple[Knob, ...] = (
 
 
 def all_knobs(card: ModelCard) -> tuple[Knob, ...]:
-    """The model's own knobs, then those of the node."""
+    """Return the model's own knobs, then those of the node."""
     return (*card.knobs, *NODE_KNOBS)
 
 
@@ -128,12 +128,12 @@ class LoadKnobs(Mapping[str, KnobValue]):
 
 
 def active_neighbour_knobs(values: Mapping[str, KnobValue]) -> tuple[Knob, ...]:
-    """The knobs that are set so that a finished frame is also made from the frames beside it."""
+    """Return the knobs that are set so that a finished frame is also made from the frames beside it."""
     return tuple(k for k in NODE_KNOBS if k.neighbours and values[k.name] != k.default)
 
 
 def checked(card: ModelCard, given: Mapping[str, KnobValue]) -> dict[str, KnobValue]:
-    """Values for every knob of a model: what was given, checked, and the defaults of the rest.
+    """Return values for every knob of a model: what was given, checked, and the defaults of the rest.
 
     Old names of renamed knobs are accepted. Raises UnknownKnobError or KnobValueError.
     """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Matte:
-    """What a MatteNode answers for one frame.
+    """The result of a MatteNode for one frame.
 
     alpha: (H, W) float32, 0..1, linear coverage, never encoded; its values are half floats, so
     that 1 stays 1 and nothing else becomes 1 in a half-float file. foreground: (H, W, 3) float32,
@@ -34,6 +34,9 @@ class Matte:
         return self.foreground * self.alpha[..., None]
 
     def over(self, background: Float | tuple[float, float, float]) -> Float:
-        """The matte over another picture or a colour, both in `colorspace`; (H, W, 3) float32."""
+        """Return the matte over another picture or a colour, both in `colorspace`.
+
+        (H, W, 3) float32.
+        """
         under = np.asarray(background, np.float32)
         return self.premultiplied + under * (1 - self.alpha[..., None])

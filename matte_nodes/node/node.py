@@ -25,6 +25,7 @@ from matte_nodes.card import (
     Prediction,
     Stage,
     Still,
+    Window,
 )
 from matte_nodes.color import ColorConfig, NetworkView, PlateColor, guess_space
 from matte_nodes.errors import InputError, UsageError
@@ -50,7 +51,8 @@ class FrameNode:
     model: a registered name (`matte models` lists them) or a ModelCard. device: auto, cpu, cuda,
     cuda:N, mps or tensorrt; what is asked for is what is used. threads: of the network on the CPU,
     0 chooses (`runtime.default_threads`). ocio: a config file or ocio:// name, default $OCIO.
-    weights: a checkpoint file for a model that takes one, in place of the imported one. untrained: run it with random weights where
+    weights: a checkpoint file for a model that takes one, in place of the imported one. untrained:
+    run it with random weights where
     there are none (for tests). half: half precision, for torch networks. loader: called in place
     of the card's `load`, so that nodes can share loaded models. Every other keyword is a knob of
     the model or of the node. The model is loaded when it is first needed.
@@ -101,7 +103,7 @@ class FrameNode:
         plate, background: (H, W, 3) float32, unbounded, in `colorspace`: unless one is named the
         config's scene-linear space; uint8 and uint16 arrays are sRGB, as 8 and 16 bit files are.
         trimap, segmentation: (H, W), 0..1, bool, or integer codes. points: clicks and a box, as
-        `matte_nodes.points.as_points` takes them. Answers a Matte
+        `matte_nodes.points.as_points` takes them. Returns a Matte
         whose foreground is straight, in the plate's own space if that is linear, otherwise in its
         linear counterpart, or in `output_colorspace`.
 
@@ -130,7 +132,7 @@ class FrameNode:
     def plate_color(
         self, colorspace: str, *, output: str | None = None, encoded_output: bool = False
     ) -> PlateColor:
-        """The transforms of a plate in `colorspace`, with this node's view and config."""
+        """Return the transforms of a plate in `colorspace`, with this node's view and config."""
         knobs = self.knobs_of("view")
         view = NetworkView(
             kind=str(knobs["view"]),  # type: ignore[arg-type]
@@ -146,7 +148,7 @@ class FrameNode:
 
     @cached_property
     def model(self) -> Model:
-        """The loaded model; WeightsError or DeviceError when it cannot be loaded."""
+        """Return the model; load it on first use. Raises WeightsError, DeviceError."""
         checkpoint = files.checkpoint(self.card, self.weights, self.untrained)
         context = LoadContext(
             weights=files.require(self.card, checkpoint),
@@ -161,7 +163,10 @@ class FrameNode:
 
     @cached_property
     def weights_identity(self) -> dict[str, str]:
-        """sha256 by name of every weights file that this node runs with; for keys and provenance."""
+        """sha256 by name of every weights file that this node runs with.
+
+        For keys and provenance.
+        """
         return files.identity(self.card, self.weights)
 
     def step(
@@ -185,7 +190,7 @@ class FrameNode:
         return model.advance(asked, memory, self.knobs_of("step"))
 
     def answer(self, inputs: Inputs, masks: Mapping[str, Float]) -> Prediction:
-        """The answer of a model with a `Bank` from the masks of its objects, checked."""
+        """Return the answer of a model with a `Bank` from the masks of its objects, checked."""
         model = cast("Carrier", self.model)
         asked = frames.offered(inputs, self.card)
         prediction = model.answer(asked, masks, self.knobs_of("step"))
@@ -205,27 +210,31 @@ class FrameNode:
         return side if side and max(height, width) > side else 0
 
     def finish(self, prediction: Prediction, seen: frames.Seen, color: PlateColor) -> Matte:
-        """A prediction to a Matte, with this node's knobs."""
+        """Return a prediction to a Matte, with this node's knobs."""
         return frames.finish(prediction, seen, color, self.card, self.knobs, self.device.torch)
 
     def prepared(self, given: frames.Given) -> frames.Given:
-        """The frame with its inputs changed as the knobs ask: its clean plate laid over the plate."""
+        """Return the frame with its inputs changed as the knobs ask.
+
+        Its clean plate laid over the plate.
+        """
         return frames.prepared(given, self.knobs_of("view"))
 
     def knobs_of(self, stage: Stage) -> Mapping[str, KnobValue]:
-        """The knob values that a stage may read; reading a later stage's raises ModelError."""
+        """Return the knob values that a stage may read.
+
+        Reading a later stage's raises ModelError.
+        """
         return StageKnobs(self.card, self.knobs, stage)
 
     def hints_of(self, stage: Stage) -> frozenset[Hint]:
-        """The hints that the result of a stage depends on."""
+        """Return the hints that the result of a stage depends on."""
         if stage == "finish":
             return frames.HINTS_OF_FINISH
         return frames.hints_of_step(self.card, self.knobs)
 
     def window_offsets(self) -> tuple[int, ...]:
-        """The frame offsets of the neighbours that a step sees; empty for most models."""
-        from matte_nodes.card import Window
-
+        """Return the frame offsets of the neighbours that a step sees; empty for most models."""
         memory = self.card.memory
         if not isinstance(memory, Window):
             return ()
@@ -238,7 +247,7 @@ class FrameNode:
 
 
 def still_points(points: Any, picture: NDArray[Any]) -> FramePoints | None:
-    """The points of a still, whatever frame number they name."""
+    """Return the points of a still, whatever frame number they name."""
     if points is None or picture.ndim != 3:
         return None
     found = as_points(points)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any size for every model: padding to a multiple, a fixed size, tiles with overlap. Once, here."""
+"""Lets every model take plates of any size: pads to a multiple, scales to a fixed size, or tiles."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Tile:
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """As an index into (H, W, ...)."""
+        """The tile as an index into (H, W, ...)."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
@@ -201,7 +201,7 @@ class _Joined:
         self._weight[name][tile.window] += ramp
 
     def blended(self, name: str) -> Float:
-        """The weighted mean; 0 where no tile was."""
+        """Return the weighted mean; 0 where no tile was."""
         total, weight = self.sums[name], self._weight[name]
         weight = weight if total.ndim == 2 else weight[..., None]
         return np.divide(total, weight, out=total, where=weight > 0)
@@ -214,16 +214,18 @@ class _Joined:
 
 
 def _with_both_sides(tile: Tile, trimap: Float, step: int) -> Tile:
-    """The tile, grown until it holds known background and foreground (or is the picture)."""
+    """Return the tile, grown until it holds known background and foreground (or is the picture)."""
     height, width = trimap.shape
     while True:
         part = trimap[tile.window]
         if (part == 0).any() and (part == 1).any():
             return tile
         grown = Tile(
-            max(0, tile.top - step), max(0, tile.left - step),
-            min(height, tile.bottom + step), min(width, tile.right + step),
-        )  # fmt: skip
+            max(0, tile.top - step),
+            max(0, tile.left - step),
+            min(height, tile.bottom + step),
+            min(width, tile.right + step),
+        )
         if grown == tile:
             return tile
         tile, step = grown, step * 2
@@ -256,7 +258,7 @@ def _size(inputs: Inputs) -> tuple[int, int]:
 
 
 def _each(inputs: Inputs, change: Callable[[Float], Float]) -> Inputs:
-    """The inputs with every picture changed; trimaps stay exactly 0, 0.5 and 1."""
+    """Return the inputs with every picture changed; trimaps stay exactly 0, 0.5 and 1."""
 
     def plane(name: str) -> Any:
         picture = getattr(inputs, name)

@@ -16,7 +16,7 @@ from matte_nodes.errors import MatteError, MediaError
 from matte_nodes.media.clip import STILLS
 from matte_nodes.media.pattern import Pattern, group, list_folder
 from matte_nodes.publish.measures import Measured, Measurer
-from matte_nodes.publish.picture import Picture, read_matte
+from matte_nodes.publish.picture import DeliveredPicture, read_matte
 from matte_nodes.shot.bind import BoundHint, as_clip, guessed
 from matte_nodes.shot.overlap import overlapped
 from matte_nodes.whole_files import is_temporary
@@ -29,7 +29,7 @@ Use = Literal["commercial", "non-commercial"]
 
 
 @dataclass(frozen=True)
-class Frame:
+class DeliveredFrame:
     """One frame of a delivery: its header and measurements, or the reason why it cannot be read."""
 
     number: int
@@ -38,7 +38,7 @@ class Frame:
     """The delivered file."""
     trouble: str = ""
     """Why the frame cannot be read; "" for a readable frame."""
-    picture: Picture | None = None
+    picture: DeliveredPicture | None = None
     """The file's header, without pixels."""
     measured: Measured | None = None
     """Measurements of the pixels."""
@@ -82,7 +82,7 @@ class Delivery:
             self.trimap = BoundHint("trimap", trimap, self.plate, hint_keys)
         self._colorspace, self._ordered = colorspace, output_colorspace
         self.expected = self._expected(*frames)
-        self._frames: list[Frame] | None = None
+        self._frames: list[DeliveredFrame] | None = None
 
     def _expected(self, first: int | None, last: int | None) -> Sequence[int]:
         there = self.plate.frames if self.plate is not None else list(self.files)
@@ -109,14 +109,14 @@ class Delivery:
         self._frames = list(self._read(said))
 
     @property
-    def frames(self) -> Sequence[Frame]:
+    def frames(self) -> Sequence[DeliveredFrame]:
         """The existing frames of the expected range, in order. Reads them on first use."""
         if self._frames is None:
             self._frames = list(self._read(lambda done, total: None))
         return self._frames
 
     @property
-    def readable(self) -> Sequence[tuple[Frame, Picture, Measured]]:
+    def readable(self) -> Sequence[tuple[DeliveredFrame, DeliveredPicture, Measured]]:
         """The frames that can be read, with their pictures."""
         return [
             (frame, frame.picture, frame.measured)
@@ -124,13 +124,13 @@ class Delivery:
             if frame.picture is not None and frame.measured is not None
         ]
 
-    def _read(self, said: Callable[[int, int], None]) -> Iterator[Frame]:
+    def _read(self, said: Callable[[int, int], None]) -> Iterator[DeliveredFrame]:
         """Read files ahead in threads. Measuring needs the frames in order."""
         measurer = Measurer(self.plate, self.trimap, lambda: self.color)
         expected = set(self.expected)
         todo = [number for number in self.files if number in expected]
 
-        def measured(number: int, read: Picture | str) -> Frame:
+        def measured(number: int, read: DeliveredPicture | str) -> DeliveredFrame:
             return self._frame(number, read, measurer)
 
         for count, (_, frame) in enumerate(
@@ -139,22 +139,24 @@ class Delivery:
             yield frame
             said(count, len(todo))
 
-    def _opened(self, number: int) -> Picture | str:
+    def _opened(self, number: int) -> DeliveredPicture | str:
         try:
             return read_matte(self.files[number])
         except MatteError as error:
-            return str(error)
+            return str(error).rstrip(".")
 
-    def _frame(self, number: int, read: Picture | str, measurer: Measurer) -> Frame:
+    def _frame(
+        self, number: int, read: DeliveredPicture | str, measurer: Measurer
+    ) -> DeliveredFrame:
         path = self.files[number]
         if isinstance(read, str):
             measurer.gap()
-            return Frame(number, path, trouble=read)
+            return DeliveredFrame(number, path, trouble=read)
         plate = None
         if self.plate is not None and number in self.plate.frames:
             plate = self.plate.read(number)
         measured = measurer.of(number, read, plate)
-        return Frame(
+        return DeliveredFrame(
             number,
             path,
             picture=read.without_pixels(),
@@ -173,7 +175,8 @@ def _sequence(folder: str) -> tuple[Pattern, Mapping[int, Path]]:
         pattern = Pattern.parse(path)
         if pattern is None:
             raise MediaError(
-                f"{folder}: there is no such folder, and the name is not a pattern of frames. Check the path."
+                f"{folder}: there is no such folder, and the name is not a pattern of frames. "
+                "Check the path."
             )
         files = pattern.find()
         if not files:

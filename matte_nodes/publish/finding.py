@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from matte_nodes.frame_range import spelled
+from matte_nodes.media.image import Rect
 from matte_nodes.publish.delivery import Delivery
 from matte_nodes.publish.integrate import MANIFEST
 
 if TYPE_CHECKING:
-    from matte_nodes.publish.picture import Picture
+    from matte_nodes.publish.picture import DeliveredPicture
 
 Severity = Literal["error", "warning"]
 Needed = Literal["plate", "trimap", "manifest"]
@@ -73,7 +74,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Result:
-    """A check and its findings."""
+    """The result of one check: the check and its findings."""
 
     check: Check
     findings: tuple[Finding, ...]
@@ -105,7 +106,7 @@ def where(delivery: Delivery, test: Callable[[Any], bool]) -> tuple[int, ...]:
 
 def as_plate(
     delivery: Delivery,
-    of_picture: Callable[[Picture], Any],
+    of_picture: Callable[[DeliveredPicture], Any],
     of_plate: Callable[[Any], Any],
     message: str,
     remedy: str,
@@ -131,25 +132,25 @@ def as_plate(
         yield Finding(tuple(frames), said, remedy)
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     """Return a window as 1280x720, and any other value as text."""
-    if not hasattr(value, "width"):
+    if not isinstance(value, Rect):
         return str(value)
     at = f" at {value.x},{value.y}" if value.x or value.y else ""
     return f"{value.width}x{value.height}{at}"
 
 
-def usual(delivery: Delivery, fact: Callable[[Picture], Any]) -> Any:
+def usual(delivery: Delivery, fact: Callable[[DeliveredPicture], Any]) -> Any:
     """Return the value that most frames have."""
     found = Counter(fact(picture) for _, picture, _ in delivery.readable)
     return found.most_common()[0][0] if found else None
 
 
 def grouped(
-    delivery: Delivery, fact: Callable[[Picture], Any]
-) -> Iterator[tuple[Picture, tuple[int, ...]]]:
+    delivery: Delivery, fact: Callable[[DeliveredPicture], Any]
+) -> Iterator[tuple[DeliveredPicture, tuple[int, ...]]]:
     """Return one picture of each kind, with the frames of that kind."""
-    kinds: dict[Any, tuple[Picture, list[int]]] = {}
+    kinds: dict[Any, tuple[DeliveredPicture, list[int]]] = {}
     for frame, picture, _ in delivery.readable:
         kinds.setdefault(fact(picture), (picture, []))[1].append(frame.number)
     for picture, frames in kinds.values():

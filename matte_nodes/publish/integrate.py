@@ -35,12 +35,14 @@ def integrate(
 ) -> Path:
     """Copy files into the next version of a name and return its folder.
 
-    version: use this number; raises OutputError when it is taken. The whole version appears at
+    version: use this number. Raises OutputError when it is taken. The whole version appears at
     once, by a rename. The rename replaces nothing, not even an empty folder or a version that
     another publish made meanwhile.
     """
     if not re.fullmatch(r"[^/\\.\s][^/\\]*", name):
-        raise OutputError(f"{name!r} cannot be the name of a publish: it becomes a folder.")
+        raise OutputError(
+            f"{name!r} cannot be the name of a publish, because it is not a valid folder name."
+        )
     home = root / name
     prepare_folder(home)
     try:
@@ -52,7 +54,7 @@ def integrate(
                 )
             return _placed(part, home, name, entries, facts, version)
     except OSError as error:
-        raise OutputError(f"{home}: cannot be published ({describe(error, home)})") from error
+        raise OutputError(f"{home}: cannot be published ({describe(error, home)}).") from error
 
 
 def damaged(folder: Path) -> Iterator[tuple[str, str]]:
@@ -107,7 +109,8 @@ def _placed(
             return final
         if version is not None:
             raise OutputError(
-                f"{final} exists already. Versions are never replaced: publish without a number to get the next one."
+                f"{final} exists already. Versions are never replaced: publish without a number "
+                "to get the next one."
             )
     raise OutputError(f"{home}: no free version was found in {_TRIES} tries.")
 

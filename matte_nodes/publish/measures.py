@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matte_nodes.card import Float
     from matte_nodes.color import PlateColor
     from matte_nodes.media.clip import Clip
-    from matte_nodes.publish.picture import Picture
+    from matte_nodes.publish.picture import DeliveredPicture
     from matte_nodes.shot.bind import BoundHint
 
 TOLERANCE = 1e-3
@@ -69,7 +69,7 @@ class Measurer:
         """Note a missing frame: the next frame has no frame before it."""
         self._before = None
 
-    def of(self, number: int, picture: Picture, plate: Image | None) -> Measured:
+    def of(self, number: int, picture: DeliveredPicture, plate: Image | None) -> Measured:
         """Return the measurements of one frame. plate: the plate of this frame, or None."""
         clean = np.nan_to_num(picture.alpha, nan=0.0, posinf=1.0, neginf=0.0)
         finite = picture.alpha[np.isfinite(picture.alpha)]
@@ -88,7 +88,7 @@ class Measurer:
         )
         return replace(found, flicker=self._flicker(number, picture, inside, plate, fits))
 
-    def _off_trimap(self, number: int, picture: Picture, alpha: Float) -> int:
+    def _off_trimap(self, number: int, picture: DeliveredPicture, alpha: Float) -> int:
         trimap, plate = self._trimap, self._plate
         if trimap is None or plate is None:
             return 0
@@ -103,7 +103,7 @@ class Measurer:
         return int(misses.sum())
 
     def _flicker(
-        self, number: int, picture: Picture, alpha: Float, plate: Image | None, fits: bool
+        self, number: int, picture: DeliveredPicture, alpha: Float, plate: Image | None, fits: bool
     ) -> float | None:
         before, self._before = self._before, None
         has_edge = bool(((alpha > TOLERANCE) & (alpha < 1 - TOLERANCE)).any())
@@ -117,8 +117,11 @@ class Measurer:
             return None
         return flicker(placed, grey, before[1], before[2])
 
-    def _seen(self, picture: Picture, plate: Image | None) -> Float:
-        """The picture for motion estimation: the plate as shown, else the foreground over grey."""
+    def _seen(self, picture: DeliveredPicture, plate: Image | None) -> Float:
+        """Return the picture for motion estimation.
+
+        The plate as shown, else the foreground over grey.
+        """
         color = None if plate is None else self._color()
         if plate is not None and color is not None and {"R"} <= set(plate.channels):
             index = [plate.channels.index(name) for name in "RGB"]
@@ -160,14 +163,14 @@ def edge_width(alpha: Float) -> float:
     return soft / (steps * np.pi / 4) if steps else 0.0
 
 
-def _fits(picture: Picture, plate: Image | None) -> bool:
+def _fits(picture: DeliveredPicture, plate: Image | None) -> bool:
     """Whether the sizes of a plate and a trimap match the picture."""
     if plate is None or plate.display_window != picture.display_window:
         return False
     return not picture.is_exr or plate.data_window == picture.data_window
 
 
-def _not_finite(picture: Picture) -> tuple[str, ...]:
+def _not_finite(picture: DeliveredPicture) -> tuple[str, ...]:
     planes = {
         "alpha": picture.alpha,
         "foreground": picture.foreground,
@@ -176,7 +179,7 @@ def _not_finite(picture: Picture) -> tuple[str, ...]:
     return tuple(n for n, p in planes.items() if p is not None and not np.isfinite(p).all())
 
 
-def _black(picture: Picture, alpha: Float, plate: Image | None) -> float:
+def _black(picture: DeliveredPicture, alpha: Float, plate: Image | None) -> float:
     colour = picture.foreground if picture.foreground is not None else picture.premultiplied
     covered = alpha > 0.01
     if colour is None or not covered.any():
@@ -189,7 +192,7 @@ def _black(picture: Picture, alpha: Float, plate: Image | None) -> float:
     return float(black.sum() / covered.sum())
 
 
-def _unmultiplied(picture: Picture, alpha: Float) -> float | None:
+def _unmultiplied(picture: DeliveredPicture, alpha: Float) -> float | None:
     """Share of pixels in the soft band that differ by more than half-float rounding and TOLERANCE."""
     straight, product = picture.foreground, picture.premultiplied
     if straight is None or product is None:
@@ -203,11 +206,11 @@ def _unmultiplied(picture: Picture, alpha: Float) -> float | None:
     return float(wrong.any(axis=1).mean())
 
 
-def _size(picture: Picture) -> tuple[int, int]:
+def _size(picture: DeliveredPicture) -> tuple[int, int]:
     return picture.display_window.height, picture.display_window.width
 
 
-def _shown(picture: Picture, pixels: NDArray[Any]) -> NDArray[Any]:
+def _shown(picture: DeliveredPicture, pixels: NDArray[Any]) -> NDArray[Any]:
     """Return the data window's pixels on the display window, 0 outside."""
     array = pixels if pixels.ndim == 3 else pixels[..., None]
     names = ("Y",) * array.shape[2]

@@ -12,7 +12,7 @@ from matte_nodes.errors import MatteError
 from matte_nodes.publish.delivery import Delivery
 from matte_nodes.publish.finding import Finding, grouped
 from matte_nodes.publish.integrate import damaged
-from matte_nodes.publish.picture import Picture
+from matte_nodes.publish.picture import DeliveredPicture
 
 MADE_BY = ("matte/model", "matte/weights", "matte/knobs", "matte/version")
 
@@ -74,7 +74,7 @@ def sha256(delivery: Delivery) -> Iterator[Finding]:
     )
 
 
-def _made_by(picture: Picture) -> Sequence[str]:
+def _made_by(picture: DeliveredPicture) -> Sequence[str]:
     said = {name: picture.says(name) for name in MADE_BY}
     # A model that got another name is the same model.
     chain = said.get("matte/model", "").split(" -> ")
@@ -82,7 +82,7 @@ def _made_by(picture: Picture) -> Sequence[str]:
     return tuple(said[name] for name in MADE_BY)
 
 
-def _terms(picture: Picture) -> str:
+def _terms(picture: DeliveredPicture) -> str:
     """Return the strictest of the file's own terms and those in its models' cards."""
     said = {picture.says("matte/commercial")}
     for name in picture.says("matte/model").split(" -> "):

@@ -10,7 +10,7 @@ import numpy as np
 from matte_nodes.publish.delivery import Delivery
 from matte_nodes.publish.finding import Finding, grouped, where
 from matte_nodes.publish.measures import TOLERANCE
-from matte_nodes.publish.picture import Picture
+from matte_nodes.publish.picture import DeliveredPicture
 
 BLACK_SHARE = 0.25
 """Of the covered pixels, exactly black where the plate is not: sharp shadows of a subject make a
@@ -136,7 +136,7 @@ def flicker(delivery: Delivery) -> Iterator[Finding]:
         )
 
 
-def _association(picture: Picture) -> str:
+def _association(picture: DeliveredPicture) -> str:
     """Return the association that the channel names state."""
     if picture.premultiplied is not None and picture.foreground is not None:
         return "premultiplied"

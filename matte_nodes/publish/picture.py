@@ -13,7 +13,7 @@ import numpy as np
 
 from matte_nodes.errors import MediaError
 from matte_nodes.media import array_file
-from matte_nodes.media.image import Window
+from matte_nodes.media.image import Rect
 from matte_nodes.media.still import read_image
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ LOSSY = ("b44", "dwa")
 
 
 @dataclass(frozen=True)
-class Picture:
+class DeliveredPicture:
     """A file of any of our layouts, over its data window."""
 
     path: Path
@@ -40,16 +40,16 @@ class Picture:
     """Channel names, in the file's order."""
     dtype: str
     """The stored type: "half", "uint16" and so on."""
-    data_window: Window
+    data_window: Rect
     """The pixels that the file holds."""
-    display_window: Window
+    display_window: Rect
     """The frame of the picture."""
     pixel_aspect: float
     """Width of a pixel divided by its height."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """All header values, as OpenImageIO returns them."""
 
-    def without_pixels(self) -> Picture:
+    def without_pixels(self) -> DeliveredPicture:
         """Return a copy that keeps only the header."""
         return replace(
             self,
@@ -81,7 +81,7 @@ class Picture:
         return None
 
 
-def read_matte(path: Path) -> Picture:
+def read_matte(path: Path) -> DeliveredPicture:
     """Read a delivered file. Raises MediaError when it is damaged or holds no matte."""
     import OpenImageIO as oiio
 
@@ -92,12 +92,12 @@ def read_matte(path: Path) -> Picture:
     source = oiio.ImageInput.open(str(path), asked)
     if source is None:
         reason = oiio.geterror().strip().splitlines()
-        raise MediaError(f"{path}: cannot be read ({reason[0] if reason else 'no reason given'})")
+        raise MediaError(f"{path}: cannot be read ({reason[0] if reason else 'no reason given'}).")
     try:
         spec = source.spec()
         pixels = source.read_image("float")
         if pixels is None or source.has_error:
-            raise MediaError(f"{path}: the file is damaged or not whole")
+            raise MediaError(f"{path}: the file is damaged or not whole.")
     finally:
         source.close()
     planes = {name: pixels[..., i] for i, name in enumerate(spec.channelnames)}
@@ -105,30 +105,32 @@ def read_matte(path: Path) -> Picture:
     if alpha is None and len(planes) == 1:
         alpha = next(iter(planes.values()))
     if alpha is None:
-        raise MediaError(f"{path}: holds no matte; its channels are {', '.join(planes)}")
+        raise MediaError(f"{path}: contains no matte; its channels are {', '.join(planes)}.")
     straight = _colour(planes, "fg.")
     foreground = straight if straight is not None else _colour(planes, "foreground.")
     kinds = {str(kind) for kind in spec.channelformats} or {str(spec.format)}
-    return Picture(
+    return DeliveredPicture(
         path=path,
         alpha=np.ascontiguousarray(alpha),
         foreground=foreground,
         premultiplied=_colour(planes, ""),
         channels=tuple(spec.channelnames),
         dtype=" and ".join(sorted(kinds)),
-        data_window=Window(spec.x, spec.y, spec.width, spec.height),
-        display_window=Window(spec.full_x, spec.full_y, spec.full_width, spec.full_height),
+        data_window=Rect(spec.x, spec.y, spec.width, spec.height),
+        display_window=Rect(spec.full_x, spec.full_y, spec.full_width, spec.full_height),
         pixel_aspect=float(spec.get_float_attribute("PixelAspectRatio", 1.0)),
         attributes=_attributes(spec),
     )
 
 
-def _of_array(path: Path) -> Picture:
+def _of_array(path: Path) -> DeliveredPicture:
     image = read_image(path)
     if len(image.channels) == 3:
-        raise MediaError(f"{path}: holds no matte; an array with one has one channel or four")
+        raise MediaError(
+            f"{path}: contains no matte; an array with a matte has one channel or four."
+        )
     pixels = image.floats()
-    return Picture(
+    return DeliveredPicture(
         path=path,
         alpha=np.ascontiguousarray(pixels[..., -1]),
         foreground=np.ascontiguousarray(pixels[..., :3]) if len(image.channels) == 4 else None,

@@ -12,7 +12,7 @@ from matte_nodes.color import PlateColor
 from matte_nodes.errors import ColorError, MatteError, OutputError
 from matte_nodes.media.clip import paste
 from matte_nodes.media.image import Image
-from matte_nodes.publish.picture import Picture, read_matte
+from matte_nodes.publish.picture import DeliveredPicture, read_matte
 from matte_nodes.shot.bind import as_clip, guessed, rgb
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ class Proxies:
         seen = self._delivery.color.to_network(shown)
         return _codes(_resized(seen, self.size))
 
-    def _seen_color(self, picture: Picture, alpha: Float, small: Float) -> Codes | None:
-        """The straight foreground, downscaled premultiplied."""
+    def _seen_color(self, picture: DeliveredPicture, alpha: Float, small: Float) -> Codes | None:
+        """Return the straight foreground, downscaled premultiplied."""
         straight = picture.foreground
         if straight is None and picture.premultiplied is not None:
             inside = np.clip(picture.alpha, 1e-3, 1)[..., None]
@@ -97,7 +97,7 @@ class Proxies:
         colour = np.where(covered, product / np.maximum(small, 1e-3)[..., None], plain)
         return _codes(self._encoded(picture, colour))
 
-    def _encoded(self, picture: Picture, colour: Float) -> Float:
+    def _encoded(self, picture: DeliveredPicture, colour: Float) -> Float:
         if self._color is None:
             space = picture.says("matte/colorspace")
             try:
@@ -149,7 +149,7 @@ def _file(suffix: str, pixels: Codes, options: list[int]) -> bytes:
     return bytes(data.tobytes())
 
 
-def _shown(picture: Picture, pixels: Float) -> Float:
+def _shown(picture: DeliveredPicture, pixels: Float) -> Float:
     names = ("Y",) * pixels.shape[2]
     window = picture.display_window
     return paste(Image(pixels, names, picture.data_window, window), window)

@@ -16,7 +16,7 @@ from matte_nodes.publish.checks import run
 from matte_nodes.publish.delivery import Delivery
 from matte_nodes.publish.on_pixels import flicker_limit
 from matte_nodes.publish.pages import page
-from matte_nodes.publish.proxies import Proxies, jpeg, picture_behind
+from matte_nodes.publish.proxies import Proxies, Proxy, jpeg, picture_behind
 from matte_nodes.whole_files import prepare_folder, whole_file
 
 THREADS = 2
@@ -59,17 +59,9 @@ def write_report(
     frames = list(delivery.expected)
     if not delivery.readable:
         raise MediaError(f"{delivery.folder}: no frame can be shown. Run `matte check` to see why.")
-    versions = (
-        [delivery]
-        if against is None
-        else [
-            delivery,
-            Delivery(
-                against,
-                frames=(frames[0], frames[-1]),
-            ),
-        ]
-    )
+    versions = [delivery]
+    if against is not None:
+        versions.append(Delivery(against, frames=(frames[0], frames[-1])))
     allowed = budget * max(1.0, len(frames) / 120)
     side, quality = _size(versions, frames, allowed)
     made = [
@@ -77,15 +69,26 @@ def write_report(
     ]
     with ThreadPoolExecutor(THREADS) as pool:
         pictures = [list(pool.map(proxies.of, frames)) for proxies in made]
+    facts = _facts(delivery, versions, pictures)
     size = made[0].size
+    facts |= {"title": title, "width": size[0], "height": size[1]}
+    facts["behind"] = None if behind is None else _text(jpeg(picture_behind(behind, size), quality))
+    prepare_folder(target.parent)
+    with whole_file(target) as temporary:
+        temporary.write_text(page(title, facts), "utf-8")
+    return target
+
+
+def _facts(
+    delivery: Delivery, versions: Sequence[Delivery], pictures: Sequence[Sequence[Proxy]]
+) -> dict[str, Any]:
+    """Return the page's data about frames and checks. pictures: of each version, frame by frame."""
+    frames = list(delivery.expected)
     first = pictures[0]
-    facts = {
-        "title": title,
+    return {
         "origin": _origin(delivery),
         "frames": frames,
         "rate": float(delivery.plate.rate or 24) if delivery.plate is not None else 24.0,
-        "width": size[0],
-        "height": size[1],
         "pixelAspect": delivery.readable[0][1].pixel_aspect,
         "plate": [_text(item.plate) for item in first] if delivery.plate is not None else None,
         "hasColor": any(item.color for item in first),
@@ -100,12 +103,7 @@ def write_report(
         "plots": _plots(versions, frames),
         "peak": flicker_limit(_values(delivery, frames, "flicker")),
         "checks": _checks(delivery),
-        "behind": None if behind is None else _text(jpeg(picture_behind(behind, size), quality)),
     }
-    prepare_folder(target.parent)
-    with whole_file(target) as temporary:
-        temporary.write_text(page(title, facts), "utf-8")
-    return target
 
 
 def _size(versions: Sequence[Delivery], frames: Sequence[int], allowed: float) -> tuple[int, int]:

@@ -20,7 +20,7 @@ KEY = "matte"
 
 
 @dataclass(frozen=True)
-class Step:
+class PluginResult:
     """The result of one plug-in."""
 
     plugin: str
@@ -34,10 +34,10 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PublishOutcome:
     """The result of a publish."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[PluginResult, ...]
     """All plug-ins, in order."""
     report: str
     """Path of the review report; "" without one."""
@@ -50,7 +50,7 @@ class Outcome:
         return bool(self.steps) and all(step.succeeded for step in self.steps)
 
     def facts(self) -> dict[str, Any]:
-        """The outcome as JSON data."""
+        """Return the outcome as JSON data."""
         steps = [
             {
                 "plugin": step.plugin,
@@ -68,7 +68,7 @@ class Outcome:
         }
 
     def lines(self) -> Iterator[str]:
-        """The outcome as lines of text."""
+        """Yield the outcome as lines of text."""
         for step in self.steps:
             fine = "warn" if step.said else "-" if step.unchecked else "ok"
             why = f" ({step.unchecked})" if step.unchecked else ""
@@ -82,7 +82,7 @@ class Outcome:
             yield "not published"
 
 
-def publish(asked: Mapping[str, Any]) -> Outcome:
+def publish(asked: Mapping[str, Any]) -> PublishOutcome:
     """Publish what `asked` names (see `plugins/collect_matte.py`) with our plug-ins and those on
     $PYBLISHPLUGINPATH.
     """
@@ -106,7 +106,7 @@ def publish(asked: Mapping[str, Any]) -> Outcome:
     return outcome(context)
 
 
-def outcome(context: Any) -> Outcome:
+def outcome(context: Any) -> PublishOutcome:
     """Return the outcome that a pyblish context holds after a publish."""
     steps = []
     for result in context.data.get("results", ()):
@@ -118,9 +118,9 @@ def outcome(context: Any) -> Outcome:
         if result["error"] is not None:
             said.append(str(result["error"]))
         label = getattr(result["plugin"], "label", None) or result["plugin"].__name__
-        steps.append(Step(str(label), bool(result["success"]), tuple(said), unchecked))
+        steps.append(PluginResult(str(label), bool(result["success"]), tuple(said), unchecked))
     instances = [instance.data for instance in context]
-    return Outcome(
+    return PublishOutcome(
         tuple(steps),
         next((str(data["review_report"]) for data in instances if "review_report" in data), ""),
         next((str(data["published"]) for data in instances if "published" in data), ""),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Contact sheets: plate, alpha, and the matte over grey and over a checker, one row a matte."""
+"""Contact sheets. Each matte has one row: plate, alpha, matte over grey, matte over a checker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLUMNS = ("plate", "alpha", "over grey", "over checker")
 
 
 def checker(height: int, width: int, square: int = 0) -> Float:
-    """A checker of two scene-linear greys, (H, W, 3); every edge crosses light and dark."""
+    """Return a checker of two scene-linear greys, (H, W, 3); every edge crosses light and dark."""
     square = square or max(4, min(height, width) // 16)
     rows, columns = np.arange(height)[:, None] // square, np.arange(width)[None] // square
     light = (rows + columns) % 2 == 0
@@ -44,7 +44,7 @@ def row(plate_seen: Float, matte: Matte, config: ColorConfig) -> Float:
 
 
 def titled(picture: Float, title: str) -> Float:
-    """The picture under a dark strip with a title and the names of the columns."""
+    """Return the picture under a dark strip with a title and the names of the columns."""
     import cv2
 
     width = picture.shape[1]
@@ -61,7 +61,7 @@ def titled(picture: Float, title: str) -> Float:
 
 
 def shrunk(picture: Float, width: int) -> Float:
-    """The picture at most `width` pixels wide, by area."""
+    """Return the picture at most `width` pixels wide, by area."""
     if picture.shape[1] <= width:
         return picture
     import cv2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a render is reported: a bar for people, JSON lines for machines, nothing when quiet."""
+"""Reports the progress of a render: a bar for people, JSON lines for programs, or nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ class Quiet:
         self.total, self._began = total, time.monotonic()
 
     def resume(self, left: int, **facts: Any) -> None:
-        """A run that was cut off goes on, with so many frames left; starts one that had not begun."""
+        """A run that was cut off goes on, with so many frames left.
+
+        Starts one that had not begun.
+        """
         if self.total:
             self.count = self.total - left
         else:

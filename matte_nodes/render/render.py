@@ -17,7 +17,7 @@ from matte_nodes.errors import OutputError, UsageError
 from matte_nodes.frame_range import spelled
 from matte_nodes.media.clip import paste
 from matte_nodes.media.finish import Finish, check
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.metadata import own_attribute
 from matte_nodes.media.movie_rate import DEFAULT_RATE
 from matte_nodes.media.pattern import Pattern
@@ -121,7 +121,7 @@ class Render:
             check_strict(self.inputs)
 
     def _inputs(self) -> tuple[Taken, ...]:
-        """What was taken from the inputs of all nodes, and the rate of a movie that has none."""
+        """Return what was taken from the inputs of all nodes, and the rate of a movie that has none."""
         inputs = self.shot.inputs
         if not (self.is_movie and self.shot.clip.rate is None):
             return inputs
@@ -166,7 +166,7 @@ class Render:
         return found
 
     def key(self, frame: int) -> str:
-        """The content key of one frame's file: all that its pixels depend on."""
+        """Return the content key of one frame's file: all that its pixels depend on."""
         return digest(
             self.shot.stamp(frame, self._look), self.layout, Path(self.output).suffix,
             str(self.shot.clip.rate), self.finish.texts(), self._picture_behind(),
@@ -179,7 +179,10 @@ class Render:
             self._run(wanted, report)
 
     def wanted(self, first: int | None, last: int | None) -> list[int]:
-        """The frames of the range; UsageError when it reaches out of the clip or into one file."""
+        """Return the frames of the range.
+
+        Raises UsageError when it reaches out of the clip or into one file.
+        """
         wanted, frames = self.shot.range(first, last), self.shot.frames
         outside = [n for n in (first, last) if n is not None and not frames[0] <= n <= frames[-1]]
         if outside:
@@ -281,7 +284,10 @@ class Render:
             manifest.record(wanted[0], self._movie_key(wanted), Path(self.output))
 
     def _unfinished(self, wanted: list[int], manifest: Manifest) -> list[int]:
-        """Frames that are not whole on disk with the right key; a movie is all or nothing."""
+        """Return frames that are not whole on disk with the right key.
+
+        A movie is all or nothing.
+        """
         if self.is_movie:
             path = Path(self.output)
             done = path.is_file() and manifest.is_done(wanted[0], self._movie_key(wanted), path)
@@ -340,9 +346,9 @@ def _encoding(layout: str, output: str) -> bool | str:
 
 
 def _written(frame: int, key: str, path: Path) -> os.stat_result:
-    """The state of a frame's file, which must be the very one that was written.
+    """Return the state of a frame's file, which must be the very one that was written.
 
-    OutputError when another run has put its own in its place: nothing else would tell.
+    Raises OutputError when another run has put its own in its place: nothing else would tell.
     """
     before = path.stat()
     after = before if own_attribute(path, KEY) == key else None
@@ -354,8 +360,8 @@ def _written(frame: int, key: str, path: Path) -> os.stat_result:
     return before
 
 
-def _output(frame: int, matte: Matte, image: Image, canvas: Window, key: str) -> OutputFrame:
-    """The matte over the frame's own data window."""
+def _output(frame: int, matte: Matte, image: Image, canvas: Rect, key: str) -> OutputFrame:
+    """Return the matte over the frame's own data window."""
     window = image.data_window
     top, left = window.y - canvas.y, window.x - canvas.x
     part = (slice(top, top + window.height), slice(left, left + window.width))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manifest beside an output: which frames are done, from which inputs, with which settings.
+"""The manifest beside an output lists finished frames with their inputs and settings.
 
 One JSON object a line, appended when a frame is whole on disk; a line cut off by a crash is
 ignored. A frame whose line was lost is recognised by the key inside the file itself.
@@ -23,14 +23,12 @@ _LONGEST = 255  # bytes of a file name, nearly everywhere
 
 
 def manifest_path(output: str) -> Path:
-    """Where the manifest of an output pattern or movie lies: beside it, hidden."""
+    """Return the path of an output's manifest: a hidden file beside the output."""
     path = Path(output)
     if not path.name:
-        raise OutputError(
-            f"{output!r} is no name of a file; say where to write (-o matte.####.exr)."
-        )
+        raise OutputError(f"{output!r} is not a file name. Name the output (-o matte.####.exr).")
     if len(os.fsencode(path.name)) > _LONGEST:
-        raise OutputError(f"{output}: the name is longer than a file's can be ({_LONGEST} bytes).")
+        raise OutputError(f"{output}: the file name is too long ({_LONGEST} bytes).")
     stem = path.name
     for mark in '#%@<>*?:|"\\':
         stem = stem.replace(mark, "_")
@@ -41,7 +39,7 @@ def manifest_path(output: str) -> Path:
 
 
 class Manifest:
-    """What earlier runs left beside an output; `record` adds to it.
+    """The list of frames that earlier runs finished. `record` adds a frame.
 
     settings: facts that stand at its head for people and tools (model, weights, knobs, spaces);
     an empty one is taken from the file.
@@ -53,7 +51,7 @@ class Manifest:
         self._done: dict[int, dict[str, Any]] = {}
         self._began = False
         if self.path.exists() and not self.path.is_file():  # a pipe would be waited for
-            raise OutputError(f"{self.path} is no file; move it away.")
+            raise OutputError(f"{self.path} is not a file. Move it away.")
         try:
             lines = read_plain(self.path).decode("utf-8", "replace").splitlines()
         except (FileNotFoundError, NotADirectoryError):
@@ -64,12 +62,12 @@ class Manifest:
             self._take(line)
 
     def is_done(self, frame: int, key: str, path: Path) -> bool:
-        """Whether this frame lies whole on disk with this key, untouched since it was written."""
+        """Whether this frame's complete, unchanged file with this key exists."""
         entry = self._done.get(frame)
         return entry is not None and entry.get("key") == key and self.holds(frame, path)
 
     def holds(self, frame: int, path: Path) -> bool:
-        """Whether this frame's file lies as it was written, whatever its key is."""
+        """Whether this frame's file exists unchanged, with any key."""
         entry = self._done.get(frame)
         if entry is None or entry.get("file") != path.name:
             return False
@@ -80,22 +78,22 @@ class Manifest:
         return [found.st_size, found.st_mtime_ns] == [entry.get("size"), entry.get("mtime_ns")]
 
     def is_cut(self, frame: int, key: str, path: Path) -> bool:
-        """Whether this very frame was written here, and its file has another length by now."""
+        """Whether the file of this frame changed its length after it was written."""
         entry = self._done.get(frame)
         if entry is None or entry.get("key") != key or entry.get("file") != path.name:
             return False
         return path.stat().st_size != entry.get("size")
 
     def entries(self, frames: Iterable[int]) -> list[dict[str, Any]]:
-        """The lines of these frames, as they stand."""
+        """Return the manifest's lines of these frames, unchanged."""
         return [self._done[frame] for frame in frames if frame in self._done]
 
     def frames(self, first: int, last: int) -> list[int]:
-        """The frames of a range that earlier runs have written."""
+        """Return the frames of a range that earlier runs have written."""
         return sorted(frame for frame in self._done if first <= frame <= last)
 
     def record(self, frame: int, key: str, path: Path, state: os.stat_result | None = None) -> None:
-        """Note a frame that is whole on disk; raises OutputError when that cannot be written.
+        """Note a frame that is whole on disk. Raises OutputError when that cannot be written.
 
         state: of the file when it was known to be this frame; None asks for it now.
         """

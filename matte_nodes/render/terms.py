@@ -63,6 +63,8 @@ def _terms(name: str, path: Path) -> Inherited | None:
     if "matte/model" not in facts:
         return None
     return Inherited(
-        name, facts["matte/model"], facts.get("matte/licence", "not stated"),
+        name,
+        facts["matte/model"],
+        facts.get("matte/licence", "not stated"),
         strictest([facts.get("matte/commercial", "unclear")]),
-    )  # fmt: skip
+    )

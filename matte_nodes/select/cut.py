@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from matte_nodes.card import Float
 
 LIMIT = 12.0
-"""Odds (natural logarithm, subject over rest) are clipped here; a click is surer than all of them."""
+"""Odds (natural logarithm, subject over rest) are clipped here.
+
+A click is surer than all of them.
+"""
 
 BINS = 24
 
 
 def cut(lab: Float, odds: Float, sure: NDArray[np.int8]) -> NDArray[np.bool_]:
-    """The subject: the labels with the least cost for odds and for neighbours that differ.
+    """Return the subject: the labels with the least cost for odds and for neighbours that differ.
 
     lab: (H, W, 3) float32, L 0..100, a and b. odds: (H, W) float32, log of subject over rest.
     sure: (H, W) int8, 1 subject, -1 not subject, 0 undecided. Returns (H, W) bool. The result
@@ -49,7 +52,10 @@ def cut(lab: Float, odds: Float, sure: NDArray[np.int8]) -> NDArray[np.bool_]:
 
 
 def _frozen(mean: float, variance: float) -> NDArray[np.float64]:
-    """A mixture as grabCut stores it: 5 weights, 5 means, 5 covariances; one component is used."""
+    """Return a mixture as grabCut stores it: 5 weights, 5 means, 5 covariances.
+
+    One component is used.
+    """
     model = np.zeros((1, 65))
     model[0, 0] = 1
     model[0, 5:8] = mean, 128, 128
@@ -83,7 +89,10 @@ def geodesic(steps_down: Float, steps_right: Float, seeds: Float, rounds: int = 
 def _swept(
     found: NDArray[np.float64], along: NDArray[np.float64], axis: int
 ) -> NDArray[np.float64]:
-    """The best distance along one axis, both ways: min over x' of found(x') + |along(x) - along(x')|."""
+    """Return the best distance along one axis, both ways.
+
+    Min over x' of found(x') + |along(x) - along(x')|.
+    """
     forth = np.minimum.accumulate(found - along, axis=axis) + along
     back = np.flip(np.minimum.accumulate(np.flip(found + along, axis), axis=axis), axis) - along
     return np.minimum(forth, back)
@@ -104,7 +113,7 @@ def edge_steps(lab: Float, edge: float) -> tuple[Float, Float]:
 
 
 def colour_odds(lab: Float, subject: Float, rest: Float) -> Float:
-    """How much likelier each pixel's colour is among the subject's pixels than among the rest.
+    """Return how much likelier each pixel's colour is among the subject's pixels than among the rest.
 
     subject, rest: (H, W) float32 weights, 0 or more. Returns (H, W) float32, log odds. Colours are
     counted in a smoothed histogram of Lab, so that a colour seen in neither has odds 0.
@@ -125,7 +134,7 @@ def colour_odds(lab: Float, subject: Float, rest: Float) -> Float:
 
 
 def _smoothed(cube: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each bin shared with its neighbours, 1-2-1 along each axis."""
+    """Return each bin shared with its neighbours, 1-2-1 along each axis."""
     for axis in range(3):
         padded = np.pad(cube, [(1, 1) if n == axis else (0, 0) for n in range(3)])
         low, mid, high = (

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small mask to a full-size one whose edge follows the plate (He, Sun, Tang 2010; He, Sun 2015)."""
+"""A small mask to a full-size one whose edge follows the plate (He, Sun, Tang 2010.
+
+He, Sun 2015).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ EPSILON = 1e-4
 
 
 def bounded(plate: Float, side: int) -> Float:
-    """The plate at most `side` pixels long, by area; the same array when it is small enough."""
+    """Return the plate at most `side` pixels long, by area.
+
+    The same array when it is small enough.
+    """
     height, width = plate.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:
@@ -29,7 +35,7 @@ def bounded(plate: Float, side: int) -> Float:
 
 
 def full_size(mask: Float, small: Float, plate: Float) -> Float:
-    """The mask at the plate's size.
+    """Return the mask at the plate's size.
 
     mask: (h, w) float32 0..1. small: (h, w, 3) float32, the plate at the mask's size. plate:
     (H, W, 3) float32, display-encoded, 0..1. In each window the mask is a linear function of the
@@ -53,7 +59,9 @@ def full_size(mask: Float, small: Float, plate: Float) -> Float:
 
 
 def _fitted(mask: Float, guide: Float, radius: int) -> tuple[Float, Float]:
-    """(h, w, 3) factors and (h, w) offsets of the linear functions, smoothed over their windows."""
+    """Return (h, w, 3) factors and (h, w) offsets of the linear functions, smoothed over their
+    windows.
+    """
     side = (2 * radius + 1, 2 * radius + 1)
 
     def mean(array: Float) -> Float:

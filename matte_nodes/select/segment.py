@@ -50,7 +50,7 @@ the mask that was carried here."""
 def select(
     plate: Float, marks: Marks, stands_out: StandsOut | None = None, before: Float | None = None
 ) -> Float:
-    """The mask of one object.
+    """Return the mask of one object.
 
     plate: (H, W, 3) float32, display-encoded, 0..1, of a bounded size (SIDE). marks: clicks and a
     box in its pixels. stands_out: a salience network, (h, w, 3) to (h, w) 0..1, or None. before:
@@ -83,7 +83,7 @@ def select(
 
 
 def sure_pixels(size: tuple[int, ...], marks: Marks) -> NDArray[np.int8]:
-    """(H, W) int8: 1 round clicks on the subject, -1 round the others and outside of the box."""
+    """Return (H, W) int8: 1 round clicks on the subject, -1 round the others and outside of the box."""
     height, width = size[:2]
     sure = np.zeros((height, width), np.int8)
     if marks.box:
@@ -113,7 +113,7 @@ def _nearness(sure: NDArray[np.int8], marks: Marks, steps: tuple[Float, Float]) 
 
 
 def _doubted(known: Float, sure: NDArray[np.int8], steps: tuple[Float, Float]) -> Float:
-    """A map with less to say (0.5) round clicks that it is wrong about."""
+    """Return a map with less to say (0.5) round clicks that it is wrong about."""
     wrong = ((sure > 0) & (known < 0.5)) | ((sure < 0) & (known > 0.5))
     if not wrong.any():
         return known
@@ -125,7 +125,7 @@ def _doubted(known: Float, sure: NDArray[np.int8], steps: tuple[Float, Float]) -
 def _standing_out(
     plate: Float, marks: Marks, sure: NDArray[np.int8], stands_out: StandsOut | None
 ) -> Float | None:
-    """What stands out and fits the clicks and the box best, 0..1; None when nothing fits."""
+    """Return what stands out and fits the clicks and the box best, 0..1; None when nothing fits."""
     if stands_out is None:
         return None
     best: Float | None = None
@@ -195,7 +195,10 @@ def _fits(found: Float, marks: Marks) -> float:
 
 
 def _first_colours(lab: Float, sure: NDArray[np.int8], steps: tuple[Float, Float]) -> Float:
-    """Colour odds where no map is known: of the surroundings of each click, or of all of the box."""
+    """Return colour odds where no map is known.
+
+    Of the surroundings of each click, or of all of the box.
+    """
     count, labels = cv2.connectedComponents((sure > 0).astype(np.uint8), connectivity=8)
     if count < 2:
         return _colours(lab, (sure == 0).astype(np.float32), sure)
@@ -208,7 +211,7 @@ def _first_colours(lab: Float, sure: NDArray[np.int8], steps: tuple[Float, Float
 
 
 def _colours(lab: Float, weight: Float, sure: NDArray[np.int8]) -> Float:
-    """Colour odds of the mask against the rest; sure pixels count more."""
+    """Return colour odds of the mask against the rest; sure pixels count more."""
     more = np.float32(sure.size / 400)
     clicks = sure > 0
     trust = np.abs(2 * weight - 1)
@@ -220,7 +223,7 @@ def _colours(lab: Float, weight: Float, sure: NDArray[np.int8]) -> Float:
 
 
 def _clicked_parts(mask: NDArray[np.bool_], sure: NDArray[np.int8], soft: bool = False) -> Float:
-    """The parts of a mask that a click is on; all of it when there is no such part."""
+    """Return the parts of a mask that a click is on; all of it when there is no such part."""
     if not (sure > 0).any():
         return mask.astype(np.float32) if not soft else np.ones(mask.shape, np.float32)
     _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)

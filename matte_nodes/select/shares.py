@@ -17,7 +17,7 @@ SOFT = 2.0
 
 
 def shares(alpha: Float, masks: Mapping[str, Float]) -> dict[str, Float]:
-    """Each object's part of an alpha.
+    """Return each object's part of an alpha.
 
     alpha: (H, W) float32 0..1, of all objects. masks: (H, W) float32 0..1 by object. A pixel
     belongs to the object whose mask is nearest; where two are about as near they share it. Returns

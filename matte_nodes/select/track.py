@@ -60,12 +60,12 @@ LEAST = 0.0004
 
 
 def codes_of(plate: Float) -> Codes:
-    """A plate 0..1 as 8-bit codes, (H, W, 3)."""
+    """Return a plate 0..1 as 8-bit codes, (H, W, 3)."""
     return np.asarray(np.clip(np.rint(plate * 255), 0, 255), np.uint8)
 
 
 def flow_back(here: Codes, before: Codes) -> tuple[Float, NDArray[np.bool_]]:
-    """Where each pixel was in the frame before, and whether that can be believed.
+    """Return where each pixel was in the frame before, and whether that can be believed.
 
     here, before: (H, W, 3) 8-bit codes. Returns (H, W, 2) float32 offsets in x and y, and (H, W)
     bool: following the flow there and back ends where it began.
@@ -80,7 +80,7 @@ def flow_back(here: Codes, before: Codes) -> tuple[Float, NDArray[np.bool_]]:
 
 
 def carried(mask: Float, flow: Float) -> Float:
-    """A mask (H, W) float32 of the frame before, as it lies in this frame."""
+    """Return a mask (H, W) float32 of the frame before, as it lies in this frame."""
     return np.clip(_moved(mask, flow), 0, 1)
 
 
@@ -91,12 +91,13 @@ def settled(
     key: tuple[Float, Float] | None = None,
     stands_out: StandsOut | None = None,
 ) -> Float:
-    """The carried mask with its edge cut anew by this frame's colours.
+    """Return the carried mask with its edge cut anew by this frame's colours.
 
     plate: (H, W, 3) float32 0..1. mask: (H, W) float32, carried here. believed: (H, W) bool, where
     the flow holds. key: plate and mask of the object's key frame, whose colours are known to be
     right; without one a leak would confirm itself. stands_out: a salience network, asked about the
-    mask's surroundings and believed when it means the same object. Returns (H, W) float32 with 0 and 1; empty when
+    mask's surroundings and believed when it means the same object. Returns (H, W) float32 with 0
+    and 1; empty when
     the object is lost.
     """
     inside = mask > 0.5
@@ -163,7 +164,7 @@ def _salience(plate: Float, inside: NDArray[np.bool_], stands_out: StandsOut) ->
 def _colours(
     lab: Float, mask: Float, away: tuple[Float, Float], key: tuple[Float, Float] | None
 ) -> Float:
-    """Colour odds from this frame's certain pixels and from the key frame's."""
+    """Return colour odds from this frame's certain pixels and from the key frame's."""
     deep, far = away
     spread = SPREAD * max(mask.shape)
     subject = np.where(mask > 0.5, np.minimum(deep, 3.0), 0).astype(np.float32)
@@ -257,7 +258,7 @@ def _arrived(codes: Codes, memory: Memory) -> _Arrived | None:
 
 
 def _joined_marks(name: str, marks: Mapping[str, Marks]) -> Marks | None:
-    """An object's marks, with the clicks on the other objects as clicks beside it."""
+    """Return an object's marks, with the clicks on the other objects as clicks beside it."""
     own = marks.get(name)
     if own is None:
         return None
@@ -266,7 +267,7 @@ def _joined_marks(name: str, marks: Mapping[str, Marks]) -> Marks | None:
 
 
 def _from_painting(plate: Float, painted: Float, before: Float | None) -> Float:
-    """A drawn mask as it is; the undecided part of a drawn trimap cut by colours."""
+    """Return a drawn mask as it is; the undecided part of a drawn trimap cut by colours."""
     undecided = (painted > 0.05) & (painted < 0.95)
     if undecided.mean() < 0.02:
         return (painted > 0.5).astype(np.float32)
@@ -282,7 +283,7 @@ def _from_painting(plate: Float, painted: Float, before: Float | None) -> Float:
 def _apart(
     masks: Mapping[str, Float], arrived: _Arrived | None, fresh: Collection[str]
 ) -> dict[str, Float]:
-    """Masks that share no pixel.
+    """Return masks that share no pixel.
 
     A pixel of two objects belongs to the one that it was more of before. Where one of them was
     marked in this frame (`fresh`) it belongs to the smaller one: what is held before who holds it.
@@ -304,7 +305,7 @@ def _apart(
 
 
 def found_again(plate: Float, key: tuple[Float, Float], stands_out: StandsOut | None) -> Float:
-    """The mask of a lost object that has come back, or an empty one.
+    """Return the mask of a lost object that has come back, or an empty one.
 
     key: plate and mask of its key frame. It is looked for as it was there, by the pixels of its
     mask; what is found must also have its outline.
@@ -344,7 +345,7 @@ def _flow(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> Float:
 
 
 def _moved(picture: Float, flow: Float) -> Float:
-    """The picture looked up at each pixel's place plus its flow; 0 outside."""
+    """Return the picture looked up at each pixel's place plus its flow; 0 outside."""
     rows, columns = np.indices(flow.shape[:2], dtype=np.float32)
     return np.asarray(
         cv2.remap(picture, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR,
@@ -354,7 +355,7 @@ def _moved(picture: Float, flow: Float) -> Float:
 
 
 def _distance(mask: NDArray[np.bool_]) -> Float:
-    """Pixels to the nearest pixel outside of the mask; the border of the picture is none."""
+    """Return pixels to the nearest pixel outside of the mask; the border of the picture is none."""
     if mask.all():
         return np.full(mask.shape, np.float32(max(mask.shape)))
     return np.asarray(

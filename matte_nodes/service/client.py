@@ -59,7 +59,7 @@ class ServiceGoneError(ServiceError):
 def host_request(
     inputs: Mapping[str, Any], frames: int | tuple[int, int], start: int | None = None, **more: Any
 ) -> Json:
-    """The request of a host for its connected inputs.
+    """Return the request of a host for its connected inputs.
 
     inputs: (path, colour space) by name: `plate`, `trimap`, `background`, `segmentation`. frames:
     (first, last), or one frame. start: where the shot starts, if the plate's files may have frames
@@ -136,11 +136,13 @@ class Client:
         return self._start(seconds)
 
     def models(self) -> Json:
-        """The declarations: {"models": [card, ...], "knobs": [those that every model shares]}."""
+        """Return the declarations: {"models": [card, ...], "knobs": [those that every model
+        shares]}.
+        """
         return self._ask({"op": "models"})
 
     def submit(self, request: Mapping[str, Any]) -> str:
-        """Hand in a range to matte; answers the job's name at once.
+        """Submit a range of frames to matte. Returns the job's name at once.
 
         request: source, output, model; optional frames (first, last), knobs, node (device,
         threads, ocio), connect (as MatteNode.connect), layout, output_colorspace, again, cwd and
@@ -216,7 +218,7 @@ class Client:
                     return
 
     def frame(self, request: Mapping[str, Any], frame: int) -> str:
-        """Matte one frame ahead of all ranges; answers the path of the EXR with the result.
+        """Matte one frame before all ranges. Returns the path of the EXR with the result.
 
         request: as for `submit`; without an output the service keeps the file in its cache.
         Raises ServiceError with the reason.
@@ -235,7 +237,7 @@ class Client:
         raise ServiceError(f"Frame {frame} was cancelled.")
 
     def pixels(self, request: Mapping[str, Any], frame: int) -> tuple[memoryview[float], int, int]:
-        """Matte one frame ahead of all ranges; answers (numbers, width, height), mapped.
+        """Matte one frame before all ranges. Returns (numbers, width, height), memory-mapped.
 
         numbers: float32, row by row from the top, straight R, G, B and alpha of each pixel, in
         the request's output space. No codec lies between: the file that the service wrote is this
@@ -254,12 +256,12 @@ class Client:
             return bool(link.ask({"op": "cancel", "job": name})["cancelled"])
 
     def jobs(self) -> list[Json]:
-        """All jobs the service knows, oldest first: job, state, done, total, model, output."""
+        """Return all jobs the service knows, oldest first: job, state, done, total, model, output."""
         jobs: list[Json] = self._ask({"op": "jobs"})["jobs"]
         return jobs
 
     def status(self) -> Json:
-        """The service's state: pid, version, loaded models, loads, memory, jobs, idle time."""
+        """Return the service's state: pid, version, loaded models, loads, memory, jobs, idle time."""
         return self._ask({"op": "status"})
 
     def retire(self) -> bool:
@@ -279,7 +281,7 @@ class Client:
         return ended
 
     def log(self, lines: int = 20) -> str:
-        """The last lines of the service's log."""
+        """Return the last lines of the service's log."""
         for folder in folders(self.home):
             with suppress(OSError), open(os.path.join(folder, LOG), "rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - 65536))
@@ -412,9 +414,9 @@ class Client:
 
 
 def map_pixels(path: str) -> tuple[memoryview[float], int, int]:
-    """A matte of layout `array` as (numbers, width, height), mapped from its file.
+    """Return a matte of layout `array` as (numbers, width, height), mapped from its file.
 
-    Raises ServiceError when the file is none: rows of float32, four channels, whole.
+    Raises ServiceError when the file is not a whole array of float32 rows with four channels.
     """
     with open(path, "rb") as file:
         try:
@@ -474,8 +476,9 @@ class _Link:
                 f"The running matte service (matte-nodes {endpoint.get('version')}) speaks "
                 f"protocol {endpoint.get('protocol')}, this client speaks {PROTOCOL}. End it with "
                 "the `matte serve --stop` of its own version.",
-                kind="VersionError", exit_code=2,
-            )  # fmt: skip
+                kind="VersionError",
+                exit_code=2,
+            )
         try:
             self._socket = _connect(endpoint)
         except OSError as error:
@@ -500,7 +503,7 @@ class _Link:
         return hello
 
     def ask(self, message: Json) -> Json:
-        """One question, one answer; ServiceError when it is refused."""
+        """One question, one answer. Raises ServiceError when it is refused."""
         self.send(message)
         answer = self.receive()
         if "error" in answer:
@@ -525,10 +528,13 @@ class _Link:
             raise ServiceGoneError(f"The matte service went away ({error}).") from error
 
     def receive(self) -> Json:
-        """The next message."""
+        """Return the next message."""
         (size,) = struct.unpack(">I", self._exactly(4))
         if size > LARGEST_ANSWER:
-            raise ServiceGoneError("The matte service's answer makes no sense.")
+            raise ServiceGoneError(
+                "The matte service sent an answer that is not valid JSON. Run `matte serve "
+                "--stop`, then try again."
+            )
         answer: Json = json.loads(self._exactly(size).decode("utf-8"))
         return answer
 
@@ -551,7 +557,7 @@ class _Link:
 
 
 def pack(message: Mapping[str, Any]) -> bytes:
-    """A message as it goes over the line: 4 bytes of length, big-endian, then ASCII JSON."""
+    """Return a message as it goes over the line: 4 bytes of length, big-endian, then ASCII JSON."""
     data = json.dumps(message, separators=(",", ":"), allow_nan=False).encode("ascii")
     return struct.pack(">I", len(data)) + data
 
@@ -562,7 +568,9 @@ def proof(token: str, side: str, nonce: str) -> str:
 
 
 def complete(request: Mapping[str, Any]) -> Json:
-    """A request with this process's working folder, umask and OCIO config where it names none."""
+    """Return a request with this process's working folder, umask and OCIO config where it names
+    none.
+    """
     filled = dict(request)
     filled.setdefault("cwd", os.getcwd())
     filled.setdefault("umask", current_umask())
@@ -585,7 +593,7 @@ def current_umask() -> int:
 
 
 def clean_environment(home: str | None) -> dict[str, str]:
-    """The environment of a service: nothing of the host's own Python, libraries or colour."""
+    """Return the environment of a service: nothing of the host's own Python, libraries or colour."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -597,7 +605,7 @@ def clean_environment(home: str | None) -> dict[str, str]:
 
 
 def folders(home: str | None = None) -> list[str]:
-    """Where a service of this user, machine and home may keep its files, the better place first.
+    """Return where a service of this user, machine and home may keep its files, the better place first.
 
     The other places, with short paths, serve homes that are read-only or another user's, and
     sockets whose path would be too long (108 bytes on Linux, 104 on macOS). There are several: in
@@ -616,7 +624,10 @@ def folders(home: str | None = None) -> list[str]:
 
 
 def make_folder(home: str | None = None) -> str:
-    """The first of `folders` that can be made and is the user's alone; ServiceError without one."""
+    """Return the first of `folders` that can be made and is the user's alone.
+
+    Raises ServiceError without one.
+    """
     for folder in folders(home):
         if private_folder(folder):
             return folder
@@ -717,6 +728,8 @@ def _connect(endpoint: Mapping[str, Any]) -> socket.socket:
 
 def _error(facts: Mapping[str, Any]) -> ServiceError:
     return ServiceError(
-        str(facts.get("message")), str(facts.get("kind", "")),
-        int(facts.get("exit_code", 1)), facts.get("frame"),
-    )  # fmt: skip
+        str(facts.get("message")),
+        str(facts.get("kind", "")),
+        int(facts.get("exit_code", 1)),
+        facts.get("frame"),
+    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the service can be reached: its folder, its lock, its socket, its token, what code it runs."""
+"""The service's address: folder, lock, socket, token, and the fingerprint of its code."""
 
 from __future__ import annotations
 
@@ -84,7 +84,10 @@ class Endpoint:
         return self.folder / f"service-{self._name}.json"
 
     def close(self) -> None:
-        """Nobody can come any more. The next service starts when this process has ended."""
+        """Close the socket: no client can connect.
+
+        The next service starts after this process ends.
+        """
         with contextlib.suppress(OSError):
             self._file.unlink()
         self.socket.close()

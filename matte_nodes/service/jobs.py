@@ -21,7 +21,7 @@ from matte_nodes.errors import MatteError, UsageError
 from matte_nodes.render.render import Render
 from matte_nodes.service.frames import frame_path, kept_output
 from matte_nodes.service.place import own_place, placed
-from matte_nodes.service.pool import Cancelled, Pool
+from matte_nodes.service.pool import Cancelled, ModelPool
 from matte_nodes.service.request import Request, check_inputs
 
 MOST_WAITING = 200
@@ -56,7 +56,10 @@ class Job:
         return self.state in ("done", "error", "cancelled")
 
     def events(self, after: int) -> list[dict[str, Any]]:
-        """Return the events from this number on. The oldest events of very long jobs are dropped."""
+        """Return the events from this number on.
+
+        The oldest events of very long jobs are dropped.
+        """
         with self._lock:
             if not self._events or after > self._events[-1]["number"]:
                 return []
@@ -111,7 +114,7 @@ class Board:
     frames without an output.
     """
 
-    def __init__(self, pool: Pool, changed: Callable[[Job], None], frames: Path) -> None:
+    def __init__(self, pool: ModelPool, changed: Callable[[Job], None], frames: Path) -> None:
         self._pool, self._changed, self._frames = pool, changed, frames
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
@@ -127,7 +130,9 @@ class Board:
         with self._lock:
             ahead = [old for old in self._jobs.values() if not old.ended]
             if len(ahead) >= MOST_WAITING:
-                raise UsageError(f"{MOST_WAITING} jobs are waiting already; cancel some.")
+                raise UsageError(
+                    f"{MOST_WAITING} jobs are already waiting. Cancel some of them, or wait."
+                )
             self._jobs[job.name] = job
             ended = [name for name, old in self._jobs.items() if old.ended]
             for name in ended[: max(0, len(ended) - MOST_ENDED)]:

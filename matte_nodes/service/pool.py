@@ -71,7 +71,7 @@ class _Entry:
         return self.key == key and self.knobs.serve(knobs)
 
 
-class Pool:
+class ModelPool:
     """Keeps models up to a budget of bytes, counted by their weights files.
 
     A model in use is never dropped, even over budget. Jobs call a model's step one at a time, in
@@ -143,9 +143,9 @@ class Pool:
 
 
 class Lease:
-    """One job's hold on its models. Steps raise Cancelled when the job is cancelled."""
+    """The models that one job uses. Their steps raise Cancelled when the job is cancelled."""
 
-    def __init__(self, pool: Pool, cancelled: threading.Event) -> None:
+    def __init__(self, pool: ModelPool, cancelled: threading.Event) -> None:
         self._pool, self._cancelled = pool, cancelled
         self._held: list[_Entry] = []
 

@@ -122,7 +122,10 @@ def _error(event: Mapping[str, Any]) -> errors.MatteError:
 
 
 def _broken_ocio(arguments: Mapping[str, Any]) -> bool:
-    """Whether $OCIO names a missing file. This process can then name the variable in its message."""
+    """Whether $OCIO names a missing file.
+
+    This process can then name the variable in its message.
+    """
     named = os.environ.get("OCIO", "")
     if arguments["node"].get("ocio") or not named or named.startswith("ocio://"):
         return False
@@ -141,5 +144,5 @@ class _Resumed:
         self.frame, self.done = report.frame, report.done
 
     def start(self, total: int, **facts: Any) -> None:
-        """Correct the count where the first start was told; tell it where it was not."""
+        """Correct the frame count if a start was already reported, else report the start."""
         self._report.resume(total, **facts)

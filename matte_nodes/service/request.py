@@ -69,7 +69,7 @@ def parse(data: bytes) -> dict[str, Any]:
     try:
         found = json.loads(data.decode("utf-8"), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise BadMessage(f"Not JSON: {str(error)[:200]}") from None
+        raise BadMessage(f"The message is not JSON: {str(error)[:200]}") from None
     if not isinstance(found, dict):
         raise BadMessage("A message is a JSON object.")
     _walk(found, DEEPEST)
@@ -80,7 +80,7 @@ def _refuse(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
 
 
-def _walk(value: Any, depth: int) -> None:
+def _walk(value: object, depth: int) -> None:
     if depth < 0:
         raise BadMessage(f"A message is at most {DEEPEST} levels deep.")
     if isinstance(value, str):
@@ -95,12 +95,12 @@ def _walk(value: Any, depth: int) -> None:
             _walk(item, depth - 1)
     elif isinstance(value, float):
         if not math.isfinite(value):
-            raise BadMessage("A number is out of range.")
+            raise BadMessage("A message contains a number that is not finite.")
     elif isinstance(value, int) and abs(value) > LARGEST_INT:
-        raise BadMessage("A number is out of range.")
+        raise BadMessage("A whole number in the message is too large.")
 
 
-def checked(asked: Any) -> Request:
+def checked(asked: object) -> Request:
     """Return a job's request. Raises UsageError that names what is wrong."""
     if not isinstance(asked, dict):
         raise UsageError("A request is a JSON object.")
@@ -137,14 +137,15 @@ def checked(asked: Any) -> Request:
 
 @cache
 def _known() -> dict[str, Types]:
-    """The entries that a request's parts may have, from the functions that they are for."""
+    """Return the entries that a request's parts may have, from the functions that they are for."""
 
     def keywords(function: Callable[..., Any], *without: str) -> Types:
         found = signature(function, eval_str=True).parameters.values()
         return {
             p.name: _json_types(p.annotation)
-            for p in found if p.kind is p.KEYWORD_ONLY and p.name not in without
-        }  # fmt: skip
+            for p in found
+            if p.kind is p.KEYWORD_ONLY and p.name not in without
+        }
 
     return {
         "node": keywords(MatteNode.__init__, "loader"),
@@ -154,7 +155,10 @@ def _known() -> dict[str, Types]:
 
 
 def _json_types(annotation: Any) -> tuple[type, ...]:
-    """What JSON can have for a parameter: `str | None` is a text, a float may be written as 1."""
+    """Return what JSON can have for a parameter.
+
+    `str | None` is a text, a float may be written as 1.
+    """
     found = [
         kind for kind in (str, bool, int, float) if kind in (annotation, *get_args(annotation))
     ]
@@ -199,7 +203,10 @@ def _dangles(entry: os.DirEntry[str]) -> bool:
 
 
 def _typed(given: Any, known: Types, what: str) -> dict[str, Any]:
-    """The entries that are not null, each of its declared types; no other entry may be there."""
+    """Return the entries that are not null, each of its declared types.
+
+    No other entry may be there.
+    """
     found = {}
     for name, value in given.items():
         if name not in known:

@@ -28,7 +28,7 @@ from matte_nodes.runtime import cores
 from matte_nodes.service.client import LAST_EVENTS, PROTOCOL, pack, proof
 from matte_nodes.service.endpoint import Endpoint, code_stamp
 from matte_nodes.service.jobs import Board, Job, UnknownJobError
-from matte_nodes.service.pool import Pool
+from matte_nodes.service.pool import ModelPool
 from matte_nodes.service.request import BadMessage, checked, parse
 
 LARGEST_HELLO = 4096
@@ -55,7 +55,7 @@ class Server:
     def __init__(self, *, idle: float, memory: int, tcp: bool = False) -> None:
         self._code = code_stamp()
         self._endpoint = Endpoint(self._code, tcp=tcp)
-        self._idle, self._pool = idle, Pool(memory)
+        self._idle, self._pool = idle, ModelPool(memory)
         self._board = Board(self._pool, self._job_changed, self._endpoint.folder / "frames")
         self._greeting: dict[asyncio.Task[Any], None] = {}
         self._peers: dict[asyncio.Task[Any], int] = {}
@@ -240,7 +240,7 @@ class Server:
     ) -> None:
         job, after = self._board.job(message.get("job")), message.get("after", 0)
         if not isinstance(after, int):
-            raise BadMessage("after is a whole number.")
+            raise BadMessage("The entry `after` must be a whole number.")
         with self._watching(job.name) as changed:
             # A client that hangs up is noticed at once: a job that is attached to it ends.
             gone = asyncio.ensure_future(reader.read(1))
@@ -320,10 +320,12 @@ def _declarations() -> dict[str, Any]:
         except MatteError as error:  # a broken third-party package must not break the others
             problems.append(str(error))
     return {
-        "schema_version": SCHEMA_VERSION, "version": __version__, "models": cards,
+        "schema_version": SCHEMA_VERSION,
+        "version": __version__,
+        "models": cards,
         "knobs": [knob.as_dict() for knob in NODE_KNOBS],
         "problems": problems,
-    }  # fmt: skip
+    }
 
 
 def _facts(error: MatteError) -> dict[str, Any]:
@@ -344,7 +346,7 @@ def _process_of(writer: asyncio.StreamWriter) -> int:
 
 
 async def _receive(reader: asyncio.StreamReader, largest: int, seconds: float) -> bytes:
-    """The bytes of one message; BadMessage when it announces too many."""
+    """Return the bytes of one message; BadMessage when it announces too many."""
     async with asyncio.timeout(seconds):
         (size,) = struct.unpack(">I", await reader.readexactly(4))
         if size > largest:

@@ -21,7 +21,7 @@ from matte_nodes.errors import (
 )
 from matte_nodes.frame_range import parsed_numbers
 from matte_nodes.media.clip import ArrayClip, Clip, ClipBase, ClipSource, open_clip, paste
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.sequence import SequenceClip
 from matte_nodes.media.still import spoken_rate
 from matte_nodes.node.hint_meaning import (
@@ -45,7 +45,7 @@ MASKS = ("trimap", "segmentation")
 
 
 def warm_place(clip: Clip, warm_up: int | None, start: int | None) -> int:
-    """The place of the first frame that a warm-started shot has; 0 without a warm start."""
+    """Return the index of a warm-started shot's first frame; 0 without a warm start."""
     if warm_up is None or start is None:
         return 0
     if warm_up < 0:
@@ -65,7 +65,7 @@ def cut_frames(cuts: Iterable[int] | str) -> list[int]:
 
 @dataclass(frozen=True)
 class Reading:
-    """How an input is read, where its files leave a choice."""
+    """How an input is read when its files allow several ways."""
 
     layer: str = ""
     """A layer, part or channel by name."""
@@ -78,7 +78,10 @@ class Reading:
 
 
 def told_rate(rate: str | float | Fraction | None) -> Fraction | None:
-    """A rate as the user writes it: 25, "23.976", "24000/1001". UsageError for anything else."""
+    """Return a rate as the user writes it: 25, "23.976", "24000/1001".
+
+    Raises UsageError for anything else.
+    """
     if rate is None or rate == "":
         return None
     try:
@@ -93,7 +96,10 @@ def told_rate(rate: str | float | Fraction | None) -> Fraction | None:
 
 
 def told_offset(offset: str | int | None) -> int | Literal["first"] | None:
-    """A hint's offset as the user writes it: 1000, "-1", "first". UsageError for anything else."""
+    """Return a hint's offset as the user writes it: 1000, "-1", "first".
+
+    Raises UsageError for anything else.
+    """
     if offset is None or offset == "":
         return None
     if offset == "first":
@@ -160,7 +166,7 @@ class BoundHint:
     def _lined_up(
         self, frames: list[int], offset: int | Literal["first"] | None
     ) -> tuple[int, tuple[str, ...]]:
-        """What is added to the hint's numbers, and what was assumed for that.
+        """Return what is added to the hint's numbers, and what was assumed for that.
 
         Raises InputError when the numbers of hint and plate do not meet and nothing was said.
         """
@@ -192,12 +198,12 @@ class BoundHint:
 
     @property
     def taken(self) -> str:
-        """What is read and how, in words."""
+        """The chosen channels and how they are read, in words."""
         return ", ".join(filter(None, (base_name(self.clip.taken), self.meaning.said)))
 
     @property
     def read_as(self) -> str:
-        """How its pictures are read, for keys."""
+        """The way its pictures are read, as part of keys."""
         return self.meaning.said
 
     def is_painted(self, frame: int) -> bool:
@@ -205,7 +211,7 @@ class BoundHint:
         return frame in self._keys
 
     def source_frame(self, frame: int) -> int | None:
-        """The hint's own frame that serves this frame of the plate, or None."""
+        """Return the hint's own frame that serves this frame of the plate, or None."""
         try:
             return self._keys.at(frame)
         except MissingInputError as error:
@@ -217,7 +223,9 @@ class BoundHint:
             ) from error
 
     def pixels(self, frame: int) -> NDArray[Any] | None:
-        """The picture for a frame of the plate, on the plate's canvas, as it lies in its file."""
+        """Return the picture for a frame of the plate, on the plate's canvas, as it lies in its
+        file.
+        """
         source = self.source_frame(frame)
         if source is None:
             return None
@@ -240,17 +248,17 @@ class BoundHint:
         return placed
 
     def _on_display(self, image: Image) -> Image:
-        """The image moved so that its display window lies on the plate's."""
+        """Return the image moved so that its display window lies on the plate's."""
         own, plate, data = image.display_window, self._plate.display_window, image.data_window
         right, down = plate.x - own.x, plate.y - own.y
         if not (right or down):
             return image
-        moved = Window(data.x + right, data.y + down, data.width, data.height)
+        moved = Rect(data.x + right, data.y + down, data.width, data.height)
         return replace(image, data_window=moved, display_window=plate)
 
 
 def base_name(taken: str) -> str:
-    """What was taken, without the folders of the file's name."""
+    """Return what was taken, without the folders of the file's name."""
     before, of, name = taken.rpartition(" of ")
     return f"{before}{of}{os.path.basename(name) or name}"
 
@@ -269,18 +277,21 @@ class BoundPoints:
         self.clip: Clip = PointsClip(self.points, plate)
 
     def source_frame(self, frame: int) -> int | None:
-        """The frame itself where it has marks, else None."""
+        """Return the frame itself where it has marks, else None."""
         return frame if frame in self.clip.frames else None
 
     def pixels(self, frame: int) -> FramePoints:
-        """The marks of a frame of the plate; all objects' names in every frame."""
+        """Return the marks of a frame of the plate; all objects' names in every frame."""
         found = self.points.at(frame)
         marks = {name: marks.placed(*self._offset) for name, marks in found.marks.items()}
         return FramePoints(found.objects, marks)
 
 
 def key_frames(plate: Clip, hints: Mapping[str, BoundHint | BoundPoints]) -> KeyFrames:
-    """Which objects have marks in which frames of a shot; a painted hint is of the first object."""
+    """Return which objects have marks in which frames of a shot.
+
+    A painted hint is of the first object.
+    """
     bound = hints["points"]
     assert isinstance(bound, BoundPoints)
     names = bound.points.names
@@ -313,7 +324,7 @@ class PointsClip(ClipBase):
         raise UsageError("Points are clicks and boxes, not a picture.")
 
     def stamp(self, frame: int, look: StatCache | None = None) -> str:
-        """The fingerprint of the frame's marks."""
+        """Return the fingerprint of the frame's marks."""
         return self._points.fingerprint(frame)
 
     def close(self) -> None:
@@ -351,9 +362,9 @@ def is_file(source: Any) -> bool:
 
 
 def as_clip(source: Any, name: str, reading: Reading | None = None) -> Clip:
-    """Anything that can be connected to the input `name`, as a clip.
+    """Return a clip from anything that can be connected to the input `name`.
 
-    Raises MediaError where numbers are so far apart that they cannot be one shot's.
+    Raises MediaError when the frame numbers are too far apart for one shot.
     """
     how = reading or Reading()
     if isinstance(source, (str, os.PathLike)):
@@ -369,20 +380,24 @@ def as_clip(source: Any, name: str, reading: Reading | None = None) -> Clip:
             clip.check_gaps()
         return clip
     if how.layer or how.view:
-        raise UsageError(f"A layer or view is of a file; the {name} is given as pixels.")
+        raise UsageError(
+            f"A layer or view can be chosen only in a file, but the {name} is an array of pixels."
+        )
     if isinstance(source, ClipSource):
         return source.as_hint(name)
     return ArrayClip(source, name=name)
 
 
 def rgb(image: Image, clip: Clip, frame: int, *, allow_grey: bool = False) -> NDArray[Any]:
-    """(H, W, 3): the R, G, B of a picture, by name; BadPlateError for a grey one."""
+    """Return (H, W, 3): the R, G, B of a picture, by name. Raises BadPlateError for a grey one."""
     channels = list(image.channels)
     if {"R", "G", "B"} <= set(channels):
         index = [channels.index(name) for name in "RGB"]
-        return image.pixels if index == [0, 1, 2] == list(range(len(channels))) else (
-            image.pixels[..., index]
-        )  # fmt: skip
+        return (
+            image.pixels
+            if index == [0, 1, 2] == list(range(len(channels)))
+            else (image.pixels[..., index])
+        )
     if allow_grey and "Y" in channels:
         return np.repeat(image.pixels[..., [channels.index("Y")]], 3, axis=2)
     raise BadPlateError(
@@ -395,7 +410,7 @@ def rgb(image: Image, clip: Clip, frame: int, *, allow_grey: bool = False) -> ND
 def spaces(
     clip: Clip, colorspace: str | None, background: Clip | None, background_colorspace: str | None
 ) -> tuple[str, str]:
-    """Names of the plate's and the background's colour space."""
+    """Return names of the plate's and the background's colour space."""
     plate = colorspace or guessed(clip)
     if background is None:
         return plate, plate
@@ -406,7 +421,7 @@ def spaces(
 
 
 def guessed(clip: Clip) -> str:
-    """The colour space of a clip that nobody named: what its files say, else by their kind."""
+    """Return the colour space of a clip that nobody named: what its files say, else by their kind."""
     return guess_space(
         clip.colorspace,
         is_movie=clip.is_movie,

@@ -6,7 +6,7 @@ A Shot is a clip, so a chain is only nodes connected to each other's shots.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,13 +48,13 @@ class Chain:
 
 @dataclass
 class Knobs:
-    """Knob values as the user gave them, dealt out to the nodes of a chain that have them."""
+    """Distributes the user's knob values to the nodes of a chain that have these knobs."""
 
     given: Mapping[str, Any]
     taken: set[str] = field(default_factory=set)
 
     def of(self, name: str, *, last: bool) -> dict[str, Any]:
-        """The values for one model: its own knobs, and the node's if it is the chain's last."""
+        """Return the values for one model: its own knobs, and the node's if it is the chain's last."""
         card = models.card(name)
         # How inputs are made ready is every node's; the rest of the node's knobs is the last's.
         late = [knob for knob in NODE_KNOBS if knob.stage != "view"]
@@ -85,27 +85,21 @@ def build(
     refine_width: float = 0.0,
     segmentation_model: str | None = None,
 ) -> Chain:
-    """Nodes for a request, connected to the plate.
+    """Return the nodes for a request, connected to the plate.
 
-    model: a name, or "auto". refine: a trimap model that solves the band, `refine_width` pixels to
-    each side of the first model's edges, found at full resolution (0: `auto_width`). segmentation_model: gives the
-    segmentation that the (first) model takes. Raises what MatteNode and its connect raise.
+    model: a name, or "auto". refine: a trimap model for the band of `refine_width` pixels to each
+    side of the first model's edges, at full resolution (0: `auto_width`). segmentation_model: makes
+    the segmentation for the first model. Raises what MatteNode and its connect raise.
     """
     given = {name for name in (*HINTS, "points") if connect.get(name) is not None}
     if model == auto.SELECT:
-        model, refine, knobs = "click", refine or auto.refiner(), {**SELECT_KNOBS, **knobs}
-    notes: tuple[str, ...] = ()
-    if model == "auto":
-        choice = auto.choose(given)
-        model, refine = choice.model, refine or choice.refine
-        notes = (choice.sentence,)
+        knobs = {**SELECT_KNOBS, **knobs}
+    model, refine, notes = _chosen(model, refine, given)
     if refine is None and segmentation_model is None:
         only = MatteNode(model, **node, **knobs)
         return Chain(only, only.connect(source, **connect), (only,), notes)
     dealt, nodes, closing = Knobs(knobs), [], dict(connect)
-    early = {
-        key: value for key, value in closing.items() if key not in ("encoded", "output_colorspace")
-    }
+    early = _without(closing, "encoded", "output_colorspace")
     # A checkpoint file is one model's: in a chain the last one's, unless only the first takes one.
     last_name = refine or model
     if segmentation_model is not None:
@@ -115,25 +109,17 @@ def build(
             segmentation_model, **_plain(node), **dealt.of(segmentation_model, last=False)
         )
         nodes.append(masks)
-        hints = {
-            k: v
-            for k, v in early.items()
-            if k not in ("trimap", "segmentation", "warm_up", "start", *MASK_LAYERS)
-        }
-        mask_shot = masks.connect(source, **_for_alpha(masks, hints))
-        closing.pop("segmentation_layer", None)
-        early.pop("segmentation_layer", None)
-        closing["segmentation"] = early["segmentation"] = mask_shot
-    for hints_of in (early, closing):  # points are the selector's alone
-        if "points" not in models.card(model if hints_of is early else last_name).needs:
-            hints_of.pop("points", None)
+        mask_shot = _mask_shot(masks, source, early)
+        for inputs in (closing, early):
+            inputs.pop("segmentation_layer", None)
+            inputs["segmentation"] = mask_shot
+    _drop_points(early, model)
+    _drop_points(closing, last_name)
     if refine is not None:
-        if "trimap" not in models.card(refine).needs:
-            raise UsageError(f"--refine takes a trimap model; {refine!r} needs no trimap.")
+        _check_refiner(refine)
         takes_own = models.card(refine).checkpoint is None
-        coarse = MatteNode(
-            model, **(node if takes_own else _plain(node)), **dealt.of(model, last=False)
-        )
+        own = node if takes_own else _plain(node)
+        coarse = MatteNode(model, **own, **dealt.of(model, last=False))
         nodes.append(coarse)
         coarse_shot = coarse.connect(source, **_for_alpha(coarse, early))
         canvas = coarse_shot.clip.canvas
@@ -150,8 +136,41 @@ def build(
     return Chain(final, shot, tuple(nodes), notes)
 
 
+def _chosen(
+    model: str, refine: str | None, given: Collection[str]
+) -> tuple[str, str | None, tuple[str, ...]]:
+    """Return model, refining model and notes for a name that may be `auto` or a named chain."""
+    if model == auto.SELECT:
+        return "click", refine or auto.refiner(), ()
+    if model == "auto":
+        choice = auto.choose(given)
+        return choice.model, refine or choice.refine, (choice.sentence,)
+    return model, refine, ()
+
+
+def _drop_points(connect: dict[str, Any], model: str) -> None:
+    """Remove the points from the inputs of a model that does not use them."""
+    if "points" not in models.card(model).needs:
+        connect.pop("points", None)
+
+
+def _without(connect: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in connect.items() if name not in names}
+
+
+def _mask_shot(masks: MatteNode, source: Any, connect: Mapping[str, Any]) -> Shot:
+    """Return the shot of the model that makes the segmentation. It takes no trimap and no mask."""
+    hints = _without(connect, "trimap", "segmentation", "warm_up", "start", *MASK_LAYERS)
+    return masks.connect(source, **_for_alpha(masks, hints))
+
+
+def _check_refiner(name: str) -> None:
+    if "trimap" not in models.card(name).needs:
+        raise UsageError(f"--refine takes a trimap model; {name!r} needs no trimap.")
+
+
 def auto_width(height: int, width: int) -> float:
-    """Pixels to each side of a coarse edge that are left to the refining model.
+    """Return pixels to each side of a coarse edge that are left to the refining model.
 
     0.75 % of the longer side: two to three cells of a 256-pixel mask. Measured on 15 cut-outs at
     800 pixels (bench chain): 6 px 2.75 mean SAD/1000 over the band, 12 px 4.07, 24 px 6.41, where
@@ -161,7 +180,7 @@ def auto_width(height: int, width: int) -> float:
 
 
 def _for_alpha(node: MatteNode, connect: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs of a node of whose mattes only the alpha is used.
+    """Return the inputs of a node of whose mattes only the alpha is used.
 
     A clean plate that its model does not take would only be aligned and used for a foreground that
     nobody sees.

@@ -20,8 +20,8 @@ SELECT = "select"
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What `auto` chose: the model, a trimap model that refines it (or None), and why."""
+class ModelChoice:
+    """The choice of `auto`: a model, a trimap model that refines it (or None), and the reason."""
 
     model: str
     refine: str | None
@@ -38,8 +38,8 @@ class Choice:
         )
 
 
-def choose(hints: Collection[str], *, live: bool = False) -> Choice:
-    """The best model whose weights are here for these hints ("trimap", "background", ...).
+def choose(hints: Collection[str], *, live: bool = False) -> ModelChoice:
+    """Return the best model whose weights are here for these hints ("trimap", "background", ...).
 
     live: speed counts: nothing is refined. Raises WeightsError when nothing can run, saying what
     to pull.
@@ -54,13 +54,13 @@ def choose(hints: Collection[str], *, live: bool = False) -> Choice:
             continue
         for card in ranked(hint):
             if _can_run(card, hints):
-                return Choice(card.name, refiner() if card.coarse and not live else None, why)
+                return ModelChoice(card.name, refiner() if card.coarse and not live else None, why)
     # First what is stronger: models on weights of their publishers, then those on our own.
     for own in (False, True):
         for card in ranked("people"):
             if _can_run(card, hints, own=own):
                 refine = refiner() if card.coarse and not live else None
-                return Choice(card.name, refine, "people are expected when no hint is given")
+                return ModelChoice(card.name, refine, "people are expected when no hint is given")
     pulls = " or ".join(
         f"`matte models pull {card.name}` (licence: {card.licence})"
         for card in ranked("people")
@@ -70,7 +70,7 @@ def choose(hints: Collection[str], *, live: bool = False) -> Choice:
 
 
 def members(name: str) -> list[str]:
-    """The models that a name stands for: those of the named chain `select`, or the one model."""
+    """Return the models that a name stands for: those of the named chain `select`, or the one model."""
     return [item for item in ("click", refiner()) if item] if name == SELECT else [name]
 
 
@@ -81,13 +81,13 @@ def refiner() -> str | None:
 
 
 def ranked(job: Job) -> list[ModelCard]:
-    """The registered models that may be chosen for a job, the preferred first."""
+    """Return the registered models that may be chosen for a job, the preferred first."""
     able = [card for card in models.cards() if job in card.auto]
     return sorted(able, key=lambda card: card.auto[job])
 
 
 def parent_for(hint: str) -> str | None:
-    """The network that a fine-tuning with this hint begins with, or None."""
+    """Return the network that a fine-tuning with this hint begins with, or None."""
     able = (card.name for card in ranked("finetune") if hint in card.needs and is_ready(card))
     return next(able, None)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ConnectOptions: what a node can be told when clips are connected to it, declared once.
+"""ConnectOptions: all options for connecting clips to a node, declared once.
 
 `MatteNode.connect`, the flags of `matte run`, the types that the service checks and the tables in
 docs/ are made from these fields.
@@ -39,13 +39,15 @@ _OPTION = "option"
 
 @dataclass(frozen=True)
 class Option:
-    """How an option looks outside of Python."""
+    """An option as flags, service requests and docs show it."""
 
     help: str
     """What it does, in a sentence or two, for people."""
 
     kind: Kind
-    """picture: a path or {frame: path}. points: clicks and boxes. The others: a text, one of the choices, a switch, a whole
+    """picture: a path or {frame: path}.
+
+    points: clicks and boxes. The others: a text, one of the choices, a switch, a whole
     number."""
 
     group: Group
@@ -73,7 +75,9 @@ def _told(help: str, kind: Kind, group: Group, **more: Any) -> dict[str, Option]
 
 @dataclass(frozen=True, eq=False)
 class ConnectOptions:
-    """The plate, its hints, and how both are read. Each field is an argument of `MatteNode.connect`.
+    """The plate, its hints, and how both are read.
+
+    Each field is an argument of `MatteNode.connect`.
 
     Hints are given as the plate is, or as {frame: picture}. cache may also be a
     `temporal.cache.Cache`, which may serve many shots; None is off.
@@ -100,7 +104,8 @@ class ConnectOptions:
     ))  # fmt: skip
 
     points: Any = field(default=None, metadata=_told(
-        "Clicks and boxes that say which subject is meant, in pixels of the display window from its "
+        "Clicks and boxes that say which subject is meant, in pixels of the display window from "
+        "its "
         "top left corner: a JSON file, or {frame: [(x, y, True)]} (docs/points.md).",
         "points", "input",
     ))  # fmt: skip
@@ -184,7 +189,8 @@ class ConnectOptions:
     ))  # fmt: skip
 
     cuts: Iterable[int] | str = field(default=(), metadata=_told(
-        "First frames of new takes, as in 1012,1100, or auto to find them. Memory starts anew there.",
+        "First frames of new takes, as in 1012,1100, or auto to find them. Memory starts anew "
+        "there.",
         "text", "time",
     ))  # fmt: skip
 
@@ -209,7 +215,7 @@ class ConnectOptions:
 
 
 def options() -> Iterator[Option]:
-    """The declarations of all keywords but `plate`, in their order."""
+    """Yield the declarations of all keywords but `plate`, in their order."""
     for item in fields(ConnectOptions):
         if _OPTION in item.metadata:
             told: Option = item.metadata[_OPTION]
@@ -225,7 +231,10 @@ Answer = TypeVar("Answer")
 def takes(
     options: Callable[Given, Options],
 ) -> Callable[[Callable[[Self, Options], Answer]], Callable[Concatenate[Self, Given], Answer]]:
-    """Give a method the arguments of `options`, for people and type checkers; it gets the object."""
+    """Give a method the arguments of `options`, for people and type checkers.
+
+    It gets the object.
+    """
 
     def decorate(
         method: Callable[[Self, Options], Answer],

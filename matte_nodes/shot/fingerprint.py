@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a result depends on besides pictures, and the one hash of it. Equal keys, equal pixels."""
+"""Fingerprints of everything but pictures that a result depends on.
+
+Equal keys mean equal pixels.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ _FLAGS = (
 
 @dataclass(frozen=True)
 class Setup:
-    """All that a shot's results depend on besides pictures: its node, colours, canvas, hints."""
+    """Everything but pictures that a shot's results depend on: node, colours, canvas, hints."""
 
     node: FrameNode
     plate: Clip
@@ -94,7 +97,7 @@ def numerics(device: Device, threads: int) -> str:
 
 @cache
 def processor() -> str:
-    """The kind of processor, as far as numerical libraries choose their code by it."""
+    """Return the kind of processor, as far as numerical libraries choose their code by it."""
     try:
         text = Path("/proc/cpuinfo").read_text("ascii", "replace")
     except OSError:
@@ -131,7 +134,7 @@ def _model_identity(node: FrameNode) -> dict[str, Any]:
 
 
 def provenance(shot: Setup, frame: int) -> dict[str, str]:
-    """What is written into a kept result: which frame of what, made by what."""
+    """Return what is written into a kept result: which frame of what, made by what."""
     card, color = shot.node.card, shot.color
     return {
         "matte/plate": f"{shot.plate.name} frame {frame}",

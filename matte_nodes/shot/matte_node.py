@@ -31,7 +31,8 @@ class MatteNode(FrameNode):
     model: a registered name (`matte models` lists them) or a ModelCard. device: auto, cpu, cuda,
     cuda:N, mps or tensorrt; what is asked for is what is used. threads: of the network on the CPU,
     0 chooses (`runtime.default_threads`). ocio: a config file or ocio:// name, default $OCIO.
-    weights: a checkpoint file for a model that takes one, in place of the imported one. untrained: run it with random weights where
+    weights: a checkpoint file for a model that takes one, in place of the imported one. untrained:
+    run it with random weights where
     there are none (for tests). half: half precision, for torch networks. loader: called in place
     of the card's `load`, so that nodes can share loaded models. Every other keyword is a knob of
     the model or of the node. The model is loaded when it is first needed.
@@ -99,14 +100,17 @@ class MatteNode(FrameNode):
         )
 
     def _key_mode(self, name: str, asked: str) -> str:
-        """What a frame between sparse keys gets; a painted key of a selector is for its own frame."""
+        """Return what a frame between sparse keys gets.
+
+        A painted key of a selector is for its own frame.
+        """
         painted = isinstance(self.card.memory, Bank) and name in ("trimap", "segmentation")
         return "only" if painted and asked == "exact" else asked
 
     def _colors(
         self, clip: Clip, background: Clip | None, options: ConnectOptions
     ) -> tuple[PlateColor, PlateColor | None]:
-        """The transforms of the plate and of the clean plate."""
+        """Return the transforms of the plate and of the clean plate."""
         plate_space, background_space = bind.spaces(
             clip, options.colorspace, background, options.background_colorspace
         )
@@ -138,7 +142,7 @@ def _taken(
     colors: tuple[PlateColor, PlateColor | None],
     options: ConnectOptions,
 ) -> tuple[Taken, ...]:
-    """What was taken from each input. colors: of the plate and of the clean plate."""
+    """Return what was taken from each input. colors: of the plate and of the clean plate."""
     color, of_background = colors
     space, unsaid = space_text(color.plate, options.colorspace, clip.colorspace)
     inputs = [Taken("plate", bind.base_name(clip.taken), space, clip.assumptions, unsaid)]

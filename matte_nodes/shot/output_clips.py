@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Shot seen as a clip: of alphas, of trimaps, of foregrounds. Chains are made of these."""
+"""A Shot as a clip of alphas, trimaps or foregrounds. Chains consist of such clips."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from matte_nodes.media.clip import Clip, ClipBase
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.stat_cache import StatCache
 from matte_nodes.node.hints import trimap_from_matte
 from matte_nodes.node.matte import Matte
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class MatteSource(Protocol):
-    """What a shot shows of itself here."""
+    """The part of a shot that this module uses."""
 
     clip: Clip
     """The plate."""
@@ -52,8 +52,8 @@ class MatteClip(ClipBase):
         clip = shot.clip
         self.name = f"{what} of {clip.name} by {model}"
         self.frames = shot.frames
-        self.canvas: Window = clip.canvas
-        self.display_window: Window = clip.display_window
+        self.canvas: Rect = clip.canvas
+        self.display_window: Rect = clip.display_window
         self.rate: Fraction | None = clip.rate
         self.pixel_aspect: float = clip.pixel_aspect
         self.colorspace = shot.color.output
@@ -71,7 +71,7 @@ class MatteClip(ClipBase):
         )
 
     def stamp(self, frame: int, look: StatCache | None = None) -> str:
-        """The identity of everything this frame is made from."""
+        """Return the identity of everything this frame is made from."""
         return f"{self._what} {self._shot.stamp(frame, look if isinstance(look, Look) else None)}"
 
     def close(self) -> None:
@@ -79,12 +79,12 @@ class MatteClip(ClipBase):
 
 
 def alpha_clip(shot: MatteSource, model: str) -> MatteClip:
-    """The shot's alphas."""
+    """Return the shot's alphas."""
     return MatteClip(shot, "alpha", model, ("Y",), lambda matte, _: matte.alpha)
 
 
 def foreground_clip(shot: MatteSource, model: str) -> MatteClip:
-    """The shot's straight foregrounds."""
+    """Return the shot's straight foregrounds."""
     channels = ("R", "G", "B")
     return MatteClip(shot, "foreground", model, channels, lambda matte, _: matte.foreground)
 

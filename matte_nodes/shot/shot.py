@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shot: a MatteNode connected to clips. Any frame, in any order: the pixels of a straight render."""
+"""Shot: a MatteNode connected to clips.
+
+Any frame, in any order: the pixels of a straight render.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ from matte_nodes.temporal.keys import KeyedInputs, ShotKeys
 from matte_nodes.temporal.segments import Segments
 from matte_nodes.temporal.stat_cache import Look
 from matte_nodes.temporal.steady import Steadier
-from matte_nodes.temporal.steps import Loaded, Steps
+from matte_nodes.temporal.steps import LoadedFrame, Steps
 from matte_nodes.temporal.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -127,11 +130,11 @@ class Shot:
 
     @property
     def steps(self) -> int:
-        """How many times the model was really called."""
+        """The number of calls of the model so far."""
         return self._steps.count
 
     def at(self, frame: int) -> Matte:
-        """The matte of one frame, in any order: bit for bit that of a straight render.
+        """Return the matte of one frame, in any order: bit for bit that of a straight render.
 
         Raises UsageError when the shot has no such frame, and what reading it raises.
         """
@@ -191,7 +194,7 @@ class Shot:
         look = look or Look()
         size = self.clip.canvas.height, self.clip.canvas.width
 
-        def load(frame: int) -> Loaded | Matte:
+        def load(frame: int) -> LoadedFrame | Matte:
             index = self._position[frame]
             if results and frame in asked and self.cache.keeps_pictures:
                 kept = self.cache.result(self.keys.result(index, look), size)
@@ -199,7 +202,9 @@ class Shot:
                     return kept
             return self._steps.load(index, look)
 
-        def step(frame: int, loaded: Loaded | Matte) -> tuple[Loaded | Matte, Prediction | None]:
+        def step(
+            frame: int, loaded: LoadedFrame | Matte
+        ) -> tuple[LoadedFrame | Matte, Prediction | None]:
             if isinstance(loaded, Matte):
                 return loaded, None
             if frame not in asked:
@@ -207,7 +212,9 @@ class Shot:
                 return loaded, None
             return loaded, self._prediction(loaded, look, in_memory=False)
 
-        def finish(frame: int, stepped: tuple[Loaded | Matte, Prediction | None]) -> Done | None:
+        def finish(
+            frame: int, stepped: tuple[LoadedFrame | Matte, Prediction | None]
+        ) -> Done | None:
             loaded, prediction = stepped
             if isinstance(loaded, Matte):
                 return sink(frame, loaded, None)
@@ -225,7 +232,10 @@ class Shot:
                 yield frame, done  # type: ignore[misc]
 
     def range(self, first: int | None = None, last: int | None = None) -> list[int]:
-        """The shot's frames from first to last, both included; UsageError when there are none."""
+        """Return the shot's frames from first to last, both included.
+
+        Raises UsageError when there are none.
+        """
         low = self.frames[0] if first is None else first
         high = self.frames[-1] if last is None else last
         chosen = [number for number in self.frames if low <= number <= high]
@@ -237,7 +247,7 @@ class Shot:
         return chosen
 
     def screen_plate(self, frame: int) -> Float:
-        """The plate of a frame as a screen shows it: (H, W, 3) float32, sRGB-encoded, 0..1."""
+        """Return the plate of a frame as a screen shows it: (H, W, 3) float32, sRGB-encoded, 0..1."""
         self._index(frame)
         color = PlateColor(self.color.plate, config=self.node.config)
         return color.to_network(self._plate_pixels(frame, self.clip.read(frame)))
@@ -263,8 +273,8 @@ class Shot:
         if len(objects) > 1:
             self._masks, self._objects = masks, tuple(objects)
 
-    def _made(self, prediction: Prediction, loaded: Loaded) -> Matte:
-        """A matte from the model's answer, with the shares of several objects."""
+    def _made(self, prediction: Prediction, loaded: LoadedFrame) -> Matte:
+        """Return a matte from the model's answer, with the shares of several objects."""
         matte = self.node.finish(prediction, loaded.seen, self.color)
         if self._masks is None:
             return matte
@@ -274,7 +284,7 @@ class Shot:
         return replace(matte, extras={**matte.extras, **named})
 
     def cuts(self, first: int | None = None, last: int | None = None) -> list[int]:
-        """The first frames of new takes in a range: those that were given, or found."""
+        """Return the first frames of new takes in a range: those that were given, or found."""
         wanted, look = {self._position[n] for n in self.range(first, last)}, Look()
         with self._lock:
             return [self.clip.frames[place] for place in self.segments.found(wanted, look)]
@@ -285,7 +295,7 @@ class Shot:
         return shot_identity(self._setup)
 
     def stamp(self, frame: int, look: Look | None = None) -> str:
-        """The content key of one frame's matte, the same in every process and on every machine.
+        """Return the content key of one frame's matte, the same in every process and on every machine.
 
         look: stamps that share one ask the disk for each input file once.
         """
@@ -316,7 +326,7 @@ class Shot:
         return ShotKeys(inputs, self._timeline, self.cache.hashes, content=content)
 
     def read(self, index: int, look: Look) -> tuple[frames.Seen, Image]:
-        """The plate and hints at a place of the clip, as the model is to see them."""
+        """Return the plate and hints at a place of the clip, as the model is to see them."""
         frame = self.clip.frames[index]
         image = self.clip.read(frame)
         given = frames.Given(
@@ -336,13 +346,13 @@ class Shot:
         return replace(seen, inputs=replace(seen.inputs, neighbours=around)), image
 
     def network_plate(self, index: int) -> Float:
-        """What the network sees of the plate at a place of the clip."""
+        """Return what the network sees of the plate at a place of the clip."""
         frame = self.clip.frames[index]
         pixels = self._plate_pixels(frame, self.clip.read(frame))
         frames.check_picture(pixels, f"Frame {frame} of {self.clip.name}")
         return self.color.to_network(pixels)
 
-    def _prediction(self, loaded: Loaded, look: Look, *, in_memory: bool = True) -> Prediction:
+    def _prediction(self, loaded: LoadedFrame, look: Look, *, in_memory: bool = True) -> Prediction:
         if not self._steady.strength:
             return self._steps.prediction(loaded, look, in_memory=in_memory)
         return self._steady.steadied(loaded, look)
@@ -351,9 +361,9 @@ class Shot:
         return self.node.step(inputs, memory, inputs.neighbours)
 
     def _finished(
-        self, loaded: Loaded, prediction: Prediction, look: Look, *, in_memory: bool = True
+        self, loaded: LoadedFrame, prediction: Prediction, look: Look, *, in_memory: bool = True
     ) -> Matte:
-        """The finished matte: another process's, or made now and kept."""
+        """Return the finished matte: another process's, or made now and kept."""
         frame = self.clip.frames[loaded.index]
         key = self.keys.result(loaded.index, look)
         with self.cache.claim(key):

@@ -79,7 +79,7 @@ class Stream:
         segmentation: Any = None,
         points: Any = None,
     ) -> Matte:
-        """The matte of the newest frame.
+        """Return the matte of the newest frame.
 
         plate: (H, W, 3) float32 (or uint8/uint16 codes) in the stream's colour space; hints as in
         `MatteNode.__call__`. Raises UsageError when the stream is closed, and BadPlateError,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was taken from each input of a shot, in words, and what had to be assumed for it."""
+"""Describes in words what was read from each input of a shot, and each assumption."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Taken:
         return f"{self.name}: {', '.join(filter(None, (self.what, self.space)))}"
 
     def facts(self) -> dict[str, object]:
-        """The same for machines."""
+        """Return the same for machines."""
         return {
             "input": self.name,
             "taken": self.what,
@@ -49,13 +49,13 @@ def check_strict(inputs: Iterable[Taken]) -> None:
     found = [text for taken in inputs for text in (*taken.assumptions, *taken.unsaid)]
     if found:
         raise InputError(
-            f"Nothing may be assumed (--strict), but {'; '.join(found)}. Say what is meant, or run "
+            f"--strict allows no assumptions, but {'; '.join(found)}. Choose these explicitly, or run "
             "without --strict."
         )
 
 
 def space_text(space: str, told: str | None, said: str) -> tuple[str, tuple[str, ...]]:
-    """A colour space and how it is known, for `Taken.space`, and what was assumed.
+    """Return a colour space and how it is known, for `Taken.space`, and what was assumed.
 
     space: the name in the OCIO config. told: what the user named. said: what the file says.
     """

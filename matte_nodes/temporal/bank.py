@@ -22,7 +22,7 @@ import numpy as np
 from matte_nodes.temporal.digest import digest
 from matte_nodes.temporal.keys import ShotKeys
 from matte_nodes.temporal.stat_cache import Look
-from matte_nodes.temporal.steps import Loaded, Steps
+from matte_nodes.temporal.steps import LoadedFrame, Steps
 from matte_nodes.temporal.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ MASK = "/mask"
 
 @dataclass(frozen=True)
 class KeyFrames:
-    """Which objects have marks at which places of a clip."""
+    """The frames of a clip in which each object has marks."""
 
     objects: tuple[str, ...]
     """All objects, in their order."""
@@ -49,17 +49,17 @@ class KeyFrames:
     """By place: those of them that need nothing from other frames: a box or a painted mask."""
 
     def before(self, name: str, place: int, low: int) -> int | None:
-        """The place of the object's last key from `low` to `place`, both included."""
+        """Return the place of the object's last key from `low` to `place`, both included."""
         found = [p for p in self.marked if low <= p <= place and name in self.marked[p]]
         return max(found, default=None)
 
     def after(self, name: str, place: int, high: int) -> int | None:
-        """The place of the object's first key from `place` to before `high`."""
+        """Return the place of the object's first key from `place` to before `high`."""
         found = [p for p in self.marked if place <= p < high and name in self.marked[p]]
         return min(found, default=None)
 
     def forward_start(self, place: int, low: int) -> int:
-        """Where the forward chain of a place begins, in a take that begins at `low`."""
+        """Return where the forward chain of a place begins, in a take that begins at `low`."""
         known = sorted(p for p in self.marked if low <= p <= place)
         if not known:
             return place
@@ -72,7 +72,7 @@ class KeyFrames:
         return known[0]
 
     def backward_start(self, place: int, high: int) -> int | None:
-        """Where the backward chain of a place begins, in a take that ends before `high`."""
+        """Return where the backward chain of a place begins, in a take that ends before `high`."""
         coming = sorted(p for p in self.marked if place <= p < high)
         for i, p in enumerate(coming):
             later: set[str] = set()
@@ -90,17 +90,19 @@ class BankTimeline(Timeline):
     keyed: KeyFrames = KeyFrames((), {}, {})
 
     def start(self, place: int, look: Look) -> int:
-        """Where the forward chain of a place begins."""
+        """Return where the forward chain of a place begins."""
         return self.keyed.forward_start(place, self.segments.start(place, look))
 
     def end(self, place: int, look: Look) -> int:
-        """The place after the last one of the take."""
+        """Return the place after the last one of the take."""
         last = self.segments.clamp(place, len(self.frames) - 1, look)
         return last + 1
 
     def backward_start(self, place: int, look: Look) -> int | None:
-        """Where the backward chain of a place begins; None where no key frame follows, or where
-        every object is marked at the place itself."""
+        """Return where the backward chain of a place begins.
+
+        None where no key frame follows, or where every object is marked at the place itself.
+        """
         if set(self.keyed.objects) <= self.keyed.marked.get(place, frozenset()):
             return None
         return self.keyed.backward_start(place, self.end(place, look))
@@ -112,7 +114,10 @@ class BankKeys(ShotKeys):
     _timeline: BankTimeline
 
     def back(self, place: int, look: Look) -> str | None:
-        """The key of the backward chain's state at a place; None where there is no such chain."""
+        """Return the key of the backward chain's state at a place.
+
+        None where there is no such chain.
+        """
         with self._lock:
             start = self._timeline.backward_start(place, look)
             if start is None:
@@ -125,7 +130,7 @@ class BankKeys(ShotKeys):
             return key
 
     def result(self, index: int, look: Look) -> str:
-        """The key of the finished matte: of both chains, and of all inputs."""
+        """Return the key of the finished matte: of both chains, and of all inputs."""
         with self._lock:
             backs = [self.back(place, look) for place in self._timeline.steadied_by(index, look)]
             return digest(super().result(index, look), backs)
@@ -154,8 +159,8 @@ class BankSteps(Steps):
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._held: dict[str, Memory] = {}
 
-    def prediction(self, loaded: Loaded, look: Look, *, in_memory: bool = True) -> Prediction:
-        """The answer for a frame, from the masks of both chains."""
+    def prediction(self, loaded: LoadedFrame, look: Look, *, in_memory: bool = True) -> Prediction:
+        """Return the answer for a frame, from the masks of both chains."""
         del in_memory
         place = loaded.index
         forward = self._forward_masks(place, look)
@@ -169,11 +174,11 @@ class BankSteps(Steps):
             loaded.seen.inputs, {n: m for n, m in masks.items() if m is not None}
         )
 
-    def advance(self, loaded: Loaded, look: Look, *, in_memory: bool = True) -> None:
+    def advance(self, loaded: LoadedFrame, look: Look, *, in_memory: bool = True) -> None:
         """Nothing: what a frame needs is stepped when it is asked for."""
 
     def plan(self, wanted: Sequence[int], look: Look, *, results: bool) -> Iterator[int]:
-        """The frames themselves; those before and after are read when they are stepped."""
+        """Yield the frames themselves; those before and after are read when they are stepped."""
         for index in wanted:
             yield self._line.frames[index]
 
@@ -198,7 +203,7 @@ class BankSteps(Steps):
         return self._unpacked(key)
 
     def _forward(self, place: int, look: Look) -> Memory:
-        """The state of the forward chain after a place, by the fewest steps from a known one."""
+        """Return the state of the forward chain after a place, by the fewest steps from a known one."""
         low = self._line.start(place, look)
         memory: Memory = {}
         for at in range(place, low - 1, -1):
@@ -247,7 +252,7 @@ class BankSteps(Steps):
             self._keep_back(at, memory, chain, look)
 
     def _handed(self, place: int, memory: Memory, look: Look) -> Memory:
-        """A backward state at a key frame: the objects that are marked there as the forward chain
+        """Return a backward state at a key frame: the objects that are marked there as the forward chain
         has them, the others as they came from later frames."""
         marked = self._line.keyed.marked[place]
         forward = self._state(self._both.step(place, look).key)
@@ -303,7 +308,7 @@ class BankSteps(Steps):
 
 
 def _without_marks(inputs: Inputs) -> Inputs:
-    """A frame as the backward chain sees it: its marks reach it by the forward chain's state."""
+    """Return a frame as the backward chain sees it: its marks reach it by the forward chain's state."""
     points = inputs.points
     bare = None if points is None else replace(points, marks={})
     return replace(inputs, points=bare, segmentation=None, trimap=None)

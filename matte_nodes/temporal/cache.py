@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cache: where a shot keeps states, predictions and results, in memory and on disk."""
+"""Cache: keeps a shot's states, predictions and results in memory and on disk."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LEAST_K = {"disk": 1, "states": 4}
 
 
 class Cache:
-    """What a shot has computed, by content key.
+    """Keeps a shot's results by content key.
 
     mode: `memory` keeps the newest states and mattes in memory. `states` also keeps every K-th
     state on disk, and nothing else there. `disk` keeps states, predictions and results, shares
@@ -79,7 +79,7 @@ class Cache:
         return self.mode == "disk" or self.predictions.limit > 0
 
     def state(self, key: str) -> Memory | None:
-        """A model's memory after the frame with this step key."""
+        """Return a model's memory after the frame with this step key."""
         found = self.states.get(key)
         if found is None and self.store is not None:
             found = self.store.read("states", key, lambda path: load_tensors(path, key))
@@ -116,7 +116,7 @@ class Cache:
         return max(_LEAST_K[self.mode], min(length, fitting))
 
     def prediction(self, key: str) -> Prediction | None:
-        """What the model answered for the frame with this step key."""
+        """Return what the model answered for the frame with this step key."""
         found = self.predictions.get(key)
         if found is None and self.mode == "disk" and self.store is not None:
             arrays = self.store.read("predictions", key, lambda path: load_tensors(path, key))
@@ -142,7 +142,7 @@ class Cache:
             self.store.write("predictions", key, lambda path: save_tensors(path, arrays, key))
 
     def result(self, key: str, size: tuple[int, int]) -> Matte | None:
-        """A finished matte of (H, W), the caller's own."""
+        """Return a finished matte of (H, W), the caller's own."""
         found = self.results.get(key)
         if found is not None:
             return _copy(found)
@@ -181,7 +181,7 @@ class Cache:
 
 
 def as_cache(cache: Cache | str | None) -> Cache:
-    """The cache that a shot was asked to use; None is `off`."""
+    """Return the cache that a shot was asked to use; None is `off`."""
     if isinstance(cache, Cache):
         return cache
     return Cache("off" if cache is None else cache)  # type: ignore[arg-type]

@@ -26,7 +26,7 @@ _POLL = 0.005
 
 
 class CacheWarning(UserWarning):
-    """What the user should know of the cache; results are right all the same."""
+    """A problem of the cache that the user should know. Results are still right."""
 
 
 @contextmanager
@@ -56,7 +56,7 @@ def claimed(
 
 
 def _acquired(path: Path, patience: float) -> int | None:
-    """The locked file; None when another process had it all the time. Raises OSError."""
+    """Return the locked file; None when another process had it all the time. Raises OSError."""
     until = time.monotonic() + patience
     while True:
         handle = open_plain(path, os.O_RDWR | os.O_CREAT)
@@ -112,7 +112,7 @@ def output_claimed(output: str, first: int, last: int) -> Iterator[None]:
 
 
 def _missing(folder: Path) -> list[Path]:
-    """The folders that are made for this one, the innermost first."""
+    """Return the folders that are made for this one, the innermost first."""
     found = []
     for place in (folder, *folder.parents):
         if place.exists():

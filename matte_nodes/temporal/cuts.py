@@ -36,7 +36,7 @@ TIMES = 2.5
 
 
 def frame_print(seen: Float) -> Print:
-    """The print of a network copy (H, W, 3) float32 0..1: (352,) uint8."""
+    """Return the print of a network copy (H, W, 3) float32 0..1: (352,) uint8."""
     import cv2
 
     small = cv2.resize(seen, (COLUMNS * 4, ROWS * 4), interpolation=cv2.INTER_AREA)
@@ -51,7 +51,7 @@ def frame_print(seen: Float) -> Print:
 
 
 def difference(one: Print, two: Print) -> float:
-    """How unlike two frames are, 0 to 1: the smaller one of layout and colours."""
+    """Return how unlike two frames are, 0 to 1: the smaller one of layout and colours."""
     cells = ROWS * COLUMNS * 3
     a, b = one.astype(np.float64), two.astype(np.float64)
     # Brightness may jump without a cut (a lamp, an iris): a stop and a half of it is forgiven.
@@ -135,9 +135,9 @@ class CutDetector:
 
 
 class LiveCuts:
-    """Cuts in a live picture, told at once: by what has come and not by what will.
+    """Finds cuts in a live picture at once, from the frames so far. Later frames do not exist yet.
 
-    A flash counts as a cut: starting anew there costs less than carrying its light along.
+    A flash counts as a cut. A restart there does less harm than the flash in the model's memory.
     """
 
     def __init__(self) -> None:
@@ -159,7 +159,7 @@ class LiveCuts:
         return cut
 
     def forget(self) -> None:
-        """The next frame is the first."""
+        """Forget all frames: the next frame is the first."""
         self._before = None
         self._jumps.clear()
 

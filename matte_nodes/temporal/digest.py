@@ -8,6 +8,6 @@ import json
 
 
 def digest(*parts: object) -> str:
-    """A sha256 over the parts' canonical JSON, hexadecimal."""
+    """Return a sha256 over the parts' canonical JSON, hexadecimal."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a picture is, for keys: the hash of its file's bytes, remembered by size and times."""
+"""Identifies pictures for keys by the hash of their file, kept by the file's size and times."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class PictureId(NamedTuple):
     lasting: bool
 
 
-class Place(NamedTuple):
-    """Where a picture lies: a file, and which part of it."""
+class PictureSource(NamedTuple):
+    """The file of a picture, and the part of it."""
 
     path: str
     part: str
@@ -42,7 +42,10 @@ class FileHashes:
         self._known: dict[Sign, str] = {}
 
     def of(self, sign: Sign) -> PictureId:
-        """The sha256 of a file's bytes, hexadecimal; raises MediaError when it cannot be read."""
+        """Return the sha256 of a file's bytes, hexadecimal.
+
+        Raises MediaError when it cannot be read.
+        """
         found = self._known.get(sign)
         if found is None and self.memo is not None and sign.is_settled:
             found = self.memo.get(_memo_key(sign))
@@ -64,7 +67,7 @@ class FileHashes:
         return PictureId(found, lasting)
 
 
-class Pictures:
+class InputPictures:
     """Signs and identities of one clip's pictures.
 
     hashes: of files. content: identities are hashes of content, the same in every process;
@@ -74,13 +77,13 @@ class Pictures:
     def __init__(self, clip: Clip, hashes: FileHashes, *, content: bool) -> None:
         self.clip, self._hashes, self._content = clip, hashes, content
         self._token = f"clip {next(_tokens)}"
-        self._places: dict[int, Place | None] = {}
+        self._places: dict[int, PictureSource | None] = {}
         self._arrays: dict[int, str] = {}
         movie = _movie(clip)
         self._opened = Look().sign(movie) if movie else None
 
     def sign(self, frame: int, look: Look) -> Hashable:
-        """What changes whenever the picture does; costs one question to the disk at most.
+        """Return what changes whenever the picture does; costs one question to the disk at most.
 
         Raises MissingFrameError for a frame without a file, MediaError for a movie that was
         replaced since it was opened.
@@ -93,11 +96,11 @@ class Pictures:
         except MissingFrameError as error:
             raise MissingFrameError(f"{self.clip.name}: frame {frame}: {error}") from error
         if self._opened is not None and sign[:3] != self._opened[:3]:
-            raise MediaError(f"{self.clip.name} was changed since it was opened: connect it anew.")
+            raise MediaError(f"{self.clip.name} was changed after it was opened. Connect it again.")
         return sign
 
     def id(self, frame: int, sign: Hashable) -> PictureId:
-        """The identity of the picture whose sign this is."""
+        """Return the identity of the picture whose sign this is."""
         place = self._place(frame)
         if place is None:
             return PictureId(self._array(frame) if sign == frame else str(sign), True)
@@ -114,14 +117,14 @@ class Pictures:
             self._arrays[frame] = named
         return self._arrays[frame]
 
-    def _place(self, frame: int) -> Place | None:
+    def _place(self, frame: int) -> PictureSource | None:
         if frame not in self._places:
             self._places[frame] = _place_of(self.clip, frame)
         return self._places[frame]
 
 
 def quick_sign(clip: Clip, frame: int) -> Hashable:
-    """A sign of one picture for a cache of pixels: changes when its file does."""
+    """Return a cheap text that changes with the picture's file, as key for a cache of pixels."""
     place = _place_of(clip, frame)
     if place is None:
         return frame if clip.is_constant else clip.stamp(frame, Look())
@@ -129,13 +132,13 @@ def quick_sign(clip: Clip, frame: int) -> Hashable:
     return sign if sign.is_settled else object()
 
 
-def _place_of(clip: Clip, frame: int) -> Place | None:
+def _place_of(clip: Clip, frame: int) -> PictureSource | None:
     found = clip.file_part(frame)
-    return None if found is None else Place(os.path.abspath(found.path), found.part)
+    return None if found is None else PictureSource(os.path.abspath(found.path), found.part)
 
 
 def _movie(clip: Clip) -> str:
-    """The file of a movie, or ""."""
+    """Return the file of a movie, or ""."""
     files = clip.files() if clip.is_movie else {}
     return os.path.abspath(next(iter(files.values()))) if files else ""
 

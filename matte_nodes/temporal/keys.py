@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from matte_nodes.temporal.digest import digest
-from matte_nodes.temporal.inputs import FileHashes, Pictures
+from matte_nodes.temporal.inputs import FileHashes, InputPictures
 from matte_nodes.temporal.stat_cache import Look
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class HintFrames(Protocol):
 
 @dataclass(frozen=True)
 class KeyedInputs:
-    """What the keys of one shot are made from."""
+    """The inputs from which one shot's keys are made."""
 
     plate: Clip
     hints: Mapping[str, HintFrames]
@@ -73,14 +73,14 @@ class ShotKeys:
         self._inputs, self._timeline = inputs, timeline
         clips = {PLATE: inputs.plate} | {name: hint.clip for name, hint in inputs.hints.items()}
         self._pictures = {
-            name: Pictures(clip, hashes, content=content) for name, clip in clips.items()
+            name: InputPictures(clip, hashes, content=content) for name, clip in clips.items()
         }
         self._links: dict[int, Link] = {}
         self._settings: tuple[str, str] | None = None
         self._lock = threading.RLock()
 
     def step(self, index: int, look: Look) -> Link:
-        """The link of the step for the frame at this place of the clip."""
+        """Return the link of the step for the frame at this place of the clip."""
         with self._lock:
             if not self._timeline.has_memory:
                 return self._made(index, "", look)
@@ -93,7 +93,7 @@ class ShotKeys:
             return self._links[index]
 
     def result(self, index: int, look: Look) -> str:
-        """The key of the finished matte of the frame at this place of the clip."""
+        """Return the key of the finished matte of the frame at this place of the clip."""
         with self._lock:
             steps = [
                 self.step(place, look).key for place in self._timeline.steadied_by(index, look)
@@ -110,12 +110,12 @@ class ShotKeys:
         return self._signs(index, look) == link.signs
 
     def plate(self, index: int, look: Look) -> str:
-        """The identity of one plate."""
+        """Return the identity of one plate."""
         return self._id(PLATE, index, look)[0]
 
     @property
     def settings(self) -> tuple[str, str]:
-        """What every step, and what every result, of this shot depends on besides pictures."""
+        """Everything but pictures that this shot's steps, and its results, depend on."""
         if self._settings is None:
             step, finish = self._inputs.settings()
             self._settings = digest(step), digest(finish)
@@ -126,7 +126,7 @@ class ShotKeys:
         return sorted(self._pictures)
 
     def _base(self, start: int, look: Look) -> str:
-        """What a chain that begins at this place goes on from."""
+        """Return what a chain that begins at this place goes on from."""
         timeline = self._timeline
         if not timeline.has_memory:
             return self.settings[0]

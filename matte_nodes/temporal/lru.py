@@ -26,7 +26,7 @@ class Lru(Generic[Value]):
         return len(self._values)
 
     def get(self, key: str) -> Value | None:
-        """The value, which is now the newest; or None."""
+        """Return the value, which is now the newest; or None."""
         with self._lock:
             found = self._values.get(key)
             if found is None:

@@ -29,7 +29,7 @@ class Memo:
         self._lock = threading.Lock()
 
     def get(self, key: str) -> str | None:
-        """The text of this key, or None; looks again for what other processes have added."""
+        """Return the text of this key, or None; looks again for what other processes have added."""
         with self._lock:
             if key not in self._known:
                 self._catch_up()

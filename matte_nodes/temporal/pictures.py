@@ -39,7 +39,7 @@ def can_hold(matte: Matte) -> bool:
 
 
 def save_matte(path: Path, matte: Matte, key: str, provenance: Mapping[str, str]) -> None:
-    """Write a Matte losslessly; raises OSError with the writer's reason."""
+    """Write a Matte losslessly. Raises OSError with the writer's reason."""
     alpha = matte.alpha.astype(np.float16)
     foreground = matte.foreground.astype(np.float16)
     if not np.array_equal(foreground.astype(np.float32), matte.foreground):
@@ -66,7 +66,7 @@ def save_matte(path: Path, matte: Matte, key: str, provenance: Mapping[str, str]
 
 
 def load_matte(path: Path, key: str | None, size: tuple[int, int] | None) -> Matte:
-    """The Matte of a file that `save_matte` wrote under this key (None: under any).
+    """Return the Matte of a file that `save_matte` wrote under this key (None: under any).
 
     size: (H, W) that it must have; looked at before any pixel is read. Raises DamagedEntry when
     it is cut off, altered, another entry's, or of another size.
@@ -124,7 +124,10 @@ def _spec(name: str, array: NDArray[Any]) -> Any:
 
 
 def _digest(parts: list[tuple[str, NDArray[Any]]], colorspace: str) -> str:
-    """A hash of hashes: of four slices of each part, two at a time (1080p: 11 ms instead of 22)."""
+    """Return a hash of hashes.
+
+    Of four slices of each part, two at a time (1080p: 11 ms instead of 22).
+    """
     whole = [(name, np.ascontiguousarray(array)) for name, array in parts]
     slices = [piece for _, array in whole for piece in np.array_split(array, 4)]
     with ThreadPoolExecutor(2) as pool:

@@ -37,7 +37,7 @@ class Segments:
             for number in sorted(set(cuts)):
                 if number not in places:
                     raise UsageError(
-                        f"There is no frame {number} to cut at: the clip has "
+                        f"Frame {number} cannot be a cut: the clip has only "
                         f"{frames[0]}-{frames[-1]}. A cut is the first frame of a new take."
                     )
                 self._cuts.append(places[number])
@@ -54,7 +54,7 @@ class Segments:
         return at < len(self._cuts) and self._cuts[at] == place
 
     def start(self, place: int, look: Look) -> int:
-        """Where the memory of this place starts: its take's first frame, or the warm start."""
+        """Return where the memory of this place starts: its take's first frame, or the warm start."""
         low = self._warm if place >= self._warm else 0
         if self._finder is None:
             at = bisect.bisect_right(self._cuts, place)
@@ -68,7 +68,7 @@ class Segments:
         return start == 0 or self.is_cut(start, look)
 
     def clamp(self, place: int, wanted: int, look: Look) -> int:
-        """The place nearest to the wanted one that lies in the same take."""
+        """Return the place nearest to the wanted one that lies in the same take."""
         wanted = min(max(wanted, 0), self._count - 1)
         while place < wanted and not self.is_cut(place + 1, look):
             place += 1
@@ -77,7 +77,7 @@ class Segments:
         return place
 
     def found(self, places: Container[int], look: Look) -> list[int]:
-        """The cuts among these places."""
+        """Return the cuts among these places."""
         return [
             place for place in range(self._count) if place in places and self.is_cut(place, look)
         ]

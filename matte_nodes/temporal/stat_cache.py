@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Look: one look at the input files, and how far each chain of keys was checked with it."""
+"""Look: file times that are read once, and how far each chain of keys was checked with them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from matte_nodes.media.stat_cache import StatCache
 
 
 class Look(StatCache):
-    """A StatCache that also remembers how far which chain of keys was checked with its signs."""
+    """A StatCache that also keeps how far each chain of keys was checked with its signs."""
 
     def __init__(self) -> None:
         super().__init__()

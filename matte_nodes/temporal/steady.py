@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matte_nodes.card import Float, Prediction
     from matte_nodes.temporal.keys import ShotKeys
     from matte_nodes.temporal.stat_cache import Look
-    from matte_nodes.temporal.steps import Loaded, Steps
+    from matte_nodes.temporal.steps import LoadedFrame, Steps
     from matte_nodes.temporal.timeline import Timeline
 
     Codes = NDArray[np.uint8]
@@ -42,8 +42,8 @@ class Steadier:
         self.strength = strength
         self._recent: Lru[tuple[Prediction, Codes]] = Lru(0, at_least=4)
 
-    def steadied(self, loaded: Loaded, look: Look) -> Prediction:
-        """The model's answer for a frame, its alpha steadied by the neighbours'."""
+    def steadied(self, loaded: LoadedFrame, look: Look) -> Prediction:
+        """Return the model's answer for a frame, its alpha steadied by the neighbours'."""
         own, here = self._answer(loaded, look)
         others = []
         for place in self._timeline.steadied_by(loaded.index, look):
@@ -53,7 +53,7 @@ class Steadier:
         carried = [(other.alpha, seen) for other, seen in others]
         return replace(own, alpha=steadied_alpha(own.alpha, here, carried, self.strength))
 
-    def _answer(self, loaded: Loaded, look: Look) -> tuple[Prediction, Codes]:
+    def _answer(self, loaded: LoadedFrame, look: Look) -> tuple[Prediction, Codes]:
         found = self._recent.get(loaded.link.key)
         if found is None:
             found = self._steps.prediction(loaded, look), small_codes(loaded.seen.inputs.plate)
@@ -64,7 +64,7 @@ class Steadier:
 def steadied_alpha(
     alpha: Float, here: Codes, others: list[tuple[Float, Codes]], strength: float
 ) -> Float:
-    """Alpha (H, W) 0..1 averaged with its neighbours' along the motion.
+    """Return alpha (H, W) 0..1 averaged with its neighbours' along the motion.
 
     here: this frame as `small_codes` makes it. others: (alpha, small codes) of the neighbours.
 
@@ -118,7 +118,7 @@ def small_codes(seen: Float) -> Codes:
 
 
 def flow_numerics() -> str:
-    """What the flow's last bits depend on: OpenCV cuts the picture by its number of threads."""
+    """Return what the flow's last bits depend on: OpenCV cuts the picture by its number of threads."""
     import cv2
 
     return f"flow in colour, threads={cv2.getNumThreads()}"

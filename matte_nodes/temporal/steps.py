@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps: what a shot's model answered for a frame, from the cache or by the fewest steps."""
+"""Steps: returns the model's prediction for a frame, from the cache or by the fewest model calls."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ ModelStep: TypeAlias = "Callable[[Inputs, Memory], tuple[Prediction, Memory]]"
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """A frame that was read, and its link: the key is that of the very pixels that were read."""
+class LoadedFrame:
+    """A frame that was read, and its link. The link's key belongs to exactly these pixels."""
 
     index: int
     link: Link
@@ -36,7 +36,7 @@ class Loaded:
 
 
 class Steps:
-    """The model's steps for one shot. Every state is found by its key, never by being at hand.
+    """The model's steps for one shot. States are always looked up by their key.
 
     read: the plate and hints at a place, as the model is to see them. step: one call of the model.
     count: how many times the model was really called.
@@ -49,27 +49,31 @@ class Steps:
         self._read, self._step = read, step
         self.count = 0
 
-    def load(self, index: int, look: Look) -> Loaded:
-        """Read a frame's plate and hints; MediaError when they change again and again meanwhile."""
+    def load(self, index: int, look: Look) -> LoadedFrame:
+        """Read a frame's plate and hints.
+
+        Raises MediaError when they change again and again meanwhile.
+        """
         for _ in range(TRIES):
             link = self._keys.step(index, look)
             seen, image = self._read(index, look)
             if self._keys.unchanged(index, link, Look()):
-                return Loaded(index, link, seen, image)
+                return LoadedFrame(index, link, seen, image)
             self._keys.forget(index, look)
         raise MediaError(
-            f"Frame {self._timeline.frames[index]} of {self._timeline.name} is being written while it is "
+            f"Frame {self._timeline.frames[index]} of {self._timeline.name} is being written "
+            "while it is "
             "read: wait until it is whole."
         )
 
-    def prediction(self, loaded: Loaded, look: Look, *, in_memory: bool = True) -> Prediction:
+    def prediction(self, loaded: LoadedFrame, look: Look, *, in_memory: bool = True) -> Prediction:
         """Return the model's prediction for a frame, with the fewest steps from a known state."""
         prediction, _ = self._until(loaded, look, state_only=False, in_memory=in_memory)
         assert prediction is not None
         return prediction
 
-    def advance(self, loaded: Loaded, look: Look, *, in_memory: bool = True) -> None:
-        """See to it that the state after this frame is known, without asking for its matte."""
+    def advance(self, loaded: LoadedFrame, look: Look, *, in_memory: bool = True) -> None:
+        """Make sure that the state after this frame is known. Its matte is not computed."""
         self._until(loaded, look, state_only=True, in_memory=in_memory)
 
     def plan(self, wanted: Sequence[int], look: Look, *, results: bool) -> Iterator[int]:
@@ -100,7 +104,7 @@ class Steps:
             return False
 
     def _first_unknown(self, index: int, at_hand: int, look: Look) -> int:
-        """The first place after the newest known state before this one."""
+        """Return the first place after the newest known state before this one."""
         place = index
         try:
             start = self._timeline.start(index, look)
@@ -112,7 +116,9 @@ class Steps:
             return at_hand + 1
         return place
 
-    def _until(self, loaded: Loaded, look: Look, *, state_only: bool, in_memory: bool) -> Answer:
+    def _until(
+        self, loaded: LoadedFrame, look: Look, *, state_only: bool, in_memory: bool
+    ) -> Answer:
         """Return the prediction for a frame. Reads the frame again when its inputs have changed
         since it was loaded.
         """
@@ -122,10 +128,13 @@ class Steps:
                 return answer
             self._keys.forget(0, look)
             loaded = self.load(loaded.index, look)
-        raise MediaError(f"The frames of {self._timeline.name} change all the time: wait.")
+        raise MediaError(
+            f"The frames of {self._timeline.name} keep changing. Wait until they are complete, "
+            "then try again."
+        )
 
     def _answered(
-        self, loaded: Loaded, look: Look, state_only: bool, in_memory: bool
+        self, loaded: LoadedFrame, look: Look, state_only: bool, in_memory: bool
     ) -> Answer | None:
         """Step until the prediction is there, from this process or another. None: inputs changed,
         see `_until`.
@@ -165,7 +174,7 @@ class Steps:
         return None if prediction is None else (prediction, {})
 
     def _newest(self, low: int, high: int, look: Look) -> tuple[int, str, Memory] | None:
-        """The newest known state after a frame from low to high - 1: the place it leads to,
+        """Return the newest known state after a frame from low to high - 1: the place it leads to,
         its key, and itself."""
         for place in range(high - 1, low - 1, -1):
             key = self._keys.step(place, look).key
@@ -174,7 +183,7 @@ class Steps:
                 return place + 1, key, memory
         return None
 
-    def _called(self, loaded: Loaded, memory: Memory, look: Look, in_memory: bool) -> Answer:
+    def _called(self, loaded: LoadedFrame, memory: Memory, look: Look, in_memory: bool) -> Answer:
         key, timeline = loaded.link.key, self._timeline
         prediction, following = self._step(loaded.seen.inputs, memory)
         self.count += 1

@@ -47,20 +47,25 @@ class Entry:
 
 
 def default_limit() -> int:
-    """$MATTE_CACHE_BYTES (a number, or one with K, M, G or T), else 20 GiB; UsageError."""
+    """$MATTE_CACHE_BYTES (a number, or one with K, M, G or T), else 20 GiB. Raises UsageError."""
     text = os.environ.get("MATTE_CACHE_BYTES", "").strip()
     return parsed_bytes(text, "MATTE_CACHE_BYTES") if text else DEFAULT_LIMIT
 
 
 def parsed_bytes(text: str, name: str) -> int:
-    """A size as people write it, "20G" or "1000000"; UsageError names where it was given."""
+    """Return a size as people write it, "20G" or "1000000".
+
+    Raises UsageError names where it was given.
+    """
     power = "KMGT".find(text[-1:].upper()) + 1
     try:
         number = float(text[:-1] if power else text)
         if not 0 <= number < float("inf"):
             raise ValueError
     except ValueError:
-        raise UsageError(f"{name} is a number of bytes, or one like 20G, not {text!r}.") from None
+        raise UsageError(
+            f"{name} must be a number of bytes, for example 20G, not {text!r}."
+        ) from None
     return int(number * 1024**power)
 
 
@@ -78,7 +83,7 @@ class Store:
         self._lock = threading.Lock()
 
     def path(self, kind: str, key: str) -> Path:
-        """Where an entry lies; keys are hexadecimal."""
+        """Return where an entry lies; keys are hexadecimal."""
         return self.folder / kind / key[:2] / (key + KINDS[kind])
 
     def has(self, kind: str, key: str) -> bool:
@@ -86,7 +91,7 @@ class Store:
         return self.path(kind, key).is_file()
 
     def read(self, kind: str, key: str, load: Callable[[Path], Value]) -> Value | None:
-        """The entry's value; None when there is none. A damaged one is dropped."""
+        """Return the entry's value; None when there is none. A damaged one is dropped."""
         path = self.path(kind, key)
         try:
             if not _is_plain(path):
@@ -147,7 +152,7 @@ class Store:
         return claimed(path, PATIENCE, self.trouble)
 
     def entries(self) -> list[Entry]:
-        """All entries, the longest unused first."""
+        """Return all entries, the longest unused first."""
         found = []
         for kind, suffix in KINDS.items():
             for path in (self.folder / kind).glob(f"??/*{suffix}"):
@@ -186,12 +191,12 @@ class Store:
         return dropped
 
     def trouble(self, error: BaseException) -> None:
-        """Say once that the disk does not serve, and leave it alone for a while."""
+        """Warn once that the cache folder is unusable, and do not use it for a while."""
         self._quiet_until = time.monotonic() + _RETRY
         self.say(error)
 
     def say(self, error: BaseException) -> None:
-        """Say once that the disk does not serve."""
+        """Warn once that the cache folder is unusable."""
         with self._lock:
             if self._warned:
                 return

@@ -37,9 +37,10 @@ def save_tensors(path: Path, arrays: Arrays, key: str) -> None:
 
 
 def load_tensors(path: Path, key: str | None) -> dict[str, NDArray[Any]]:
-    """The arrays of a file that `save_tensors` wrote under this key (None: under any).
+    """Return the arrays of a file that `save_tensors` wrote under this key (None: under any).
 
-    Raises DamagedEntry when it is cut off, altered, or another entry's file; OSError when it is
+    Raises DamagedEntry when it is cut off, altered, or another entry's file. Raises OSError when it
+    is
     not there.
     """
     from safetensors import SafetensorError
@@ -59,7 +60,7 @@ def load_tensors(path: Path, key: str | None) -> dict[str, NDArray[Any]]:
 
 
 def digest_of(arrays: Arrays) -> str:
-    """sha256 over names, types, shapes and bytes, hexadecimal."""
+    """Return sha256 over names, types, shapes and bytes, hexadecimal."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         array = np.asarray(arrays[name], order="C")
@@ -69,7 +70,7 @@ def digest_of(arrays: Arrays) -> str:
 
 
 def _metadata(content: bytes) -> dict[str, Any]:
-    """The texts in the header: 8 bytes of length, JSON, then the arrays."""
+    """Return the texts in the header: 8 bytes of length, JSON, then the arrays."""
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or length > _HEADER_LIMIT:
         raise DamagedEntry("no header, or one that is too long")

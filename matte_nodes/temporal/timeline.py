@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Timeline:
-    """How the frames of one shot hang together in time."""
+    """The dependencies between the frames of one shot."""
 
     name: str
     """The plate's name, for messages."""
@@ -32,15 +32,21 @@ class Timeline:
     """Frames that a warm start steps before the first one; None for an exact start."""
 
     def start(self, place: int, look: Look) -> int:
-        """The place of the first step that this frame's memory depends on; itself without one."""
+        """Return the place of the first step that this frame's memory depends on.
+
+        Itself without one.
+        """
         return self.segments.start(place, look) if self.has_memory else place
 
     def neighbours(self, place: int, look: Look) -> list[int]:
-        """The places of the neighbours that a step sees, clamped at the ends of the take."""
+        """Return the places of the neighbours that a step sees, clamped at the ends of the take."""
         return [self.segments.clamp(place, place + offset, look) for offset in self.offsets]
 
     def steadied_by(self, place: int, look: Look) -> list[int]:
-        """The places whose predictions a frame is finished from: itself, and those that steady it."""
+        """Return the places whose predictions a frame is finished from.
+
+        Itself, and those that steady it.
+        """
         if not self.is_steadied:
             return [place]
         clamp = self.segments.clamp

@@ -148,7 +148,7 @@ class ModelCompliance:
         assert bool(memory) is not isinstance(self.card.memory, Still | Window)
 
     def test_trimap_is_forced(self, node: MatteNode) -> None:
-        """Where a trimap says 0 or 1, that is the result, of an automatic model too."""
+        """Where a trimap is 0 or 1, alpha equals it, also with automatic models."""
         made = scene(48, 64)
         trimap = np.full((48, 64), 0.5, np.float32)
         trimap[:10], trimap[-10:] = 1, 0

@@ -26,7 +26,7 @@ MARGIN = 0.15
 
 
 @dataclass(frozen=True)
-class Window:
+class CropWindow:
     """A part of a picture and the size it is brought to: rows top.., columns left.., (high, wide)."""
 
     top: int
@@ -36,7 +36,7 @@ class Window:
     size: tuple[int, int]
 
     def of(self, picture: Float, *, hard: bool = False) -> Float:
-        """The part, resized; hard: values are not mixed."""
+        """Return the part, resized; hard: values are not mixed."""
         import cv2
 
         part = picture[self.top : self.top + self.high, self.left : self.left + self.wide]
@@ -63,7 +63,7 @@ class Crops:
     seed: int = 0
 
     def __call__(self, step: int) -> dict[str, Tensor]:
-        """The batch of a step."""
+        """Return the batch of a step."""
         rng = np.random.default_rng([self.seed, step])
         return stacked([self._one(rng) for _ in range(self.size)])
 
@@ -81,7 +81,7 @@ class Crops:
 
 
 def sample(
-    rng: Rng, key: Key, system: System, window: Window, gain: Float | float = 1.0,
+    rng: Rng, key: Key, system: System, window: CropWindow, gain: Float | float = 1.0,
     first: Float | None = None, trimap: Float | None = None,
 ) -> dict[str, Float]:  # fmt: skip
     """One window of a key as a system's batch has it, (h, w) or (h, w, C) each."""
@@ -91,15 +91,16 @@ def sample(
         given = key.segmentation if first is None else first
         assert given is not None
         scale = given.shape[0] / key.alpha.shape[0]
-        at = Window(
+        at = CropWindow(
             round(window.top * scale), round(window.left * scale),
             max(1, round(window.high * scale)), max(1, round(window.wide * scale)), window.size,
         )  # fmt: skip
         return {"plate": plate, "segmentation": at.of(given), "alpha": alpha}
     if "trimap" in system.hints:
         given = key.trimap if trimap is None else trimap
-        trimap = _trimap(rng, given if trimap is not None or rng.random() < 0.7 else None, key,
-                         window, alpha)  # fmt: skip
+        trimap = _trimap(
+            rng, given if trimap is not None or rng.random() < 0.7 else None, key, window, alpha
+        )
     clean = None if key.clean is None else (window.of(key.clean) * gain).clip(0, 1)
     if system.task == "trimap":
         assert trimap is not None
@@ -109,8 +110,10 @@ def sample(
     if system.task == "plate":
         assert clean is not None
         none = np.full(alpha.shape, -1, np.float32)
-        return {"planes": np.dstack((plate, clean, none if rough is None else rough)),
-                "alpha": alpha}  # fmt: skip
+        return {
+            "planes": np.dstack((plate, clean, none if rough is None else rough)),
+            "alpha": alpha,
+        }
     found = {"plate": plate, "alpha": alpha}
     if trimap is not None:
         found["trimap"] = trimap
@@ -123,10 +126,10 @@ def sample(
 
 
 def whole(key: Key, system: System, first: Float | None = None) -> dict[str, Tensor]:
-    """A key as one batch, uncut, padded to what the network needs: for validation."""
+    """Return a key as one batch, uncut, padded to what the network needs: for validation."""
     height, width = key.alpha.shape
     size = (height, width) if not system.side else (system.side,) * 2
-    window = Window(0, 0, height, width, size)
+    window = CropWindow(0, 0, height, width, size)
     trimap = key.trimap
     if trimap is None and "trimap" in system.hints:
         trimap = trimap_from_matte(key.alpha, 25 / 1080 * height)
@@ -139,7 +142,7 @@ def whole(key: Key, system: System, first: Float | None = None) -> dict[str, Ten
 
 
 def guess(rng: Rng, key: Key, keys: Sequence[Key], side: int = 256) -> Float:
-    """A first matte as the shot network recalls it: of this key moved and bent, of another, of both.
+    """Return a first matte as the shot network recalls it: of this key moved and bent, of another, of both.
 
     (h, w) with the longer side `side`. It is as far from the true matte as those of frames between
     keys are.
@@ -155,7 +158,7 @@ def guess(rng: Rng, key: Key, keys: Sequence[Key], side: int = 256) -> Float:
 
 
 def bent(rng: Rng, alpha: Float) -> Float:
-    """A matte turned, scaled, shifted and bent a little, softer or harder at its edge."""
+    """Return a matte turned, scaled, shifted and bent a little, softer or harder at its edge."""
     import cv2
 
     height, width = alpha.shape
@@ -173,7 +176,7 @@ def bent(rng: Rng, alpha: Float) -> Float:
 
 
 def stacked(samples: Sequence[dict[str, Float]]) -> dict[str, Tensor]:
-    """Samples of pictures as a batch of (N, C, h, w) tensors."""
+    """Return samples of pictures as a batch of (N, C, h, w) tensors."""
     import torch
 
     found = {}
@@ -183,12 +186,12 @@ def stacked(samples: Sequence[dict[str, Float]]) -> dict[str, Tensor]:
     return found
 
 
-def _window(rng: Rng, key: Key, system: System, crop: int) -> Window:
+def _window(rng: Rng, key: Key, system: System, crop: int) -> CropWindow:
     height, width = key.alpha.shape
     if system.side:
         high, wide = (round(n * rng.uniform(1 - MARGIN, 1)) for n in (height, width))
         top, left = (int(rng.integers(0, n - m + 1)) for n, m in ((height, high), (width, wide)))
-        return Window(top, left, high, wide, (system.side, system.side))
+        return CropWindow(top, left, high, wide, (system.side, system.side))
     take = int(min(crop * rng.choice([1.0, 1.0, 1.5, 2.0]), height, width))
     y, x = int(rng.integers(height)), int(rng.integers(width))
     if rng.random() < 0.8:
@@ -198,10 +201,10 @@ def _window(rng: Rng, key: Key, system: System, crop: int) -> Window:
             y, x = int(rows[index]), int(columns[index])
     top = int(np.clip(y - rng.integers(take), 0, height - take))
     left = int(np.clip(x - rng.integers(take), 0, width - take))
-    return Window(top, left, take, take, (crop, crop))
+    return CropWindow(top, left, take, take, (crop, crop))
 
 
-def _trimap(rng: Rng, given: Float | None, key: Key, window: Window, alpha: Float) -> Float:
+def _trimap(rng: Rng, given: Float | None, key: Key, window: CropWindow, alpha: Float) -> Float:
     if given is not None:
         return window.of(given, hard=True)
     # Up to 60 pixels of a plate of 1080 rows: keys that are held while the subject moves.

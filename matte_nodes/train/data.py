@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a training's pictures come from, and the folder of samples that is made of them."""
+"""Reads a training's pictures and writes the folder of samples that are made from them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Material:
 
 
 def read_pictures(place: Path | None, *, alpha: bool = False) -> list[np.ndarray]:
-    """All pictures of a folder, or those that a manifest (one path a line) names, in name order.
+    """Return all pictures of a folder, or those that a manifest (one path a line) names, in name order.
 
     Pictures are scaled down to at most 1600 pixels. alpha: straight RGBA is wanted. Raises
     InputError for a place without pictures, for a file that is none, or that has no alpha.
@@ -53,14 +53,14 @@ def read_pictures(place: Path | None, *, alpha: bool = False) -> list[np.ndarray
         lines = place.read_text(encoding="utf-8").splitlines()
         paths = [place.parent / line.strip() for line in lines if line.strip()]
     else:
-        raise InputError(f"{place}: there is no such folder or manifest")
+        raise InputError(f"{place}: there is no such folder or manifest.")
     found = []
     for path in paths:
         picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED if alpha else cv2.IMREAD_COLOR)
         if picture is None:
-            raise InputError(f"{path} cannot be read as a picture")
+            raise InputError(f"{path} cannot be read as a picture.")
         if alpha and (picture.ndim != 3 or picture.shape[2] != 4):
-            raise InputError(f"{path} has no alpha: a foreground is a straight RGBA picture")
+            raise InputError(f"{path} has no alpha: a foreground is a straight RGBA picture.")
         if picture.dtype == np.uint16:
             picture = (picture // 257).astype(np.uint8)
         scale = min(1.0, LARGEST / max(picture.shape[:2]))
@@ -69,12 +69,12 @@ def read_pictures(place: Path | None, *, alpha: bool = False) -> list[np.ndarray
         order = [2, 1, 0, 3] if alpha else [2, 1, 0]
         found.append(np.ascontiguousarray(picture[..., order]))
     if not found:
-        raise InputError(f"{place} holds no pictures")
+        raise InputError(f"{place} contains no pictures.")
     return found
 
 
 def maker(recipe: Recipe, material: Material, part: Literal["train", "heldout"]) -> Maker:
-    """The maker of one part's samples."""
+    """Return the maker of one part's samples."""
     photographs = material.photographs if part == "train" else material.heldout
     return Maker(
         recipe.task,

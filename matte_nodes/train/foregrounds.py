@@ -22,7 +22,10 @@ Maker = Callable[[Rng, int, Pictures], Layer]
 
 
 def solid(rng: Rng, side: int, paint: Pictures) -> Layer:
-    """A smooth body with parts of other colours that may reach its edge: flags, ribbons, limbs."""
+    """Return a smooth body with parts of other colours that may reach its edge.
+
+    Flags, ribbons, limbs.
+    """
     layer = Layer(paint(rng, side), fill(side, outline(rng, side)))
     for _ in range(int(rng.integers(0, 4))):
         other = np.broadcast_to(colour(rng), (side, side, 3)) if rng.random() < 0.5 else None
@@ -34,10 +37,11 @@ def solid(rng: Rng, side: int, paint: Pictures) -> Layer:
 
 
 def shaded(rng: Rng, side: int, paint: Pictures) -> Layer:
-    """A photographed thing: a body of few parts, lit from one side, its rim in other light.
+    """Return a photographed thing: a body of few parts, lit from one side, its rim in other light.
 
     What a trimap knows of it (the middle) is brighter or of another colour than what it does not
-    know (the rim), as on every round thing before a camera. Edges are as sharp as a lens makes them.
+    know (the rim), as on every round thing before a camera. Edges are as sharp as a lens makes
+    them.
     """
     import cv2
 
@@ -64,7 +68,7 @@ def shaded(rng: Rng, side: int, paint: Pictures) -> Layer:
 
 
 def hairy(rng: Rng, side: int, paint: Pictures) -> Layer:
-    """A head or body with long hair, mostly of a colour that the body has not got."""
+    """Return a head or body with long hair, mostly of a colour that the body has not got."""
     contour = outline(rng, side, rough=0.15)
     body = Layer(paint(rng, side), fill(side, contour))
     ink = (
@@ -77,7 +81,7 @@ def hairy(rng: Rng, side: int, paint: Pictures) -> Layer:
 
 
 def furry(rng: Rng, side: int, paint: Pictures) -> Layer:
-    """An animal or a toy: fur along the contour, of the body's own colours or nearly."""
+    """Return an animal or a toy: fur along the contour, of the body's own colours or nearly."""
     contour = outline(rng, side, rough=0.2)
     body = Layer(paint(rng, side), fill(side, contour))
     ink = body.colour if rng.random() < 0.7 else colour(rng)
@@ -129,7 +133,10 @@ def smoke(rng: Rng, side: int, paint: Pictures) -> Layer:
 
 
 def glass(rng: Rng, side: int, paint: Pictures) -> Layer:
-    """A clear body: low alpha inside, denser at the rim, with highlights and an opaque holder."""
+    """Return a clear body.
+
+    Low alpha inside, denser at the rim, with highlights and an opaque holder.
+    """
     import cv2
 
     cover = fill(side, outline(rng, side, rough=0.08))
@@ -184,7 +191,10 @@ def basket(rng: Rng, side: int, paint: Pictures) -> Layer:
 
 
 def carried(rng: Rng, side: int, paint: Pictures) -> Layer:
-    """A body that holds flags, signs, sticks: flat things of colours that the body has not got."""
+    """Return a body that holds flags, signs, sticks.
+
+    Flat things of colours that the body has not got.
+    """
     layer = (hairy, furry, shaded, shaded)[int(rng.integers(4))](rng, side, paint)
     for _ in range(int(rng.integers(1, 3))):
         foot, turn = _on_edge(rng, layer.alpha), rng.uniform(0, 2 * np.pi)
@@ -207,7 +217,7 @@ def carried(rng: Rng, side: int, paint: Pictures) -> Layer:
 
 
 def holed(rng: Rng, side: int, paint: Pictures) -> Layer:
-    """A body with round and ragged holes in it."""
+    """Return a body with round and ragged holes in it."""
     layer = solid(rng, side, paint)
     alpha = layer.alpha
     for _ in range(int(rng.integers(2, 14))):
@@ -256,7 +266,7 @@ FOREGROUNDS: Mapping[str, Maker] = {
 
 
 def blurred(layer: Layer, kernel: Float) -> Layer:
-    """A layer seen through a blur (motion, defocus): premultiplied, filtered, straight again."""
+    """Return a layer seen through a blur (motion, defocus): premultiplied, filtered, straight again."""
     import cv2
 
     alpha = cv2.filter2D(layer.alpha, -1, kernel, borderType=cv2.BORDER_REPLICATE).clip(0, 1)
@@ -269,7 +279,7 @@ def blurred(layer: Layer, kernel: Float) -> Layer:
 
 
 def motion_kernel(rng: Rng, length: float) -> Float:
-    """A line of this length in a random direction; sums to 1."""
+    """Return a line of this length in a random direction; sums to 1."""
     import cv2
 
     side = 2 * int(np.ceil(length / 2)) + 3
@@ -282,7 +292,7 @@ def motion_kernel(rng: Rng, length: float) -> Float:
 
 
 def disc_kernel(radius: float) -> Float:
-    """A disc, as a lens out of focus spreads a point; sums to 1."""
+    """Return a disc, as a lens out of focus spreads a point; sums to 1."""
     reach = int(np.ceil(radius)) + 1
     rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     kernel = (radius + 0.5 - np.hypot(rows, columns)).clip(0, 1).astype(np.float32)
@@ -291,7 +301,7 @@ def disc_kernel(radius: float) -> Float:
 
 
 def make(rng: Rng, side: int, paint: Pictures, shares: Mapping[str, float]) -> Layer:
-    """A foreground by the shares of a recipe, sometimes two merged, sometimes blurred."""
+    """Return a foreground by the shares of a recipe, sometimes two merged, sometimes blurred."""
     names = sorted(shares)
     weights = np.array([shares[name] for name in names], np.float64)
     picked = rng.choice(names, 2, p=weights / weights.sum())
@@ -315,7 +325,7 @@ def _plain(rng: Rng, side: int) -> Float:
 
 
 def _on_edge(rng: Rng, alpha: Float) -> Float:
-    """A point near the contour of a coverage (the middle of the picture if it has none)."""
+    """Return a point near the contour of a coverage (the middle of the picture if it has none)."""
     rows, columns = np.nonzero((alpha > 0.3) & (alpha < 0.7))
     if not len(rows):
         return np.array([alpha.shape[1] / 2, alpha.shape[0] / 2], np.float32)

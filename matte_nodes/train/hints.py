@@ -19,7 +19,7 @@ GREY = np.array([0.299, 0.587, 0.114], np.float32)
 def trimap(
     rng: Rng, alpha: Float, *, narrow: float = 1.0, wide: float = 45.0, whole: float = 0.0
 ) -> Float:
-    """A trimap by random dilation: (H, W) float32 with 0, 0.5 and 1.
+    """Return a trimap by random dilation: (H, W) float32 with 0, 0.5 and 1.
 
     Pixels of soft alpha are unknown, grown by a radius drawn log-uniformly from narrow..wide
     pixels (for each side on its own in half of all cases), sometimes with generous brush strokes.
@@ -52,7 +52,9 @@ def usable(trimap: Float) -> bool:
 
 
 def soft_segmentation(rng: Rng, alpha: Float) -> Float:
-    """A rough mask of the subject: eroded, dilated and blurred by random amounts; holes, blobs.
+    """Return a rough mask of the subject, eroded, dilated and blurred by random amounts.
+
+    It has holes and extra blobs.
 
     Background Matting's prior (Sengupta et al. 2020, 3.1) at any size. (H, W) float32 0..1.
     """
@@ -75,7 +77,7 @@ def soft_segmentation(rng: Rng, alpha: Float) -> Float:
 
 
 def imperfect_clean_plate(rng: Rng, background: Float, alpha: Float) -> tuple[Float, Float]:
-    """The background behind the subject now, and the clean plate shot before: never the same.
+    """Return the background behind the subject now, and the clean plate shot before: never the same.
 
     Between the two lie a gamma and a gain, each one's noise, a shift of a pixel or two with a
     slight homography, and the subject's soft shadow in the first. Both (H, W, 3) float32,

@@ -39,7 +39,7 @@ class Key:
 
 
 def read_keys(shot: Shot, mattes: Any, frames: Sequence[int] = ()) -> list[Key]:
-    """The keys of a shot: every frame of it that has a matte.
+    """Return the keys of a shot: every frame of it that has a matte.
 
     mattes: a pattern, a folder, a clip, or {frame: picture}. frames: only these. Raises
     InputError when there is no such frame, or a matte is all of one value.
@@ -52,7 +52,7 @@ def read_keys(shot: Shot, mattes: Any, frames: Sequence[int] = ()) -> list[Key]:
         alpha = bound.pixels(frame) if frame in shot.clip.frames else None
         if alpha is None:
             raise InputError(
-                f"Frame {frame} is no key: {bound.clip.name} has no matte for it, or "
+                f"Frame {frame} is not a key frame: {bound.clip.name} has no matte for it, or "
                 f"{shot.clip.name} has no such frame."
             )
         found.append(read_key(shot, frame, np.asarray(alpha, np.float32).clip(0, 1)))
@@ -62,7 +62,9 @@ def read_keys(shot: Shot, mattes: Any, frames: Sequence[int] = ()) -> list[Key]:
             f"matte in {bound.clip.name}: number the mattes as the plate's frames are numbered."
         )
     if all(key.alpha.max() - key.alpha.min() < 0.5 for key in found):
-        raise InputError(f"The mattes of {bound.clip.name} show no subject: all are of one value.")
+        raise InputError(
+            f"The mattes of {bound.clip.name} show no subject: all pixels have the same value."
+        )
     return found
 
 
@@ -80,7 +82,7 @@ def read_key(shot: Shot, frame: int, alpha: Float | None = None) -> Key:
 
 
 def fitted(key: Key, system: System) -> Key:
-    """A key at the size that a system's network looks at plates (`System.shorter`, `share`)."""
+    """Return a key at the size that a system's network looks at plates (`System.shorter`, `share`)."""
     import cv2
 
     height, width = key.alpha.shape

@@ -15,7 +15,7 @@ EPSILON = 1e-6
 
 
 def mean_where(values: Tensor, where: Tensor | None) -> Tensor:
-    """The mean of values over the pixels that count; 0 when none does."""
+    """Return the mean of values over the pixels that count; 0 when none does."""
     if where is None:
         return values.mean()
     weight = where.expand_as(values)
@@ -50,7 +50,7 @@ def alpha_l1(pred: Tensor, true: Tensor, where: Tensor | None = None) -> Tensor:
 
 
 def alpha_l2(pred: Tensor, true: Tensor, where: Tensor | None = None) -> Tensor:
-    """(a - a*)^2: where nothing tells the sides apart, a grey costs less than a wrong side."""
+    """Return (a - a*)^2: where nothing tells the sides apart, a grey costs less than a wrong side."""
     return mean_where((pred - true).square(), where)
 
 
@@ -133,7 +133,7 @@ def task_weighted(trimap: Tensor, alpha: Tensor, log_sigmas: Tensor) -> Tensor:
 def temporal_coherence(
     pred: Tensor, pred_before: Tensor, true: Tensor, true_before: Tensor
 ) -> Tensor:
-    """((a_t - a_t-1) - (a*_t - a*_t-1))^2: the change in time should equal the true change."""
+    """Return ((a_t - a_t-1) - (a*_t - a*_t-1))^2: the change in time should equal the true change."""
     return ((pred - pred_before) - (true - true_before)).square().mean()
 
 
@@ -143,7 +143,7 @@ def least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def least_squares_generator(fake: Tensor) -> Tensor:
-    """(D(y) - 1)^2 (Mao et al. 2017; Background Matting, equation 4)."""
+    """Return (D(y) - 1)^2 (Mao et al. 2017; Background Matting, equation 4)."""
     return (fake - 1).square().mean()
 
 

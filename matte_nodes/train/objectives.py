@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each network is trained for: losses of a batch, and the score of a held-out set."""
+"""Objectives of each network: the losses of a batch, and the score of a held-out set."""
 
 from __future__ import annotations
 
@@ -135,14 +135,14 @@ LOSSES: Mapping[str, Callable[..., Tensor]] = {
 
 
 def loss_names(system: System) -> tuple[str, ...]:
-    """The losses that a recipe for this network may name."""
+    """Return the losses that a recipe for this network may name."""
     if system.task != "layers":
         return tuple(ALPHA_LOSSES)
     return (*LOSSES, *(("adaptation",) if system.training.learned_weights else ()))
 
 
 def unknown(batch: Batch) -> Tensor:
-    """Where the trimap of a batch is unknown, (N, 1, H, W) 0 or 1."""
+    """Return where the trimap of a batch is unknown, (N, 1, H, W) 0 or 1."""
     if "planes" in batch:
         return (batch["planes"][:, 15:16] == 0.5).float()
     return (batch["trimap"] == 0.5).to(batch["alpha"])
@@ -167,5 +167,5 @@ def mean_error(network: nn.Module, batches: list[Batch], system: System) -> floa
 def _part(answered: Answer, name: str) -> Tensor:
     found: Tensor | None = getattr(answered, name)
     if found is None:
-        raise UsageError(f"this network has no {name} to train: take that loss out of the recipe")
+        raise UsageError(f"This network has no {name} to train: take that loss out of the recipe.")
     return found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a fine-tuning begins with: a model of the library with its weights, or nothing."""
+"""The start of a fine-tuning: a model of the library with its weights, or an untrained network."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Parent:
 
 
 def find(name: str, *, checkpoint: str | None = None, untrained: bool = False) -> Parent:
-    """The parent of this name. Raises UsageError when that model cannot be trained."""
+    """Return the parent of this name. Raises UsageError when that model cannot be trained."""
     card = models.parent_card(name)
     if root_of(name) == finetuned.SHOT:
         own = {} if name == finetuned.SHOT else weights.identity(card)
@@ -52,7 +52,7 @@ def find(name: str, *, checkpoint: str | None = None, untrained: bool = False) -
 
 
 def root_of(name: str) -> str:
-    """The model at the beginning: a fine-tuned one goes on being its own parent's kind."""
+    """Return the model at the beginning: a fine-tuned one goes on being its own parent's kind."""
     found = finetuned.declaration(name)
     return name if found is None else found.parent
 
@@ -60,7 +60,7 @@ def root_of(name: str) -> str:
 def network(
     parent: Parent, keys: Sequence[Key], *, checkpoint: str | None, untrained: bool, width: float
 ) -> nn.Module:
-    """The network with its first weights, ready to be trained, on the processor.
+    """Return the network with its first weights, ready to be trained, on the processor.
 
     Raises WeightsError when its weights are not here; untrained: random ones, made by the seed.
     """

@@ -99,7 +99,7 @@ class Recipe:
         return hashlib.sha256(json.dumps(self.source, sort_keys=True).encode()).hexdigest()
 
     def for_stage(self, stage: Stage) -> Recipe:
-        """The recipe with the stage's own data and route in place of its own."""
+        """Return the recipe with the stage's own data and route in place of its own."""
         if not stage.data and not stage.route and not stage.foregrounds:
             return self
         return replace(
@@ -125,12 +125,12 @@ class Recipe:
 
 
 def names() -> list[str]:
-    """The recipes of the package."""
+    """Return the recipes of the package."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def find(name: str) -> Recipe:
-    """A recipe of the package by its name, or a file. Raises UsageError when there is none.
+    """Return a recipe of the package by its name, or a file. Raises UsageError when there is none.
 
     A recipe with the name of a model has that model's old names too.
     """
@@ -151,7 +151,7 @@ def find(name: str) -> Recipe:
 
 
 def trial(recipe: Recipe, *, side: int = 64, steps: int = 2) -> Recipe:
-    """A recipe cut down to what runs in seconds: its network narrow, its losses and stages whole.
+    """Return a recipe cut down to what runs in seconds: its network narrow, its losses and stages whole.
 
     Two composites of `side` pixels, `steps` steps a stage at a rate that shows in so few.
     """
@@ -170,7 +170,10 @@ def trial(recipe: Recipe, *, side: int = 64, steps: int = 2) -> Recipe:
 
 
 def parse(source: Mapping[str, Any]) -> Recipe:
-    """A recipe from its parsed TOML. Raises UsageError that names the field that is wrong."""
+    """Return a recipe from its parsed TOML.
+
+    Raises UsageError that names the field that is wrong.
+    """
     known = {
         "title",
         "network",
@@ -184,20 +187,20 @@ def parse(source: Mapping[str, Any]) -> Recipe:
     }
     strays = sorted(set(source) - known)
     if strays:
-        raise UsageError(f"a recipe has no field {strays[0]!r}; it has {', '.join(sorted(known))}")
+        raise UsageError(f"a recipe has no field {strays[0]!r}; it has {', '.join(sorted(known))}.")
     if source.get("task") not in PLANES:
-        raise UsageError(f"task is {source.get('task')!r}: one of {', '.join(PLANES)}")
+        raise UsageError(f"task is {source.get('task')!r}: one of {', '.join(PLANES)}.")
     system = systems.find(str(source.get("network", "")))
     if source["task"] != system.task:
-        raise UsageError(f"network {source['network']!r} is of task {system.task!r}")
+        raise UsageError(f"network {source['network']!r} is of task {system.task!r}.")
     if not source.get("stages"):
-        raise UsageError("a recipe has at least one [[stages]]")
+        raise UsageError("a recipe has at least one [[stages]].")
     from matte_nodes.train.foregrounds import FOREGROUNDS
 
     for part in ("foregrounds", "heldout"):
         for kind in source.get(part, {}):
             if kind not in FOREGROUNDS:
-                raise UsageError(f"[{part}] {kind!r}: one of {', '.join(FOREGROUNDS)}")
+                raise UsageError(f"[{part}] {kind!r}: one of {', '.join(FOREGROUNDS)}.")
     shares = dict(source.get("foregrounds") or dict.fromkeys(FOREGROUNDS, 1.0))
     return Recipe(
         title=str(source.get("title", "")),
@@ -222,9 +225,9 @@ def _stage(source: Mapping[str, Any], index: int, system: systems.System) -> Sta
     for name in losses:
         if name not in loss_names(system):
             known = ", ".join(loss_names(system))
-            raise UsageError(f"[{where}, losses] {name!r}: one of {known}")
+            raise UsageError(f"[{where}, losses] {name!r}: one of {known}.")
     if not losses:
-        raise UsageError(f"[{where}] names no losses")
+        raise UsageError(f"[{where}] names no losses.")
     only = tuple(source.get("only", ()))
     # Wrong names are found now, not after the stage before.
     _made(Data, source.get("data", {}), f"{where}, data")
@@ -234,11 +237,13 @@ def _stage(source: Mapping[str, Any], index: int, system: systems.System) -> Sta
 
 
 def _made(kind: type[T], values: Mapping[str, Any], where: str) -> T:
-    """A dataclass from a table; unknown and missing fields are named."""
+    """Return a dataclass from a table; unknown and missing fields are named."""
     known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
     strays = sorted(set(values) - known)
     if strays:
-        raise UsageError(f"[{where}] has no field {strays[0]!r}; it has {', '.join(sorted(known))}")
+        raise UsageError(
+            f"[{where}] has no field {strays[0]!r}; it has {', '.join(sorted(known))}."
+        )
     try:
         return kind(**values)
     except TypeError as error:

@@ -67,9 +67,11 @@ def register(
 
 
 def terms(parent: parents.Parent) -> str:
-    """The licence of what was made from a parent: the parent's terms go on."""
+    """Return the licence of what was made from a parent: the parent's terms go on."""
     if parent.card.name == finetuned.SHOT:
         return OWN
-    return parent.card.licence if parent.card.licence == OWN else (
-        f"fine-tuned from {parent.card.name}, whose terms hold: {parent.card.licence}"
-    )  # fmt: skip
+    return (
+        parent.card.licence
+        if parent.card.licence == OWN
+        else (f"fine-tuned from {parent.card.name}, whose terms hold: {parent.card.licence}")
+    )

@@ -37,7 +37,7 @@ class Composite:
 
 @dataclass(frozen=True)
 class Route:
-    """Which steps a composition takes, each a probability; defaults are Deep Image Matting's route.
+    """The probability of each step of a composition. Defaults are Deep Image Matting's route.
 
     linear: mixed in linear light. denoise: both layers cleaned by non-local means. sharpness:
     background blurred by a random disc (RSSN: box blurs of 20..60 pixels on high-resolution
@@ -101,7 +101,7 @@ def denoised(picture: Float, strength: float = 5.0) -> Float:
 
 
 def defocused(picture: Float, radius: float) -> Float:
-    """A picture blurred by a disc of this radius: a background behind the plane of focus."""
+    """Return a picture blurred by a disc of this radius: a background behind the plane of focus."""
     import cv2
 
     found: Float = cv2.filter2D(picture, -1, disc_kernel(radius), borderType=cv2.BORDER_REFLECT)
@@ -135,7 +135,7 @@ def harmonised(picture: Float, like: Float, where: Float, amount: float = 1.0) -
 
 
 def through_camera(rng: Rng, plate: Float) -> Float:
-    """What a camera does after the lens: sharpening or slight blur, JPEG."""
+    """Return what a camera does after the lens: sharpening or slight blur, JPEG."""
     import cv2
 
     soft = cv2.GaussianBlur(plate, (0, 0), rng.uniform(0.5, 1.2))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a recipe says, done: samples, stages, the best weights."""
+"""Runs a recipe: makes samples, trains its stages and writes the best weights."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matte_nodes.errors import UsageError, WeightsError
-from matte_nodes.train import objectives, stacks, systems
+from matte_nodes.train import objectives, stacks, state, systems
 from matte_nodes.train.data import Material, make_samples
 from matte_nodes.train.recipe import Recipe, Stage
 from matte_nodes.train.salient import without_subjects
-from matte_nodes.train.trainer import Batch, Outcome, Plan, Progress, train
+from matte_nodes.train.trainer import Batch, Outcome, Progress, TrainingPlan, train
 from matte_nodes.whole_files import append, write_bytes
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def build(recipe: Recipe) -> nn.Module:
-    """The recipe's network, its first weights by the seed of the first stage."""
+    """Return the recipe's network, its first weights by the seed of the first stage."""
     import torch
 
     torch.manual_seed(recipe.stages[0].schedule.seed)
@@ -41,10 +41,9 @@ def run(
 
     folder: holds samples/, heldout/, one folder a stage, progress.jsonl, pictures of the held-out
     samples as the network has them at each check. What is there is gone on with. start: a weights
-    file that the network begins with, as far as names and shapes agree. Raises TrainingError, InputError, UsageError.
+    file that the network begins with, as far as names and shapes agree. Raises TrainingError,
+    InputError, UsageError.
     """
-    from matte_nodes.train import state
-
     material = without_subjects(material or Material(), recipe.data.plain, tell)
     network = build(recipe)
     if start is not None:
@@ -81,7 +80,7 @@ def begin_with(network: nn.Module, path: Path) -> str:
     """Fill a network from a weights file where names (behind any prefix) and shapes agree.
 
     For encoders that were trained on ImageNet, and for going on from a stage of one's own. Answers
-    what was done; raises WeightsError when nothing fits.
+    what was done. Raises WeightsError when nothing fits.
     """
     import torch
 
@@ -96,7 +95,10 @@ def begin_with(network: nn.Module, path: Path) -> str:
                 found[name] = tensor.to(own.dtype)
                 break
     if not found:
-        raise WeightsError(f"{path}: none of its {len(given)} tensors fits this network")
+        raise WeightsError(
+            f"{path}: none of its {len(given)} tensors fits this network. Choose the weights of "
+            "this network."
+        )
     with torch.no_grad():
         network.load_state_dict(found, strict=False)
     return f"{path.name}: {len(found)} of {len(network.state_dict())} tensors filled"
@@ -109,8 +111,8 @@ def stage_plan(
     held: list[Batch],
     network: nn.Module,
     before: Path | None = None,
-) -> Plan:
-    """The plan of one stage over a folder of samples, and of those of the stage before."""
+) -> TrainingPlan:
+    """Return the plan of one stage over a folder of samples, and of those of the stage before."""
     batches = stacks.Batches(
         recipe.task,
         stacks.read_stacks(samples, recipe.task),
@@ -125,9 +127,9 @@ def stage_plan(
     if stage.only:
         parameters = [p for n, p in network.named_parameters() if n.startswith(stage.only)]
         if not parameters:
-            raise UsageError(f"no parameter of {recipe.network} begins with {stage.only}")
+            raise UsageError(f"No parameter of {recipe.network} begins with {stage.only}.")
     system = systems.find(recipe.network)
-    return Plan(
+    return TrainingPlan(
         batches,
         objectives.SystemObjective(system, stage.losses),
         stage.schedule,
@@ -159,8 +161,10 @@ def heldout_batches(recipe: Recipe, found: list[Any]) -> list[Batch]:
     return batches
 
 
-def _with_pictures(plan: Plan, recipe: Recipe, held: list[Batch], place: Path) -> Plan:
-    """The plan, writing what the network makes of the first held-out samples at each check."""
+def _with_pictures(
+    plan: TrainingPlan, recipe: Recipe, held: list[Batch], place: Path
+) -> TrainingPlan:
+    """Return the plan, writing what the network makes of the first held-out samples at each check."""
     score = plan.validate
     if score is None or not held:
         return plan

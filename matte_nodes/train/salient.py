@@ -24,7 +24,7 @@ DECIDED = 0.8
 def without_subjects(
     material: Material, detector: str, tell: Callable[[str], None] = lambda message: None
 ) -> Material:
-    """The material with those of its photographs as backgrounds in which no subject is found.
+    """Return the material with those of its photographs as backgrounds in which no subject is found.
 
     detector: a model without hints ("u2netp"); "" leaves all as it is. Textures of foregrounds
     may still come from every photograph. Raises WeightsError when the model's weights are not
@@ -57,7 +57,10 @@ def has_subject(mask: Float) -> bool:
 
 
 def shares(masks: Sequence[Float]) -> np.ndarray:
-    """(N, 2): of each mask the parts that are inside, and decided; to look at the thresholds."""
+    """Return (N, 2): of each mask the parts that are inside, and decided.
+
+    To look at the thresholds.
+    """
     return np.array(
         [[(m > 0.7).mean(), ((m < 0.15) | (m > 0.7)).mean()] for m in masks], np.float32
     )

@@ -30,8 +30,10 @@ LAYERS = {
     "trimap": 1, "alpha": 1,
 }  # fmt: skip
 PLANES: Mapping[Task, int] = {
-    "trimap": cues.PLANES + 2, "plate": 8, "layers": sum(LAYERS.values()),
-}  # fmt: skip
+    "trimap": cues.PLANES + 2,
+    "plate": 8,
+    "layers": sum(LAYERS.values()),
+}
 ATTEMPTS = 40
 
 
@@ -40,7 +42,8 @@ class Maker:
     """Makes samples: which task, which side in pixels, which shares of foregrounds, which route.
 
     whole: how often a whole part is unknown (see hints.trimap). pictures: the textures. layers:
-    foregrounds of the user's, (H, W, 4) uint8 straight RGBA, used for the part `own` of all samples. narrow, wide: the range of a trimap's radius. calm: the part
+    foregrounds of the user's, (H, W, 4) uint8 straight RGBA, used for the part `own` of all
+    samples. narrow, wide: the range of a trimap's radius. calm: the part
     of samples that are painted calmly (see Pictures). backs: what backgrounds are painted from, if
     not from the textures. zooms: sizes of crops of those layers, in sides.
     coarse: closed form is solved for the trimap task; without it its plane holds the trimap.
@@ -62,7 +65,7 @@ class Maker:
     whole: float = 0.0
 
     def composite(self, rng: Rng) -> Composite:
-        """A foreground over another background, by the route."""
+        """Return a foreground over another background, by the route."""
         paint = self.pictures
         if self.calm and rng.random() < self.calm:
             paint = paint.calmer()
@@ -76,7 +79,7 @@ class Maker:
         return compose(rng, layer, back(rng, self.side), self.route)
 
     def __call__(self, seed: int, number: int) -> np.ndarray:
-        """Sample `number` of this seed."""
+        """Return sample `number` of this seed."""
         rng = np.random.default_rng([seed, number])
         makers = {"trimap": self._trimap, "plate": self._plate, "layers": self._layers}
         return makers[self.task](rng)
@@ -127,7 +130,7 @@ class Maker:
 def cut(
     rng: Rng, picture: np.ndarray, side: int, zooms: Sequence[float] = (1.0, 1.5, 2.0)
 ) -> Layer:
-    """A square of a user's foreground, centred on a soft pixel, flipped at random.
+    """Return a square of a user's foreground, centred on a soft pixel, flipped at random.
 
     Deep Image Matting's crop: 320, 480 or 640 pixels round an unknown pixel, resized to the side.
     """
@@ -151,7 +154,7 @@ def cut(
 
 
 def closed_form(plate: Float, trimap: Float) -> Float:
-    """The closed-form alpha of a crop, solved a little less exactly than the model does."""
+    """Return the closed-form alpha of a crop, solved a little less exactly than the model does."""
     import warnings
 
     from pymatting import estimate_alpha_cf

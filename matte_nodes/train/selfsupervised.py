@@ -30,7 +30,7 @@ from matte_nodes.train.keys import fitted, read_key
 from matte_nodes.train.registering import register
 from matte_nodes.train.systems import inner
 from matte_nodes.train.textures import Pictures
-from matte_nodes.train.trainer import Plan, Progress, Schedule, train
+from matte_nodes.train.trainer import Progress, Schedule, TrainingPlan, train
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -47,7 +47,7 @@ MOST_FRAMES = 48
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """What is asked for: a shot with its clean plate (in `connect`), and the model to begin with.
+    """The request: a shot with its clean plate (in `connect`), and the model to begin with.
 
     backgrounds: pictures lit like the shot; None: the clean plate itself, mirrored and moved.
     hold: the paper's l, how strongly the teacher holds the student.
@@ -87,7 +87,8 @@ def selfsupervise(
     if "background" not in parent.system.hints:
         able = (c.name for c in models.cards() if "background" in c.needs and systems.of_card(c))
         raise UsageError(
-            f"Model {model!r} takes no clean plate: begin with one of {', '.join(able)}, or draw key "
+            f"Model {model!r} takes no clean plate: begin with one of {', '.join(able)}, or draw "
+            "key "
             "mattes (--keys)."
         )
     shot = MatteNode(parent.card, device="cpu", ocio=asked.ocio).connect(
@@ -106,7 +107,7 @@ def selfsupervise(
     both = adversarial(student)
     size = 2 if parent.system.side else 4
     behind = _backgrounds(asked.backgrounds)
-    plan = Plan(
+    plan = TrainingPlan(
         Frames(crops.Crops(frames, parent.system, crop, size, asked.seed), behind),
         SelfSupervised(parent.system, copy.deepcopy(student).eval().requires_grad_(False), asked.hold),
         Schedule(asked.steps or 300, asked.rate or 1e-4, average=0.98, every=50, half=asked.half,
@@ -120,7 +121,7 @@ def selfsupervise(
 
 
 def adversarial(student: nn.Module) -> nn.Module:
-    """A student beside its critic, as one module, so that both are trained, kept and resumed."""
+    """Return a student beside its critic, as one module, so that both are trained, kept and resumed."""
     from torch import nn
 
     both = nn.Module()
@@ -130,7 +131,10 @@ def adversarial(student: nn.Module) -> nn.Module:
 
 
 def critic(base: int = 32) -> nn.Module:
-    """A discriminator of patches (Isola et al. 2017): (N, 3, H, W) -1..1 to (N, 1, H/8, W/8)."""
+    """Return a discriminator of patches (Isola et al.
+
+    2017): (N, 3, H, W) -1..1 to (N, 1, H/8, W/8).
+    """
     from torch import nn
 
     def unit(inputs: int, outputs: int) -> list[nn.Module]:
@@ -214,7 +218,10 @@ class SelfSupervised:
 
 
 def _front(answered: Answer, plate: Tensor, clean: Tensor) -> Tensor:
-    """The answer's foreground; of a network that has none, the one that explains the plate."""
+    """Return the answer's foreground.
+
+    Of a network that has none, the one that explains the plate.
+    """
     if answered.foreground is not None:
         return answered.foreground
     alpha = answered.alpha
@@ -235,5 +242,5 @@ def _backgrounds(folder: str | None) -> Pictures | None:
 
     pictures: Sequence[np.ndarray] = read_pictures(Path(folder))
     if not pictures:
-        raise InputError(f"{folder} holds no pictures")
+        raise InputError(f"{folder} contains no pictures.")
     return Pictures(pictures, 1.0)

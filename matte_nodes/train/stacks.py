@@ -26,7 +26,7 @@ BAND: dict[Task, int] = {
 
 
 def read_stacks(folder: Path, task: Task) -> list[np.ndarray]:
-    """The stacks that `matte train compose` wrote: (N, side, side, P) uint8 each, not in memory.
+    """Return the stacks that `matte train compose` wrote: (N, side, side, P) uint8 each, not in memory.
 
     Raises InputError when there are none, or they are of another task.
     """
@@ -34,7 +34,7 @@ def read_stacks(folder: Path, task: Task) -> list[np.ndarray]:
     if not stacks:
         raise InputError(f"{folder} holds no samples: make them with `matte train compose`.")
     if any(stack.ndim != 4 or stack.shape[3] != PLANES[task] for stack in stacks):
-        raise InputError(f"{folder} holds samples of another task than {task!r}.")
+        raise InputError(f"{folder} holds samples of a different task, not of {task!r}.")
     return stacks
 
 
@@ -57,7 +57,7 @@ class Batches:
     share_before: float = 0.0
 
     def __call__(self, step: int) -> dict[str, Tensor]:
-        """The batch of a step: always the same."""
+        """Return the batch of a step: always the same."""
         import torch
 
         rng = np.random.default_rng([self.seed, step])
@@ -98,7 +98,10 @@ class Batches:
 
 
 def layers(values: Tensor) -> dict[str, Tensor]:
-    """Planes of task "layers", (N, P, H, W) 0..1, each under its name; the trimap's three values."""
+    """Planes of task "layers", (N, P, H, W) 0..1, each under its name.
+
+    The trimap's three values.
+    """
     import torch
 
     parts = torch.split(values, list(LAYERS.values()), 1)

@@ -43,7 +43,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             facts = json.loads((file.metadata() or {})["facts"])
             return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
     except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise WeightsError(f"{path} is not the state of a training: {error}") from error
+        raise WeightsError(f"{path} is not a saved training: {error}") from error
 
 
 def pack(network: nn.Module, average: nn.Module, optimiser: Optimizer) -> dict[str, Tensor]:

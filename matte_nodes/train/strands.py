@@ -40,7 +40,7 @@ class Layer:
 def curve(
     start: Float, angle: float, length: float, bend: float, wave: float, phase: float
 ) -> Float:
-    """Points of one strand from its root: (N, 2) float32, x and y in pixels."""
+    """Return points of one strand from its root: (N, 2) float32, x and y in pixels."""
     along = np.linspace(0, 1, 12, dtype=np.float32)
     turn = angle + bend * along + wave * np.sin(phase + 7 * along)
     step = length / (len(along) - 1)
@@ -59,7 +59,7 @@ def draw(
     spread: float,
     strength: tuple[float, float] = (0.7, 1.0),
 ) -> Layer:
-    """Strands as a layer: coverage by supersampling, colour varied from strand to strand.
+    """Return strands as a layer: coverage by supersampling, colour varied from strand to strand.
 
     ink: the (3,) mean colour, or a (side, side, 3) picture that each strand takes its colour from
     at its root. thick: range in pixels, down to a third of one. spread: how much colours differ.
@@ -95,7 +95,7 @@ def draw(
 
 
 def outline(rng: Rng, side: int, *, rough: float = 0.25) -> Float:
-    """A closed smooth contour that may leave the picture: (N, 2) float32, x and y in pixels."""
+    """Return a closed smooth contour that may leave the picture: (N, 2) float32, x and y in pixels."""
     angle = np.linspace(0, 2 * np.pi, 240, endpoint=False, dtype=np.float32)
     radius = np.ones_like(angle)
     for order in range(2, 9):

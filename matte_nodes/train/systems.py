@@ -98,7 +98,7 @@ class System:
         return network
 
     def answer(self, network: nn.Module, batch: Batch) -> Answer:
-        """The network's answer to a batch."""
+        """Return the network's answer to a batch."""
         network = inner(network)
         if self.training.planes is not None:
             found = self.training.planes(network, batch["planes"])
@@ -109,14 +109,14 @@ class System:
 
 
 def of_architecture(architecture: Architecture | None) -> System | None:
-    """The system of an architecture, or None when it cannot be trained."""
+    """Return the system of an architecture, or None when it cannot be trained."""
     if architecture is None or architecture.training is None:
         return None
     return System(architecture, architecture.training)
 
 
 def of_shots() -> System:
-    """The system of the network that begins as nothing."""
+    """Return the system of the network that begins as nothing."""
     from matte_nodes.models.networks.shot_matting import ARCHITECTURE
 
     found = of_architecture(ARCHITECTURE)
@@ -125,18 +125,18 @@ def of_shots() -> System:
 
 
 def of_card(card: ModelCard) -> System | None:
-    """The system that trains a model's network, or None when it cannot be trained."""
+    """Return the system that trains a model's network, or None when it cannot be trained."""
     return of_architecture(models.architecture(card))
 
 
 def all_systems() -> list[System]:
-    """Every network that can be trained."""
+    """Return every network that can be trained."""
     found = (of_architecture(architecture) for architecture in models.architectures())
     return [system for system in found if system is not None]
 
 
 def find(name: str) -> System:
-    """The system of this name (the id of its architecture).
+    """Return the system of this name (the id of its architecture).
 
     Raises UsageError with the names that there are.
     """
@@ -149,7 +149,7 @@ def find(name: str) -> System:
 
 
 def inner(network: nn.Module) -> nn.Module:
-    """The network itself, without what only its training needs."""
+    """Return the network without the wrapper that only training needs."""
     found: nn.Module = getattr(network, "network", network)
     return found
 
@@ -165,7 +165,7 @@ def marks(network: nn.Module, architecture: Architecture) -> dict[str, str]:
 
 
 def weighted(network: nn.Module, tasks: int = 2) -> nn.Module:
-    """A network beside the logarithms of its tasks' learned weights, 0 at first."""
+    """Return a network beside the logarithms of its tasks' learned weights, 0 at first."""
     import torch
     from torch import nn
 

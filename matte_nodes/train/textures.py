@@ -146,22 +146,22 @@ class Pictures:
 
     @property
     def strange(self) -> float:
-        """How often hair has a colour of its own."""
+        """The probability that hair has its own colour."""
         return 0.35 if self.calm else 0.75
 
     def calmer(self) -> Pictures:
-        """The same pictures, painted calmly."""
+        """Return the same pictures, painted calmly."""
         return Pictures(self.photographs, self.share, calm=True)
 
     def __call__(self, rng: Rng, side: int) -> Float:
-        """A texture of this side."""
+        """Return a texture of this side."""
         if rng.random() < self.share:
             return self.photograph(rng, side)
         kinds = PROCEDURAL[:2] * 2 + PROCEDURAL[2:] if self.calm else PROCEDURAL
         return kinds[int(rng.integers(len(kinds)))](rng, side)
 
     def photograph(self, rng: Rng, side: int) -> Float:
-        """A crop of a photograph at a random scale, flipped, its colours moved a little."""
+        """Return a crop of a photograph at a random scale, flipped, its colours moved a little."""
         import cv2
 
         source = self.photographs[int(rng.integers(len(self.photographs)))]

@@ -32,12 +32,13 @@ class TrainingError(MatteError):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast.
+    """The number of steps and the learning rates.
 
     steps: batches in all. rate: highest learning rate, reached after the part `warm_up` of the
     steps, then falling to `final` of it as `fall` says: a cosine, a line, or not at all
     (constant). optimiser: adamw, or adam, whose `decay` is L2 on the loss. decay: weight decay.
-    clip: largest norm of the gradient. average: decay of the exponential average of weights, which is what is
+    clip: largest norm of the gradient. average: decay of the exponential average of weights, which
+    is what is
     validated and kept. every: steps between checkpoints. half: bfloat16 products (autocast).
     seed: of the network's first weights, and of the order of batches. stop: end after this many
     steps although the schedule goes on (0: do not): a first stage that a second one continues.
@@ -59,11 +60,11 @@ class Schedule:
 
     @property
     def last(self) -> int:
-        """How many steps are made."""
+        """The number of steps."""
         return min(self.stop or self.steps, self.steps)
 
     def rate_at(self, step: int) -> float:
-        """The learning rate of a step."""
+        """Return the learning rate of a step."""
         warm = max(1, round(self.steps * self.warm_up))
         if step < warm:
             return self.rate * (step + 1) / warm
@@ -73,7 +74,10 @@ class Schedule:
         return low + (self.rate - low) * shapes[self.fall]
 
     def facts(self) -> dict[str, Any]:
-        """Its fields for a file's metadata; later fields only where they are not the usual ones."""
+        """Return its fields for a file's metadata.
+
+        Later fields only where they are not the usual ones.
+        """
         found = asdict(self)
         for name in ("optimiser", "fall"):
             if found[name] == getattr(Schedule, name):
@@ -95,7 +99,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended. score, best: of the last and the best validation, lower is better.
+    """The result of a training. score, best: of the last and the best validation, lower is better.
 
     stopped_early: `patience` validations in a row brought nothing better.
     """
@@ -108,8 +112,8 @@ class Outcome:
 
 
 @dataclass
-class Plan:
-    """What `train` needs besides the network.
+class TrainingPlan:
+    """The arguments of `train` besides the network.
 
     batch: batch of a step, a pure function of its number. objective: named losses of a batch;
     "total" is minimised. validate: a score of the averaged network, lower is better; None: the
@@ -130,18 +134,16 @@ class Plan:
 
 def train(
     network: nn.Module,
-    plan: Plan,
+    plan: TrainingPlan,
     folder: Path | None = None,
     say: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
-    """Train a network by a plan, and answer it with its best averaged weights.
+    """Train a network by a plan. Returns it with its best averaged weights.
 
     folder: for `state.safetensors` (all that is needed to go on) and `best.safetensors` (the
     weights); a training found there is resumed. None: nothing is written. Raises TrainingError
     when a loss is not finite, or when the folder holds a training with another plan.
     """
-    import torch
-
     schedule = plan.schedule
     chosen = list(network.parameters() if plan.parameters is None else plan.parameters)
     optimiser = _optimiser(network, chosen, plan)
@@ -151,11 +153,7 @@ def train(
     kept = folder / "state.safetensors" if folder else None
     best_state = {name: tensor.clone() for name, tensor in average.state_dict().items()}
     if kept is not None and kept.is_file():
-        tensors, found = state.load(kept)
-        if found["facts"] != _plain(facts):
-            raise TrainingError(
-                f"{kept} is of a training with another recipe: give another folder, or remove it."
-            )
+        tensors, found = _saved(kept, facts)
         best_state = {n[5:]: t for n, t in tensors.items() if n.startswith("best.")}
         state.unpack(tensors, network, average, optimiser)
         step, best, score, stale = (found[key] for key in ("step", "best", "score", "stale"))
@@ -163,18 +161,7 @@ def train(
     ended = plan.patience is not None and stale >= plan.patience
     batches = _ahead(plan.batch, step, schedule.last)
     while step < schedule.last and not ended:
-        network.train()
-        for group in optimiser.param_groups:
-            group["lr"] = schedule.rate_at(step) * group["factor"]
-        with torch.autocast("cpu", torch.bfloat16, enabled=schedule.half):
-            losses = plan.objective(network, next(batches))
-        total = losses["total"]
-        if not torch.isfinite(total):
-            raise TrainingError(f"The loss is not finite at step {step}: lower the rate.")
-        optimiser.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(chosen, schedule.clip)
-        optimiser.step()
+        losses = _learn(network, plan, optimiser, chosen, step, next(batches))
         step += 1
         _follow(average, network, min(schedule.average, (1 + step) / (10 + step)))
         if step % schedule.every and step != schedule.last:
@@ -194,14 +181,8 @@ def train(
         if kept is not None:
             packed = state.pack(network, average, optimiser)
             packed |= {f"best.{name}": tensor for name, tensor in best_state.items()}
-            told = {
-                "facts": _plain(facts),
-                "step": step,
-                "best": best,
-                "score": score,
-                "stale": stale,
-            }
-            state.save(kept, packed, told)
+            numbers = {"step": step, "best": best, "score": score, "stale": stale}
+            state.save(kept, packed, {"facts": _plain(facts), **numbers})
         pace = (time.monotonic() - began) / (step - first)
         values = {name: float(loss.detach()) for name, loss in losses.items()}
         say(Progress(step, schedule.last, values, pace * (schedule.last - step), score, best))
@@ -209,7 +190,45 @@ def train(
     return Outcome(average, step, score, best, ended and step < schedule.last)
 
 
-def _optimiser(network: nn.Module, chosen: list[nn.Parameter], plan: Plan) -> Optimizer:
+def _saved(kept: Path, facts: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors and numbers of a saved training. Raises TrainingError for another plan."""
+    tensors, found = state.load(kept)
+    if found["facts"] != _plain(facts):
+        raise TrainingError(
+            f"{kept} belongs to a training with a different recipe. Choose another folder, or "
+            "remove this one."
+        )
+    return tensors, found
+
+
+def _learn(
+    network: nn.Module,
+    plan: TrainingPlan,
+    optimiser: Optimizer,
+    chosen: list[nn.Parameter],
+    step: int,
+    batch: Batch,
+) -> Mapping[str, Tensor]:
+    """Do one step on a batch and return its losses. Raises TrainingError for a loss not finite."""
+    import torch
+
+    schedule = plan.schedule
+    network.train()
+    for group in optimiser.param_groups:
+        group["lr"] = schedule.rate_at(step) * group["factor"]
+    with torch.autocast("cpu", torch.bfloat16, enabled=schedule.half):
+        losses = plan.objective(network, batch)
+    total = losses["total"]
+    if not torch.isfinite(total):
+        raise TrainingError(f"The loss is not finite at step {step}. Choose a lower learning rate.")
+    optimiser.zero_grad(set_to_none=True)
+    total.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(chosen, schedule.clip)
+    optimiser.step()
+    return losses
+
+
+def _optimiser(network: nn.Module, chosen: list[nn.Parameter], plan: TrainingPlan) -> Optimizer:
     """Adam or AdamW over the parameters that are trained, those with a factor in their own group."""
     import torch
 
@@ -228,7 +247,7 @@ def _optimiser(network: nn.Module, chosen: list[nn.Parameter], plan: Plan) -> Op
 
 
 def _ahead(batch: Callable[[int], Batch], first: int, steps: int) -> Iterator[Batch]:
-    """The batches from a step on, each made while the one before it is trained on."""
+    """Yield the batches from a step on, each made while the one before it is trained on."""
     with ThreadPoolExecutor(1) as worker:
         coming = worker.submit(batch, first)
         for step in range(first, steps):

@@ -148,7 +148,7 @@ def planned(tmp_path: Path, **asked: Any) -> Any:
         "model": "green-screen", "values": "", "device": "", "base": str(tmp_path / "matte"),
         "name": "Matte", "first": 1, "last": 250,
     }  # fmt: skip
-    return plan.Plan(plan.BakeRequest(**{**usual, **asked}), ALL, sources, COLOUR, frame)
+    return plan.BakePlan(plan.BakeRequest(**{**usual, **asked}), ALL, sources, COLOUR, frame)
 
 
 def test_the_request(tmp_path: Path) -> None:

@@ -179,7 +179,9 @@ def test_a_kind_that_is_not_written_is_said_before_anything_is_loaded(
 ) -> None:
     monkeypatch.setenv("MATTE_HOME", str(tmp_path / "empty"))
     plate = plate_sequence(tmp_path / "in", 2)
-    line = fails(6, plate, "-o", tmp_path / "out" / name, "--model", "gfm", says="is not written")
+    line = fails(
+        6, plate, "-o", tmp_path / "out" / name, "--model", "gfm", says="cannot be written"
+    )
     assert ".mov" in line
     assert not (tmp_path / "out").exists()
 

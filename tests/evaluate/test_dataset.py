@@ -78,7 +78,7 @@ def test_other_files_are_passed_over(tmp_path):
         (["plate/s/1.png", "alpha/s.png"], "alpha/s.png"),
         (["plate/s/1.png", "alpha/s/1.png", "alpha/t/1.png"], "alpha/t"),
         (["plate/s/one.png", "alpha/s/1.png"], "no frame number"),
-        (["plate/s/x.txt", "alpha/s/1.png"], "holds no frames"),
+        (["plate/s/x.txt", "alpha/s/1.png"], "contains no frames"),
         (["plate/a.mov", "alpha/a.png"], "a movie"),
     ],
 )

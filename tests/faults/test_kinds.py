@@ -21,7 +21,7 @@ from matte_nodes import MatteNode
 from matte_nodes.errors import BadPlateError, ColorError, InputError, MatteError, MediaError
 from matte_nodes.media import layers
 from matte_nodes.media.clip import open_clip
-from matte_nodes.media.image import Window
+from matte_nodes.media.image import Rect
 from matte_nodes.shot.bind import guessed
 from tests.faults.rig import HERE, SUBJECT, is_subject, mask, odd, picture, run
 from tests.made import write_image
@@ -214,7 +214,7 @@ def test_webm_alpha(tmp_path: Path) -> None:
 )
 def test_hint_on_the_display_window(tmp_path: Path) -> None:
     write_picture(
-        tmp_path / "p.exr", half(picture()), data=(100, 50), display=Window(100, 50, 64, 48)
+        tmp_path / "p.exr", half(picture()), data=(100, 50), display=Rect(100, 50, 64, 48)
     )
     write_image(tmp_path / "m.png", codes(mask()), "Y")
     shot = MatteNode("green-screen", segmentation_use="core").connect(
@@ -234,7 +234,7 @@ def test_hint_with_overscan(tmp_path: Path) -> None:
     wide = np.empty((68, 84, 3), np.float32)
     wide[:] = (0.1, 0.7, 0.15)
     wide[10:58, 10:74] = picture()
-    write_picture(tmp_path / "p.exr", half(wide), data=(-10, -10), display=Window(0, 0, 64, 48))
+    write_picture(tmp_path / "p.exr", half(wide), data=(-10, -10), display=Rect(0, 0, 64, 48))
     write_image(tmp_path / "m.png", codes(mask()), "Y")
     shot = MatteNode("green-screen", segmentation_use="core").connect(
         tmp_path / "p.exr", segmentation=tmp_path / "m.png"

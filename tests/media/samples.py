@@ -13,7 +13,7 @@ import numpy as np
 import OpenImageIO as oiio
 from numpy.typing import NDArray
 
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.writers import OutputFrame
 
 _TYPES = {"uint8": "uint8", "uint16": "uint16", "float16": "half", "float32": "float"}
@@ -25,7 +25,7 @@ def write_picture(
     names: tuple[str, ...] | None = None,
     *,
     data: tuple[int, int] = (0, 0),
-    display: Window | None = None,
+    display: Rect | None = None,
     kind: str | None = None,
     **attributes: Any,
 ) -> Path:
@@ -35,7 +35,7 @@ def write_picture(
     if names:
         spec.channelnames = names
     spec.x, spec.y = data
-    shown = display or Window(*data, width, height)
+    shown = display or Rect(*data, width, height)
     spec.full_x, spec.full_y = shown.x, shown.y
     spec.full_width, spec.full_height = shown.width, shown.height
     for name, value in attributes.items():
@@ -123,14 +123,14 @@ def matte_frame(
     height: int = 24,
     width: int = 32,
     *,
-    window: Window | None = None,
-    display: Window | None = None,
+    window: Rect | None = None,
+    display: Rect | None = None,
     scale: float = 1.0,
     time: float | None = None,
     **more: Any,
 ) -> OutputFrame:
     """A matte with solid, soft and empty parts over a foreground of random values."""
-    data = window or Window(0, 0, width, height)
+    data = window or Rect(0, 0, width, height)
     random = np.random.default_rng(frame)
     ramp = np.linspace(-0.5, 1.5, data.width, dtype=np.float32).clip(0, 1)
     alpha = np.broadcast_to(ramp.astype(np.float16), (data.height, data.width))

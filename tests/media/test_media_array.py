@@ -60,7 +60,7 @@ def test_what_is_no_picture(tmp_path: Path, wrong: Any) -> None:
 
 def test_objects_are_not_unpacked(tmp_path: Path) -> None:
     np.save(tmp_path / "p.npy", np.array([{"a": 1}], object), allow_pickle=True)
-    with pytest.raises(MediaError, match=r"no picture"):
+    with pytest.raises(MediaError, match=r"not a picture"):
         open_clip(tmp_path / "p.npy").read(1)
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from matte_nodes.errors import MediaError, MissingFrameError
 from matte_nodes.media.clip import ArrayClip, paste
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 
 WINDOWS = st.builds(
-    Window, st.integers(-6, 6), st.integers(-6, 6), st.integers(1, 6), st.integers(1, 6)
+    Rect, st.integers(-6, 6), st.integers(-6, 6), st.integers(1, 6), st.integers(1, 6)
 )
 
 
@@ -77,7 +77,7 @@ def test_floats_reach_exactly_one() -> None:
 
 
 @given(WINDOWS, WINDOWS)
-def test_paste_puts_every_pixel_at_its_place(data: Window, canvas: Window) -> None:
+def test_paste_puts_every_pixel_at_its_place(data: Rect, canvas: Rect) -> None:
     random = np.random.default_rng(0)
     pixels = random.random((data.height, data.width, 2)).astype(np.float16)
     result = paste(Image(pixels, ("Y", "A"), data, data), canvas, fill=-1)
@@ -92,7 +92,7 @@ def test_paste_puts_every_pixel_at_its_place(data: Window, canvas: Window) -> No
 
 
 @given(WINDOWS, WINDOWS)
-def test_union_holds_both(a: Window, b: Window) -> None:
+def test_union_holds_both(a: Rect, b: Rect) -> None:
     union = a.union(b)
     assert union == b.union(a)
     assert union.holds(a)
@@ -100,6 +100,6 @@ def test_union_holds_both(a: Window, b: Window) -> None:
 
 
 def test_paste_does_not_copy_what_fits() -> None:
-    window = Window(2, 3, 5, 4)
+    window = Rect(2, 3, 5, 4)
     pixels = np.zeros((4, 5, 1), np.uint8)
     assert paste(Image(pixels, ("Y",), window, window), window) is pixels

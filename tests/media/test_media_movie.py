@@ -14,7 +14,7 @@ import pytest
 
 from matte_nodes.errors import MediaError, MissingFrameError
 from matte_nodes.media.clip import open_clip
-from matte_nodes.media.image import Window
+from matte_nodes.media.image import Rect
 from matte_nodes.media.timecode import Timecode
 
 from .samples import number_of, numbered, write_movie
@@ -130,7 +130,7 @@ def test_rotation_is_applied(tmp_path: Path, degrees: int) -> None:
 
     clip = open_clip(write_movie(tmp_path / "p.mp4", [picture], "libx264", setup=turn))
     pixels = clip.read(1).pixels
-    assert clip.canvas == Window(0, 0, pixels.shape[1], pixels.shape[0])
+    assert clip.canvas == Rect(0, 0, pixels.shape[1], pixels.shape[0])
     # The display matrix turns counter-clockwise.
     expected = np.rot90(stored, degrees // 90)
     assert pixels.shape == expected.shape
@@ -182,7 +182,7 @@ def test_sound_alone(tmp_path: Path) -> None:
         frame.rate = 8000
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    with pytest.raises(MediaError, match="no moving picture"):
+    with pytest.raises(MediaError, match="contains no video"):
         open_clip(path)
 
 

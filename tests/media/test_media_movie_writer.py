@@ -14,7 +14,7 @@ import pytest
 
 from matte_nodes.errors import OutputError
 from matte_nodes.media.clip import open_clip
-from matte_nodes.media.image import Window
+from matte_nodes.media.image import Rect
 from matte_nodes.media.movie_tags import tags_of
 from matte_nodes.media.timecode import Timecode
 from matte_nodes.media.writers import OutputFrame, Writer, open_writer
@@ -166,7 +166,7 @@ def test_time_code_and_aspect_are_carried(tmp_path: Path, name: str) -> None:
 
 
 def test_the_picture_is_the_display_window(tmp_path: Path) -> None:
-    frame = matte_frame(1, window=Window(-8, -8, 48, 40), display=Window(0, 0, 32, 24))
+    frame = matte_frame(1, window=Rect(-8, -8, 48, 40), display=Rect(0, 0, 32, 24))
     out = movie(tmp_path / "m.mkv")
     out.write(frame)
     out.close()
@@ -211,7 +211,7 @@ def test_frames_must_ascend_and_keep_their_size(tmp_path: Path) -> None:
     for second in (patches(3), patches(2), matte_frame(4, 8, 8)):
         out = movie(tmp_path / "m.mov")
         out.write(patches(3))
-        with pytest.raises(OutputError, match=r"in order|is 8x8"):
+        with pytest.raises(OutputError, match=r"in ascending order|is 8x8"):
             out.write(second)
         assert list(tmp_path.iterdir()) == []
 

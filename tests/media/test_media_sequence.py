@@ -11,7 +11,7 @@ import pytest
 
 from matte_nodes.errors import MediaError, MissingFrameError
 from matte_nodes.media.clip import open_clip
-from matte_nodes.media.image import Window
+from matte_nodes.media.image import Rect
 
 from .samples import plate, write_picture, write_sequence
 
@@ -83,7 +83,7 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
     stored = turns[orientation](scene)
     path = write_picture(tmp_path / "p.jpg", stored, Orientation=orientation)
     clip = open_clip(path)
-    assert clip.display_window == Window(0, 0, 32, 16)
+    assert clip.display_window == Rect(0, 0, 32, 16)
     found = clip.read(1).pixels
     assert found.shape == scene.shape
     assert np.abs(found.astype(int) - scene).mean() < 8
@@ -136,17 +136,17 @@ def test_straight_alpha_is_not_multiplied(tmp_path: Path) -> None:
 
 
 def test_windows_aspect_and_canvas(tmp_path: Path) -> None:
-    display = Window(0, 0, 20, 10)
+    display = Rect(0, 0, 20, 10)
     write_picture(
         tmp_path / "p.1.exr", plate(1), data=(-3, 2), display=display, PixelAspectRatio=2.0
     )
     write_picture(tmp_path / "p.2.exr", plate(2, 4, 30), data=(0, -1), display=display)
     clip = open_clip(tmp_path / "p.#.exr")
     assert clip.display_window == display
-    assert clip.canvas == Window(-3, -1, 33, 11)
+    assert clip.canvas == Rect(-3, -1, 33, 11)
     assert clip.pixel_aspect == 2.0
-    assert clip.read(1).data_window == Window(-3, 2, 8, 6)
-    assert clip.read(2).data_window == Window(0, -1, 30, 4)
+    assert clip.read(1).data_window == Rect(-3, 2, 8, 6)
+    assert clip.read(2).data_window == Rect(0, -1, 30, 4)
     assert not clip.is_movie
 
 
@@ -241,7 +241,7 @@ def test_mixed_sizes_name_both_frames(tmp_path: Path) -> None:
 
 def test_a_size_that_changes_after_the_scan(tmp_path: Path) -> None:
     clip = open_clip(write_sequence(tmp_path, [1, 2]))
-    assert clip.canvas == Window(0, 0, 8, 6)
+    assert clip.canvas == Rect(0, 0, 8, 6)
     write_picture(tmp_path / "plate.0002.exr", plate(3, 5, 5))
     with pytest.raises(MediaError, match="frame 2 is 5x5"):
         clip.read(2)
@@ -294,7 +294,7 @@ def test_no_name_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.M
     write_sequence(tmp_path, [1, 2])
     monkeypatch.chdir(tmp_path)
     assert list(open_clip(".").frames) == [1, 2]
-    with pytest.raises(MediaError, match="no clip is named"):
+    with pytest.raises(MediaError, match="No clip was given"):
         open_clip("")
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from matte_nodes.errors import OutputError
 from matte_nodes.media.clip import open_clip
-from matte_nodes.media.image import Window
+from matte_nodes.media.image import Rect
 from matte_nodes.media.layouts import layer_name
 from matte_nodes.media.writers import (
     LAYOUTS,
@@ -137,7 +137,7 @@ def test_alpha_layout_comes_back(tmp_path: Path, extension: str) -> None:
 
 
 def test_alpha_is_the_default_of_png_and_covers_the_display_window(tmp_path: Path) -> None:
-    frame = matte_frame(1, window=Window(-2, 3, 8, 6), display=Window(0, 0, 10, 12))
+    frame = matte_frame(1, window=Rect(-2, 3, 8, 6), display=Rect(0, 0, 10, 12))
     path = writer(tmp_path / "m.####.png").write(frame)
     found = open_clip(path).read(1).floats()[..., 0]
     assert found.shape == (12, 10)
@@ -146,8 +146,8 @@ def test_alpha_is_the_default_of_png_and_covers_the_display_window(tmp_path: Pat
 
 
 def test_windows_aspect_and_metadata_travel(tmp_path: Path) -> None:
-    display = Window(0, 0, 80, 48)
-    data = Window(-8, -8, 96, 64)
+    display = Rect(0, 0, 80, 48)
+    data = Rect(-8, -8, 96, 64)
     frame = matte_frame(
         1001,
         window=data,
@@ -227,9 +227,9 @@ def test_folders_are_made(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "layout", "said"),
     [
-        ("m.####.bmp", "auto", "is not written"),
+        ("m.####.bmp", "auto", "cannot be written"),
         ("m.####.jpg", "auto", "--over"),
-        ("m.####", "auto", "is not written"),
+        ("m.####", "auto", "cannot be written"),
         ("m.####.exr", "fancy", "no layout 'fancy'"),
         ("m.####.png", "nuke", "layout nuke is written as .exr"),
         ("m.exr", "movie", "layout movie is written as .mov, .mkv"),

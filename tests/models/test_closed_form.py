@@ -24,7 +24,7 @@ def test_a_frame_on_which_it_does_not_settle(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(
         pymatting, "estimate_alpha_cf", lambda *a, **k: _without_preconditioner(*a, **k)
     )
-    with pytest.warns(closed_form.SolverWarning, match="did not settle"):
+    with pytest.warns(closed_form.SolverWarning, match="did not converge"):
         early = MatteNode("closed-form", device="cpu")(plate, trimap=trimap).alpha
     assert np.array_equal(early[trimap != 0.5], trimap[trimap != 0.5])
     assert np.isfinite(early).all()

@@ -139,10 +139,10 @@ def test_in_doubt_it_is_rendered(desk: Desk, what: str) -> None:
 
 
 def make_plan(desk: Desk) -> Any:
-    from matte_nuke.plan import Plan  # type: ignore[import-not-found]
+    from matte_nuke.plan import RunPlan  # type: ignore[import-not-found]
     from matte_nuke.setup import Setup  # type: ignore[import-not-found]
 
-    return Plan(desk.node, desk.nuke.root(), Setup(), "/opt/Nuke")
+    return RunPlan(desk.node, desk.nuke.root(), Setup(), "/opt/Nuke")
 
 
 def test_what_a_grade_does_is_in_the_matte(desk: Desk) -> None:

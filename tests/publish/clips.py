@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.scene import make_scene
 from matte_nodes.color import PlateColor
-from matte_nodes.media.image import Image, Window
+from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.layouts import OutputFrame
 from matte_nodes.media.writers import open_writer
 
@@ -47,7 +47,7 @@ def clip(
         pattern, layout="blender", colorspace="Linear Rec.709 (sRGB)", provenance=PROVENANCE,
         rate=None,
     )  # fmt: skip
-    window = Window(0, 0, width, height)
+    window = Rect(0, 0, width, height)
     for index in range(count):
         number = 1001 + index
         step = index % distinct

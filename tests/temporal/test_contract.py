@@ -321,7 +321,7 @@ def test_3_a_movie_is_keyed_by_its_file_and_frame(tmp_path: Path) -> None:
     copy.at(2)
     assert copy.steps == 0
     movie("b.mkv", 2)
-    with pytest.raises(MediaError, match="connect it anew"):
+    with pytest.raises(MediaError, match="Connect it again"):
         copy.at(2)
     other = MatteNode(STILL).connect(tmp_path / "b.mkv", cache=disk(tmp_path / "c"))
     assert same(other.at(2), straight(MatteNode(STILL), tmp_path / "b.mkv")[2])

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from matte_nodes import MatteNode
-from matte_nodes.diagnostics.warm_up import VISIBLE, Row, enough, measure
+from matte_nodes.diagnostics.warm_up import VISIBLE, WarmUpRow, enough, measure
 from tests.made import scenes
 
 
@@ -22,7 +22,12 @@ def test_a_known_memory_is_measured() -> None:
 
 
 def test_enough_means_from_there_on() -> None:
-    rows = [Row(0, 1, 1), Row(4, 0, VISIBLE / 2), Row(8, 0, VISIBLE * 2), Row(16, 0, 0)]
+    rows = [
+        WarmUpRow(0, 1, 1),
+        WarmUpRow(4, 0, VISIBLE / 2),
+        WarmUpRow(8, 0, VISIBLE * 2),
+        WarmUpRow(16, 0, 0),
+    ]
     assert enough(rows) == 16
     assert enough(rows[:3]) is None
     assert np.isclose(VISIBLE, 1 / 255)

@@ -15,7 +15,7 @@ from matte_nodes.errors import InputError, UsageError
 from matte_nodes.train import systems
 from matte_nodes.train.people import learn
 from matte_nodes.train.people.composites import Composer, Mix, subject, whole_photograph
-from matte_nodes.train.people.pool import Folders, Pool, read
+from matte_nodes.train.people.pool import Folders, PicturePool, read
 from matte_nodes.train.people.source import assets, sheet, write
 
 ASSETS = Path(os.environ.get("MATTE_PEOPLE", ""))
@@ -26,11 +26,11 @@ with_assets = pytest.mark.skipif(
 
 def square(side: int, camera_height: float = 0.0):
     """A square of two units, two units wide in view at its distance, lit from the front."""
-    from matte_nodes.train.people.raster import Camera, Lights, Part, draw, normals
+    from matte_nodes.train.people.raster import Camera, DrawnMesh, Lights, draw, normals
 
     vertices = np.array([[-0.5, -0.5, 0], [0.5, -0.5, 0], [0.5, 0.5, 0], [-0.5, 0.5, 0]], float)
     triangles = np.array([[0, 1, 2], [0, 2, 3]])
-    part = Part(vertices, triangles, normals(vertices, triangles), gloss=0.0)
+    part = DrawnMesh(vertices, triangles, normals(vertices, triangles), gloss=0.0)
     camera = Camera(np.array([0, camera_height, 4.0]), np.zeros(3), 2 * math.atan(1 / 4), 0.0)
     lights = Lights(np.array([[0, 0, 1.0]]), np.array([[0.5, 0.25, 0.125]]))
     return draw, part, camera, lights
@@ -84,7 +84,7 @@ def test_the_nearer_of_two_squares_is_seen_whatever_the_order() -> None:
 def test_what_stands_in_the_light_throws_a_shadow() -> None:
     from dataclasses import replace
 
-    from matte_nodes.train.people.raster import Part, normals
+    from matte_nodes.train.people.raster import DrawnMesh, normals
 
     draw, part, camera, lights = square(64)
     y, x = (each.ravel() / 16 - 1 for each in np.mgrid[:33, :33])
@@ -92,7 +92,7 @@ def test_what_stands_in_the_light_throws_a_shadow() -> None:
     squares = [(corner, corner + 1, corner + 34), (corner, corner + 34, corner + 33)]
     triangles = np.concatenate([np.stack(each, 1) for each in squares])
     floor = np.stack((x, y, np.zeros(33 * 33)), 1)  # light is found at vertices
-    wall = Part(floor, triangles, normals(floor, triangles), gloss=0.0)
+    wall = DrawnMesh(floor, triangles, normals(floor, triangles), gloss=0.0)
     small = replace(part, vertices=part.vertices * 0.5 + (0.0, 0, 1.0))
     tilted = lights._replace(directions=np.array([[0.6, 0, 0.8]]))
     alone, shaded = (draw(parts, camera, tilted, 64) for parts in ([wall], [wall, small]))
@@ -103,7 +103,7 @@ def test_what_stands_in_the_light_throws_a_shadow() -> None:
 
 def test_a_strand_thinner_than_a_sample_covers_by_its_width() -> None:
     from matte_nodes.train.people.hair import ribbons
-    from matte_nodes.train.people.raster import Camera, Lights, Part, draw
+    from matte_nodes.train.people.raster import Camera, DrawnMesh, Lights, draw
 
     camera = Camera(np.array([0, 0, 4.0]), np.zeros(3), 2 * math.atan(1 / 4), 0.0)
     lights = Lights(np.array([[0, 0, 1.0]]), np.ones((1, 3)))
@@ -112,7 +112,7 @@ def test_a_strand_thinner_than_a_sample_covers_by_its_width() -> None:
     vertices, triangles, _, tangents = ribbons(strand, np.full(1, width), camera.place)
     totals = []
     for cover in (1.0, 0.3):
-        part = Part(vertices, triangles, np.zeros_like(vertices), tangents=tangents,
+        part = DrawnMesh(vertices, triangles, np.zeros_like(vertices), tangents=tangents,
                     cover=np.full(len(triangles), cover))  # fmt: skip
         totals.append(draw([part], camera, lights, 64)[..., 3].sum())
     assert totals[1] / totals[0] == pytest.approx(0.3, abs=0.12)
@@ -203,7 +203,7 @@ def test_a_cut_subject_stays_cut_by_the_edge_of_the_window() -> None:
 
 
 def test_empty_pictures_have_no_alpha(tmp_path: Path) -> None:
-    pool = Pool(people=[np.full((20, 20, 4), 255, np.uint8)])
+    pool = PicturePool(people=[np.full((20, 20, 4), 255, np.uint8)])
     sample = Composer(pool, Mix(people=1, labelled=0, empty=1.0), 16)(0, 0)
     assert sample.alpha.max() == 0
 

@@ -68,13 +68,13 @@ def test_overfit_on_two_composites_by_the_recipe_s_losses(name: str) -> None:
 def stage_plan_of(tried: recipe.Recipe, stage: recipe.Stage, network: torch.nn.Module):  # type: ignore[no-untyped-def]
     """The recipe's own plan of a stage, always on the same two composites, never validated."""
     system = systems.find(tried.network)
-    from matte_nodes.train.trainer import Plan
+    from matte_nodes.train.trainer import TrainingPlan
 
     chosen = [
         p for n, p in network.named_parameters() if not stage.only or n.startswith(stage.only)
     ]
     objective = objectives.SystemObjective(system, stage.losses)
-    return Plan(lambda step: batch(), objective, stage.schedule, parameters=chosen)
+    return TrainingPlan(lambda step: batch(), objective, stage.schedule, parameters=chosen)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -237,11 +237,11 @@ def test_a_constant_rate_stays_after_the_warm_up_and_adam_is_not_adamw() -> None
 
 
 def test_a_slower_part_has_its_own_rate() -> None:
-    from matte_nodes.train.trainer import Plan
+    from matte_nodes.train.trainer import TrainingPlan
 
     network = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.Linear(1, 1))
     before = [p.detach().clone() for p in network.parameters()]
-    plan = Plan(
+    plan = TrainingPlan(
         lambda step: {"x": torch.ones(1, 1)},
         lambda net, b: {"total": net(b["x"]).sum()},
         Schedule(1, 1e-2, warm_up=0.0, average=0.0, decay=0.0),

@@ -16,7 +16,7 @@ from matte_nodes.train import objectives, stacks, systems
 from matte_nodes.train.data import Material, make_samples
 from matte_nodes.train.recipe import Recipe
 from matte_nodes.train.run import build, heldout_batches, stage_plan
-from matte_nodes.train.trainer import Batch, Plan, Progress, Schedule, TrainingError, train
+from matte_nodes.train.trainer import Batch, Progress, Schedule, TrainingError, TrainingPlan, train
 
 from . import shots
 from .made import tiny
@@ -27,7 +27,7 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _plan(recipe: Recipe, folder: Path) -> tuple[torch.nn.Module, Plan]:
+def _plan(recipe: Recipe, folder: Path) -> tuple[torch.nn.Module, TrainingPlan]:
     for part in ("train", "heldout"):
         make_samples(recipe, Material(), part, folder / part)  # type: ignore[arg-type]
     held = heldout_batches(recipe, stacks.read_stacks(folder / "heldout", recipe.task))
@@ -69,13 +69,13 @@ def test_a_folder_of_another_recipe_is_refused(tmp_path: Path) -> None:
     train(network, plan, tmp_path)
     network = build(tiny(steps=2))
     other = dataclasses.replace(plan, facts={"recipe": "another"})
-    with pytest.raises(TrainingError, match="another recipe"):
+    with pytest.raises(TrainingError, match="a different recipe"):
         train(network, other, tmp_path)
 
 
 def test_a_loss_that_is_not_finite_stops_the_training() -> None:
     network = torch.nn.Linear(1, 1)
-    plan = Plan(
+    plan = TrainingPlan(
         batch=lambda step: {"x": torch.tensor([[float("nan")]])},
         objective=lambda net, batch: {"total": net(batch["x"]).sum()},
         schedule=Schedule(steps=2),
@@ -92,7 +92,7 @@ def test_patience_ends_a_training_and_the_best_weights_are_answered() -> None:
         kept.append(network.weight.detach().clone())  # type: ignore[operator, union-attr]
         return next(scores)
 
-    plan = Plan(
+    plan = TrainingPlan(
         batch=lambda step: {"x": torch.full((4, 1), float(step + 1))},
         objective=lambda net, batch: {"total": (net(batch["x"]) - 2).square().mean()},
         schedule=Schedule(steps=6, every=1, average=0.5),
@@ -131,7 +131,7 @@ def test_overfit_on_two_composites(task: str) -> None:
     network = build(recipe)
     start = float(objective(network, same)["alpha"].detach())
     schedule = Schedule(300, 1e-2, average=0.9, every=300, decay=0.0)
-    outcome = train(network, Plan(lambda step: same, objective, schedule))
+    outcome = train(network, TrainingPlan(lambda step: same, objective, schedule))
     # As it was trained: statistics of batches, which an average of so few steps lags behind.
     end = float(objective(outcome.network.train(), same)["alpha"].detach())
     assert end < 0.03, (start, end)

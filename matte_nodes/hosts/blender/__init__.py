@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Blender add-on from outside: building its zip, putting it into Blender, looking after it."""
+"""The Blender add-on: builds its zip file, installs it into Blender and checks the installation."""

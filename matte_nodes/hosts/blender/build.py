@@ -25,7 +25,7 @@ NOT_OURS = frozenset({"__pycache__", "install.json", CLIENT})
 
 
 def version() -> str:
-    """The version that Blender is told: three numbers, as its rules want them."""
+    """Return the version that Blender is told: three numbers, as its rules want them."""
     found = re.match(r"\d+\.\d+\.\d+", __version__)
     if found is None:
         raise OutputError(f"{__version__} is not a version that Blender takes.")
@@ -33,7 +33,7 @@ def version() -> str:
 
 
 def files() -> dict[str, bytes]:
-    """Every file of the add-on by its path in the zip: ours, the service client, the licence."""
+    """Return every file of the add-on by its path in the zip: ours, the service client, the licence."""
     root = installer.sources("blender")
     found = {
         path.relative_to(root / ADDON).as_posix(): path.read_bytes()
@@ -55,7 +55,7 @@ def files() -> dict[str, bytes]:
 
 
 def unpack(target: Path) -> Path:
-    """Write the whole add-on into a new folder; answers it."""
+    """Write the whole add-on into a new folder and return that folder."""
     for name, data in files().items():
         path = target / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def unpack(target: Path) -> Path:
 
 
 def archive(folder: Path) -> Path:
-    """Check the add-on and zip it into a folder; answers the zip. Raises OutputError."""
+    """Check the add-on, zip it into a folder and return the zip file. Raises OutputError."""
     packed = files()
     wrong = manifest.problems(tomllib.loads(packed[manifest.FILE].decode("utf-8")))
     if wrong:

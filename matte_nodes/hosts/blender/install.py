@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from matte_nodes.errors import OutputError, UsageError
 from matte_nodes.hosts import install as installer
 from matte_nodes.hosts.blender import build, manifest, places
-from matte_nodes.hosts.blender.places import EXTENSION, Place
+from matte_nodes.hosts.blender.places import EXTENSION, BlenderFolder
 
 if TYPE_CHECKING:
     from matte_nodes.hosts.finding import State
@@ -30,7 +30,10 @@ BY_HAND = "enable it there: Edit > Preferences > Add-ons > Matte"
 
 
 def install(options: Options) -> list[str]:
-    """Build, check, unpack, enable; a second time changes nothing. UsageError, OutputError."""
+    """Build, check, unpack, enable.
+
+    A second time changes nothing. Raises UsageError, OutputError.
+    """
     if options.folder is not None:
         zipped = build.archive(options.folder.expanduser().absolute())
         return [
@@ -84,7 +87,7 @@ def uninstall(options: Options) -> list[str]:
     return [*done, "files keep their Matte nodes and render as before; new bakes need the add-on"]
 
 
-def _put(zipped: Path, place: Place) -> None:
+def _put(zipped: Path, place: BlenderFolder) -> None:
     """Unpack beside the place, then swap: a Blender never finds half of it."""
     target = place.folder
     if target.exists() and not _ours(target):
@@ -104,7 +107,7 @@ def _put(zipped: Path, place: Place) -> None:
         raise OutputError(f"{target} cannot be written ({error}).") from error
 
 
-def _enable(place: Place) -> str:
+def _enable(place: BlenderFolder) -> str:
     if place.program is None:
         return BY_HAND
     try:
@@ -127,7 +130,7 @@ def _manifest(folder: Path) -> dict[str, object]:
 
 
 def findings() -> Iterator[tuple[str, State, str, str]]:
-    """What, state, detail and advice for `matte doctor`; no Blender is started for it."""
+    """Yield what, state, detail and advice for `matte doctor`; no Blender is started for it."""
     here = [place for place in places.folders() if _ours(place.folder)]
     if not here:
         yield "Blender add-on", "note", "not installed", "matte install blender"

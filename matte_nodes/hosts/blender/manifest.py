@@ -18,7 +18,7 @@ LONGEST = 64
 
 
 def problems(manifest: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a manifest, a line each; none when it is good."""
+    """Return what is wrong with a manifest, a line each; none when it is good."""
     return list(_problems(manifest))
 
 

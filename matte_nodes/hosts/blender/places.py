@@ -25,7 +25,7 @@ SECONDS = 120  # a Blender on a slow network home, with all its add-ons
 
 
 @dataclass(frozen=True)
-class Place:
+class BlenderFolder:
     """One Blender: its version (major, minor), the add-on's folder in it, its program if known."""
 
     version: tuple[int, int]
@@ -34,12 +34,12 @@ class Place:
 
     @property
     def name(self) -> str:
-        """As an artist calls it."""
+        """The name for artists."""
         return "Blender " + ".".join(map(str, self.version))
 
 
 def user_root() -> Path:
-    """The folder in which Blender keeps a folder for each of its versions."""
+    """Return the folder in which Blender keeps a folder for each of its versions."""
     if sys.platform == "win32":
         data = os.environ.get("APPDATA") or str(Path.home() / "AppData/Roaming")
         return Path(data) / "Blender Foundation/Blender"
@@ -55,10 +55,12 @@ def programs() -> Iterator[Path]:
     if found and not _sandboxed(Path(found)):
         yield Path(found).resolve()
     globs = {
-        "win32": (os.environ.get("PROGRAMFILES", r"C:\Program Files"),
-                  "Blender Foundation/Blender*/blender.exe"),
+        "win32": (
+            os.environ.get("PROGRAMFILES", r"C:\Program Files"),
+            "Blender Foundation/Blender*/blender.exe",
+        ),
         "darwin": ("/Applications", "Blender*.app/Contents/MacOS/Blender"),
-    }.get(sys.platform, ("/opt", "blender*/blender"))  # fmt: skip
+    }.get(sys.platform, ("/opt", "blender*/blender"))
     yield from sorted(Path(globs[0]).glob(globs[1]))
     yield from sorted(Path.home().glob("blender-*/blender"))
 
@@ -68,21 +70,24 @@ def _sandboxed(program: Path) -> bool:
     return "flatpak" in program.resolve().parts
 
 
-def folders() -> Iterator[Place]:
-    """Places in the user's folders, one for each version that was started once; starts nothing."""
+def folders() -> Iterator[BlenderFolder]:
+    """Yield places in the user's folders, one for each version that was started once.
+
+    Starts nothing.
+    """
     root = user_root()
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
         if (found := re.fullmatch(r"(\d+)\.(\d+)", folder.name)) is None:
             continue
         version = int(found[1]), int(found[2])
         if version >= EXTENSIONS_SINCE:
-            yield Place(version, folder / "extensions/user_default" / EXTENSION)
+            yield BlenderFolder(version, folder / "extensions/user_default" / EXTENSION)
         elif version >= OLDEST:
-            yield Place(version, folder / "scripts/addons" / ADDON)
+            yield BlenderFolder(version, folder / "scripts/addons" / ADDON)
 
 
-def asked(program: Path) -> Place:
-    """The place that a program names itself. Raises UsageError when it has none for us."""
+def asked(program: Path) -> BlenderFolder:
+    """Return the place that a program names itself. Raises UsageError when it has none for us."""
     said = talk(program, "where")
     version = int(said["version"][0]), int(said["version"][1])
     if version < OLDEST:
@@ -92,14 +97,17 @@ def asked(program: Path) -> Place:
             f"{program} has no repository 'User Default'. Add it again in its preferences "
             "(Get Extensions, Repositories, +, Add Local Repository, module user_default)."
         )
-    return Place(version, Path(said["result"]), program)
+    return BlenderFolder(version, Path(said["result"]), program)
 
 
-def known(program: Path | None) -> tuple[list[Place], list[str]]:
-    """Where to install: a program's place, or all that are found; and why some are left out."""
+def known(program: Path | None) -> tuple[list[BlenderFolder], list[str]]:
+    """Return where to install: a program's place, or all that are found.
+
+    And why some are left out.
+    """
     if program is not None:
         return [asked(program)], []
-    found: dict[Path, Place] = {}
+    found: dict[Path, BlenderFolder] = {}
     left = []
     for candidate in dict.fromkeys(programs()):
         try:
@@ -130,7 +138,10 @@ def talk(program: Path, verb: str) -> dict[str, Any]:
             said = " / ".join((ran.stdout + ran.stderr).strip().splitlines()[-3:])
             found: dict[str, Any] = json.loads(answer.read_text("utf-8"))
         except subprocess.TimeoutExpired as error:
-            raise UsageError(f"{program} did not answer within {SECONDS} s.") from error
+            raise UsageError(
+                f"{program} did not answer within {SECONDS} s. Start it once by hand and close it, "
+                "then try again."
+            ) from error
         except (OSError, ValueError) as error:
             raise UsageError(
                 f"{program} does not answer as a Blender does: {said or error}"

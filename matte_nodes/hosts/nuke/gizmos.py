@@ -45,12 +45,12 @@ TRIMAP_HELP = (
 
 
 def cards() -> list[ModelCard]:
-    """The models that the gizmo offers: all that are registered and can be loaded."""
+    """Return the models that the gizmo offers: all that are registered and can be loaded."""
     return models.cards()
 
 
 def matte_node(known: Sequence[ModelCard]) -> str:
-    """The text of MatteNode.gizmo for these models."""
+    """Return the text of MatteNode.gizmo for these models."""
     group = Group(
         "MatteNode",
         {
@@ -70,6 +70,17 @@ def _button(name: str, label: str, tooltip: str, *, line: bool = False) -> UserK
 
 
 def _knobs(known: Sequence[ModelCard]) -> list[UserKnob]:
+    return [
+        *_matte_knobs(known),
+        *k.declared(known),
+        *_input_knobs(),
+        UserKnob(k.TAB, "about_tab", "About"),
+        UserKnob(k.LINE, "about", "version", script=f"matte-nodes {__version__}"),
+    ]
+
+
+def _matte_knobs(known: Sequence[ModelCard]) -> list[UserKnob]:
+    """Return the first tab's knobs: model, range, buttons and states."""
     # Scripts that were saved with an old name go on: a menu refuses what is not in it.
     old = (name for card in known for name in card.old_names)
     names = (k.AUTO, *(card.name for card in known), *old)
@@ -105,7 +116,12 @@ def _knobs(known: Sequence[ModelCard]) -> list[UserKnob]:
         UserKnob(k.SWITCH, "has_result", flags=hidden, value="false"),
         UserKnob(k.TEXT, "settings", flags=hidden),
         UserKnob(k.TEXT, "usual_tile", flags=hidden),
-        *k.declared(known),
+    ]  # fmt: skip
+
+
+def _input_knobs() -> list[UserKnob]:
+    """Return the knobs of the tab Inputs."""
+    return [
         UserKnob(k.TAB, "input_tab", "Inputs"),
         *(
             UserKnob(
@@ -135,8 +151,6 @@ def _knobs(known: Sequence[ModelCard]) -> list[UserKnob]:
             "Where results go, a folder for each version. Nothing in it is ever deleted.",
             value=CACHE,
         ),
-        UserKnob(k.TAB, "about_tab", "About"),
-        UserKnob(k.LINE, "about", "version", script=f"matte-nodes {__version__}"),
     ]  # fmt: skip
 
 
@@ -183,7 +197,7 @@ def _nodes() -> list[Node]:
 
 
 def matte_trimap() -> str:
-    """The text of MatteTrimap.gizmo."""
+    """Return the text of MatteTrimap.gizmo."""
     channels = dict.fromkeys(("red", "green", "blue"), "alpha")
     grown = "(Aa>low ? 0.5 : 0)+(Ba>=high ? 0.5 : 0)"
     group = Group(
@@ -226,6 +240,6 @@ def matte_trimap() -> str:
 
 
 def files(known: Sequence[ModelCard] | None = None) -> dict[str, str]:
-    """Every gizmo by its file name."""
+    """Return every gizmo by its file name."""
     shown = cards() if known is None else known
     return {"MatteNode.gizmo": matte_node(shown), "MatteTrimap.gizmo": matte_trimap()}

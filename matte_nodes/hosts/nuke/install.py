@@ -34,12 +34,15 @@ SET_UP, CLIENT = "install.json", "matte_client.py"
 
 
 def user_folder() -> Path:
-    """The folder that Nuke reads for this user."""
+    """Return the folder that Nuke reads for this user."""
     return Path.home() / ".nuke"
 
 
 def install(options: Options) -> list[str]:
-    """Write the plug-in and make it known to Nuke; a second time changes nothing. OutputError."""
+    """Write the plug-in and make it known to Nuke.
+
+    A second time changes nothing. Raises OutputError.
+    """
     root = _root(options)
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +102,7 @@ def build(target: Path) -> None:
 
 
 def declaration() -> dict[str, Any]:
-    """What the plug-in must know: the interpreter, its home, what each model needs."""
+    """Return what the plug-in must know: the interpreter, its home, what each model needs."""
     return {
         "python": sys.executable,
         "environment": installer.environment(),
@@ -141,7 +144,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def findings() -> Iterator[tuple[str, State, str, str]]:
-    """What, state, detail and advice for `matte doctor`."""
+    """Yield what, state, detail and advice for `matte doctor`."""
     root = user_folder() / NAME
     try:
         python = json.loads((root / PACKAGE / SET_UP).read_text("utf-8"))["python"]

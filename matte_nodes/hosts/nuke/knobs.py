@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Knobs of the declarations as knobs of a gizmo: one place says how a kind looks in Nuke."""
+"""Makes gizmo knobs from declared knobs. Only this module knows Nuke's kinds of knobs."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ OPEN, CLOSE = 1, -1
 
 
 def safe(name: str) -> str:
-    """A model's name as a part of a knob's name, where Nuke takes letters, digits and _ alone."""
+    """Return a model's name for use in a knob's name: Nuke allows only letters, digits and _."""
     return re.sub(r"\W", "_", name)
 
 
 def prefix(model: str) -> str:
-    """What the names of a model's own knobs begin with."""
+    """Return the prefix of the names of a model's own knobs."""
     return f"model_{safe(model)}__"
 
 
 def user_knob(knob: Knob, before: str) -> UserKnob:
-    """One declared knob; before: the beginning of its name in the gizmo."""
+    """Return the gizmo knob for one declared knob. before: the prefix of its name."""
     number = knob.kind in ("int", "float")
     default = knob.default
     return UserKnob(
@@ -47,14 +47,14 @@ def _text(value: object) -> str:
 
 
 def folded(name: str, title: str, knobs: Iterable[UserKnob]) -> Iterator[UserKnob]:
-    """Knobs in a group that can be folded."""
+    """Yield the knobs between the two knobs that begin and end a foldable group in Nuke."""
     yield UserKnob(TAB, name, title, group=OPEN)
     yield from knobs
     yield UserKnob(TAB, f"end_{name}", group=CLOSE)
 
 
 def declared(cards: Iterable[ModelCard]) -> Iterator[UserKnob]:
-    """The own knobs of every model in a group each, then those that all models share."""
+    """Yield each model's own knobs in a group, then the knobs that all models share."""
     for card in cards:
         if card.knobs:
             before = prefix(card.name)

@@ -48,7 +48,7 @@ class UserKnob:
     value: str | Expression | None = None
 
     def words(self) -> Iterator[str]:
-        """What stands between the braces of addUserKnob."""
+        """Yield what stands between the braces of addUserKnob."""
         yield str(self.code)
         yield self.name
         if self.label is not None:
@@ -95,7 +95,7 @@ def word(value: str) -> str:
 
 
 def written(group: Group, version: str = "13.2 v8") -> str:
-    """The text of a gizmo file that holds this one group."""
+    """Return the text of a gizmo file that holds this one group."""
     lines = [f"version {version}", "Group {"]
     lines += (f" {name} {_value(value)}" for name, value in group.knobs.items())
     for knob in group.user_knobs:

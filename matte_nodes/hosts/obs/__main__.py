@@ -28,7 +28,7 @@ def attached(handle: int) -> Any:
         view.argtypes = [ctypes.c_void_p, *[ctypes.c_uint32] * 3, ctypes.c_size_t]
         address = view(handle, 0xF001F, 0, 0, SIZE)
         if not address:
-            raise ProtocolError("The filter's shared memory cannot be mapped.")
+            raise ProtocolError("The filter's shared memory cannot be opened. Start OBS again.")
         return (ctypes.c_uint8 * SIZE).from_address(address)
     return mmap.mmap(handle, SIZE)
 

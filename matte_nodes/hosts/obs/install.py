@@ -121,7 +121,8 @@ def uninstall(options: Options) -> list[str]:
 def _build(source: Path, work: Path) -> Path:
     if not shutil.which("cmake"):
         raise UsageError(
-            "cmake is not here, so the plug-in cannot be built. Install cmake, a C compiler and "
+            "The plug-in cannot be built, because cmake is not installed. Install cmake, a C "
+            "compiler and "
             "the headers of OBS (Debian: apt-get install cmake gcc libobs-dev), or give --binary."
         )
     steps = (

@@ -42,7 +42,7 @@ class ProtocolError(MatteError):
 
 
 @dataclass(frozen=True)
-class Picture:
+class SharedPicture:
     """A picture from the other side, copied: number, generation and (H, W, 4) uint8 pixels."""
 
     number: int
@@ -80,7 +80,7 @@ class Channel:
         start = HEADER + index * SLOT
         return self._bytes[start : start + SLOT]
 
-    def _read(self, index: int, number: int) -> Picture | None:
+    def _read(self, index: int, number: int) -> SharedPicture | None:
         meta = _META + 16 * index
         lock, found, _, width, height, generation = map(int, self._words[meta : meta + 6])
         if lock & 1 or found != number or not (0 < width <= SIDE and 0 < height <= SIDE):
@@ -88,16 +88,16 @@ class Channel:
         pixels = self._slot(index)[: width * height * 4].copy().reshape(height, width, 4)
         if int(self._words[meta]) != lock:
             return None
-        return Picture(number, generation, pixels)
+        return SharedPicture(number, generation, pixels)
 
-    def plate(self, seen: int) -> Picture | None:
+    def plate(self, seen: int) -> SharedPicture | None:
         """Return the newest whole plate, or None if it is still number `seen`."""
         number = int(self._words[_PLATE])
         if number in (0, seen):
             return None
         return self._read(_SLOT_PLATE + number % 3, number)
 
-    def background(self, seen: int) -> Picture | None:
+    def background(self, seen: int) -> SharedPicture | None:
         """Return the clean plate, or None if it is still number `seen`."""
         number = int(self._words[_BACKGROUND])
         return None if number in (0, seen) else self._read(_SLOT_BACKGROUND, number)
@@ -134,7 +134,7 @@ class Channel:
             return None
         return found if isinstance(found, dict) else None
 
-    def put_matte(self, pixels: NDArray[np.uint8], plate: Picture) -> None:
+    def put_matte(self, pixels: NDArray[np.uint8], plate: SharedPicture) -> None:
         """Publish the matte of a plate: (H, W, 4) uint8, residual and alpha."""
         height, width = pixels.shape[:2]
         self._numbers = self._numbers % 0xFFFFFFF0 + 1

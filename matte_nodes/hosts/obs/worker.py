@@ -15,7 +15,7 @@ from matte_nodes.color.config import DEFAULT
 from matte_nodes.errors import MatteError, UsageError
 from matte_nodes.hosts.obs import protocol
 from matte_nodes.hosts.obs.filter_settings import FilterSettings, read_settings
-from matte_nodes.hosts.obs.protocol import Channel, Picture
+from matte_nodes.hosts.obs.protocol import Channel, SharedPicture
 from matte_nodes.hosts.obs.residual import packed
 from matte_nodes.hosts.obs.stillness import Drift, Stillness
 from matte_nodes.node.knobs import LoadKnobs
@@ -30,7 +30,7 @@ BEAT = 0.25
 MOVEMENT = 0.25  # a change of alpha from which on it is not flicker
 
 
-class Loaded(NamedTuple):
+class LoadedModel(NamedTuple):
     """The loaded model, and what it was loaded for."""
 
     engine: tuple[Any, ...]
@@ -50,12 +50,12 @@ class Worker:
         self._settings: FilterSettings | None = None
         self._settings_number = -1
         self._stream: Stream | None = None
-        self._loaded: Loaded | None = None
+        self._loaded: LoadedModel | None = None
         self._generation = -1
         self._plate = self._clean_number = 0
-        self._clean: Picture | None = None
+        self._clean: SharedPicture | None = None
         self._before: Float | None = None
-        self._last: tuple[np.ndarray[Any, Any], Picture] | None = None
+        self._last: tuple[np.ndarray[Any, Any], SharedPicture] | None = None
         self._stillness, self._drift = Stillness(), Drift()
         self._milliseconds = 0.0
         self._warm: tuple[int, ...] | None = None  # the size that the model was last run at
@@ -151,7 +151,7 @@ class Worker:
         knobs = LoadKnobs(context.knobs)
         model = card.load(replace(context, knobs=knobs))
         knobs.close()
-        self._loaded, self._warm = Loaded(self._settings.engine, knobs, model), None
+        self._loaded, self._warm = LoadedModel(self._settings.engine, knobs, model), None
         return model
 
     def _follow_plates(self) -> bool:
@@ -178,7 +178,7 @@ class Worker:
         self._serve(plate)
         return True
 
-    def _serve(self, plate: Picture) -> None:
+    def _serve(self, plate: SharedPicture) -> None:
         assert self._settings is not None
         assert self._stream is not None
         start = time.perf_counter()

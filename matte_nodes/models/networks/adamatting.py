@@ -75,7 +75,7 @@ class ConvLSTMCell(nn.Module):
         self.gates = nn.Conv2d(inputs + hidden, 4 * hidden, kernel, padding=kernel // 2)
 
     def forward(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """The new hidden state and the new cell; gates in the order i, f, o, g."""
+        """Return the new hidden state and the new cell; gates in the order i, f, o, g."""
         i, f, o, g = self.gates(torch.cat((x, hidden), 1)).chunk(4, 1)
         cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(cell), cell
@@ -198,7 +198,7 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
 
 
 def decode(answer: AdaMattingOutput) -> dict[str, Tensor]:
-    """Alpha, and the trimap that the network made of the given one."""
+    """Return alpha, and the trimap that the network made of the given one."""
     return {"alpha": answer.alpha, "adapted_trimap": answer.adapted}
 
 

@@ -171,7 +171,7 @@ _BASE = {
 
 
 def _children(shapes: Shapes, prefix: str, inner: str) -> int:
-    """How many `prefix.N.inner...` blocks there are."""
+    """Return how many `prefix.N.inner...` blocks there are."""
     return len(
         {
             name[len(prefix) + 1 :].split(".")[0]
@@ -211,12 +211,12 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
 def encode(
     plate: Tensor, background: Tensor, segmentation: Tensor, motion: Tensor
 ) -> tuple[Tensor, ...]:
-    """Each picture, 0..1, as the network takes it: -1..1."""
+    """Return each picture, 0..1, as the network takes it: -1..1."""
     return tuple(picture * 2 - 1 for picture in (plate, background, segmentation, motion))
 
 
 def decode(answer: BackgroundMattingOutput) -> dict[str, Tensor]:
-    """Alpha and foreground, 0..1."""
+    """Return alpha and foreground, 0..1."""
     return {"alpha": (answer.alpha + 1) / 2, "foreground": (answer.foreground + 1) / 2}
 
 

@@ -114,12 +114,12 @@ class _Refiner(nn.Module):
         return torch.relu(self.bn2(self.conv2(x)))
 
     def fine(self, x: Tensor) -> Tensor:
-        """(N, 22, h, w) at 1/1 to alpha and foreground residual, (N, 4, h - 2 border, ...)."""
+        """Return (N, 22, h, w) at 1/1 to alpha and foreground residual, (N, 4, h - 2 border, ...)."""
         y: Tensor = self.conv4(torch.relu(self.bn3(self.conv3(x))))
         return y
 
     def whole(self, half: Tensor, full: Tensor) -> Tensor:
-        """Every pixel. half: (N, 42, H/2, W/2). full: (N, 6, H, W)."""
+        """Return every pixel. half: (N, 42, H/2, W/2). full: (N, 6, H, W)."""
         border, margin = self.border, self.border // 2
         height, width = full.shape[-2:]
         y = self.coarse(F.pad(half, (border + margin,) * 4))
@@ -127,7 +127,7 @@ class _Refiner(nn.Module):
         return self.fine(torch.cat((y, F.pad(full, (border,) * 4)), 1))
 
     def patches(self, half: Tensor, full: Tensor, where: tuple[Tensor, ...]) -> Tensor:
-        """(P, 4, 4, 4): the patches at `where` (picture, row, column of a grid of 4 x 4)."""
+        """Return (P, 4, 4, 4): the patches at `where` (picture, row, column of a grid of 4 x 4)."""
         border, margin = self.border, self.border // 2
         y = self.coarse(crop_patches(half, where, 2, border + margin))
         y = F.interpolate(y, scale_factor=2.0, mode="nearest")
@@ -135,7 +135,7 @@ class _Refiner(nn.Module):
 
 
 def crop_patches(x: Tensor, where: tuple[Tensor, ...], size: int, border: int) -> Tensor:
-    """(P, C, size + 2 border, size + 2 border) from (N, C, H, W), zeros outside the picture.
+    """Return (P, C, size + 2 border, size + 2 border) from (N, C, H, W), zeros outside the picture.
 
     where: picture, row and column of each patch in a grid of `size` x `size`.
     """
@@ -178,7 +178,7 @@ class BackgroundMattingV2(nn.Module):
     def _select(
         self, error: Tensor, mode: RefineMode, sample_pixels: int, threshold: float
     ) -> Tensor:
-        """Which 4 x 4 patches are refined: (N, 1, H/4, W/4), 1 or 0."""
+        """Return which 4 x 4 patches are refined: (N, 1, H/4, W/4), 1 or 0."""
         if mode == "thresholding":
             return (error > threshold).to(error.dtype)
         flat = error.flatten(1)
@@ -257,7 +257,7 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
 
 
 def decode(answer: BackgroundMattingV2Output) -> dict[str, Tensor]:
-    """Alpha and foreground."""
+    """Return alpha and foreground."""
     return {"alpha": answer.alpha, "foreground": answer.foreground}
 
 

@@ -93,7 +93,7 @@ class _Reference(nn.Module):
         return y
 
     def weighed(self, picture: Tensor, weight: Tensor) -> Tensor:
-        """The sum of the result's channels times `weight` (1, C, 1, 1); (N, 1, H, W).
+        """Return the sum of the result's channels times `weight` (1, C, 1, 1); (N, 1, H, W).
 
         Both convolutions and the sum are linear, so the sum is taken of the weights, and the
         picture is worked in strips of rows: at full size the inner map has 64 channels.
@@ -110,7 +110,7 @@ class _Reference(nn.Module):
         )
 
     def _strip(self, picture: Tensor, top: int, rows: int, last: Tensor, bias: Tensor) -> Tensor:
-        """Rows `top` to `top + rows` of `weighed`. last, bias: of its second convolution."""
+        """Return rows `top` to `top + rows` of `weighed`. last, bias: of its second convolution."""
         height = picture.shape[2]
         bottom = min(top + rows, height)
         # one more row of the inner map on both sides, none beyond the picture: there are zeros
@@ -133,7 +133,7 @@ class _Lateral(nn.Module):
 
 
 def pieces_of(picture: Tensor, like: Tensor) -> Tensor:
-    """(N, C, H, W) cut into pieces of the size (h, w) of `like`, stacked as channels.
+    """Return (N, C, H, W) cut into pieces of the size (h, w) of `like`, stacked as channels.
 
     The picture's sides are multiples of (h, w). Channel c * H / h * W / w + i * W / w + j of the
     result is channel c of the piece in row i, column j.
@@ -346,12 +346,12 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
 
 
 def decode(logits: Tensor) -> dict[str, Tensor]:
-    """Alpha 0..1 from logits."""
+    """Return alpha 0..1 from logits."""
     return {"alpha": torch.sigmoid(logits.float())}
 
 
 def build(width: float = 1.0, **options: Any) -> BiRefNet:
-    """A network with these options; without any that changes tensors, Swin-T at a width."""
+    """Return a network with these options; without any that changes tensors, Swin-T at a width."""
     if set(options) <= {"size"}:
         return BiRefNet.narrow(width, **options)
     return BiRefNet(**options)
@@ -360,12 +360,12 @@ def build(width: float = 1.0, **options: Any) -> BiRefNet:
 def _parity(
     network: nn.Module, inputs: Mapping[str, Tensor], options: Mapping[str, Any]
 ) -> dict[str, Tensor]:
-    """A fixture gives RGB that is normalised already, and holds logits."""
+    """Return a fixture gives RGB that is normalised already, and holds logits."""
     return {"logits": network(*inputs.values())}
 
 
 def _file_size(network: Any, knobs: Mapping[str, Any]) -> tuple[int, int]:
-    """What an exported file works at: the side that is asked for, or that of the weights."""
+    """Return what an exported file works at: the side that is asked for, or that of the weights."""
     asked = str(knobs.get("size", "auto"))
     side = int(asked) if asked.isdecimal() else network.size or 1024
     return side, side

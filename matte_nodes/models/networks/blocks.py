@@ -33,7 +33,7 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tupl
 
 
 def imagenet(rgb: Tensor) -> Tensor:
-    """(N, 3, H, W) display-encoded 0..1, by ImageNet's mean and deviation of each channel.
+    """Return (N, 3, H, W) display-encoded 0..1, by ImageNet's mean and deviation of each channel.
 
     The constants are numbers and not tensors, so that a trace of it works in any precision.
     """
@@ -42,7 +42,7 @@ def imagenet(rgb: Tensor) -> Tensor:
 
 
 def imagenet_and_trimap(plate: Tensor, trimap: Tensor) -> Tensor:
-    """(N, 4, H, W): the normalised plate, and the trimap as published trimap networks take it.
+    """Return (N, 4, H, W): the normalised plate, and the trimap as published trimap networks take it.
 
     plate: (N, 3, H, W), display-encoded 0..1. trimap: (N, 1, H, W), 0, 0.5 (unknown) and 1. The
     unknown part becomes 128/255.

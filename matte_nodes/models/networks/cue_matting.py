@@ -54,7 +54,7 @@ class CueMatting(nn.Module):
         self.answer.bias.data[candidates] = -2
 
     def forward(self, features: Tensor, offers: Tensor) -> Tensor:
-        """Alpha (N, 1, H, W), 0..1.
+        """Return alpha (N, 1, H, W), 0..1.
 
         features: (N, features, H, W), the plate in -1..1 and two hint planes first. offers:
         (N, candidates, H, W), 0..1. H and W are multiples of 32.
@@ -71,9 +71,9 @@ class CueMatting(nn.Module):
         convolution, norm, rectified = self.stem[0].children()
         assert isinstance(convolution, nn.Conv2d)
         weight = convolution.weight.reshape(convolution.out_channels, -1, 2, 2)
-        found: Tensor = rectified(norm(
-            functional.conv2d(_last(features), weight, convolution.bias, 2)
-        ))  # fmt: skip
+        found: Tensor = rectified(
+            norm(functional.conv2d(_last(features), weight, convolution.bias, 2))
+        )
         return found
 
     def deep(self, halved: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ class CueMatting(nn.Module):
         return _join(x, half)
 
     def fine(self, deep: Tensor, seen: Tensor, offers: Tensor) -> Tensor:
-        """Alpha at full size; a pixel depends on REACH halved pixels round it and no others.
+        """Return alpha at full size; a pixel depends on REACH halved pixels round it and no others.
 
         seen: the first SEEN features.
         """
@@ -103,14 +103,17 @@ WIDTHS = (24, 48, 80, 128, 160)
 
 
 class TrimapCues(nn.Module):
-    """The planes of `models.cues` to alpha; a coarse alpha (closed form's) helps where there is one."""
+    """The planes of `models.cues` to alpha.
+
+    A coarse alpha (closed form's) helps where there is one.
+    """
 
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
         self.net = CueMatting(features=25, candidates=3, width=width)
 
     def forward(self, planes: Tensor, coarse: Tensor | None = None) -> Tensor:
-        """Alpha (N, 1, H, W), the trimap's 0 and 1 kept.
+        """Return alpha (N, 1, H, W), the trimap's 0 and 1 kept.
 
         planes: (N, 19, H, W), 0..1. coarse: (N, 1, H, W), 0..1; below 0 in a picture without one.
         """
@@ -152,7 +155,9 @@ class PlateCues(nn.Module):
         self.net = CueMatting(features=14, candidates=2, width=width)
 
     def forward(self, planes: Tensor) -> Tensor:
-        """Alpha (N, 1, H, W). planes: (N, 7, H, W): plate, clean plate, 0..1; segmentation 0..1,
+        """Return alpha (N, 1, H, W).
+
+        planes: (N, 7, H, W): plate, clean plate, 0..1; segmentation 0..1,
         -1 everywhere when there is none."""
         plate, clean, rough = planes[:, :3], planes[:, 3:6], planes[:, 6:7]
         difference = plate - clean
@@ -169,7 +174,7 @@ class PlateCues(nn.Module):
 
 
 def projected(plate: Tensor, front: Tensor, back: Tensor) -> Tensor:
-    """The alpha whose mixture of two colours is nearest to the plate's, (N, 1, H, W) 0..1."""
+    """Return the alpha whose mixture of two colours is nearest to the plate's, (N, 1, H, W) 0..1."""
     apart = front - back
     along = ((plate - back) * apart).sum(1, keepdim=True)
     return (along / (apart.square().sum(1, keepdim=True) + 1e-3)).clamp(0, 1)
@@ -193,7 +198,7 @@ def _join(small: Tensor, large: Tensor) -> Tensor:
 
 
 def half_traced(network: nn.Module) -> nn.Module:
-    """The network with its convolutions traced; what is before them follows the precision.
+    """Return the network with its convolutions traced; what is before them follows the precision.
 
     A trace keeps the precision that it was made in wherever a tensor is made or converted.
     """
@@ -221,12 +226,12 @@ class CuesInside(nn.Module):
 
 
 def scripted(network: nn.Module) -> nn.Module:
-    """A trimap network with its planes made inside, for `torch.jit.script`."""
+    """Return a trimap network with its planes made inside, for `torch.jit.script`."""
     return CuesInside(half_traced(network))
 
 
 def width_of(shapes: Shapes) -> float:
-    """The width of a cue network: the simplest width under which every unit has its channels."""
+    """Return the width of a cue network: the simplest width under which every unit has its channels."""
     firsts = ("stem.0", "down1.0", "down2.0", "down3.0", "down4.0")
     channels = [shapes.get(f"net.{name}.0.weight", (0,))[0] for name in firsts]
 
@@ -260,14 +265,14 @@ def _detector(features: int, title: str) -> Detector:
 
 
 def encode(plate: Tensor, trimap: Tensor) -> Tensor:
-    """(N, 19, H, W): the planes, made by torch alone."""
+    """Return (N, 19, H, W): the planes, made by torch alone."""
     maker = CuePlanes(TorchTools())
     pairs = zip(plate.permute(0, 2, 3, 1), trimap[:, 0], strict=True)
     return torch.cat([maker(picture, hint) for picture, hint in pairs])
 
 
 def _trimap_planes(network: nn.Module, planes: Tensor) -> Tensor:
-    """Alpha of training samples: the planes, then a coarse alpha."""
+    """Return alpha of training samples: the planes, then a coarse alpha."""
     found: Tensor = network(planes[:, :PLANES], planes[:, PLANES:]).float()
     return found
 
@@ -278,7 +283,10 @@ def _plate_planes(network: nn.Module, planes: Tensor) -> Tensor:
 
 
 def plate_and_clean(plate: Tensor, background: Tensor, segmentation: Tensor) -> Tensor:
-    """(N, 7, H, W): the planes of the clean-plate network. segmentation: -1 where there is none."""
+    """Return (N, 7, H, W): the planes of the clean-plate network.
+
+    segmentation: -1 where there is none.
+    """
     return torch.cat((plate, background, segmentation), 1)
 
 

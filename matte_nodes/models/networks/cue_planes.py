@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a trimap tells before any network runs: likely colours of both sides, distances, errors.
+"""Features that are computed from a trimap before the network runs: colours, distances, errors.
 
 The trimap network takes these planes beside the plate. The algorithm is here once. What it needs
 of a picture (other sizes, nearest known pixels, a blur) are its tools: OpenCV's in use and in
@@ -28,14 +28,17 @@ class TorchTools(nn.Module):
     """The tools in torch alone. Distances come from jump flooding (Rong and Tan 2006)."""
 
     def shrunk(self, picture: Tensor, height: int, width: int) -> Tensor:
-        """A picture at a smaller size, by area. Adaptive pooling counts border pixels twice."""
+        """Return a picture at a smaller size, by area.
+
+        Adaptive pooling counts border pixels twice.
+        """
         planes = picture.permute(2, 0, 1)
         rows = self.shares(picture.shape[0], height, picture)
         columns = self.shares(picture.shape[1], width, picture)
         return torch.matmul(torch.matmul(rows, planes), columns.t()).permute(1, 2, 0)
 
     def shares(self, length: int, shorter: int, like: Tensor) -> Tensor:
-        """(shorter, length): how much of each old pixel lies in each new one."""
+        """Return (shorter, length): how much of each old pixel lies in each new one."""
         size = float(length) / float(shorter)
         new = torch.arange(shorter, device=like.device).float().unsqueeze(1) * size
         old = torch.arange(length, device=like.device).float().unsqueeze(0)
@@ -43,12 +46,12 @@ class TorchTools(nn.Module):
         return covered.clamp(min=0.0) / size
 
     def enlarged(self, picture: Tensor, height: int, width: int) -> Tensor:
-        """A picture at a larger size, by linear interpolation."""
+        """Return a picture at a larger size, by linear interpolation."""
         planes = picture.permute(2, 0, 1).unsqueeze(0)
         return resized(planes, height, width)[0].permute(1, 2, 0)
 
     def blurred(self, picture: Tensor) -> Tensor:
-        """The mean of 5 x 5 pixels; beyond an edge the picture is reflected."""
+        """Return the mean of 5 x 5 pixels; beyond an edge the picture is reflected."""
         height, width = picture.shape[0], picture.shape[1]
         rows = self.reflected(height, picture)
         columns = self.reflected(width, picture)
@@ -56,21 +59,24 @@ class TorchTools(nn.Module):
         return F.avg_pool2d(grown.permute(2, 0, 1).unsqueeze(0), 5, 1)[0].permute(1, 2, 0)
 
     def reflected(self, length: int, like: Tensor) -> Tensor:
-        """Places -2..length+1 of a row, those outside reflected at the first and last pixel."""
+        """Return places -2..length+1 of a row, those outside reflected at the first and last pixel."""
         places = torch.arange(-2, length + 2, device=like.device).abs()
         places = (length - 1) - ((length - 1) - places).abs()
         return places.abs().clamp(0, length - 1)
 
     def over(self, picture: Tensor, where: Tensor, other: Tensor) -> Tensor:
-        """The picture where `where` (H, W) is True, the other one elsewhere. It may change both."""
+        """Return the picture where `where` (H, W) is True, the other one elsewhere.
+
+        It may change both.
+        """
         return torch.where(where.unsqueeze(2), picture, other)
 
     def distance(self, known: Tensor) -> Tensor:
-        """(H, W): how far the nearest known pixel is. known: (H, W) bool, not all False."""
+        """Return (H, W): how far the nearest known pixel is. known: (H, W) bool, not all False."""
         return self.nearest(known)[0]
 
     def nearest(self, known: Tensor) -> tuple[Tensor, Tensor]:
-        """The distance to the nearest known pixel (H, W), and its flat index, int64 (H, W)."""
+        """Return the distance to the nearest known pixel (H, W), and its flat index, int64 (H, W)."""
         height, width = known.shape[0], known.shape[1]
         ys = torch.arange(height, device=known.device).unsqueeze(1).expand(height, width).float()
         xs = torch.arange(width, device=known.device).unsqueeze(0).expand(height, width).float()
@@ -104,7 +110,7 @@ class TorchTools(nn.Module):
         return best.sqrt(), place.long()
 
     def joined(self, pictures: list[Tensor]) -> Tensor:
-        """The planes of all pictures, (1, P, H, W)."""
+        """Return the planes of all pictures, (1, P, H, W)."""
         return torch.cat(pictures, 2).permute(2, 0, 1).unsqueeze(0).contiguous()
 
 
@@ -131,7 +137,7 @@ class CuePlanes(nn.Module):
         """Pixels whose pairs are compared at once: their costs stay in the processor's cache."""
 
     def forward(self, plate: Tensor, trimap: Tensor) -> Tensor:
-        """(1, 19, H, W) float32, 0..1.
+        """Return (1, 19, H, W) float32, 0..1.
 
         plate: (H, W, 3), display-encoded 0..1. trimap: (H, W) with 0, 0.5 (unknown) and 1.
         """
@@ -144,7 +150,7 @@ class CuePlanes(nn.Module):
         return found
 
     def closeness(self, known: Tensor) -> Tensor:
-        """(H, W, 1): logarithm of the distance to a side, over that of 400 pixels, at most 1.
+        """Return (H, W, 1): logarithm of the distance to a side, over that of 400 pixels, at most 1.
 
         It is 1 everywhere when there is no such side.
         """
@@ -154,7 +160,7 @@ class CuePlanes(nn.Module):
         return (torch.log1p(away) / self.far).clamp(max=1.0).unsqueeze(2)
 
     def push_pull(self, picture: Tensor, known: Tensor) -> Tensor:
-        """Colours (H, W, 3) of the known pixels, carried into all others.
+        """Return colours (H, W, 3) of the known pixels, carried into all others.
 
         It is a pyramid of weighted means. Without a known pixel it is the picture's mean.
         """
@@ -165,9 +171,9 @@ class CuePlanes(nn.Module):
         while min(levels[-1][1].shape[0], levels[-1][1].shape[1]) > 1:
             sums, weight = levels[-1]
             rows, columns = (weight.shape[0] + 1) // 2, (weight.shape[1] + 1) // 2
-            levels.append((
-                self.tools.shrunk(sums, rows, columns), self.tools.shrunk(weight, rows, columns)
-            ))  # fmt: skip
+            levels.append(
+                (self.tools.shrunk(sums, rows, columns), self.tools.shrunk(weight, rows, columns))
+            )
         sums, weight = levels[-1]
         filled = sums / weight.clamp(min=1e-8)
         total = levels[0][0].sum(0).sum(0) / levels[0][1].sum()
@@ -185,7 +191,7 @@ class CuePlanes(nn.Module):
     def best_pairs(
         self, plate: Tensor, front: Tensor, back: Tensor, near_front: Tensor, near_back: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Colours of both sides that explain each unknown pixel best, and the squared error left.
+        """Return colours of both sides that explain each unknown pixel best, and the squared error left.
 
         They are found at half size, and smoothed by how well they explain.
         """
@@ -215,13 +221,13 @@ class CuePlanes(nn.Module):
         return answers[0], answers[1], self.tools.enlarged(left, height, width)
 
     def placed(self, values: Tensor, at: Tensor, rows: int, columns: int) -> Tensor:
-        """Values (N, C) at flat places of a picture (rows, columns, C) that is 0 elsewhere."""
+        """Return values (N, C) at flat places of a picture (rows, columns, C) that is 0 elsewhere."""
         count = values.shape[1]
         empty = torch.zeros(rows * columns, count, device=values.device)
         return empty.index_copy(0, at, values).reshape(rows, columns, count)
 
     def candidates(self, small: Tensor, known: Tensor, places: Tensor) -> Tensor:
-        """(N, looks, 3): the known colours nearest to places round each pixel."""
+        """Return (N, looks, 3): the known colours nearest to places round each pixel."""
         height, width = small.shape[0], small.shape[1]
         away, nearest = self.tools.nearest(known)
         flat, colours = nearest.reshape(-1), small.reshape(-1, 3)
@@ -236,7 +242,7 @@ class CuePlanes(nn.Module):
     def chosen(
         self, pixels: Tensor, fronts: Tensor, backs: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Of all pairs the one with the least error of its mixture; distant pairs are preferred."""
+        """Return the pair whose mixture has the least error. Distant pairs are preferred."""
         chosen_fronts: list[Tensor] = []
         chosen_backs: list[Tensor] = []
         errors: list[Tensor] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenCV's tools for `cue_planes`, and the comparison of pairs on several threads."""
+"""OpenCV's picture operations for `cue_planes`; compares colour pairs on several threads."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ Pairs: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
 class OpenCVTools(TorchTools):
-    """As `TorchTools`; pictures are views of arrays, so nothing is copied."""
+    """The operations of `TorchTools` by OpenCV.
+
+    Pictures are views of arrays, so nothing is copied.
+    """
 
     def shrunk(self, picture: Tensor, height: int, width: int) -> Tensor:
-        """A picture at a smaller size, by area."""
+        """Return a picture at a smaller size, by area."""
         return self._sized(picture, height, width, cv2.INTER_AREA)
 
     def enlarged(self, picture: Tensor, height: int, width: int) -> Tensor:
-        """A picture at a larger size, by linear interpolation."""
+        """Return a picture at a larger size, by linear interpolation."""
         return self._sized(picture, height, width, cv2.INTER_LINEAR)
 
     def _sized(self, picture: Tensor, height: int, width: int, how: int) -> Tensor:
@@ -35,22 +38,22 @@ class OpenCVTools(TorchTools):
         return torch.from_numpy(made).reshape(height, width, picture.shape[2])
 
     def blurred(self, picture: Tensor) -> Tensor:
-        """The mean of 5 x 5 pixels; beyond an edge the picture is reflected."""
+        """Return the mean of 5 x 5 pixels; beyond an edge the picture is reflected."""
         return torch.from_numpy(cv2.blur(picture.numpy(), (5, 5))).reshape(picture.shape)
 
     def over(self, picture: Tensor, where: Tensor, other: Tensor) -> Tensor:
-        """The picture where `where` (H, W) is True, the other one elsewhere, in its place."""
+        """Return the picture where `where` (H, W) is True, the other one elsewhere, in its place."""
         # A third of the time of torch.where.
         cv2.copyTo(picture.numpy(), where.to(torch.uint8).numpy(), other.numpy())
         return other
 
     def distance(self, known: Tensor) -> Tensor:
-        """(H, W): how far the nearest known pixel is."""
+        """Return (H, W): how far the nearest known pixel is."""
         other = (~known).to(torch.uint8).numpy()
         return torch.from_numpy(cv2.distanceTransform(other, cv2.DIST_L2, 5))
 
     def nearest(self, known: Tensor) -> tuple[Tensor, Tensor]:
-        """The distance to the nearest known pixel (H, W), and its flat index, int64 (H, W)."""
+        """Return the distance to the nearest known pixel (H, W), and its flat index, int64 (H, W)."""
         other = (~known).to(torch.uint8).numpy()
         away, labels = cv2.distanceTransformWithLabels(
             other, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
@@ -61,7 +64,7 @@ class OpenCVTools(TorchTools):
         return torch.from_numpy(away), torch.from_numpy(of_label[labels])
 
     def joined(self, pictures: list[Tensor]) -> Tensor:
-        """The planes of all pictures, (1, P, H, W)."""
+        """Return the planes of all pictures, (1, P, H, W)."""
         height, width = pictures[0].shape[:2]
         count = sum(picture.shape[2] for picture in pictures)
         found = np.empty((count, height, width), np.float32)
@@ -75,14 +78,17 @@ class OpenCVTools(TorchTools):
 
 
 class QuickCuePlanes(CuePlanes):
-    """The planes on the processor. torch itself must be on one thread: the blocks are the threads."""
+    """The planes on the processor.
+
+    Torch itself must be on one thread: the blocks are the threads.
+    """
 
     def __init__(self, threads: int) -> None:
         super().__init__(OpenCVTools())
         self.threads = threads
 
     def chosen(self, pixels: Tensor, fronts: Tensor, backs: Tensor) -> Pairs:
-        """The blocks beside each other: on two threads they take 0.6 of the time of one."""
+        """Return the blocks beside each other: on two threads they take 0.6 of the time of one."""
         choose: Callable[[Tensor, Tensor, Tensor], Pairs] = super().chosen
 
         def part(start: int) -> Pairs:
@@ -99,5 +105,5 @@ class QuickCuePlanes(CuePlanes):
 
 @cache
 def quick(threads: int) -> QuickCuePlanes:
-    """The planes on so many threads; 0: all cores."""
+    """Return the planes on so many threads; 0: all cores."""
     return QuickCuePlanes(threads)

@@ -78,7 +78,7 @@ def _counted(like: Tensor, length: int) -> Tensor:
 
 
 def _onnx_node(x: Tensor, offsets: Tensor, modulator: Tensor, weight: Tensor) -> Tensor:
-    """The same as one node of an ONNX file."""
+    """Return the same as one node of an ONNX file."""
     kernel = weight.shape[-1]
     bias = torch.zeros(weight.shape[0], dtype=x.dtype)
     answer: Tensor = torch.onnx.ops.symbolic(

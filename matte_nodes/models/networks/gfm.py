@@ -46,7 +46,7 @@ def plan(backbone: Backbone, base: int) -> dict[str, tuple[int, int, int]]:
     }
 
 
-class Answer(NamedTuple):
+class Representation(NamedTuple):
     """One representation. glance: (N, 3 or 2, H, W) class scores 0..1 (TT: background, unknown,
     foreground). focus, fusion: (N, 1, H, W) alpha 0..1, inside the transition and whole."""
 
@@ -59,12 +59,12 @@ class GFMOutput(NamedTuple):
     """`fusion` is the matte, (N, 1, H, W), of the one representation, or of RIM's integration of
     the three in `answers` (RIM's is not bounded)."""
 
-    answers: dict[Part, Answer]
+    answers: dict[Part, Representation]
     fusion: Tensor
 
 
 def collaborate(part: Part, glance: Tensor, focus: Tensor) -> Tensor:
-    """The paper's collaborative matting: the whole matte from what the two decoders answer.
+    """Return the paper's collaborative matting: the whole matte from what the two decoders answer.
 
     glance: (N, C, H, W) class scores; focus: (N, 1, H, W) alpha of the transition. Any two sizes
     that are alike, so that a glance from a smaller picture can be used (resize it first).
@@ -243,7 +243,7 @@ class GFM(nn.Module):
             focus = self._call(f"decoder{level}_f", focus, maps[level])
             if level > 1 or self.backbone != "r34_2b":
                 beside = self.get_submodule(f"psp{level}")(context)
-        answers: dict[Part, Answer] = {}
+        answers: dict[Part, Representation] = {}
         for part in _PARTS if self.rosta == "RIM" else (self.rosta,):
             if self.backbone == "r34_2b":
                 sorted_, detail = (
@@ -254,7 +254,7 @@ class GFM(nn.Module):
                 sorted_ = self._call(self._head(part, "g"), beside, glance)
                 detail = self._call(self._head(part, "f"), focus, maps[0])
             sorted_, detail = torch.sigmoid(sorted_), torch.sigmoid(detail)
-            answers[part] = Answer(sorted_, detail, collaborate(part, sorted_, detail))
+            answers[part] = Representation(sorted_, detail, collaborate(part, sorted_, detail))
         if self.rosta != "RIM":
             return GFMOutput(answers, answers[self.rosta].fusion)
         whole: Tensor = self.rim(torch.cat([answers[part].fusion for part in _PARTS], 1))
@@ -302,7 +302,7 @@ def _widths(shapes: Shapes, plan: dict[str, tuple[int, int, int]]) -> dict[str, 
 
 
 def _rosta(shapes: Shapes, backbone: str, hint: str) -> tuple[Rosta, ...]:
-    """The representation; both where the tensors cannot tell, the likelier first."""
+    """Return the representation; both where the tensors cannot tell, the likelier first."""
     if any(re.match(r"decoder0_[gf]_(tt|ft|bt)\.", name) for name in shapes):
         return ("RIM",)
     leaf = "0" if backbone == "r34_2b" else "6"
@@ -350,12 +350,12 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
 
 
 def encode(plate: Tensor) -> Tensor:
-    """The published networks take 0..255 without normalisation."""
+    """Return the published networks take 0..255 without normalisation."""
     return plate * 255
 
 
 def decode(answer: GFMOutput) -> dict[str, Tensor]:
-    """The whole matte."""
+    """Return the whole matte."""
     return {"alpha": answer.fusion}
 
 
@@ -386,7 +386,7 @@ _ALIKE = 1e-4
 
 
 def undecided(output: str, outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_] | None:
-    """Pixels (N, 1, H, W) of a GFM fusion whose class is a matter of rounding.
+    """Return pixels (N, 1, H, W) of a GFM fusion whose class is a matter of rounding.
 
     output: `fusion`, `out_N_2`, or RIM's integration, on which all three classes act. None for an
     output that picks no class.

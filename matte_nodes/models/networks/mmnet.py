@@ -239,7 +239,7 @@ _LEAVES = {
 
 
 def _depth_multiplier(shapes: Shapes) -> float:
-    """The simplest multiplier under which most layers have their channels."""
+    """Return the simplest multiplier under which most layers have their channels."""
     known = [(shapes[name][0], depth) for name, depth in depths().items() if shapes.get(name)]
 
     def fitting(percent: int) -> tuple[int, int, int]:
@@ -301,7 +301,7 @@ def _answer(answer: MMNetOutput, decoded: Mapping[str, Tensor]) -> Answer:
 def _parity(
     network: nn.Module, inputs: Mapping[str, Tensor], options: Mapping[str, Any]
 ) -> dict[str, Tensor]:
-    """The outputs under TensorFlow's names and axes beside ours."""
+    """Return the outputs under TensorFlow's names and axes beside ours."""
     found = run_by_name(network, inputs, options)
     logits = found["logits"].permute(0, 2, 3, 1)
     return {"L": logits, "P": logits.softmax(-1), **found}

@@ -89,7 +89,7 @@ class MobileNetV2(nn.Module):
     """`features` 0 to 17, and 18 (1 x 1 to `last` channels) if `last` is given.
 
     dilate_last: from block 14 on the size stays 1/16 and the filters are dilated instead (the
-    first of them is not, as published encoders have it). `forward` answers the maps after the
+    first of them is not, as published encoders have it). `forward` returns the maps after the
     blocks numbered in `taps`.
     """
 
@@ -172,7 +172,7 @@ class _InvertedV3(nn.Module):
 class MobileNetV3Large(nn.Module):
     """`features` 0 to 16, the last stage dilated (1/16 of the size).
 
-    `forward` answers the maps after the blocks numbered in `taps`.
+    `forward` returns the maps after the blocks numbered in `taps`.
     """
 
     def __init__(self, taps: Sequence[int]) -> None:

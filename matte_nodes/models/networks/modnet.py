@@ -124,7 +124,7 @@ class _Detail(nn.Module):
         )
 
     def forward(self, rgb: Tensor, half: Tensor, quarter: Tensor, semantic: Tensor) -> Tensor:
-        """The map at 1/2."""
+        """Return the map at 1/2."""
         rgb_half = F.interpolate(rgb, scale_factor=0.5, mode="bilinear")
         rgb_quarter = F.interpolate(rgb, scale_factor=0.25, mode="bilinear")
         beside = self.tohr_enc2x(half)
@@ -172,7 +172,7 @@ class MODNet(nn.Module):
         return self._maps(rgb)[2]
 
     def supervised(self, rgb: Tensor) -> MODNetTraining:
-        """The matte and what the other two branches are trained on; the same input."""
+        """Return the matte and what the other two branches are trained on; the same input."""
         semantic, detail, matte = self._maps(rgb)
         coarse = torch.sigmoid(self.lr_branch.conv_lr(semantic))
         edge = torch.sigmoid(self.hr_branch.conv_hr(torch.cat((double(detail), rgb), 1)))
@@ -200,14 +200,14 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
 
 
 def encode(plate: Tensor) -> Tensor:
-    """0..1 as the network takes it: -1..1."""
+    """Return a picture 0..1 as the network takes it: -1..1."""
     return plate * 2 - 1
 
 
 def _parity(
     network: nn.Module, inputs: Mapping[str, Tensor], options: Mapping[str, Any]
 ) -> dict[str, Tensor]:
-    """The three outputs that the network is trained on."""
+    """Return the three outputs that the network is trained on."""
     assert isinstance(network, MODNet)
     return named_outputs(network.supervised(*inputs.values()))
 

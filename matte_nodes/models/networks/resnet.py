@@ -68,7 +68,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Stem and up to four stages; `forward` answers the maps at 1/2, 1/4, 1/8, 1/16 and 1/32.
+    """Stem and up to four stages; `forward` returns the maps at 1/2, 1/4, 1/8, 1/16 and 1/32.
 
     inputs: channels of the picture. base: channels of the stem. stages: how many of the four are
     built. dilate_last: the fourth stage keeps 1/16 and is dilated instead (its first block is not,

@@ -39,7 +39,7 @@ class RobustVideoMattingOutput(NamedTuple):
 
     @property
     def states(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What the next frame is given."""
+        """The recurrent states for the next frame."""
         return self.r1, self.r2, self.r3, self.r4
 
 
@@ -274,7 +274,7 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
 
 
 def decode(answer: RobustVideoMattingOutput) -> dict[str, Tensor]:
-    """Alpha and foreground; the states are the model's memory."""
+    """Return alpha and foreground; the states are the model's memory."""
     return {"alpha": answer.alpha, "foreground": answer.foreground}
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def resized(picture: Tensor, height: int, width: int) -> Tensor:
-    """By area down, by linear interpolation up."""
+    """Return x at another size: reduced by area, enlarged by linear interpolation."""
     if height < picture.shape[2] or width < picture.shape[3]:
         return F.adaptive_avg_pool2d(picture, (height, width))
     # The function under F.interpolate: scripted, the latter does not load in torch 2.1.

@@ -94,7 +94,9 @@ class _Up(nn.Module):
 
 
 def layers() -> tuple[list[str], list[str]]:
-    """Names of the full convolutions and of the filters by channel, in the order they are used."""
+    """Return names of the full convolutions and of the filters by channel, in the order they are
+    used.
+    """
     with torch.device("meta"):
         modules = Selfie().named_modules()
     full: list[str] = []

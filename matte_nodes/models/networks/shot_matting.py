@@ -49,7 +49,7 @@ class ShotMatting(nn.Module):
         self.colours.copy_(colour_table(plates, mattes))
 
     def recall(self, plate: Tensor) -> Tensor:
-        """The first matte of a plate (1, 3, H, W), at the size it was kept in: (1, 1, h, w).
+        """Return the first matte of a plate (1, 3, H, W), at the size it was kept in: (1, 1, h, w).
 
         Keys are weighed by how like the plate they are, so that the guess does not jump between
         two of them.
@@ -60,7 +60,10 @@ class ShotMatting(nn.Module):
         return (shares[:, None, None, None] * mattes).sum(0, keepdim=True).to(plate)
 
     def forward(self, plate: Tensor, first: Tensor) -> Tensor:
-        """Alpha (N, 1, H, W). plate: (N, 3, H, W), 0..1. first: (N, 1, H, W), a first matte."""
+        """Return alpha (N, 1, H, W).
+
+        plate: (N, 3, H, W), 0..1. first: (N, 1, H, W), a first matte.
+        """
         wide = functional.interpolate(
             functional.avg_pool2d(functional.avg_pool2d(first, 16, 16), 3, 1, 1, count_include_pad=False),
             size=first.shape[-2:], mode="bilinear", align_corners=False,
@@ -86,7 +89,7 @@ class ShotMatting(nn.Module):
 
 
 def colour_table(plates: Tensor, mattes: Tensor, floor: float = 1e-6) -> Tensor:
-    """(B, G, R): log p(colour | subject) / p(colour | background) over the keys' pixels.
+    """Return (B, G, R): log p(colour | subject) / p(colour | background) over the keys' pixels.
 
     In the order of `grid_sample`, whose first coordinate is the last axis. Counts are smoothed by a
     Gaussian of one cell.

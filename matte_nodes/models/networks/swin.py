@@ -17,7 +17,7 @@ _APART = -100.0  # added to the score of two tokens that are not neighbours in t
 
 
 def relative_index(window: int) -> Tensor:
-    """(window ** 2, window ** 2) rows of the bias table, one for each pair of tokens."""
+    """Return (window ** 2, window ** 2) rows of the bias table, one for each pair of tokens."""
     at = torch.stack(torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij"))
     flat = at.flatten(1)
     apart = flat[:, :, None] - flat[:, None] + window - 1
@@ -70,14 +70,14 @@ class _Perceptron(nn.Module):
 
 
 def windows_of(x: Tensor, window: int) -> Tensor:
-    """(N, H, W, C), sides multiples of `window`, as (N * windows, window ** 2, C)."""
+    """Return (N, H, W, C), sides multiples of `window`, as (N * windows, window ** 2, C)."""
     count, height, width, channels = x.shape
     tiles = x.reshape(count, height // window, window, width // window, window, channels)
     return tiles.transpose(2, 3).reshape(-1, window * window, channels)
 
 
 def picture_of(windows: Tensor, window: int, size: tuple[int, int]) -> Tensor:
-    """The inverse of `windows_of`; size: height and width."""
+    """Return the inverse of `windows_of`; size: height and width."""
     rows, columns = size[0] // window, size[1] // window
     tiles = windows.reshape(-1, rows, columns, window, window, windows.shape[-1])
     return tiles.transpose(2, 3).reshape(-1, *size, windows.shape[-1])
@@ -95,7 +95,7 @@ class _Block(nn.Module):
         self.mlp = _Perceptron(channels)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: (N, H, W, C). mask: what shifted windows need (see `_shift_mask`)."""
+        """Return (N, H, W, C) from x of the same shape. mask: `_shift_mask` for shifted windows."""
         count, height, width, channels = x.shape
         window, shift = self.window, self.shift
         y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))
@@ -125,7 +125,7 @@ class _Block(nn.Module):
 
 
 def _shift_mask(height: int, width: int, window: int, like: Tensor) -> Tensor:
-    """(windows, L, L): keeps tokens apart that a shift brought together from opposite sides."""
+    """Return (windows, L, L): keeps tokens apart that a shift brought together from opposite sides."""
 
     def bands(length: int) -> Tensor:
         # 0: unmoved; 1: the last window's first half; 2: its second half, rolled over the edge

@@ -38,7 +38,7 @@ _SCORES = 1 << 25
 
 
 def _relative(table: Tensor, length: int) -> Tensor:
-    """(length, length, C): the embedding of each pair of places on one axis."""
+    """Return (length, length, C): the embedding of each pair of places on one axis."""
     at = torch.arange(length, device=table.device)
     found: Tensor = table[at[:, None] - at + (length - 1)]
     return found
@@ -465,12 +465,17 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
 
 
 def encode(plate: Tensor, trimap: Tensor) -> Tensor:
-    """(N, 4, H, W): the plate by ImageNet's mean and deviation, the trimap as it is: 0, 0.5, 1."""
+    """Return (N, 4, H, W): the plate by ImageNet's mean and deviation, the trimap as it is: 0, 0.5,
+    1.
+    """
     return torch.cat((imagenet(plate), trimap), 1)
 
 
 def build(width: float = 1.0, **options: Any) -> ViTMatte:
-    """A network with these options; without any that changes tensors, ViTMatte-S at a width."""
+    """Return a network with these options.
+
+    Without any that changes tensors, ViTMatte-S at a width.
+    """
     if set(options) <= {"normalisation"}:
         return ViTMatte.narrow(width, **options)
     return ViTMatte(**options)
@@ -484,7 +489,7 @@ def _asked(knobs: Mapping[str, Any]) -> dict[str, Any]:
 def _parity(
     network: nn.Module, inputs: Mapping[str, Tensor], options: Mapping[str, Any]
 ) -> dict[str, Tensor]:
-    """A fixture gives RGB that is normalised already, and the trimap."""
+    """Return a fixture gives RGB that is normalised already, and the trimap."""
     return {"alpha": network(torch.cat(tuple(inputs.values()), 1))}
 
 

@@ -31,7 +31,9 @@ class IntegrateVersion(pyblish.api.InstancePlugin):  # type: ignore[misc]
             if not result["success"] and result["instance"] in (None, instance)
         ]
         if failed:
-            raise RuntimeError(f"Nothing was published, as this failed: {', '.join(failed)}.")
+            raise RuntimeError(
+                f"Nothing was published, because these plug-ins failed: {', '.join(failed)}."
+            )
         files = [path for number, path in delivery.files.items() if number in delivery.expected]
         if "review_report" in data:
             files.append(Path(data["review_report"]))

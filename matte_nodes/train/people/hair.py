@@ -49,7 +49,7 @@ class Style:
     clumping: float = 0.6
 
     def varied(self, rng: Rng, low: float = 0.7, high: float = 1.35) -> Style:
-        """The same style on another head."""
+        """Return the same style on another head."""
         names = (
             "length",
             "messy",
@@ -100,7 +100,7 @@ class Head:
 
 
 def head(body: Body, vertices: Floats) -> Head:
-    """The regions of a shaped body."""
+    """Return the regions of a shaped body."""
 
     def middle(name: str) -> Floats:
         return np.asarray(vertices[body.groups[name]].mean(0))
@@ -125,7 +125,10 @@ def head(body: Body, vertices: Floats) -> Head:
 def roots(
     rng: Rng, vertices: Floats, triangles: Ints, share: Floats, count: int
 ) -> tuple[Floats, Floats] | None:
-    """Random points on the triangles where `share` is above 0, with their normals; None: nowhere."""
+    """Random points on the triangles where `share` is above 0, with their normals.
+
+    None when there are none.
+    """
     chosen = triangles[share[triangles].mean(1) > 0.02]
     if not len(chosen):
         return None
@@ -149,7 +152,7 @@ def grow(
     rng: Rng, planted: tuple[Floats, Floats], where: Head, style: Style,
     skin: tuple[Floats, Floats], movement: Floats,
 ) -> Floats:  # fmt: skip
-    """Strands (n, steps, 3) from roots of the rest pose, on a head moved by a (4, 4) movement.
+    """Return strands (n, steps, 3) from roots of the rest pose, on a head moved by a (4, 4) movement.
 
     skin: posed points and normals that strands lie on and never enter.
     """
@@ -210,7 +213,7 @@ def _curls(
 
 
 def _locks(rng: Rng, strands: Floats, style: Style, size: float, lie: tuple[Ints, Ints]) -> Floats:
-    """Strands drawn to their lock's own strand; loose ones stand off."""
+    """Return strands drawn to their lock's own strand; loose ones stand off."""
     locks, mine = lie
     leader = strands[locks][mine]
     along = np.linspace(0, 1, strands.shape[1])[None, :, None] ** 1.3
@@ -222,7 +225,7 @@ def _locks(rng: Rng, strands: Floats, style: Style, size: float, lie: tuple[Ints
 
 
 def ribbons(strands: Floats, width: Floats, camera: Floats) -> tuple[Floats, Ints, Floats, Floats]:
-    """Strands (n, K, 3) as flat ribbons that face the camera, thinner at the tip.
+    """Return strands (n, K, 3) as flat ribbons that face the camera, thinner at the tip.
 
     Returns vertices (2 n K, 3), triangles, how far along its strand each vertex is, its tangent.
     """

@@ -19,8 +19,8 @@ import numpy as np
 from matte_nodes.errors import UsageError
 from matte_nodes.train import hints, losses, state, systems
 from matte_nodes.train.people.composites import Composer, Mix, Sample
-from matte_nodes.train.people.pool import Folders, Pool, read
-from matte_nodes.train.trainer import Batch, Plan, Progress, Schedule, train
+from matte_nodes.train.people.pool import Folders, PicturePool, read
+from matte_nodes.train.trainer import Batch, Progress, Schedule, TrainingPlan, train
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -69,12 +69,15 @@ class PeopleRecipe:
 
 
 def names() -> list[str]:
-    """The recipes of the package that train on people and animals."""
+    """Return the recipes of the package that train on people and animals."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def find(name: str) -> PeopleRecipe:
-    """A recipe of the package by its name, or a TOML file. Raises UsageError when there is none."""
+    """Return a recipe of the package by its name, or a TOML file.
+
+    Raises UsageError when there is none.
+    """
     path = FOLDER / f"{name}.toml"
     if not path.is_file():
         path = Path(name)
@@ -87,7 +90,10 @@ def find(name: str) -> PeopleRecipe:
 
 
 def parse(source: Mapping[str, Any]) -> PeopleRecipe:
-    """A recipe from its parsed TOML. Raises UsageError that names the field that is wrong."""
+    """Return a recipe from its parsed TOML.
+
+    Raises UsageError that names the field that is wrong.
+    """
     known = {"title", "network", "width", "encoder", "heldout", "mix", "stages"}
     strays = sorted(set(source) - known)
     if strays:
@@ -126,7 +132,9 @@ def _mix(base: Mix, values: Mapping[str, float]) -> Mix:
 
 
 def planes(recipe: PeopleRecipe, rng: np.random.Generator, sample: Sample) -> dict[str, Any]:
-    """A sample's layers by name, with the hints that the network sees, (H, W, C) float32 0..1."""
+    """Return a sample's layers by name, with the hints that the network sees, (H, W, C) float32
+    0..1.
+    """
     found = dict(sample._asdict())
     alpha = sample.alpha[..., 0]
     wanted = systems.find(recipe.network).hints
@@ -144,7 +152,7 @@ def planes(recipe: PeopleRecipe, rng: np.random.Generator, sample: Sample) -> di
 
 
 def batch(recipe: PeopleRecipe, composer: Composer, seed: int, first: int, size: int) -> Batch:
-    """Samples `first` to `first + size` of a seed, each layer (N, C, H, W)."""
+    """Return samples `first` to `first + size` of a seed, each layer (N, C, H, W)."""
     import torch
 
     layers: list[dict[str, Any]] = []
@@ -160,7 +168,10 @@ def batch(recipe: PeopleRecipe, composer: Composer, seed: int, first: int, size:
 
 
 def build(recipe: PeopleRecipe, encoders: Path) -> nn.Module:
-    """The network with its first weights: by the first stage's seed, its encoder from ImageNet."""
+    """Return the network with its first weights.
+
+    By the first stage's seed, its encoder from ImageNet.
+    """
     import torch
     from safetensors.torch import load_file
 
@@ -172,7 +183,10 @@ def build(recipe: PeopleRecipe, encoders: Path) -> nn.Module:
     if recipe.encoder:
         fill = system.training.fill_encoder
         if fill is None:
-            raise UsageError(f"Network {recipe.network!r} takes no encoder: remove that field.")
+            raise UsageError(
+                f"Network {recipe.network!r} does not use a trained encoder: remove the field "
+                "`encoder` from the recipe."
+            )
         fill(systems.inner(network), load_file(fetch(recipe.encoder, encoders)))
     return network
 
@@ -225,7 +239,7 @@ def branch_losses(
     return named
 
 
-def heldout(recipe: PeopleRecipe, pool: Pool) -> list[Batch]:
+def heldout(recipe: PeopleRecipe, pool: PicturePool) -> list[Batch]:
     """Held-out samples as batches of eight: always the same, at the side of the last stage."""
     composer = Composer(pool, replace(recipe.mix, empty=0.0, second=0.0), recipe.stages[-1].side)
     return [batch(recipe, composer, 99, first, 8) for first in range(0, recipe.heldout, 8)]
@@ -258,7 +272,8 @@ def run(
     """Train every stage; what is in the folder is gone on with. Returns the file of weights.
 
     Writes `stage-N/state.safetensors`, `stage-N/best.safetensors`, `stage-N/progress.jsonl`,
-    `stage-N/heldout.jsonl` and `weights.safetensors`. start: a weights file that the network begins with. Raises
+    `stage-N/heldout.jsonl` and `weights.safetensors`. start: a weights file that the network begins
+    with. Raises
     TrainingError, InputError, UsageError.
     """
     from matte_nodes.train.run import begin_with
@@ -305,7 +320,7 @@ def _reporter(place: Path, say: Callable[[Progress], None]) -> Callable[[Progres
 
 
 def _trained(network: nn.Module, stage: PeopleStage) -> list[nn.Parameter]:
-    """The parameters that a stage trains; the frozen ones ask for no gradient."""
+    """Return the parameters that a stage trains; the frozen ones ask for no gradient."""
     found = []
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(not name.startswith(stage.frozen or ("-",)))
@@ -315,8 +330,8 @@ def _trained(network: nn.Module, stage: PeopleStage) -> list[nn.Parameter]:
 
 
 def _plan(
-    recipe: PeopleRecipe, stage: PeopleStage, pool: Pool, held: list[Batch], place: Path
-) -> Plan:
+    recipe: PeopleRecipe, stage: PeopleStage, pool: PicturePool, held: list[Batch], place: Path
+) -> TrainingPlan:
     composer = Composer(pool, stage.mix, stage.side)
     seed = 1000 + stage.schedule.seed
 
@@ -328,7 +343,7 @@ def _plan(
         _append(place / "heldout.jsonl", {"mad": error, "iou": overlap})
         return error
 
-    return Plan(
+    return TrainingPlan(
         make,
         objective(recipe, stage),
         stage.schedule,

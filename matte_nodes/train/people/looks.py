@@ -53,19 +53,19 @@ def clouds(rng: Rng, cells: int, octaves: int = 4) -> NDArray[np.float32]:
 
 
 def codes(colour: Floats, alpha: Floats | None = None) -> NDArray[np.uint8]:
-    """A (512, 512, 3) picture, and its alpha, as a texture."""
+    """Return a (512, 512, 3) picture, and its alpha, as a texture."""
     cover = np.ones(colour.shape[:2]) if alpha is None else alpha
     return np.round(np.dstack((colour.clip(0, 1), cover)) * 255).astype(np.uint8)
 
 
 def even(colour: Floats) -> NDArray[np.uint8]:
-    """A texture of one colour."""
+    """Return a texture of one colour."""
     return codes(np.broadcast_to(colour, (TEXTURE, TEXTURE, 3)))
 
 
 @lru_cache(maxsize=256)
 def picture(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A texture file: colour (512, 512, 3) and alpha (512, 512), 0..1."""
+    """Return a texture file: colour (512, 512, 3) and alpha (512, 512), 0..1."""
     import cv2
 
     from matte_nodes.errors import InputError
@@ -84,7 +84,7 @@ def picture(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def skin_tone(rng: Rng, origin: Floats) -> Floats:
-    """A display-encoded tone, (3,), for shares of the three populations."""
+    """Return a display-encoded tone, (3,), for shares of the three populations."""
     level = float(np.clip(origin @ (8, 3.5, 1.3) + rng.normal(0, 0.8), 0, 8.99))
     below = int(level)
     found: Floats = SKINS[below] * (1 - level + below) + SKINS[below + 1] * (level - below)
@@ -92,7 +92,7 @@ def skin_tone(rng: Rng, origin: Floats) -> Floats:
 
 
 def skin(rng: Rng, body: Body, tone: Floats, female: float) -> NDArray[np.uint8]:
-    """A skin of this tone: blotches, blush, lips, lids, sometimes freckles."""
+    """Return a skin of this tone: blotches, blush, lips, lids, sometimes freckles."""
     import cv2
 
     def mask(name: str) -> NDArray[np.float32]:
@@ -119,7 +119,7 @@ def skin(rng: Rng, body: Body, tone: Floats, female: float) -> NDArray[np.uint8]
 
 
 def hair_colour(rng: Rng, dark: bool, old: bool) -> Floats:
-    """A display-encoded colour, (3,)."""
+    """Return a display-encoded colour, (3,)."""
     found = HAIRS[rng.choice(12, p=_DARK / _DARK.sum())] if dark else HAIRS[rng.integers(12)]
     if old and rng.random() < 0.7:
         found = HAIRS[rng.choice([10, 11])]
@@ -138,7 +138,7 @@ def _ink(rng: Rng) -> Floats:
 
 
 def cloth(rng: Rng) -> NDArray[np.uint8]:
-    """A cloth: plain, striped, checked, dotted, blotched, or knitted."""
+    """Return a cloth: plain, striped, checked, dotted, blotched, or knitted."""
     kinds = ("plain", "plain", "plain", "stripe", "check", "dots", "blotch", "blotch", "knit")
     kind = str(rng.choice(kinds))
     first, second = _ink(rng), _ink(rng)
@@ -164,7 +164,7 @@ def cloth(rng: Rng) -> NDArray[np.uint8]:
 
 
 def recoloured(rng: Rng, colour: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """A garment's own texture in other colours, in three of four cases."""
+    """Return a garment's own texture in other colours, in three of four cases."""
     import cv2
 
     if rng.random() < 0.75:
@@ -187,7 +187,10 @@ def _sphere(path: Path) -> NDArray[np.float32]:
 
 
 def lights(rng: Rng, panorama: Path, count: int = 10) -> Lights:
-    """Directions drawn from a panorama by its brightness, turned at random; often a key light too."""
+    """Directions drawn from a panorama by its brightness, turned at random.
+
+    Often a key light too.
+    """
     sphere = _sphere(panorama)
     polar = (np.arange(32) + 0.5) / 32 * np.pi
     weight = np.sin(polar)[:, None] * sphere.mean(2).clip(0, 60) ** 0.8

@@ -27,7 +27,15 @@ from matte_nodes.train.people.body import (
     random_pose,
     skinned,
 )
-from matte_nodes.train.people.raster import SAMPLES, Camera, Lights, Part, draw, normals, straight
+from matte_nodes.train.people.raster import (
+    SAMPLES,
+    Camera,
+    DrawnMesh,
+    Lights,
+    draw,
+    normals,
+    straight,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,11 +86,11 @@ class Assets:
         return sorted((self.folder / "hdri").glob("*.exr"))
 
     def worn(self, *parts: str) -> Worn:
-        """A garment, hair or eyes, read once."""
+        """Return a garment, hair or eyes, read once."""
         return _worn(self.folder.joinpath("makehuman", *parts))
 
     def texture(self, *parts: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Colour and alpha of a texture."""
+        """Return colour and alpha of a texture."""
         return looks.picture(self.folder.joinpath("makehuman", *parts))
 
 
@@ -109,7 +117,7 @@ class _Actor:
     pixel: float
     fade: Floats
     hidden: set[int]
-    parts: list[Part]
+    parts: list[DrawnMesh]
 
 
 class Studio:
@@ -120,7 +128,7 @@ class Studio:
         self.body = Body()
 
     def person(self, seed: int, side: int, seconds: float = 0.0) -> NDArray[np.uint8]:
-        """A person as straight display-encoded RGBA, (side, side, 4) uint8.
+        """Return a person as straight display-encoded RGBA, (side, side, 4) uint8.
 
         seconds: later in the clip of this person (pose, camera and hair move).
         """
@@ -135,7 +143,7 @@ class Studio:
     def blurred(
         self, seed: int, side: int, seconds: float, shutter: float, samples: int = 5
     ) -> NDArray[np.uint8]:
-        """A frame with motion blur: the mean of samples while the shutter (seconds) is open."""
+        """Return a frame with motion blur: the mean of samples while the shutter (seconds) is open."""
         total = np.zeros((side, side, 4), np.float32)
         for index in range(samples):
             frame = self.person(seed, side, seconds + shutter * index / samples)
@@ -169,7 +177,7 @@ class Studio:
     def _camera(
         self, rngs: Mapping[str, Rng], posed: Floats, size: float, seconds: float
     ) -> tuple[Camera, float]:
-        """A camera and the height of what it sees, in decimetres."""
+        """Return a camera and the height of what it sees, in decimetres."""
         rng, groups = rngs["camera"], self.body.groups
         eye = (posed[groups["joint-l-eye"]].mean(0) + posed[groups["joint-r-eye"]].mean(0)) / 2
         kind = str(rng.choice(list(_SHOTS), p=[shot[3] for shot in _SHOTS.values()]))
@@ -209,7 +217,7 @@ class Studio:
                 facing = facing + fold * swing * wave / np.linalg.norm(wave)
             facing = hair.unit(facing)
         actor.parts.append(
-            Part(
+            DrawnMesh(
                 vertices, faces.corners, facing, points[faces.points], texture, gloss=gloss, **more
             )
         )
@@ -360,7 +368,7 @@ class Studio:
         colour = linear * 0.5 * (1 - shade) + np.clip(linear * 1.8 + 0.004, 0, 1) * shade
         cover = np.repeat(width / drawn, (strands.shape[1] - 1) * 2).clip(0, 1)
         actor.parts.append(
-            Part(vertices, triangles, np.zeros_like(vertices), colour=colour,
+            DrawnMesh(vertices, triangles, np.zeros_like(vertices), colour=colour,
                  gloss=float(rng.uniform(0.2, 0.7)), tangents=tangents, cover=cover)
         )  # fmt: skip
 
@@ -396,7 +404,7 @@ class Studio:
 
 
 def random_shape(rng: Rng) -> Shape:
-    """Somebody: any sex, from a child's age on, any population, often with a smile."""
+    """Return a random shape: any sex, from a child's age on, any population, often with a smile."""
     female = rng.random() < 0.5
     ages = ((0.25, 0.4), (0.45, 0.6), (0.5, 0.75), (0.75, 1.0))
     low, high = ages[int(rng.choice(4, p=[0.1, 0.45, 0.27, 0.18]))]
@@ -420,7 +428,7 @@ def random_shape(rng: Rng) -> Shape:
 
 
 def exposure(rng: Rng, premultiplied: NDArray[np.float32]) -> float:
-    """A gain that brings the bright part of a subject to 0.4 to 1."""
+    """Return a gain that brings the bright part of a subject to 0.4 to 1."""
     covered = premultiplied[..., 3] > 0.5
     bright = premultiplied[covered][:, :3].max(1) if covered.any() else np.ones(1)
     return float(rng.uniform(0.4, 1.0) / (np.percentile(bright, 93) + 1e-4))

@@ -32,7 +32,7 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class Pool:
+class PicturePool:
     """All pictures of one part (training or held out), (H, W, C) uint8, display-encoded.
 
     people, animals: rendered cut-outs, straight RGBA. labelled: photographs with labels.
@@ -63,10 +63,11 @@ class Folders:
     places: Path | None = None
 
 
-def read(folders: Folders, heldout: bool, most: int = 1_000_000) -> Pool:
-    """The pictures of one part. most: read at most so many cut-outs of each kind.
+def read(folders: Folders, heldout: bool, most: int = 1_000_000) -> PicturePool:
+    """Return the pictures of one part. most: read at most so many cut-outs of each kind.
 
-    Held-out photographs are those whose sha256 says so (one of 16); held-out cut-outs those of seeds
+    Held-out photographs are those whose sha256 says so (one of 16); held-out cut-outs those of
+    seeds
     from 900,000 on. Raises InputError when there is no cut-out at all.
     """
     total = hashlib.sha256()
@@ -79,7 +80,7 @@ def read(folders: Folders, heldout: bool, most: int = 1_000_000) -> Pool:
         raise InputError("There are no people and no animals. Give folders of cut-outs or labels.")
     panoramas = [_panorama(path, total) for path in _files(folders.panoramas, (".exr", ".hdr"))]
     places = [_place(path, total) for path in _files(folders.places, (".png", ".jpg", ".jpeg"))]
-    return Pool(people, animals, labelled, panoramas, places, total.hexdigest())
+    return PicturePool(people, animals, labelled, panoramas, places, total.hexdigest())
 
 
 def _files(folder: Path | None, endings: tuple[str, ...]) -> list[Path]:
@@ -90,9 +91,10 @@ def _files(folder: Path | None, endings: tuple[str, ...]) -> list[Path]:
 
 def _rendered(folder: Path | None, heldout: bool) -> list[Path]:
     return [
-        path for path in _files(folder, (".png",))
+        path
+        for path in _files(folder, (".png",))
         if path.stem.isdigit() and (int(path.stem) >= HELDOUT_SEEDS) == heldout
-    ]  # fmt: skip
+    ]
 
 
 def _picture(path: Path, flags: int, total: hashlib._Hash) -> NDArray[np.generic]:
@@ -132,7 +134,7 @@ def _labelled(folder: Path, heldout: bool, total: hashlib._Hash) -> list[Labelle
 
 
 def _panorama(path: Path, total: hashlib._Hash) -> Codes:
-    """A scene-linear panorama, exposed so that an eighth of it is bright, display-encoded."""
+    """Return a scene-linear panorama, exposed so that an eighth of it is bright, display-encoded."""
     total.update(hashlib.sha256(path.read_bytes()).digest())
     linear = linear_picture(path)
     bounded = (linear / (np.percentile(linear, 88) + 1e-6) * 0.7).clip(0, 1)
@@ -140,7 +142,7 @@ def _panorama(path: Path, total: hashlib._Hash) -> Codes:
 
 
 def linear_picture(path: Path) -> NDArray[np.float32]:
-    """The first three channels of a picture as they are stored, (H, W, 3) float32."""
+    """Return the stored values of a picture's first three channels, (H, W, 3) float32."""
     import OpenImageIO as oiio
 
     found = oiio.ImageBuf(str(path)).get_pixels(oiio.FLOAT)

@@ -35,7 +35,7 @@ LINEAR = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) 
 
 
 @dataclass
-class Part:
+class DrawnMesh:
     """A mesh to draw. vertices (N, 3); triangles (T, 3).
 
     normals: (N, 3). points: (T, 3, 2) texture points. texture: (512, 512, 4) uint8, display-encoded
@@ -148,7 +148,10 @@ def _depths(places, depth, triangles, buffer):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, fastmath=True)
 def _inside(seen, corners, x, y):  # type: ignore[no-untyped-def]
-    """Shares of three corners in a sample, in perspective, and its depth; depth 0: it is outside."""
+    """Shares of three corners in a sample, in perspective, and its depth.
+
+    Depth 0: it is outside.
+    """
     i, j, k = corners
     x0, y0, x1, y1 = seen.places[i, 0], seen.places[i, 1], seen.places[j, 0], seen.places[j, 1]
     x2, y2 = seen.places[k, 0], seen.places[k, 1]
@@ -237,7 +240,9 @@ def normals(vertices: Floats, triangles: Ints) -> Floats:
     return unit(np.stack(found, 1).astype(float))
 
 
-def draw(parts: Sequence[Part], camera: Camera, lights: Lights, side: int) -> NDArray[np.float32]:
+def draw(
+    parts: Sequence[DrawnMesh], camera: Camera, lights: Lights, side: int
+) -> NDArray[np.float32]:
     """Premultiplied linear RGBA, (side, side, 4) float32: light as it falls, alpha exact."""
     import cv2
 
@@ -256,8 +261,8 @@ def draw(parts: Sequence[Part], camera: Camera, lights: Lights, side: int) -> ND
     return np.asarray(cv2.resize(whole, (side, side), interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _joined(parts: Sequence[Part]) -> _Scene:
-    """All parts as one mesh."""
+def _joined(parts: Sequence[DrawnMesh]) -> _Scene:
+    """Return all parts as one mesh."""
     textures = [part.texture for part in parts if part.texture is not None]
     which, cover, points, triangles, start, seen = [], [], [], [], 0, -1
     for part in parts:
@@ -289,7 +294,7 @@ def _joined(parts: Sequence[Part]) -> _Scene:
 
 
 def _projected(vertices: Floats, camera: Camera, side: int) -> tuple[Floats, Floats]:
-    """Places in sub-samples (N, 2) and depths (N,)."""
+    """Return places in sub-samples (N, 2) and depths (N,)."""
     forward = unit(camera.aim - camera.place)
     right = unit(np.cross(forward, (math.sin(camera.roll), math.cos(camera.roll), 0.0)))
     up = np.cross(right, forward)
@@ -329,7 +334,7 @@ def _lit(
 
 
 def _unshaded(scene: _Scene, direction: Floats, centre: Floats, radius: float) -> Floats:
-    """How much of a light reaches each vertex, (N,) 0..1, by a shadow map."""
+    """Return how much of a light reaches each vertex, (N,) 0..1, by a shadow map."""
     first = unit(np.cross(direction, np.array((0.3, 0.9, 0.2))))
     second = np.cross(direction, first)
     away = scene.vertices - centre

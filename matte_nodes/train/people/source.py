@@ -25,7 +25,7 @@ _FLOORS = ((60, 160, 60), (150, 150, 150), (40, 60, 90), (180, 190, 200))
 
 
 def assets(folder: Path | None) -> Path:
-    """The folder of assets: the one given, or that of the variable MATTE_PEOPLE.
+    """Return the folder of assets: the one given, or that of the variable MATTE_PEOPLE.
 
     Raises UsageError when there is neither.
     """
@@ -40,7 +40,10 @@ def assets(folder: Path | None) -> Path:
 
 
 def drawer(kind: Kind, folder: Path) -> Draw:
-    """A function of seed and side that draws one subject: straight RGBA, or None when it is out of view."""
+    """Return a function of seed and side that draws one subject.
+
+    Straight RGBA, or None when it is out of view.
+    """
     if kind == "people":
         from matte_nodes.train.people.person import Assets, Studio
 
@@ -99,7 +102,9 @@ def _note(kind: Kind, folder: Path, out: Path, side: int) -> None:
 def clip(
     folder: Path, seed: int, side: int, frames: int, rate: float = 25.0, shutter: float = 0.5
 ) -> Iterator[Codes]:
-    """Frames of one person who moves: pose, camera and hair; blurred while the shutter is open.
+    """Yield frames of one person who moves: pose, camera and hair.
+
+    Blurred while the shutter is open.
 
     shutter: part of a frame's time, 0: sharp. Yields straight RGBA, (side, side, 4) uint8.
     """

@@ -56,7 +56,7 @@ def matte(tree, model):
 
 
 def build(path, model):
-    """The whole graph; answers the tree."""
+    """Make the whole node graph and return its tree."""
     scene = bpy.context.scene
     tree, output = compositor(scene)
     source, count = plate(tree, path)

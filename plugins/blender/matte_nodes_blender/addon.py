@@ -14,7 +14,7 @@ NAME = __package__
 
 
 def preferences() -> Any:
-    """The add-on's preferences; None when it was registered without being enabled."""
+    """Return the add-on's preferences; None when it was registered without being enabled."""
     found = bpy.context.preferences.addons.get(NAME)
     return None if found is None else found.preferences
 
@@ -25,12 +25,12 @@ def preference(name: str) -> str:
 
 
 def chosen() -> Setup:
-    """The Python that does the matting; raises Trouble."""
+    """Return the Python that does the matting; raises Trouble."""
     return setup(preference("python_path"), preference("home"))
 
 
 def client() -> Any:
-    """The service's client with that Python; raises Trouble."""
+    """Return the service's client for the chosen Python. Raises Trouble."""
     from .matte_client import Client
 
     found = chosen()

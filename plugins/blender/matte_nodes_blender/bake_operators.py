@@ -28,7 +28,7 @@ def pump():
 
 
 def step(bake):
-    """Follow one bake; answers whether something is to be drawn anew."""
+    """Follow one bake. Returns whether Blender must redraw."""
     try:
         return bake.step()
     except Exception as error:  # a bake that fails must not stop the others
@@ -46,7 +46,7 @@ def end(bake, error):
 
 
 class OnBake(OnMatte):
-    """What both kinds of bake share."""
+    """Base class of the two bake operators."""
 
     def frame(self, context):
         """The frame that is baked, None for the range."""

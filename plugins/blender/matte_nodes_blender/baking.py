@@ -12,7 +12,7 @@ import bpy
 from . import addon, compat, folders, group, settings, upstream, walk
 from .handover import Handed
 from .job import CANCELLED, DONE, ERROR, Job
-from .plan import BakeRequest, Colour, Plan
+from .plan import BakePlan, BakeRequest, Colour
 from .state import Now, Record
 from .trouble import Trouble
 
@@ -21,8 +21,10 @@ running: dict[str, Bake] = {}
 """Bakes at work, by the name that their node keeps its bakes under."""
 
 
-def planned(tree: Any, scene: Any, frame: int | None = None) -> tuple[Plan, Any, dict[str, Any]]:
-    """What a bake of this node would do, its scene, and what feeds it. Raises Trouble."""
+def planned(
+    tree: Any, scene: Any, frame: int | None = None
+) -> tuple[BakePlan, Any, dict[str, Any]]:
+    """Return the plan of a bake of this node, its scene, and its inputs. Raises Trouble."""
     kept = tree.matte_nodes
     home, way, node = walk.place(tree, scene)
     found = walk.inputs(way, node)
@@ -33,12 +35,12 @@ def planned(tree: Any, scene: Any, frame: int | None = None) -> tuple[Plan, Any,
     )  # fmt: skip
     colour = Colour(compat.working_space(), compat.colour_config())
     sources = {name: item.source for name, item in found.items()}
-    plan = Plan(asked, settings.of_group(tree), sources, colour, frame)
+    plan = BakePlan(asked, settings.of_group(tree), sources, colour, frame)
     return plan, home, found
 
 
 def looked_at(tree: Any, scene: Any) -> Now:
-    """What the node's settings and inputs are now, to compare with what was baked."""
+    """Return the node's present settings and inputs, to compare with those of the bake."""
     try:
         plan, _, _ = planned(tree, scene)
     except Trouble as error:
@@ -54,13 +56,13 @@ def complain(tree: Any, scene: Any, text: str) -> None:
 
 
 def complaint(tree: Any, now: Now) -> str:
-    """What went wrong with what is asked for now; "" when nothing did, or all is changed since."""
+    """Return the error of the last bake with the present settings, or ""."""
     kept = tree.matte_nodes
     return str(kept.message) if kept.message_about == about(tree, now) else ""
 
 
 def about(tree: Any, now: Now) -> str:
-    """Names what a bake is asked to do and where."""
+    """Return a text that names the request of a bake and its folder."""
     kept = tree.matte_nodes
     device = kept.device or addon.preference("device")
     facts = [now.settings, now.first, now.last, now.trouble, device, settings.base_of(kept)]
@@ -71,9 +73,10 @@ def own_name(tree: Any) -> None:
     """Give the node a name of its own for its bakes: a copied node would share its original's."""
     kept = tree.matte_nodes
     taken = {
-        other.matte_nodes.bake_name for other in group.mattes()
+        other.matte_nodes.bake_name
+        for other in group.mattes()
         if other != tree and other.library == tree.library
-    }  # fmt: skip
+    }
     if kept.bake_name and kept.bake_name not in taken:
         return
     name, number = folders.folder_name(tree.name), 1
@@ -104,7 +107,7 @@ class Bake:
         own_name(tree)
         self.name = tree.matte_nodes.bake_name
         if self.name in running:
-            raise Trouble("This node is being baked already: cancel that first.")
+            raise Trouble("This node is already being baked. Cancel that bake first.")
         if not settings.base_of(tree.matte_nodes):
             raise Trouble(
                 "Save the file first, or choose a bake folder on the node: bakes are kept beside "
@@ -174,12 +177,12 @@ class Bake:
 
     @property
     def state(self) -> str:
-        """How it ended: done, error or cancelled; "" while it runs."""
+        """The result: done, error or cancelled; "" while it runs."""
         return self.job.state if self.job else CANCELLED if self._stopped else ""
 
     @property
     def said(self) -> str:
-        """What it is doing."""
+        """The present work, in words."""
         return self.job.said if self.job else self._said
 
     @property
@@ -199,14 +202,14 @@ class Bake:
 
     @property
     def tree(self) -> Any:
-        """The node's group; another object after an undo, None when it was deleted."""
+        """The node's group, or None when it was deleted. An undo makes it another object."""
         for tree in group.mattes():
             if tree.matte_nodes.bake_name == self.name and tree.library is None:
                 return tree
         return None
 
     def step(self, seconds: float = 0.0) -> bool:
-        """Take in what happened; answers whether something is to be drawn anew. Raises Trouble."""
+        """Handle new events of the bake. Returns whether Blender must redraw. Raises Trouble."""
         if self.job is None:
             try:
                 if not self._stopped:

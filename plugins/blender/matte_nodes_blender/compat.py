@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What differs between Blender 3.4 and 5.x, asked of Blender itself, never of its version."""
+"""Differences between Blender 3.4 and 5.x. Checks Blender's features, never its version."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from typing import Any
 import bpy
 
 OUTPUTS = (
-    "CompositorNodeComposite", "CompositorNodeViewer", "CompositorNodeSplitViewer",
+    "CompositorNodeComposite",
+    "CompositorNodeViewer",
+    "CompositorNodeSplitViewer",
     "CompositorNodeOutputFile",
-)  # fmt: skip
+)
 
 
 def root_tree(scene: Any) -> Any:
-    """The scene's compositor tree, or None."""
+    """Return the scene's compositor tree, or None."""
     if hasattr(scene, "compositing_node_group"):
         return scene.compositing_node_group
     return scene.node_tree if scene.use_nodes else None
 
 
 def ensure_tree(scene: Any) -> Any:
-    """The scene's compositor tree; made where there is none."""
+    """Return the scene's compositor tree; made where there is none."""
     if hasattr(scene, "compositing_node_group"):
         if scene.compositing_node_group is None:
             scene.compositing_node_group = bpy.data.node_groups.new(
@@ -34,7 +36,10 @@ def ensure_tree(scene: Any) -> Any:
 
 
 def own_tree(scene: Any, made: list[Any]) -> Any:
-    """The tree of a scene that is a copy, as its own; made: node groups to be removed later."""
+    """Return the tree of a scene that is a copy, as its own.
+
+    made: node groups to be removed later.
+    """
     tree = root_tree(scene)
     if hasattr(scene, "compositing_node_group"):
         tree = scene.compositing_node_group = tree.copy()
@@ -43,18 +48,19 @@ def own_tree(scene: Any, made: list[Any]) -> Any:
 
 
 def socket_names(tree: Any, output: bool) -> list[str]:
-    """Names of a group's inputs or outputs, in order."""
+    """Return names of a group's inputs or outputs, in order."""
     if hasattr(tree, "interface"):
         wanted = "OUTPUT" if output else "INPUT"
         return [
-            item.name for item in tree.interface.items_tree
+            item.name
+            for item in tree.interface.items_tree
             if item.item_type == "SOCKET" and item.in_out == wanted
-        ]  # fmt: skip
+        ]
     return [socket.name for socket in (tree.outputs if output else tree.inputs)]
 
 
 def add_socket(tree: Any, kind: str, name: str, output: bool) -> Any:
-    """A new input or output of a group; kind: NodeSocketColor or NodeSocketFloat."""
+    """Return a new input or output of a group; kind: NodeSocketColor or NodeSocketFloat."""
     if hasattr(tree, "interface"):
         in_out = "OUTPUT" if output else "INPUT"
         return tree.interface.new_socket(name, in_out=in_out, socket_type=kind)
@@ -92,7 +98,10 @@ def file_output(node: Any, folder: str, names: list[str]) -> None:
 
 
 def colour_config() -> str:
-    """The path of the OCIO config that this Blender works with; "" when it is not to be found."""
+    """Return the path of the OCIO config that this Blender works with.
+
+    "" when it is not to be found.
+    """
     if os.environ.get("OCIO"):
         return os.environ["OCIO"]
     folder = bpy.utils.system_resource("DATAFILES", path="colormanagement")
@@ -101,6 +110,6 @@ def colour_config() -> str:
 
 
 def working_space() -> str:
-    """The name or role of the space that the compositor works in."""
+    """Return the name or role of the space that the compositor works in."""
     space = getattr(bpy.data, "colorspace", None)
     return str(space.working_space) if space is not None else "scene_linear"

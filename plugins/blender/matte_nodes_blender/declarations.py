@@ -39,7 +39,7 @@ _KNOB = (
 
 
 class Declarations:
-    """What can be matted with: cards by model, and the knobs that all models share.
+    """The available models: cards by name, and the knobs that all models share.
 
     version: of the library that said so, "" when nobody was asked yet.
     """
@@ -52,7 +52,7 @@ class Declarations:
 
     @classmethod
     def read(cls, text: str) -> Declarations:
-        """From the text in a .blend; a damaged one counts as none."""
+        """Read declarations from the text in a .blend. A damaged text counts as empty."""
         try:
             return cls(json.loads(text))
         except (ValueError, TypeError, KeyError, AttributeError):
@@ -61,15 +61,20 @@ class Declarations:
     def text(self) -> str:
         """For a .blend."""
         found = {
-            "version": self.version, "models": list(self.cards.values()), "knobs": self.shared,
-        }  # fmt: skip
+            "version": self.version,
+            "models": list(self.cards.values()),
+            "knobs": self.shared,
+        }
         return json.dumps(found, sort_keys=True, separators=(",", ":"))
 
     def __bool__(self) -> bool:
         return bool(self.cards)
 
     def card(self, model: str) -> dict[str, Any] | None:
-        """A model's card, by its name or by one that it had before; None when it is not known."""
+        """Return a model's card, by its name or by one that it had before.
+
+        None when it is not known.
+        """
         old = (card for card in self.cards.values() if model in card["old_names"])
         return self.cards.get(model) or next(old, None)
 
@@ -81,11 +86,11 @@ class Declarations:
             yield SHARED, knob
 
     def needs(self, model: str) -> list[str]:
-        """The hints that a model must be given."""
+        """Return the hints that a model must be given."""
         return list((self.card(model) or {}).get("needs", ()))
 
     def takes(self, model: str) -> list[str] | None:
-        """The hints that a model can use; None when that is not known."""
+        """Return the hints that a model can use; None when that is not known."""
         card = self.card(model)
         return None if card is None else list(card.get("takes", ()))
 
@@ -101,7 +106,10 @@ class Declarations:
 
 
 def merged(all_of_them: Iterable[Declarations]) -> Declarations:
-    """Every model and shared knob that any of them knows; the first that does is believed."""
+    """Return every model and shared knob that any of them knows.
+
+    The first that does is believed.
+    """
     whole = Declarations()
     for found in all_of_them:
         whole.version = whole.version or found.version
@@ -118,7 +126,10 @@ def _taken(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _knob(knob: Mapping[str, Any]) -> dict[str, Any]:
-    """A knob's declaration. A .blend may hold older ones, without `title` and `neighbours`."""
+    """Return a knob's declaration.
+
+    A .blend may hold older ones, without `title` and `neighbours`.
+    """
     found = _part(knob, _KNOB)
     if found["title"] is None:
         found["title"] = found["label"] or found["name"]

@@ -26,7 +26,9 @@ print("\\n" + json.dumps(found))
 
 
 def library_version(setup: Setup, environment: dict[str, str]) -> str:
-    """The version of matte-nodes in that Python; raises Trouble that says what is wrong with it.
+    """Return the version of matte-nodes in that Python.
+
+    Raises Trouble that says what is wrong with it.
 
     environment: of the process (the client's `clean_environment`).
     """
@@ -38,7 +40,10 @@ def library_version(setup: Setup, environment: dict[str, str]) -> str:
     except subprocess.TimeoutExpired:
         raise Trouble(f"{setup.python} did not answer within {SECONDS} s.") from None
     except (OSError, ValueError) as error:
-        raise Trouble(f"{setup.python} cannot be run ({error}). Choose a Python.") from error
+        raise Trouble(
+            f"{setup.python} cannot be run ({error}). Choose another Python in the add-on's "
+            "preferences."
+        ) from error
     text = done.stdout.decode("utf-8", "replace").strip()
     try:
         found: dict[str, Any] = json.loads(text.splitlines()[-1])
@@ -62,7 +67,7 @@ def library_version(setup: Setup, environment: dict[str, str]) -> str:
 
 
 def versions_differ(library: str, addon: str) -> str:
-    """A sentence when library and add-on are not of one release; "" when they are."""
+    """Return a sentence when library and add-on are not of one release; "" when they are."""
     if library.split(".")[:2] == addon.split(".")[:2]:
         return ""
     return (

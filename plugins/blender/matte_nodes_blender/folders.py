@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where bakes lie: a folder for each set of settings and inputs, so that no bake hides another.
+"""Folders of bakes: one for each set of settings and inputs, so that no bake hides another.
 
 The range is no part of the name: a longer range goes on where the shorter one ended. What is whole
 in the folder and what is not, the library knows by the content key in each file.
@@ -27,24 +27,24 @@ INPUTS = "inputs-"
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:
-    """A short name for settings (plain data)."""
+    """Return a short name for settings (plain data)."""
     text = json.dumps(settings, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def folder_name(text: str) -> str:
-    """A node's name as that of a folder on any system."""
+    """Return a node's name as that of a folder on any system."""
     name = re.sub(r"[^\w.-]+", "_", text).strip("._")
     return name or "matte"
 
 
 def frame_file(folder: str, frame: int) -> str:
-    """The file of one frame."""
+    """Return the file of one frame."""
     return os.path.join(folder, f"matte.{frame:0{DIGITS}d}.exr")
 
 
 def frames_there(folder: str) -> set[int]:
-    """The frames that a folder holds."""
+    """Return the frames that a folder holds."""
     found = sequence(frame_file(folder, 0))
     assert found is not None
     return set(found.there())
@@ -82,7 +82,10 @@ def seed(folder: str, earlier: str) -> int:
 
 
 def new_inputs(folder: str) -> str:
-    """A folder for the inputs of one bake; a killed Blender may have left others, which go."""
+    """Return a folder for the inputs of one bake.
+
+    A killed Blender may have left others, which go.
+    """
     with suppress(OSError):
         for entry in os.scandir(folder):
             if entry.name.startswith(INPUTS) and entry.is_dir(follow_symlinks=False):
@@ -93,7 +96,7 @@ def new_inputs(folder: str) -> str:
 
 
 def link_inputs(folder: str, name: str, files: Mapping[int, str]) -> str:
-    """Files under the numbers of the scene's frames; answers their pattern.
+    """Link files under the scene's frame numbers. Returns the pattern of the links.
 
     Links where the system has them, copies elsewhere.
     """
@@ -104,7 +107,7 @@ def link_inputs(folder: str, name: str, files: Mapping[int, str]) -> str:
 
 
 def lacking(folder: str, frames: Iterable[int]) -> list[int]:
-    """Those of the frames that are not there."""
+    """Return those of the frames that are not there."""
     have = frames_there(folder)
     return [frame for frame in frames if frame not in have]
 

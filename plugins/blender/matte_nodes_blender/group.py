@@ -18,9 +18,11 @@ from .trouble import Trouble
 VERSION = 1
 NAME = "Matte"
 INPUTS = {
-    "Image": "plate", "Trimap": "trimap", "Background": "background",
+    "Image": "plate",
+    "Trimap": "trimap",
+    "Background": "background",
     "Segmentation": "segmentation",
-}  # fmt: skip
+}
 """The group's inputs, and what the library calls them."""
 COLOURS = ("Image", "Background")
 OUTPUTS = {"Image": "NodeSocketColor", "Alpha": "NodeSocketFloat"}
@@ -33,12 +35,12 @@ def is_matte(tree: Any) -> bool:
 
 
 def mattes() -> list[Any]:
-    """All Matte groups in this file."""
+    """Return all Matte groups in this file."""
     return [tree for tree in bpy.data.node_groups if is_matte(tree)]
 
 
 def new() -> Any:
-    """A new Matte group, not baked."""
+    """Return a new Matte group, not baked."""
     tree = bpy.data.node_groups.new(NAME, "CompositorNodeTree")
     tree.matte_nodes.is_matte = True
     build(tree)
@@ -89,7 +91,7 @@ def show(tree: Any, path: str, first: int, count: int, *, still: bool) -> None:
         _ = image.size[:]
         node.image = image
     if not {"foreground", "alpha"} <= {socket.name for socket in node.outputs}:
-        raise Trouble(f"{path} is no bake: it has no layers foreground and alpha.")
+        raise Trouble(f"{path} is not a bake: it has no layers named foreground and alpha.")
     _wire(tree)
 
 
@@ -111,13 +113,13 @@ def clear(tree: Any) -> None:
 
 
 def linked_image(tree: Any) -> Any:
-    """The picture of the bake that is shown, or None."""
+    """Return the Blender image of the bake that the node shows, or None."""
     node = tree.nodes.get(BAKE)
     return None if node is None else node.image
 
 
 def linked_folder(tree: Any) -> str:
-    """The folder of the bake that is shown, absolute; "" when there is none."""
+    """Return the absolute folder of the bake that the node shows; "" when there is none."""
     image = linked_image(tree)
     if image is None or not image.filepath:
         return ""
@@ -131,7 +133,7 @@ def build_if_broken(tree: Any) -> None:
 
 
 def first_frame(folder: str) -> int | None:
-    """The first frame that a folder of a bake holds."""
+    """Return the first frame that a folder of a bake holds."""
     there = folders.frames_there(folder)
     return min(there) if there else None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens by itself: a file is opened, an undo, a render begins with a bake missing."""
+"""Handlers that Blender calls when a file is opened, after an undo, and before a render."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def rendering(scene: Any, *_: Any) -> None:
 
 
 def wrong(scene: Any) -> list[str]:
-    """A sentence for each Matte node of a scene whose pictures are not what they should be."""
+    """Return a sentence for each Matte node of a scene whose pictures are not what they should be."""
     found = []
     for tree in used(scene):
         state = status.of(tree, scene, fresh=True)
@@ -67,7 +67,7 @@ def wrong(scene: Any) -> list[str]:
 
 
 def used(scene: Any) -> list[Any]:
-    """The Matte groups in a scene's compositor."""
+    """Return the Matte groups in a scene's compositor."""
     root = compat.root_tree(scene)
     if root is None:
         return []

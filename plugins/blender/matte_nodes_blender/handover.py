@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is connected to an input, and how it reaches the library: as its file, or rendered.
+"""Passes each connected input to the library: as its file, or as a rendered file.
 
 In doubt it is rendered: what the compositor shows at the socket is then what is matted.
 """
@@ -36,7 +36,7 @@ class Media(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What feeds one input: media, or (None) a graph with its fingerprint.
+    """The source of one input: media, or (None) a graph with its fingerprint.
 
     print_: names all nodes and values upstream. still: the graph shows one picture for ever.
     """
@@ -68,7 +68,7 @@ def is_still(source: Source) -> bool:
 
 
 def handed(name: str, source: Source, first: int, last: int, *, alone: bool = False) -> Handed:
-    """How an input gets to the library for frames first..last.
+    """Return how an input is passed to the library for frames first to last.
 
     alone: no other input moves, so that a still plate is one frame. Raises Trouble when a file
     that is needed is not there.
@@ -135,7 +135,7 @@ def stamp(source: Source, first: int, last: int) -> str:
 
 
 def identity(source: Source) -> list[Any]:
-    """Names what is connected, so that other pictures get another folder.
+    """Return a text that identifies the connected pictures, so that other pictures get another folder.
 
     No folder is part of it: a project that was moved keeps its results.
     """
@@ -155,7 +155,7 @@ def identity(source: Source) -> list[Any]:
 
 
 def moving(sources: Iterable[Source], first: int, last: int) -> tuple[int, int]:
-    """The part of first..last in which anything changes; beyond, the ends are held.
+    """Return the part of first..last in which anything changes; beyond, the ends are held.
 
     A plate of 100 frames in a scene of 250 has 100 frames to matte.
     """

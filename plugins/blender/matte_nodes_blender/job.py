@@ -29,7 +29,7 @@ class Job:
         self._thread.start()
 
     def poll(self) -> list[int]:
-        """Take in what happened; answers the frames that were done since the last time."""
+        """Read new events. Returns the frames that were finished since the last call."""
         fresh: list[int] = []
         while not self.state:
             try:

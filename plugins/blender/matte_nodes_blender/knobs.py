@@ -18,7 +18,7 @@ _WHOLE = 2**31 - 1
 
 
 def read(text: str) -> dict[str, Any]:
-    """Values by "owner/knob", as they were set; a damaged text counts as none set."""
+    """Return values by "owner/knob", as they were set; a damaged text counts as none set."""
     try:
         found = json.loads(text or "{}")
     except ValueError:
@@ -27,7 +27,7 @@ def read(text: str) -> dict[str, Any]:
 
 
 def value(values: Mapping[str, Any], owner: str, knob: Mapping[str, Any]) -> Any:
-    """What a knob stands at: as set, also under an old name of the knob; else its default.
+    """Return a knob's value: as set (also under an old name of the knob), else its default.
 
     A value that the declaration does not allow (a choice that is gone, a number out of range since
     then) is the nearest one that it does.
@@ -39,7 +39,7 @@ def value(values: Mapping[str, Any], owner: str, knob: Mapping[str, Any]) -> Any
 
 
 def with_value(text: str, owner: str, knob: Mapping[str, Any], new: Any) -> str:
-    """The text after a knob was set; its old names are forgotten."""
+    """Return the text after a knob was set; its old names are forgotten."""
     values = read(text)
     for name in (knob["name"], *knob["aliases"]):
         values.pop(f"{owner}/{name}", None)
@@ -48,7 +48,7 @@ def with_value(text: str, owner: str, knob: Mapping[str, Any], new: Any) -> str:
 
 
 def legal(knob: Mapping[str, Any], given: Any) -> Any:
-    """The value as the declaration's kind, within its bounds."""
+    """Return the value as the declaration's kind, within its bounds."""
     kind = knob["kind"]
     if kind == "bool":
         return bool(given)
@@ -72,13 +72,13 @@ def tidy(number: float) -> float:
 
 
 def given(declared: Declarations, model: str, text: str) -> dict[str, Any]:
-    """Every knob of a model with its value, by declared name, for a request."""
+    """Return every knob of a model with its value, by declared name, for a request."""
     values = read(text)
     return {knob["name"]: value(values, owner, knob) for owner, knob in declared.knobs(model)}
 
 
 def every(declared: Declarations) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Name of the property, owner and declaration of every knob that is known."""
+    """Yield name of the property, owner and declaration of every knob that is known."""
     for model, card in declared.cards.items():
         for knob in card["knobs"]:
             yield face_name(model, knob["name"]), model, knob
@@ -87,7 +87,7 @@ def every(declared: Declarations) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def face_name(owner: str, knob: str) -> str:
-    """What a knob's property is called."""
+    """Return the name of a knob's property."""
     before = "shared" if owner == SHARED else "model_" + re.sub(r"\W", "_", owner)
     name = f"{before}__{knob}"
     if len(name) > LONGEST:
@@ -96,10 +96,11 @@ def face_name(owner: str, knob: str) -> str:
 
 
 def face(knob: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The kind of property (float, int, bool, enum, string) and what it is made with."""
+    """Return the kind of property (float, int, bool, enum, string) and what it is made with."""
     told: dict[str, Any] = {
-        "name": knob["title"], "description": str(knob["help"]).strip().rstrip("."),
-    }  # fmt: skip
+        "name": knob["title"],
+        "description": str(knob["help"]).strip().rstrip("."),
+    }
     kind = knob["kind"]
     if kind == "choice":
         told["items"] = [(name, name.replace("_", " "), "") for name in knob["choices"]]

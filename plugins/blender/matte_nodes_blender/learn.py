@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the chosen environment can do, learnt from it once and kept."""
+"""Queries the chosen environment once for its models, and keeps the answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ warning = [""]
 
 
 def ask() -> str:
-    """Ask it, and make the properties of its models; answers a sentence. Raises Trouble."""
+    """Query the environment and make the properties of its models.
+
+    Returns a sentence. Raises Trouble.
+    """
     from .matte_client import ServiceError, clean_environment
 
     chosen = addon.chosen()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which file or movie frame Blender shows at a frame of the scene (measured on 3.4.1 and 5.0.1)."""
+"""Finds the file or movie frame that Blender shows at a scene frame (measured on 3.4.1 and 5.0.1)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ImageFrames(NamedTuple):
     cyclic: bool = False
 
     def number(self, frame: int) -> int:
-        """The file's number, or the movie's frame counted from 1, at a frame of the scene.
+        """Return the file's number, or the movie's frame counted from 1, at a frame of the scene.
 
         Before its start the node asks for the file before its first one.
         """
@@ -31,7 +31,7 @@ class ImageFrames(NamedTuple):
         return place + self.offset
 
     def shift(self) -> list[int]:
-        """Names which number is shown when; a longer sequence is still the same one."""
+        """Return the numbers that decide which file is shown when. The length only if cyclic."""
         how = [self.start, self.offset]
         return [*how, self.length] if self.cyclic else how
 
@@ -55,11 +55,14 @@ class ClipFrames(NamedTuple):
     movie: bool = False
 
     def number(self, frame: int) -> int:
-        """The file's number, or the movie's frame counted from 1; there is nothing outside."""
+        """Return the file's number, or the movie's frame counted from 1.
+
+        There is nothing outside.
+        """
         return self.first + frame - self.start + self.offset
 
     def shift(self) -> list[int]:
-        """Names which number is shown when; a longer clip is still the same one."""
+        """Return the numbers that decide which file is shown when. The length is not among them."""
         return [self.start, self.offset, self.first]
 
     def moving(self) -> tuple[int, int] | None:
@@ -78,7 +81,7 @@ class Sequence(NamedTuple):
     number: int
 
     def path(self, number: int) -> str:
-        """The file with this number, as Blender looks for it."""
+        """Return the file with this number, as Blender looks for it."""
         name = f"{self.head}{max(number, 0):0{self.digits}d}{self.tail}"
         return os.path.join(self.folder, name)
 
@@ -112,7 +115,7 @@ class Sequence(NamedTuple):
 
 
 def sequence(path: str) -> Sequence | None:
-    """The sequence that a file belongs to; None when its name has no number."""
+    """Return the sequence that a file belongs to; None when its name has no number."""
     folder, name = os.path.split(path)
     stem, ending = os.path.splitext(name)
     found = _LAST_NUMBER.match(stem)

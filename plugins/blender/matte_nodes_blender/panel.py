@@ -14,7 +14,7 @@ ICONS = {DONE: "CHECKMARK", ERROR: "ERROR", RUNNING: "RENDER_ANIMATION"}
 
 
 class Panel:
-    """In the sidebar of the compositor."""
+    """Base class of the panels in the compositor's sidebar."""
 
     bl_space_type = "NODE_EDITOR"
     bl_region_type = "UI"
@@ -67,7 +67,7 @@ class MATTE_PT_matte(Panel, bpy.types.Panel):
         column.prop(kept, "device")
 
     def at_work(self, layout, tree):
-        """How far it is, and a way to stop it."""
+        """Draw the progress and a button that stops the bake."""
         bake = baking.running.get(tree.matte_nodes.bake_name)
         if bake is not None:
             row = layout.row()
@@ -75,7 +75,7 @@ class MATTE_PT_matte(Panel, bpy.types.Panel):
         layout.operator("matte_nodes.cancel", icon="CANCEL").group = tree.name
 
     def terms(self, layout, context, tree):
-        """What the model needs, and whether it may be used for money."""
+        """Draw the model's needs and its terms for commercial use."""
         card = settings.of_group(tree).card(tree.matte_nodes.model)
         if card is None:
             return
@@ -110,7 +110,7 @@ class MATTE_PT_shared(Panel, bpy.types.Panel):
 
 
 class MATTE_PT_bake(Panel, bpy.types.Panel):
-    """What else can be done with the bake."""
+    """Further actions for the bake."""
 
     bl_idname = "MATTE_PT_bake"
     bl_label = "Bake"

@@ -21,7 +21,7 @@ class Colour(NamedTuple):
 
 
 class BakeRequest(NamedTuple):
-    """What the panel says. values: the text of the knobs. base: the bake folder, absolute."""
+    """The settings in the panel. values: the text of the knobs. base: the bake folder, absolute."""
 
     model: str
     values: str
@@ -32,8 +32,8 @@ class BakeRequest(NamedTuple):
     last: int
 
 
-class Plan:
-    """What a bake has to do. Raises Trouble when it cannot be done.
+class BakePlan:
+    """The plan of one bake. Raises Trouble when it cannot be done.
 
     sources: what is connected, by input. frame: this one alone, for a quick look.
     """
@@ -44,7 +44,7 @@ class Plan:
     ) -> None:  # fmt: skip
         self.asked, self.colour, self.frame = asked, colour, frame
         if not asked.model:
-            raise Trouble("No model is chosen.")
+            raise Trouble("No model is chosen. Choose one in the tab Matte.")
         if "plate" not in sources:
             raise Trouble("Nothing is connected to the input Image of the Matte node.")
         for hint in declared.needs(asked.model):
@@ -52,10 +52,11 @@ class Plan:
                 raise Trouble(f"The model {asked.model} needs a {hint}: connect one.")
         takes = declared.takes(asked.model)
         self.sources = {
-            name: source for name, source in sources.items()
+            name: source
+            for name, source in sources.items()
             # A segmentation bounds, and a trimap is forced into, the result of every model.
             if name != "background" or asked.model == AUTO or takes is None or name in takes
-        }  # fmt: skip
+        }
         self.knobs = knobs.given(declared, asked.model, asked.values)
         self.still = all(handover.is_still(source) for source in self.sources.values())
         self.first, self.last = self._range()
@@ -90,15 +91,15 @@ class Plan:
 
     @property
     def folder(self) -> str:
-        """Where the result goes."""
+        """The folder of the result."""
         return os.path.join(self.asked.base, folders.folder_name(self.asked.name), self.settings)
 
     def stamps(self) -> dict[str, str]:
-        """A sign of each input's files, to tell later whether they are still the same."""
+        """Return a sign of each input's files, to tell later whether they are still the same."""
         return {n: handover.stamp(s, self.first, self.last) for n, s in self.sources.items()}
 
     def handed(self) -> dict[str, Handed]:
-        """How each input reaches the library; raises Trouble for files that are not there."""
+        """Return how each input is passed to the library. Raises Trouble for missing files."""
         first, last = self.shot
         return {
             name: handover.handed(name, source, first, last, alone=self.still)
@@ -106,7 +107,7 @@ class Plan:
         }
 
     def request(self, paths: Mapping[str, tuple[str, str]], *, cut: bool) -> dict[str, Any]:
-        """The request to the service.
+        """Return the request to the service.
 
         paths: each input's pattern and colour space. cut: the plate's clip may have frames before
         the range; the shot starts where the node says.

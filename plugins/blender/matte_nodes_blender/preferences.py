@@ -15,13 +15,15 @@ class MATTE_AP_preferences(bpy.types.AddonPreferences):
     bl_idname = addon.NAME
 
     python_path: bpy.props.StringProperty(
-        name="Python", subtype="FILE_PATH",
+        name="Python",
+        subtype="FILE_PATH",
         description="The Python that has matte-nodes; empty: what `matte install blender` noted",
-    )  # fmt: skip
+    )
     home: bpy.props.StringProperty(
-        name="Matte home", subtype="DIR_PATH",
+        name="Matte home",
+        subtype="DIR_PATH",
         description="Where matte-nodes keeps weights (MATTE_HOME); empty: its usual place",
-    )  # fmt: skip
+    )
     device: bpy.props.StringProperty(
         name="Device", default="auto", description="auto, cpu, cuda, cuda:1, mps, tensorrt"
     )

@@ -29,7 +29,10 @@ _MENUS = ("layer", "view")
 
 
 def fingerprint(way: Any, output: Any) -> tuple[str, bool]:
-    """Names the graph that ends in an output socket; and whether it shows one picture for ever."""
+    """Return a fingerprint of the graph that ends in an output socket.
+
+    Also returns whether the graph shows one picture for ever.
+    """
     facts: list[Any] = []
     still = [True]
     _node(way, output.node, facts, still, set())
@@ -39,7 +42,7 @@ def fingerprint(way: Any, output: Any) -> tuple[str, bool]:
 
 
 def action_paths(action: Any) -> list[str]:
-    """What an action moves."""
+    """Return the data paths that an action animates."""
     return [path for path, _ in _keys(action)]
 
 
@@ -79,7 +82,7 @@ def _sockets(way: Any, node: Any, facts: list[Any], still: list[bool], seen: set
 
 
 def _values(owner: Any) -> list[Any]:
-    """The properties that count, by name; pictures and clips by their file."""
+    """Return the properties that count, by name; pictures and clips by their file."""
     found = []
     for item in owner.bl_rna.properties:
         name = item.identifier

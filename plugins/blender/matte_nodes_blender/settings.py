@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a Matte node keeps in the .blend, and the properties made from the declarations.
+"""The settings of a Matte node in the .blend, and the properties made from the declarations.
 
 The values of knobs are JSON text under their declared names; the properties are faces of it. So
 they outlive a change of the models that are known, and a Blender without the add-on.
@@ -27,7 +27,7 @@ def known() -> Declarations:
 
 
 def of_group(tree: Any) -> Declarations:
-    """The declarations that a Matte node goes by."""
+    """Return the declarations of models and knobs that a Matte node uses."""
     own = Declarations.read(tree.matte_nodes.declarations)
     return declarations.merged([own, _environment[0]]) if own else known()
 
@@ -105,9 +105,11 @@ class MatteSettings(bpy.types.PropertyGroup):
         description="auto, cpu, cuda, cuda:1, mps, tensorrt; empty: what the preferences say",
     )
     bake_dir: bpy.props.StringProperty(
-        name="Bake folder", subtype="DIR_PATH", default="//matte",
+        name="Bake folder",
+        subtype="DIR_PATH",
+        default="//matte",
         description="Where bakes go, a folder for each set of settings. Nothing in it is deleted",
-    )  # fmt: skip
+    )
     range_mode: bpy.props.EnumProperty(
         name="Range",
         items=[
@@ -131,7 +133,7 @@ def range_of(settings: Any, scene: Any) -> "tuple[int, int]":
 
 
 def base_of(settings: Any) -> str:
-    """The bake folder, absolute; "" when it is beside a file that was not saved yet."""
+    """Return the bake folder, absolute; "" when it is beside a file that was not saved yet."""
     path = settings.bake_dir or "//matte"
     if path.startswith("//") and not bpy.data.filepath:
         return ""

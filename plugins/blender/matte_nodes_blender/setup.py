@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which Python does the matting: the preferences, or what `matte install blender` noted here."""
+"""Finds the Python for matting: from the preferences, or as `matte install blender` noted it."""
 
 from __future__ import annotations
 

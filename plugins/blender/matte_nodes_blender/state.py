@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a Matte node stands: not baked, baked n of m, stale, at work, or what went wrong."""
+"""The state of a Matte node: not baked, baked n of m, stale, at work, or an error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NONE, RUNNING, PARTIAL, STALE, DONE, ERROR = "none", "running", "partial", "stal
 
 
 class Record(NamedTuple):
-    """What was baked, as the .blend keeps it: settings, range, a sign of each input.
+    """The record of a bake in the .blend: settings, range, a fingerprint of each input.
 
     whole: the bake ran to its end. still: one picture serves all frames.
     """
@@ -25,7 +25,7 @@ class Record(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> Record:
-        """From the .blend; a damaged text is none."""
+        """Read a record from the .blend. A damaged text counts as none."""
         try:
             found: dict[str, Any] = json.loads(text or "{}")
             stamps = tuple(sorted((str(k), str(v)) for k, v in found["stamps"].items()))
@@ -42,7 +42,7 @@ class Record(NamedTuple):
 
 
 class Now(NamedTuple):
-    """What is found now. trouble: why settings and inputs could not be looked at."""
+    """The present settings and inputs. trouble: why they could not be read."""
 
     settings: str = ""
     first: int = 0
@@ -64,7 +64,7 @@ def state(
     record: Record, now: Now, there: Collection[int], *, linked: bool, error: str = "",
     running: tuple[int, int] | None = None,
 ) -> State:  # fmt: skip
-    """The state of a node.
+    """Return the state of a node.
 
     there: frames in the folder that is linked. linked: the node shows a bake. error: what the last
     bake ended with. running: frames done and in all, while it is at work.

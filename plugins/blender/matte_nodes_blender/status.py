@@ -14,7 +14,7 @@ _seen: dict[str, tuple[float, State]] = {}
 
 
 def of(tree: Any, scene: Any, *, fresh: bool = False) -> State:
-    """How a node stands. fresh: look at the disk now, not at what was found a moment ago."""
+    """Return a node's state. fresh: read the disk now, instead of a result from a moment ago."""
     bake = baking.running.get(tree.matte_nodes.bake_name)
     if bake is not None:
         return state(Record(), baking.Now(), (), linked=True, running=(bake.done, bake.total))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said to the artist when something cannot be done."""
+"""The error that the artist sees when something cannot be done."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _SOCKET = "matte_input"
 
 
 def pattern(folder: str, name: str) -> str:
-    """Where the frames of an input are written."""
+    """Return the pattern for the rendered frames of an input."""
     return os.path.join(folder, f"{name}.{'#' * folders.DIGITS}.exr")
 
 
@@ -95,7 +95,7 @@ def _settings(render: Any, folder: str) -> None:
 
 
 def _exposed(tree: Any, wanted: Mapping[str, Found], made: list[Any]) -> dict[str, Any]:
-    """The sockets at the top of the copied tree that carry the inputs.
+    """Return the sockets at the top of the copied tree that carry the inputs.
 
     One inside a nested group is led out through copies of the groups on its way.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From an input of the Matte node upstream, to the picture that feeds it.
+"""Walks from an input of the Matte node upstream to its picture.
 
 Reroutes, muted nodes, and node groups in both directions are passed through. What is not a plain
 Image or Movie Clip at the end of that way is a graph, which is rendered.
@@ -22,7 +22,7 @@ _DEEPEST = 32
 
 
 class Way(NamedTuple):
-    """Where a socket is: the group nodes from the scene's tree down, and the tree itself."""
+    """The position of a socket: the group nodes from the scene's tree down, and the tree itself."""
 
     tree: Any
     nodes: tuple[Any, ...] = ()
@@ -40,7 +40,7 @@ class Way(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What feeds an input: the source, and where its output socket is."""
+    """The source of an input, and the position of its output socket."""
 
     source: Source
     way: Way
@@ -48,7 +48,7 @@ class Found(NamedTuple):
 
 
 def place(tree: Any, scene: Any) -> tuple[Any, Way, Any]:
-    """The scene, the way to, and the group node of a Matte group.
+    """Return the scene, the way to, and the group node of a Matte group.
 
     scene: looked into first. Raises Trouble when the group is in no compositor, or in several
     places, whose inputs may differ.
@@ -68,7 +68,7 @@ def place(tree: Any, scene: Any) -> tuple[Any, Way, Any]:
 
 
 def inputs(way: Way, node: Any) -> dict[str, Found]:
-    """What feeds each connected input, by the library's names."""
+    """Return the source of each connected input, by the library's names."""
     found = {}
     for socket in node.inputs:
         name = group.INPUTS.get(socket.name)
@@ -93,9 +93,12 @@ def places(tree: Any, way: Way) -> Iterator[tuple[Way, Any]]:
 
 
 def _upstream(way: Way, socket: Any, steps: int) -> tuple[Way, Any] | None:
-    """The output socket that feeds an input, past all that only passes on; None without one."""
+    """Return the output socket that feeds an input, past all that only passes on.
+
+    None without one.
+    """
     if steps > 1000:
-        raise Trouble("The node graph upstream of the Matte node goes in a circle.")
+        raise Trouble("The node graph upstream of the Matte node contains a loop. Remove the loop.")
     links = [link for link in socket.links if not link.is_muted and link.is_valid]
     if not links:
         return None

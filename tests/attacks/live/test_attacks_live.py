@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from matte_nodes.hosts.obs import protocol
-from matte_nodes.hosts.obs.protocol import Channel, Picture, ProtocolError
+from matte_nodes.hosts.obs.protocol import Channel, ProtocolError, SharedPicture
 
 from ...live.side import Side
 
@@ -60,7 +60,7 @@ def test_daemon_side_survives_any_header() -> None:
         settings = channel.settings()
         assert settings is None or isinstance(settings, dict)
         channel.put_matte(
-            np.zeros((4, 4, 4), np.uint8), Picture(1, 1, np.zeros((4, 4, 4), np.uint8))
+            np.zeros((4, 4, 4), np.uint8), SharedPicture(1, 1, np.zeros((4, 4, 4), np.uint8))
         )
         channel.beat()
         channel.say(protocol.ERROR, "é" * 500)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the buttons of MatteNode call. Standard library only, Python 3.7 and newer.
+"""The functions behind the buttons of MatteNode. Standard library only, Python 3.7 and newer.
 
 In a window the work goes on in a thread; with `nuke -t` a call returns when it is done, and
 raises when it failed.

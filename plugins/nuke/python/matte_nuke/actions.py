@@ -14,7 +14,7 @@ import nuke
 from . import farm, host, knobs, versions
 from . import work as follower
 from .matte_client import Client
-from .plan import Plan
+from .plan import RunPlan
 from .setup import Setup
 from .trouble import Trouble
 
@@ -43,7 +43,7 @@ def export_farm_job(node: Any = None) -> None:
     face = host.Face(node or nuke.thisNode())
     try:
         setup = Setup()
-        plan = Plan(face.node, nuke.root(), setup, host.nuke_folder())
+        plan = RunPlan(face.node, nuke.root(), setup, host.nuke_folder())
         if nuke.root().proxy():
             raise Trouble("Proxy mode is on: a farm job is made at full size. Turn it off.")
         settings = versions.settings_hash(plan.request(plan.base))
@@ -121,7 +121,7 @@ def _run(node: Any, frame: int | None) -> None:
     stop = _running[name] = threading.Event()
     try:
         setup = Setup()
-        plan = Plan(face.node, nuke.root(), setup, host.nuke_folder(), frame)
+        plan = RunPlan(face.node, nuke.root(), setup, host.nuke_folder(), frame)
         client = Client(setup.python, setup.home)
         run = versions.new_run(plan.base)
         face.say("rendering the inputs" if plan.to_render else "starting")
@@ -141,7 +141,7 @@ def _run(node: Any, frame: int | None) -> None:
         job.work()
 
 
-def _render_inputs(face: host.Face, plan: Plan, run: str) -> None:
+def _render_inputs(face: host.Face, plan: RunPlan, run: str) -> None:
     for name in plan.to_render:
         face.render(name, plan.input_pattern(run, name), *plan.shot)
 
@@ -150,7 +150,7 @@ class _Job:
     """One run from the request to the picture on the node; `work` may run in any thread."""
 
     def __init__(
-        self, face: host.Face, plan: Plan, client: Client, run: str, stop: threading.Event,
+        self, face: host.Face, plan: RunPlan, client: Client, run: str, stop: threading.Event,
         *, proxy: bool,
     ) -> None:  # fmt: skip
         self._face, self._plan, self._client = face, plan, client

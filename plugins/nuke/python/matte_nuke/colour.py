@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""In which colour space the pixels of this script are, and which OCIO config says so."""
+"""Finds the colour space of the script's pixels, and its OCIO config."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Colour:
             )
 
     def of_read(self, read: Any) -> str | None:
-        """The space of a Read's file, or None where that is not certain."""
+        """Return the space of a Read's file, or None where that is not certain."""
         if read["raw"].value():
             return self.working
         name = _space(str(read["colorspace"].value()))

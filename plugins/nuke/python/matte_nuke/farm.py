@@ -52,7 +52,7 @@ def write(python: str, home: str | None, request: Mapping[str, Any], bundle: str
 
 
 def bundle_folder(base: str, settings: str) -> str:
-    """A new folder for one bundle, beside the results."""
+    """Return a new folder for one bundle, beside the results."""
     number = 1
     while True:
         folder = os.path.join(base, f"farm_{settings}_{number:03d}")

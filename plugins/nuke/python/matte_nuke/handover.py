@@ -22,7 +22,7 @@ class Input:
 
 
 def looked_at(node: Any, root: Any, colour: Colour, first: int, last: int) -> Input:
-    """The input as a file, where a Read's pixels are what leaves it for all of first..last."""
+    """Return the input as a file, where a Read's pixels are what leaves it for all of first..last."""
     read = node
     while read is not None and read.Class() == "Dot":
         read = read.input(0)
@@ -86,7 +86,9 @@ def _file(read: Any, first: int, last: int) -> str:
 
 
 def _format(read: Any) -> str:
-    """A format that was changed on the Read, its pixel aspect for instance, is not in the file."""
+    """Return a format that was changed on the Read, its pixel aspect for instance, is not in the
+    file.
+    """
     shape, said = read.format(), read.metadata() or {}
     wanted = {
         "input/width": shape.width(),
@@ -105,7 +107,7 @@ def _on(node: Any, name: str) -> bool:
 
 
 def frame_path(pattern: str, frame: int) -> str:
-    """The file of one frame of a pattern with # or %0Nd."""
+    """Return the file of one frame of a pattern with # or %0Nd."""
 
     def number(found: Any) -> str:
         token = found.group()

@@ -17,7 +17,7 @@ RED = 0xC03030FF
 
 
 def nuke_folder() -> str:
-    """Where Nuke itself lies."""
+    """Return Nuke's own folder."""
     return os.path.dirname(str(nuke.EXE_PATH))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the knobs on the node to the values in a request."""
+"""Turns the knobs on the node into the values of a request."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ SHARED = "knob_"
 
 
 def prefix(model: str) -> str:
-    """What the names of a model's own knobs begin with."""
+    """Return the prefix of the names of a model's own knobs."""
     return "model_" + re.sub(r"\W", "_", model) + "__"
 
 
 def given(node: Any, model: str) -> dict[str, Any]:
-    """The values of the shared knobs and of the model's own, by declared name.
+    """Return the values of the shared knobs and of the model's own, by declared name.
 
     Raises Trouble for a knob that is animated: one value serves the whole range.
     """
@@ -49,7 +49,7 @@ def _plain(knob: Any) -> Any:
 
 
 def model_groups(node: Any) -> dict[str, bool]:
-    """Which groups of own knobs are to be seen, by knob name."""
+    """Return whether each group of model knobs is visible, by knob name."""
     chosen = "group_" + re.sub(r"\W", "_", str(node["model"].value()))
     groups = [name for name in node.knobs() if name.startswith("group_")]
     return {name: name in (chosen, "group_shared") for name in groups}

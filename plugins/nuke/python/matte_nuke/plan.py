@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one press of a button asks for: checked, with inputs found or to be rendered."""
+"""Plans the work of one button press: checks it, and finds inputs or plans to render them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .trouble import Trouble
 INPUTS = ("plate", "trimap", "background", "segmentation")
 
 
-class Plan:
+class RunPlan:
     """One run of a node: which frames, which inputs, the request to the service.
 
     frames: (first, last) that are matted. shot: (first, last) that the inputs must have.
@@ -72,11 +72,11 @@ class Plan:
         return base
 
     def input_pattern(self, run: str, name: str) -> str:
-        """Where an input is rendered to."""
+        """Return the pattern to which an input is rendered."""
         return "/".join((run.replace(os.sep, "/"), name + ".%04d.exr"))
 
     def request(self, run: str) -> dict[str, Any]:
-        """The request, for results in the run's folder."""
+        """Return the request, for results in the run's folder."""
         inputs = {
             name: (found.path or self.input_pattern(run, name), found.space or self.colour.working)
             for name, found in self.inputs.items()

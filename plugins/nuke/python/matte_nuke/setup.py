@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `matte install nuke` wrote beside this package: the interpreter, and what models need."""
+"""Reads the file that `matte install nuke` wrote here: the interpreter, and the needs of models."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Setup:
             ) from error
 
     def needs(self, model: str) -> list[str]:
-        """The hints that a model must be given."""
+        """Return the hints that a model must be given."""
         return list(self._models.get(model, {}).get("needs", []))
 
     def is_still(self, model: str, knobs: Mapping[str, Any]) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said to the artist when something cannot be done."""
+"""The error that the artist sees when something cannot be done."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where results lie: a folder for each version, named by what is in it, never changed again.
+"""Folders of results: one for each version, named by its content, never changed again.
 
 A run works in a folder of its own. When it ends its frames become a version: the name is a hash
 of the settings and of the frames' content keys, so equal results share a folder, and a script that
@@ -35,14 +35,14 @@ def settings_hash(request: Mapping[str, Any]) -> str:
 
 
 def new_run(base: str) -> str:
-    """A folder for one run, with a place for rendered inputs and one for results."""
+    """Return a folder for one run, with a place for rendered inputs and one for results."""
     run = os.path.join(base, RUNS, uuid.uuid4().hex)
     os.makedirs(os.path.join(run, "out"))
     return run
 
 
 def seed(base: str, settings: str, run: str, frames: Iterable[int]) -> None:
-    """Lay earlier results with the same settings into the run, newest first.
+    """Put earlier results with the same settings into the run, newest first.
 
     The service looks at each one's content key: those that still hold are not matted again, the
     others are replaced by new files; the earlier versions' own files are left as they are.
@@ -63,7 +63,7 @@ def seed(base: str, settings: str, run: str, frames: Iterable[int]) -> None:
 
 
 def publish(base: str, settings: str, run: str, frames: Iterable[int]) -> str:
-    """Turn these frames of a run into a version; answers its name, "" when there are none.
+    """Make a version from these frames of a run. Returns its name; "" when there are none.
 
     Where such a version is there already, or a larger one that holds these very frames, its name
     is answered.

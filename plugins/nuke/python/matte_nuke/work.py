@@ -15,7 +15,7 @@ LOOK_SECONDS = 0.2
 
 
 class Outcome:
-    """How a job ended: done, cancelled or error; with the frames that were done by it."""
+    """The result of a job: done, cancelled or error, and the frames that it finished."""
 
     def __init__(self) -> None:
         self.state, self.message = "error", ""
