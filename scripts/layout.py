@@ -45,6 +45,7 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("evaluate", "metrics and data sets"),
     ("train", "training and fine-tuning"),
     ("service", "the process that keeps models loaded"),
+    ("batch", "a folder of stills by one command"),
     ("publish", "checks, review page, versions"),
     ("farm", "OpenJD bundles, chunks, seams"),
     ("hosts", "Nuke, Blender, OBS: installers and live worker"),

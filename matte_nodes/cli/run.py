@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from matte_nodes.batch.folder import is_many
 from matte_nodes.cli import options as shared
 from matte_nodes.cli.knob_flags import KnobCommand, ModelName, flag, given_knobs
 from matte_nodes.errors import UsageError
@@ -40,6 +42,10 @@ def command() -> click.Command:
 @flag("--layout", group=shared.OUTPUT, default="auto", show_default=True,
       help="nuke, blender, alpha, array, cutout, over or movie; auto by the output's name.")  # fmt: skip
 @shared.finish_flags
+@flag("--recursive", group=shared.OUTPUT, is_flag=True,
+      help="With a folder of stills: its subfolders too.")  # fmt: skip
+@flag("--each", group=shared.OUTPUT, is_flag=True,
+      help="With a folder of stills: numbered pictures are no clip, each is a still.")  # fmt: skip
 @shared.connect_flags("output")
 @flag("--again", group=shared.OUTPUT, is_flag=True, help="Do frames anew that are already done.")
 @shared.node_flags
@@ -49,7 +55,10 @@ def command() -> click.Command:
       help="One JSON object a line, for machines.")  # fmt: skip
 @flag("--quiet", group=shared.REPORT, is_flag=True, help="No progress.")
 def run(source: str, output: str | None, model: str, **options: Any) -> None:
-    """INPUT is a pattern (plate.####.exr), a movie, a folder or a still.
+    """INPUT is a pattern (plate.####.exr), a movie, a still, or a folder.
+
+    A folder that holds one clip is that clip. With a folder as output (out/ or out/*.webp), each
+    picture of it is a still of its own.
 
     Exit codes: 0 done, 2 wrong request, 3 bad input, 4 weights, 5 device, 6 cannot write,
     7 the model failed, 130 stopped.
@@ -63,9 +72,40 @@ def run(source: str, output: str | None, model: str, **options: Any) -> None:
         print_cuts(source, first, last, knobs, node, shared.connect_keywords(options))
         return
     quiet, here = options.pop("quiet"), options.pop("no_service")
-    report = reporter(as_json=options.pop("as_json"), quiet=quiet)
+    as_json = options.pop("as_json")
+    of_folder = {name: options.pop(name) for name in ("recursive", "each")}
+    if output is not None and is_many(source, output):
+        stills(source, output, model, options, of_folder, as_json=as_json, quiet=quiet)
+        return
+    report = reporter(as_json=as_json, quiet=quiet)
     arguments, first, last = asked(source, output, model, options)
     render(arguments, first, last, report, here=here, say=not quiet)
+
+
+def stills(
+    source: str,
+    output: str,
+    model: str,
+    options: dict[str, Any],
+    of_folder: Mapping[str, bool],
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Matte each picture of a folder. Errors are listed at the end; the first one's code is the exit's."""
+    from matte_nodes.batch import folder, run
+    from matte_nodes.cli.stills_report import StillsReport
+
+    arguments, first, last = asked(source, output, model, options)
+    if first is not None or last is not None:
+        raise UsageError("--frames is for a clip. A folder of stills has no frames.")
+    signal.signal(signal.SIGTERM, _interrupt)
+    items = folder.found(Path(source), output, layout=arguments["layout"], **of_folder)
+    report = StillsReport(len(items), as_json=as_json, quiet=quiet)
+    without = {name: value for name, value in arguments.items() if name not in ("source", "output")}
+    outcomes = run.run(items, without, report.say)
+    if code := report.end(outcomes):
+        raise SystemExit(code)
 
 
 def asked(

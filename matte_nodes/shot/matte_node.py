@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matte_nodes.card import HINTS, Bank
 from matte_nodes.color import PlateColor, guess_space
-from matte_nodes.errors import MissingInputError
+from matte_nodes.errors import MatteError, MissingInputError
 from matte_nodes.node.node import FrameNode
 from matte_nodes.shot import bind
 from matte_nodes.shot.connect_options import ConnectOptions, takes
@@ -19,6 +21,7 @@ from matte_nodes.temporal.cache import as_cache
 
 if TYPE_CHECKING:
     from matte_nodes.media.clip import Clip
+    from matte_nodes.node.matte import Matte
 
 
 def _named(hint: str) -> str:
@@ -127,6 +130,23 @@ class MatteNode(FrameNode):
         if background is None:
             return color, None
         return color, self.plate_color(background_space, output=color.working)
+
+    def many(
+        self, paths: Iterable[str | os.PathLike[str]]
+    ) -> Iterator[tuple[Path, Matte | MatteError]]:
+        """Yield each still's path with its matte, or with the error that it ended in.
+
+        paths: pictures of any names and sizes; the model is loaded once. A matte holds alpha (H, W)
+        and straight foreground (H, W, 3) float32, in the linear counterpart of the picture's space.
+        A clip in place of a still gives its first frame.
+        """
+        for path in map(Path, paths):
+            try:
+                shot = self.connect(path, cache=None)
+                yield path, shot.at(shot.frames[0])
+                shot.close()
+            except MatteError as error:
+                yield path, error
 
     def stream(self, *, colorspace: str = "scene_linear", cuts: str = "auto") -> Stream:
         """Live use: newest frame only, nothing grows; use it in a `with`.
