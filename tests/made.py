@@ -38,12 +38,20 @@ def write_image(
 
 
 def read_named(path: Path) -> dict[str, NDArray[np.float32]]:
-    """All channels of a file, by name."""
+    """All channels of a file, by name: over the display window where that holds the data window."""
     source = oiio.ImageInput.open(str(path))
     assert source is not None, oiio.geterror()
     spec = source.spec()
     pixels = source.read_image("float")
     source.close()
+    left, top = spec.x - spec.full_x, spec.y - spec.full_y
+    inside = (
+        0 <= left <= spec.full_width - spec.width and 0 <= top <= spec.full_height - spec.height
+    )
+    if inside and (spec.width, spec.height) != (spec.full_width, spec.full_height):
+        whole = np.zeros((spec.full_height, spec.full_width, spec.nchannels), np.float32)
+        whole[top : top + spec.height, left : left + spec.width] = pixels
+        pixels = whole
     return {name: pixels[..., i] for i, name in enumerate(spec.channelnames)}
 
 

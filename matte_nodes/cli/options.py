@@ -58,6 +58,8 @@ def finish_flags(function: Function) -> Function:
     """Flags for cut-outs: pictures and movies that open anywhere (`media.finish.Finish`)."""
     output = _HEADINGS["output"]
     for option in (
+        flag("--plate-window", group=output, is_flag=True,
+             help="Keep the plate's data window in layout nuke; else it is the matte's."),
         flag("--no-audio", "audio", group=output, is_flag=True, flag_value=False, default=True,
              help="Leave the plate's sound out of movies."),
         flag("--bits", group=output, type=click.Choice(["8", "16"]),
@@ -147,6 +149,5 @@ def taken(values: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: values.pop(name) for name in names}
 
 
-FINISH = ("over", "trim", "square", "bits", "audio")
 CHAIN = ("refine", "refine_width", "segmentation_model")
 NODE = ("device", "threads", "ocio", "weights", "untrained", "half")

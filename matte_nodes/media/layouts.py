@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -230,6 +230,44 @@ def array(frame: OutputFrame) -> NDArray[np.float32]:
     pixels[..., :3] = frame.foreground
     pixels[..., 3] = frame.alpha
     return np.ascontiguousarray(over_display(frame, pixels), np.float32)
+
+
+def shrunk(frame: OutputFrame) -> OutputFrame:
+    """Return the frame over the smallest data window that holds its matte.
+
+    The window begins and ends at even pixels where the plate's window lets it, and holds at least
+    2 x 2 pixels. Outside it alpha, foreground and extras are 0.
+    """
+    planes = [frame.alpha, *(frame.extras[name] for name in frame.extras)]
+    rows, columns = (
+        np.logical_or.reduce([_any(plane, axis) for plane in planes]) for axis in (1, 0)
+    )
+    top, bottom = _even_span(rows, frame.window.y)
+    left, right = _even_span(columns, frame.window.x)
+    height, width = frame.alpha.shape
+    if (top, bottom, left, right) == (0, height, 0, width):
+        return frame
+    part = (slice(top, bottom), slice(left, right))
+    return replace(
+        frame, alpha=frame.alpha[part], foreground=frame.foreground[part],
+        window=Rect(frame.window.x + left, frame.window.y + top, right - left, bottom - top),
+        extras={name: extra[part] for name, extra in frame.extras.items()},
+    )  # fmt: skip
+
+
+def _any(plane: NDArray[Any], axis: int) -> NDArray[np.bool_]:
+    """Whether a row (axis 1) or a column (axis 0) of (H, W) or (H, W, C) holds anything."""
+    found: NDArray[np.bool_] = plane.any(axis)
+    return found if found.ndim == 1 else found.any(1)
+
+
+def _even_span(held: NDArray[np.bool_], origin: int) -> tuple[int, int]:
+    """The first and the end of what is held, at even pixels of the display window."""
+    where = np.flatnonzero(held)
+    first, end = (int(where[0]), int(where[-1]) + 1) if len(where) else (0, min(2, len(held)))
+    first -= (origin + first) % 2
+    end += (origin + end) % 2
+    return max(0, first), min(len(held), end)
 
 
 def over_display(frame: OutputFrame, pixels: NDArray[Any]) -> NDArray[Any]:

@@ -71,6 +71,7 @@ class Measurer:
 
     def of(self, number: int, picture: DeliveredPicture, plate: Image | None) -> Measured:
         """Return the measurements of one frame. plate: the plate of this frame, or None."""
+        picture = _whole(picture, plate)
         clean = np.nan_to_num(picture.alpha, nan=0.0, posinf=1.0, neginf=0.0)
         finite = picture.alpha[np.isfinite(picture.alpha)]
         inside = np.clip(clean, 0, 1)
@@ -161,6 +162,33 @@ def edge_width(alpha: Float) -> float:
     steps = int((solid[1:] != solid[:-1]).sum()) + int((solid[:, 1:] != solid[:, :-1]).sum())
     soft = int(((alpha > TOLERANCE) & (alpha < 1 - TOLERANCE)).sum())
     return soft / (steps * np.pi / 4) if steps else 0.0
+
+
+def _whole(picture: DeliveredPicture, plate: Image | None) -> DeliveredPicture:
+    """Return the picture over the plate's data window, 0 outside its own; see layout `nuke`.
+
+    Without a plate: over the display window. A window that reaches out of that stays as it is.
+    """
+    fits = plate is not None and plate.display_window == picture.display_window
+    target = plate.data_window if plate is not None and fits else picture.display_window
+    own = picture.data_window
+    if own == target or not target.holds(own):
+        return picture
+
+    def over(plane: Float | None) -> Float | None:
+        if plane is None:
+            return None
+        pixels = plane if plane.ndim == 3 else plane[..., None]
+        names = ("Y",) * pixels.shape[2]
+        placed = paste(Image(pixels, names, own, picture.display_window), target)
+        return placed if plane.ndim == 3 else placed[..., 0]
+
+    alpha = over(picture.alpha)
+    assert alpha is not None
+    return replace(
+        picture, alpha=alpha, foreground=over(picture.foreground),
+        premultiplied=over(picture.premultiplied), data_window=target,
+    )  # fmt: skip
 
 
 def _fits(picture: DeliveredPicture, plate: Image | None) -> bool:

@@ -43,7 +43,7 @@ def size(delivery: Delivery) -> Iterator[Finding]:
 
 
 def data_window(delivery: Delivery) -> Iterator[Finding]:
-    """The data window equals the plate's."""
+    """The data window lies in the plate's."""
     if delivery.plate is None:
         return
     wrong: list[int] = []
@@ -51,11 +51,13 @@ def data_window(delivery: Delivery) -> Iterator[Finding]:
         same_size = frame.plate is None or (frame.plate.display_window == picture.display_window)
         if frame.plate is None or not same_size or not picture.is_exr:
             continue
-        if picture.data_window != frame.plate.data_window:
+        if not frame.plate.data_window.holds(picture.data_window):
             wrong.append(frame.number)
     if wrong:
         yield Finding(
-            tuple(wrong), "the data window is not the plate's", "Write them again from the plate."
+            tuple(wrong),
+            "the data window reaches out of the plate's",
+            "Write them again from the plate.",
         )
 
 

@@ -18,6 +18,7 @@ from matte_nodes.frame_range import spelled
 from matte_nodes.media.clip import paste
 from matte_nodes.media.finish import Finish, check
 from matte_nodes.media.image import Image, Rect
+from matte_nodes.media.layouts import shrunk
 from matte_nodes.media.metadata import own_attribute
 from matte_nodes.media.movie_rate import DEFAULT_RATE
 from matte_nodes.media.pattern import Pattern
@@ -85,10 +86,12 @@ class Render:
         square: bool = False,
         bits: int = 0,
         audio: bool = True,
+        plate_window: bool = False,
     ) -> None:
         self.finish = Finish(over, trim, square, bits, audio)
         self.layout = check_name(output, layout, over)
         self.output, self._again = output, again
+        self._shrinks = self.layout == "nuke" and not plate_window
         self._look = Look()
         points = connect.get("points")
         # EXR sorts its channels, so the order of the objects is said in words.
@@ -169,7 +172,7 @@ class Render:
         """Return the content key of one frame's file: all that its pixels depend on."""
         return digest(
             self.shot.stamp(frame, self._look), self.layout, Path(self.output).suffix,
-            str(self.shot.clip.rate), self.finish.texts(), self._picture_behind(),
+            str(self.shot.clip.rate), self.finish.texts(), self._picture_behind(), self._shrinks,
         )  # fmt: skip
 
     def run(self, first: int | None, last: int | None, report: Reporter) -> None:
@@ -260,6 +263,7 @@ class Render:
         def sink(frame: int, matte: Matte, image: Image) -> Path:
             key = self.key(frame)
             made = _output(frame, matte, image, clip.canvas, key)
+            made = shrunk(made) if self._shrinks else made
             path = writer.write(replace(made, shown=self._shown(image)))
             if not self.is_movie:
                 manifest.record(frame, key, path, _written(frame, key, path))

@@ -47,13 +47,18 @@ def good(folder: Path) -> Made:
         codes = np.round(scene.trimap[4:-4, 4:-4] * 255).astype(np.uint8)
         write_image(plates / f"trimap.{number}.png", codes, "Y")
     plate, trimap = str(plates / "plate.####.exr"), str(plates / "trimap.####.png")
-    out = folder / "good"
+    # With the plate's data window, so that a fault can be put anywhere.
+    return rendered(Made(plate, trimap, folder / "good"), plate_window=True)
+
+
+def rendered(made: Made, *, plate_window: bool) -> Made:
+    """The mattes of a plate, in the folder that is named."""
     render = Render(
-        plate, str(out / "matte.####.exr"), "closed-form", knobs={}, node={},
-        connect={"trimap": trimap, "cache": "off"},
+        made.plate, str(made.folder / "matte.####.exr"), "closed-form", knobs={}, node={},
+        connect={"trimap": made.trimap, "cache": "off"}, plate_window=plate_window,
     )  # fmt: skip
     render.run(None, None, Quiet())
-    return Made(plate, trimap, out)
+    return made
 
 
 def write_plate(path: Path, pixels: NDArray[np.float16], index: int) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import OpenImageIO as oiio
 import pytest
 from click.testing import CliRunner
 
@@ -15,7 +17,7 @@ from matte_nodes.cli import matte
 from matte_nodes.errors import MediaError
 from matte_nodes.publish.checks import CHECKS, run
 from matte_nodes.publish.delivery import Delivery
-from tests.publish.deliveries import FAULTS, SPOT, Made, broken, header, rewritten
+from tests.publish.deliveries import FAULTS, SPOT, Made, broken, header, rendered, rewritten
 
 
 def found(made: Made) -> dict[str, str]:
@@ -26,6 +28,18 @@ def found(made: Made) -> dict[str, str]:
 
 def test_a_good_delivery_passes(made: Made) -> None:
     assert found(made) == {}
+
+
+def test_a_delivery_over_the_matte_s_own_data_window_passes(made: Made, tmp_path: Path) -> None:
+    small = rendered(replace(made, folder=tmp_path / "small"), plate_window=False)
+    windows = {
+        (spec.x, spec.y, spec.width, spec.height)
+        for path in sorted(small.folder.glob("*.exr"))
+        for spec in [oiio.ImageInput.open(str(path)).spec()]
+    }
+    assert all(width * height < 0.9 * 128 * 96 for _, _, width, height in windows), windows
+    assert all(x % 2 == 0 and width % 2 == 0 for x, _, width, _ in windows)
+    assert found(small) == {}
 
 
 def test_a_good_delivery_passes_without_its_plate(made: Made) -> None:
