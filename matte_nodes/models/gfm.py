@@ -19,7 +19,7 @@ from matte_nodes.card import (
     Prediction,
 )
 from matte_nodes.media.resize import resized
-from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array
+from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array, trained_side
 
 if TYPE_CHECKING:
     from matte_nodes.architecture import Architecture
@@ -42,6 +42,7 @@ class GFM:
 
     def __init__(self, context: LoadContext) -> None:
         self._network = TorchNetwork(context, architecture())
+        self._trained = trained_side(context.checkpoint)
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -59,6 +60,9 @@ class GFM:
 
     def _answer(self, plate: Float, share: float) -> Any:
         height, width = plate.shape[:2]
+        if self._trained:
+            # Our own weights saw small squares: a subject must not be larger than it was there.
+            share = min(1.0, self._trained / min(height, width) * share / GLANCE)
         longest = max(height, width) * share
         share = share * min(1.0, LONGEST / longest)
         size = (_side(height * share), _side(width * share))
