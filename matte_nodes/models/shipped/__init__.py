@@ -39,3 +39,12 @@ MODNET = replace(
     publisher="this repository, docs/people.md",
 )
 """For MODNet, taken until the published weights are imported."""
+MMNET = replace(
+    _shipped(
+        "mmnet-people.safetensors",
+        "6d481fdbcac9fd3ce30d5088900ebb8c7f5014e8a99f3a70743407e66c1b111c",
+        474464,
+    ),
+    publisher="this repository, docs/people.md",
+)
+"""For MMNet, whose authors published none."""
