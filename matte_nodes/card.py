@@ -387,6 +387,12 @@ class ModelCard:
     helpers: tuple[Weights, ...] = ()
     """Files that it uses where they are on the machine, and works without."""
 
+    files: tuple[Path, ...] = ()
+    """Further files that loading or a step reads. Keys know their content."""
+
+    variables: tuple[str, ...] = ()
+    """Environment variables that loading or a step reads. Keys know their values."""
+
     checkpoint: Checkpoint | None = None
     """The terms of weights that the user brings with `matte models import`."""
 

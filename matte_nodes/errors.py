@@ -55,6 +55,10 @@ class MediaError(InputError):
     """A file or folder cannot be read as a clip."""
 
 
+class InputChangedError(MediaError):
+    """A file was written while it was read."""
+
+
 class MissingFrameError(MediaError):
     """A frame inside the asked range has no file."""
 

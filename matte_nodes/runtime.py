@@ -3,21 +3,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import platform
+import re
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from matte_nodes.errors import DeviceError, WeightsError
+from matte_nodes.reads import Reads
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 DeviceKind = Literal["cpu", "cuda", "mps", "tensorrt"]
@@ -27,6 +31,11 @@ PROVIDERS: dict[DeviceKind, str] = {
     "tensorrt": "TensorrtExecutionProvider",
     "mps": "CoreMLExecutionProvider",
 }
+
+# Instruction sets that change how numbers are worked out, by the names of the kernel.
+_VECTOR = re.compile(
+    r"sse|ssse|avx|fma|f16c|amx|bmi|asimd|sve|sme(?!p)|fp16|fphp|bf16|i8mm|svebf16|vnni"
+)
 
 
 @dataclass(frozen=True)
@@ -65,8 +74,6 @@ def nvidia_devices() -> int:
 
 def has_mps() -> bool:
     """Whether this is a Mac with Apple silicon."""
-    import platform
-
     return sys.platform == "darwin" and platform.machine() == "arm64"
 
 
@@ -232,18 +239,60 @@ def state_bytes(state: Any) -> int:
 
 
 def numerics_tag(device: Device, threads: int) -> str:
-    """Return a text that names what may change the last bits of a result: runtime, version,
-    provider, threads.
+    """Return a text that names all that may change the last bits of a pixel: libraries with their
+    versions, variables by which they choose their code, the processor, the device, threads.
     """
-    from importlib.metadata import PackageNotFoundError, version
+    reads = Reads()
+    reads.libraries()
+    reads.variables()
+    reads.note("device", str(device))
+    reads.note("threads", str(threads or default_threads()))
+    reads.note("processor", processor())
+    if device.kind in ("cuda", "tensorrt"):
+        reads.note("driver", _nvidia_driver())
+    return " ".join(f"{name.replace(' ', '_')}={value}" for name, value in reads.facts.items())
 
-    parts = []
-    for package in ("onnxruntime-gpu", "onnxruntime", "torch", "numpy", "opencv-python"):
-        try:
-            parts.append(f"{package}={version(package)}")
-        except PackageNotFoundError:
-            continue
-    return " ".join([*parts, f"device={device}", f"threads={threads or default_threads()}"])
+
+@cache
+def processor() -> str:
+    """The kind of processor, as far as numerical libraries choose their code by it.
+
+    They ask for instruction sets; MKL and OpenBLAS ask for the maker, the family and the size of
+    the cache too, and cut sums into other pieces.
+    """
+    try:
+        text = Path("/proc/cpuinfo").read_text("ascii", "replace")
+    except OSError:
+        return " ".join(filter(None, [platform.machine(), platform.processor(), _brand()]))
+    first = text.partition("\n\n")[0]
+    told = {key.strip(): value.strip() for key, _, value in
+            (line.partition(":") for line in first.splitlines())}  # fmt: skip
+    names = ("vendor_id", "cpu family", "model", "cache size",
+             "CPU implementer", "CPU architecture", "CPU part", "CPU variant")  # fmt: skip
+    kind = [told[name].replace(" ", "") for name in names if name in told]
+    words = sorted(set((told.get("flags") or told.get("Features") or "").split()))
+    return "+".join([platform.machine(), *kind, *(word for word in words if _VECTOR.match(word))])
+
+
+def _brand() -> str:
+    """What a Mac calls its processor: its generations have other instructions."""
+    if platform.system() != "Darwin":
+        return ""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(
+            ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"],
+            capture_output=True, text=True, timeout=5, check=True,
+        ).stdout.strip()  # fmt: skip
+    return ""
+
+
+@cache
+def _nvidia_driver() -> str:
+    """The version of the driver, which brings compilers of its own; "" where it does not say."""
+    try:
+        return Path("/proc/driver/nvidia/version").read_text("ascii", "replace").split("\n")[0]
+    except OSError:
+        return ""
 
 
 def _first_line(error: BaseException) -> str:

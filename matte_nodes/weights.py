@@ -16,13 +16,14 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from matte_nodes.card import ModelCard, Source, Weights
 from matte_nodes.download import fetch
 from matte_nodes.errors import WeightsError
 from matte_nodes.paths import weights_folder
+from matte_nodes.reads import hash_of
 
 
 def sha256_of(path: Path) -> str:
@@ -76,7 +77,7 @@ def require(card: ModelCard, checkpoint: Path | None = None) -> dict[str, Path]:
     found = {weights.file: find(weights) for weights in card.weights}
     for weights in card.weights:
         path = place(weights)
-        if path.is_file() and (found[weights.file] is None or _hash_once(path) != weights.sha256):
+        if path.is_file() and (found[weights.file] is None or hash_of(path) != weights.sha256):
             raise WeightsError(
                 f"{path} is damaged or a different file: its sha256 is not that of {card.name!r}. "
                 f"Run `matte models pull {card.name}` again."
@@ -142,7 +143,7 @@ def checkpoint(
     if own is None:
         raise WeightsError(f"Model {card.name!r} has no weights here. {how_to_bring(card)}")
     for variant in card.variants:
-        if own == place(variant.weights) and _hash_once(own) != variant.weights.sha256:
+        if own == place(variant.weights) and hash_of(own) != variant.weights.sha256:
             raise WeightsError(
                 f"{own} is damaged or another file: its sha256 is not the one of "
                 f"{card.name}:{variant.name}. Pull it again: `matte models pull {card.name}`."
@@ -179,12 +180,12 @@ def identity(card: ModelCard, given: str | os.PathLike[str] | None = None) -> di
     found = {weights.file: weights.sha256 for weights in card.weights}
     for weights in card.helpers:
         path = find(weights)
-        found[weights.file] = "not here" if path is None else _hash_once(path)
+        found[weights.file] = "not here" if path is None else hash_of(path)
     if card.checkpoint is None:
         return found
     path = Path(given) if given is not None else brought(card)
     if path is not None and path.is_file():
-        own = {"checkpoint": _hash_once(path)}
+        own = {"checkpoint": hash_of(path)}
         return own if card.checkpoint.optional else found | own
     return found if card.checkpoint.optional else found | {"checkpoint": "untrained"}
 
@@ -202,18 +203,6 @@ def ready(card: ModelCard) -> bool:
 def _replaces(card: ModelCard, checkpoint: Path | None) -> bool:
     """Whether this checkpoint stands in the place of the card's own weights."""
     return checkpoint is not None and card.checkpoint is not None and card.checkpoint.optional
-
-
-def _hash_once(path: Path) -> str:
-    """Return the sha256 of a file, read again only when its size or time changes."""
-    state = path.stat()
-    return _hash_of_state(path, state.st_size, state.st_mtime_ns)
-
-
-@cache
-def _hash_of_state(path: Path, size: int, mtime: int) -> str:
-    del size, mtime
-    return sha256_of(path)
 
 
 def pull(

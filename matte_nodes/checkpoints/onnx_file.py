@@ -8,7 +8,7 @@ numbers of onnx.proto), so that reading weights needs no package.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from matte_nodes.checkpoints.protobuf import fields, varint
 from matte_nodes.errors import WeightsError
 
 Convolutions: TypeAlias = Sequence[Sequence[str]]
@@ -34,40 +35,6 @@ _INPUT, _OP_TYPE = 1, 4
 _DIMS, _DATA_TYPE, _FLOAT_DATA, _NAME, _RAW_DATA, _LOCATION = 1, 2, 4, 8, 9, 14
 
 
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(data) or shift > 63:
-            raise WeightsError("The ONNX file is damaged or cut short.")
-        octet = data[at]
-        value |= (octet & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if octet < 0x80:
-            return value, at
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, int, memoryview]]:
-    """Field number, number (for varints) and content (for all others) of each field."""
-    at = 0
-    while at < len(data):
-        key, at = _varint(data, at)
-        wire = key & 7
-        if wire == 0:
-            value, at = _varint(data, at)
-            yield key >> 3, value, data[:0]
-            continue
-        if wire == 2:
-            size, at = _varint(data, at)
-        elif wire in (1, 5):
-            size = 8 if wire == 1 else 4
-        else:
-            raise WeightsError("The ONNX file is damaged (an unknown wire type).")
-        if at + size > len(data):
-            raise WeightsError("The ONNX file is damaged or cut short.")
-        yield key >> 3, 0, data[at : at + size]
-        at += size
-
-
 def _text(data: memoryview) -> str:
     return bytes(data).decode(errors="replace")
 
@@ -75,11 +42,11 @@ def _text(data: memoryview) -> str:
 def _tensor(data: memoryview) -> tuple[str, NDArray[np.generic] | None]:
     """Return name and values of a TensorProto; None for a type that holds no weights."""
     name, kind, dims, raw = "", 0, [], memoryview(b"")
-    for number, value, content in _fields(data):
+    for number, value, content in fields(data):
         if number == _DIMS and content:
             at = 0
             while at < len(content):
-                size, at = _varint(content, at)
+                size, at = varint(content, at)
                 dims.append(size)
         elif number == _DIMS:
             dims.append(value)
@@ -108,16 +75,16 @@ def initializers(data: bytes) -> tuple[dict[str, NDArray[np.generic]], list[list
     """
     found: dict[str, NDArray[np.generic]] = {}
     convolutions: list[list[str]] = []
-    for number, _, graph in _fields(memoryview(data)):
+    for number, _, graph in fields(memoryview(data)):
         if number != _GRAPH:
             continue
-        for part, _, content in _fields(graph):
+        for part, _, content in fields(graph):
             if part == _INITIALIZER:
                 name, array = _tensor(content)
                 if array is not None:
                     found[name] = array
             elif part == _NODE:
-                node = list(_fields(content))
+                node = list(fields(content))
                 if any(n == _OP_TYPE and _text(text) == "Conv" for n, _, text in node):
                     convolutions.append([_text(text) for n, _, text in node if n == _INPUT])
     if not found:

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import os
 import re
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from matte_nodes.color import ocio
 from matte_nodes.errors import ColorError
+from matte_nodes.reads import hash_of
 
 DEFAULT = "ocio://default"
 STUDIO = "ocio://studio-config-latest"
@@ -77,7 +79,7 @@ _ROW_OF = {plain(name): row for row in _SAME_SPACE for name in row}
 
 @lru_cache(maxsize=8)
 def _opened(path: str, cache_id: str) -> Any:
-    """Return the parsed config. It is parsed again only when its file changes."""
+    """Return the parsed config. It is parsed again only when its file or its variables change."""
     import OpenImageIO
 
     # OpenImageIO answers a config it cannot read with a built-in one and an error text.
@@ -92,19 +94,29 @@ class ColorConfig:
 
     path: a config file, an archive, or an "ocio://" name of a built-in config. None means $OCIO, or
     the built-in default. The built-in default has no camera logs and no BT.709 camera curve;
-    `holding` finds those in the built-in studio config. Raises ColorError when the config cannot be
-    read.
+    `holding` finds those in the built-in studio config. variables: what the config's variables
+    (SHOT) and OCIO's own (OCIO_ACTIVE_VIEWS) are; None takes them from this process's environment.
+
+    A config is as its files are when the object is made. Raises ColorError when it cannot be read.
     """
 
-    def __init__(self, path: str | None = None) -> None:
+    def __init__(self, path: str | None = None, variables: Mapping[str, str] | None = None) -> None:
         self.path = path or os.environ.get("OCIO", "") or DEFAULT
-        if not self.path.startswith("ocio://") and not Path(self.path).is_file():
+        if not self.path.startswith(ocio.BUILT_IN) and not Path(self.path).is_file():
             where = "--ocio" if path else "$OCIO"
             raise ColorError(
                 f"OCIO config not found: {self.path} (from {where}). Name an existing config, or "
                 f"leave it out to use the built-in one."
             )
+        if not self.path.startswith(ocio.BUILT_IN):
+            self.path = os.path.abspath(self.path)
+        # OCIO takes no notice of variables that are none of the config's.
+        self.variables = ocio.asked(self.path, os.environ if variables is None else variables)
         self._config: Any = _opened(self.path, self.cache_id)
+        self.engine: ocio.Engine | None = None
+        """OCIO itself; None for a built-in config that follows no variable."""
+        if self.variables or not self.path.startswith(ocio.BUILT_IN):
+            self.engine = ocio.engine_for(self.path, self.variables)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -113,12 +125,29 @@ class ColorConfig:
 
     @cached_property
     def cache_id(self) -> str:
-        """A stable id for content keys: the built-in's name and version, or the file's sha256."""
-        if self.path.startswith("ocio://"):
-            import OpenImageIO
+        """A stable id for content keys: the built-in's name and version, or the file's sha256, and
+        the variables of OCIO itself. What the config's own variables choose is in each `processor`.
+        """
+        own = [f"{k}={v}" for k, v in self.variables.items() if k in ocio.OWN_VARIABLES]
+        if not self.path.startswith(ocio.BUILT_IN):
+            return " ".join(["sha256:" + hash_of(self.path), ocio.engine_version(), *own])
+        import OpenImageIO
 
-            return f"{self.path}@{OpenImageIO.get_string_attribute('opencolorio_version')}"
-        return "sha256:" + hashlib.sha256(Path(self.path).read_bytes()).hexdigest()
+        version = OpenImageIO.get_string_attribute("opencolorio_version")
+        return " ".join([f"{self.path}@{version}", *own])
+
+    def processor(self, source: str, target: str) -> str:
+        """Return the id of a transform between two spaces: of all the numbers in it, those of its
+        LUT files too. "" for a built-in config, whose `cache_id` says all.
+        """
+        return "" if self.engine is None else self.engine.convert(source, target).id
+
+    def view_processors(self, space: str) -> str:
+        """Return the ids of the transforms through the default view and back."""
+        if self.engine is None:
+            return ""
+        ways = (False, True)
+        return " ".join(self.engine.display(space, inverse=way).id for way in ways)
 
     @cached_property
     def _by_plain_name(self) -> dict[str, set[str]]:
@@ -176,7 +205,8 @@ class ColorConfig:
         name that neither has.
         """
         missing = [name for name in names if self.find(name) is None]
-        config = ColorConfig(STUDIO) if missing and self.path.startswith("ocio://") else self
+        built_in = self.path.startswith(ocio.BUILT_IN)
+        config = ColorConfig(STUDIO, self.variables) if missing and built_in else self
         for name in missing:
             config.resolve(name)
         return config
@@ -194,13 +224,15 @@ class ColorConfig:
         return {} if own == self.path else {"colorconfig": self.path}
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ColorConfig) and (self.path, self.cache_id) == (
-            other.path,
-            other.cache_id,
-        )
+        return isinstance(other, ColorConfig) and self._state == other._state
 
     def __hash__(self) -> int:
-        return hash((self.path, self.cache_id))
+        return hash(self._state)
+
+    @property
+    def _state(self) -> tuple[str, str, int]:
+        """Equal for configs that give equal pixels: an engine is made anew when a file changes."""
+        return self.path, self.cache_id, id(self.engine)
 
     def kin(self, space: str) -> list[str]:
         """Return the config's linear spaces, those with probably the same primaries first.
@@ -242,5 +274,7 @@ class ColorConfig:
 
     def default_view(self) -> tuple[str, str]:
         """Return the config's own display and view (built-in configs: sRGB and ACES 2.0 SDR)."""
+        if self.engine is not None:
+            return self.engine.default_view()
         display = str(self._config.getDefaultDisplayName())
         return display, str(self._config.getDefaultViewName(display))

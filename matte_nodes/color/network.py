@@ -90,6 +90,16 @@ class NetworkEncoder:
         self._to_linear = transform(config, working, linear)
         self._srgb, self._linear = srgb, linear
 
+    @cached_property
+    def id(self) -> str:
+        """The ids of the transforms to the network's picture and back; "" for a built-in config."""
+        if self._view.kind == "view":
+            return self._config.view_processors(self._working)
+        config, srgb, linear = self._config, self._srgb, self._linear
+        ways = ((linear, srgb), (srgb, linear), (linear, self._working))
+        made = [self._to_linear.id, *(config.processor(a, b) for a, b in ways if a != b)]
+        return " ".join(filter(None, made))
+
     # Made when first asked for: two threads at once would make the same twice, which is no harm.
 
     @cached_property

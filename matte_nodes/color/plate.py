@@ -57,9 +57,15 @@ class PlateColor:
 
     @property
     def id(self) -> str:
-        """A stable text for fingerprints: spaces, config and view."""
+        """A stable text for fingerprints: spaces, config, view, and all transforms' own ids."""
         spaces = f"{self.plate}>{self.working}>{self.output}"
-        return f"{spaces}|{self.config.cache_id}|{self.view.kind}{self.view.exposure:+g}"
+        view = f"{self.view.kind}{self.view.exposure:+g}"
+        return f"{spaces}|{self.config.cache_id}|{view}|{self._to_output.id}|{self.seen_id}"
+
+    @property
+    def seen_id(self) -> str:
+        """The ids of the transforms that the network's picture and its answer go through."""
+        return f"{self._to_working.id}|{self._encoder.id}"
 
     def to_working(self, pixels: Pixels) -> Float:
         """Return plate pixels (H, W, 3) of any code type as float32 scene-linear, unbounded.

@@ -49,6 +49,8 @@ def _image_call(call: Callable[[Any, Any], Any], pixels: Float) -> Float:
 
 def convert(config: ColorConfig, source: str, target: str, pixels: Float) -> Float:
     """Convert (..., 3) float32 from one colour space to another by OCIO itself."""
+    if config.engine is not None:
+        return config.engine.convert(source, target).apply(pixels)
     return _image_call(
         lambda algo, image: algo.colorconvert(image, source, target, **config.keywords),
         pixels,
@@ -57,6 +59,8 @@ def convert(config: ColorConfig, source: str, target: str, pixels: Float) -> Flo
 
 def display(config: ColorConfig, source: str, pixels: Float, *, inverse: bool = False) -> Float:
     """Convert (..., 3) float32 from a space through the config's default display view, or back."""
+    if config.engine is not None:
+        return config.engine.display(source, inverse=inverse).apply(pixels)
     screen, view = config.default_view()
     return _image_call(
         lambda algo, image: algo.ociodisplay(
@@ -70,12 +74,14 @@ class Transform:
     """An OCIO transform between two spaces of a config, for (H, W, 3) pixels of any code type.
 
     `matrix` is the 3x3 of a linear transform, else None. `separable` states that each channel of
-    the result depends on that channel alone. Thread-safe.
+    the result depends on that channel alone. id: names all the numbers in it, with those of LUT
+    files; "" for a built-in config. Thread-safe.
     """
 
     def __init__(self, config: ColorConfig, source: str, target: str) -> None:
         self.config, self.source, self.target = config, source, target
         self.identity = source == target
+        self.id = "" if self.identity else config.processor(source, target)
         self.matrix: Float | None = np.eye(3, dtype=np.float32) if self.identity else None
         self.separable = self.identity
         self._tables: dict[np.dtype[Any], Float] = {}

@@ -51,10 +51,13 @@ def do(
         aside = {**arguments, "output": seam_pattern(output, own[0], own[-1])}
         render(aside, following[0], following[-1])
     manifest = Manifest(output, {})
-    keys = {int(line["frame"]): str(line["key"]) for line in manifest.entries(own)}
+    lines = {int(line["frame"]): line for line in manifest.entries(own)}
+    keys = {frame: str(line["key"]) for frame, line in lines.items()}
+    sums = {frame: str(line["sum"]) for frame, line in lines.items() if "sum" in line}
+    settings = manifest.settings
     record(
         output,
-        ChunkRecord(own[0], own[-1], tuple(following), keys, connect["warm_up"], manifest.settings),
+        ChunkRecord(own[0], own[-1], tuple(following), keys, connect["warm_up"], settings, sums),
     )
 
 

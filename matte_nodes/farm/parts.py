@@ -16,7 +16,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class ChunkRecord:
     """Frames of warm-up before `first`; None for an exact start."""
     settings: dict[str, Any]
     """Settings of the render, as in the resume log."""
+    sums: dict[int, str] = field(default_factory=dict)
+    """A sum over each frame's file, as in the resume log."""
 
 
 def farm_folder(output: str) -> Path:
@@ -76,8 +78,9 @@ def recorded(output: str) -> list[ChunkRecord]:
         with suppress(OSError, ValueError, TypeError, KeyError):
             facts = json.loads(path.read_text("utf-8"))
             keys = {int(frame): str(key) for frame, key in facts["keys"].items()}
+            sums = {int(frame): str(total) for frame, total in facts.get("sums", {}).items()}
             overlap = tuple(int(frame) for frame in facts["overlap"])
-            found.append(ChunkRecord(**{**facts, "keys": keys, "overlap": overlap}))
+            found.append(ChunkRecord(**{**facts, "keys": keys, "sums": sums, "overlap": overlap}))
     return sorted(found, key=lambda part: part.first)
 
 
@@ -105,8 +108,12 @@ def merge(output: str, parts: Sequence[ChunkRecord]) -> tuple[list[ChunkRecord],
         manifest = manifest or Manifest(output, part.settings)
         for frame, key in part.keys.items():
             path = pattern.path(frame)
-            if keys[frame] == key and not manifest.is_done(frame, key, path):
-                manifest.record(frame, key, path)
+            # A file that is damaged gets the line of what it was, so that nothing trusts it.
+            if keys[frame] == key and not manifest.knows(frame, key, path):
+                known = frame in part.sums
+                manifest.record(
+                    frame, key, path, (path.stat().st_size, part.sums[frame]) if known else None
+                )
                 added += 1
     return holding, added
 

@@ -14,7 +14,7 @@ from matte_nodes.frame_range import spelled
 from matte_nodes.media.metadata import own_attribute
 from matte_nodes.media.pattern import Pattern
 from matte_nodes.media.sequence_writer import is_whole
-from matte_nodes.render.resume_log import KEY
+from matte_nodes.render.resume_log import KEY, Manifest
 
 Say = Callable[[float, str], None]
 
@@ -54,7 +54,7 @@ def validate(
     if pattern is None:
         raise OutputError(f"{output!r} is no pattern of frames.")
     parts, verdict.merged = merge(output, recorded(output))
-    _files(verdict, pattern, frames, say)
+    _files(verdict, output, frames, say)
     if overlap:
         _seams(verdict, output, pattern, parts, frames, set(cuts), limit, say)
     if not verdict.problems:
@@ -62,10 +62,13 @@ def validate(
     return verdict
 
 
-def _files(verdict: Verdict, pattern: Pattern, frames: Sequence[int], say: Say) -> None:
-    """Check that every frame exists, is whole, is ours, and has the same settings as the first one."""
-
-    missing, broken, foreign = [], [], []
+def _files(verdict: Verdict, output: str, frames: Sequence[int], say: Say) -> None:
+    """Check that every frame exists, is whole, is ours, lies as it was written, and has the same
+    settings as the first one.
+    """
+    pattern, log = Pattern.parse(output), Manifest(output, {})
+    assert pattern is not None
+    missing, broken, foreign, changed = [], [], [], []
     made: dict[tuple[str | None, ...], list[int]] = {}
     for count, frame in enumerate(frames, 1):
         path = pattern.path(frame)
@@ -75,6 +78,8 @@ def _files(verdict: Verdict, pattern: Pattern, frames: Sequence[int], say: Say) 
             broken.append(frame)
         elif own_attribute(path, KEY) is None:
             foreign.append(frame)
+        elif log.entries([frame]) and not log.holds(frame, path):
+            changed.append(frame)
         else:
             facts = tuple(own_attribute(path, name) for name in MADE_BY)
             made.setdefault(facts, []).append(frame)
@@ -89,6 +94,11 @@ def _files(verdict: Verdict, pattern: Pattern, frames: Sequence[int], say: Say) 
         verdict.problems.append(
             f"Frames {spelled(foreign)} were not written by this job: move them away and run "
             "their chunks again."
+        )
+    if changed:
+        verdict.problems.append(
+            f"Frames {spelled(changed)} are not as they were written: damaged, or another frame's "
+            "file under this name. Delete them and run their chunks again."
         )
     if len(made) > 1:
         (kept, most), *others = sorted(made.items(), key=lambda item: -len(item[1]))

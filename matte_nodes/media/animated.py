@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Mapping
 from fractions import Fraction
@@ -16,6 +17,7 @@ from matte_nodes.media import limits
 from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.protocol import ClipBase, FilePart
 from matte_nodes.media.stat_cache import StatCache
+from matte_nodes.reads import Sign
 
 
 def animated_frames(path: Path) -> int:
@@ -96,6 +98,8 @@ class SubimageClip(ClipBase):
         self.name = name
         self.frames = range(1, count + 1)
         self._path = path
+        place = os.path.abspath(path)
+        self.opened = Sign.of(place, os.stat(place))
         source = self._open()
         spec = source.spec()
         told = spec.getattribute("FramesPerSecond") or spec.getattribute("framesPerSecond")

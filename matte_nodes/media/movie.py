@@ -44,6 +44,7 @@ class MovieClip(ClipBase):
         self._path = path or Path(name)
         self._lock = threading.RLock()
         self._decoder = decoder = Decoder(name, self._path, threads)
+        self.opened = decoder.opened
         try:
             first = decoder.first()
             decoder.index = decoder.index.starting_at(first.pts)

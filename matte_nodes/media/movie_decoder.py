@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import bisect
+import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from matte_nodes.errors import MediaError
 from matte_nodes.media import limits
 from matte_nodes.media.image import Rect
 from matte_nodes.media.movie_index import build_index
+from matte_nodes.reads import Sign
 
 # Decoded frames that are kept, so that a model that looks a few frames around decodes each once.
 _KEPT = 4
@@ -53,6 +55,8 @@ class Decoder:
         self._ahead: list[tuple[int, Any]] = []
         self.container: Any = None
         self.stream: Any = None
+        self.opened: Sign | None = None
+        """The state of the file that frames are numbered by."""
         self.open()
         self.index = build_index(self.container, self.stream, name, self._path, self._count_decoded)
 
@@ -60,9 +64,14 @@ class Decoder:
         """Open the file anew, at its beginning."""
         self.close()
         try:
+            before = self._sign()
             self.container = av.open(str(self._path))
+            self.opened = self.opened or before
+            is_still = self.opened.is_still(before) and before == self._sign()
         except (av.FFmpegError, OSError, ValueError) as error:
             raise MediaError(f"{self._name}: cannot be read as a movie ({error}).") from error
+        if not is_still:
+            raise MediaError(f"{self._name} was changed after it was opened. Connect it again.")
         streams = [s for s in self.container.streams.video if not _is_cover(s)]
         if not streams:
             raise MediaError(f"{self._name}: the file contains no video.")
@@ -71,6 +80,10 @@ class Decoder:
         limits.check_size(f"{self._name}: its picture", size)
         self._context = self._new_context()
         self._packets, self._place = self.container.demux(self.stream), 0
+
+    def _sign(self) -> Sign:
+        path = os.path.abspath(self._path)
+        return Sign.of(path, os.stat(path))
 
     def _new_context(self) -> Any:
         context: Any = self.stream.codec_context
@@ -126,6 +139,7 @@ class Decoder:
                 self._run, last, back = None, self._key_of(number), 0
                 continue
             if found is not None:
+                self._keep(number, found)
                 return found
             self._run = None
             if first < 0:
@@ -180,15 +194,17 @@ class Decoder:
             for place in index.run(first, end):
                 packet = self._packet(place)
                 numbers.setdefault(index.times[place], []).append(index.numbers[place])
-                yield from self._numbered(self._context.decode(packet), numbers)
-            yield from self._numbered(self._context.decode(None), numbers)
+                yield from self._numbered(self._context.decode(packet), numbers, (first, last))
+            yield from self._numbered(self._context.decode(None), numbers, (first, last))
         except (av.FFmpegError, OSError, ValueError, StopIteration) as error:
             self._run = None
             raise MediaError(f"the movie is damaged ({error}).") from error
 
     def _numbered(
-        self, decoded: list[Any], numbers: dict[int, list[int]]
+        self, decoded: list[Any], numbers: dict[int, list[int]], run: tuple[int, int]
     ) -> Iterator[tuple[int, Any]]:
+        """Frames with their numbers. Those that this run is the right one for are kept: another
+        run may conceal what is damaged in another way."""
         for frame in decoded:
             if frame.pts is None:
                 frame.pts = frame.dts
@@ -197,10 +213,14 @@ class Decoder:
                 continue
             numbers[frame.pts].remove(waiting[0])
             self._number = waiting[0]
-            self._kept[waiting[0]] = frame
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+            if run == (self._key_of(waiting[0]),) * 2:
+                self._keep(waiting[0], frame)
             yield waiting[0], frame
+
+    def _keep(self, number: int, frame: Any) -> None:
+        self._kept[number] = frame
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
 
     def _packet(self, place: int) -> Any:
         """Return the packet at a place.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkab
 if TYPE_CHECKING:
     from matte_nodes.media.image import Image, Rect
     from matte_nodes.media.stat_cache import StatCache
+    from matte_nodes.reads import Sign
 
 Missing = Literal["error", "hold", "skip"]
 
@@ -117,6 +118,12 @@ class Clip(Protocol):
         ...
 
     @property
+    def opened(self) -> Sign | None:
+        """The state of the file that stays open, a movie's; None for a clip that opens each frame's
+        file anew."""
+        ...
+
+    @property
     def is_constant(self) -> bool:
         """Whether a frame's pixels cannot change while the clip is open.
 
@@ -149,6 +156,7 @@ class ClipBase:
     name: str
     is_movie = False
     is_constant = False
+    opened: Sign | None = None
     time_base: Fraction | None = None
     field_order = 0
 

@@ -188,7 +188,19 @@ class SequenceClip(ClipBase):
             image = read_image(path, self._want)
         except MediaError as error:
             raise MediaError(f"frame {frame}: {error}") from error
-        self._same_size(self.display_window, frame, image.display_window)
+        head, canvas = self._scan()
+        self._same_size(head.display_window, frame, image.display_window)
+        if canvas.union(image.data_window) != canvas:
+            raise MediaError(
+                f"{self.name}: frame {frame} was replaced since the clip was opened, and its pixels "
+                f"reach out of the clip's canvas ({_size(canvas)}). Start again"
+            )
+        if frame == self._present[0] and image.colorspace != head.colorspace:
+            raise MediaError(
+                f"{self.name}: frame {frame} was replaced since the clip was opened, and says "
+                f"{image.colorspace or 'no colour space'}, not {head.colorspace or 'none'}. Start "
+                "again"
+            )
         return image
 
     def stamp(self, frame: int, look: StatCache | None = None) -> str:

@@ -26,6 +26,7 @@ from matte_nodes.whole_files import no_room, prepare_folder, tidy_folder, whole_
 _FORMATS = {
     ".exr": "openexr", ".png": "png", ".tif": "tiff", ".tiff": "tiff", ".jpg": "jpeg", ".jpeg": "jpeg",
 }  # fmt: skip
+_WITH_SUMS = ("zip", "zips")
 _WEBP_QUALITY = 92
 
 
@@ -219,6 +220,33 @@ def is_whole(path: Path) -> bool:
     spec = source.spec()
     source.close()
     return _is_whole(path, path.suffix.lower(), spec)
+
+
+def is_undamaged(path: Path) -> bool:
+    """Whether every byte of a picture file is as it was written: all of it is read.
+
+    Only for files that hold sums of their content, PNG and compressed EXR; of others nobody knows.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".png", ".exr"):
+        return False
+    source = oiio.ImageInput.open(str(path))
+    if source is None:
+        oiio.geterror()
+        return False
+    try:
+        part = 0
+        while source.seek_subimage(part, 0):
+            spec = source.spec()
+            if suffix == ".exr" and spec.get_string_attribute("compression") not in _WITH_SUMS:
+                return False
+            pixels = source.read_image(part, 0, 0, spec.nchannels, str(spec.format))
+            if pixels is None or source.has_error:
+                return False
+            part += 1
+        return part > 0
+    finally:
+        source.close()
 
 
 def _is_whole(path: Path, extension: str, spec: Any) -> bool:

@@ -32,7 +32,9 @@ from matte_nodes.card import (
     Window,
     checked_terms,
 )
+from matte_nodes.checkpoints.onnx_external import external_files
 from matte_nodes.errors import ModelError, UnknownModelError
+from matte_nodes.reads import hash_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from matte_nodes.card import Float
 
 ROLES = ("plate", *HINTS, "neighbours")
+_cards: dict[tuple[str, ...], ModelCard] = {}
+_MOST_CARDS = 64
 
 
 @dataclass(frozen=True)
@@ -122,8 +126,6 @@ def card_of(path: str | os.PathLike[str]) -> ModelCard:
 
     Raises UnknownModelError when either is missing, ModelError when the declaration is not one.
     """
-    from matte_nodes.weights import sha256_of
-
     file = Path(path).absolute()
     beside = file.with_suffix(".json")
     for needed in (file, beside):
@@ -132,9 +134,16 @@ def card_of(path: str | os.PathLike[str]) -> ModelCard:
                 f"{needed}: there is no such file. An ONNX model is a file NAME.onnx with its "
                 "declaration NAME.json beside it (docs/onnx.md)."
             )
+    # The very same card as long as its files are the same: a service finds loaded models by it.
+    state: tuple[str, ...] = (str(file), hash_of(beside), hash_of(file))
+    state += tuple(hash_of(path) for path in external_files(file) if path.is_file())
+    if state in _cards:
+        return _cards[state]
     try:
         declared = json.loads(beside.read_text("utf-8"))
-        return _card(file, declared, sha256_of(file))
+        while len(_cards) >= _MOST_CARDS:
+            _cards.pop(next(iter(_cards)))
+        return _cards.setdefault(state, _card(file, declared, hash_of(file)))
     except (
         ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
     ) as error:  # fmt: skip
@@ -164,6 +173,7 @@ def _card(file: Path, declared: Mapping[str, Any], sha256: str) -> ModelCard:
         tileable=bool(declared.get("tileable", False)),
         tile_side=int(declared.get("tile_side", 0)),
         tile_overlap=int(declared.get("tile_overlap", 0)),
+        files=(file.with_suffix(".json"), *external_files(file)),
         weights=(
             Weights(
                 file=str(file), sha256=sha256, size=file.stat().st_size, sources=(),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -28,7 +29,7 @@ from matte_nodes.card import (
     Window,
 )
 from matte_nodes.color import ColorConfig, NetworkView, PlateColor, guess_space
-from matte_nodes.errors import InputError, UsageError
+from matte_nodes.errors import InputError, ModelError, UsageError
 from matte_nodes.node import frame as frames
 from matte_nodes.node import hints
 from matte_nodes.node import tiling as fit
@@ -36,6 +37,7 @@ from matte_nodes.node.hint_meaning import warn_of_trimap
 from matte_nodes.node.knobs import StageKnobs, checked
 from matte_nodes.node.matte import Matte
 from matte_nodes.points import FramePoints, as_points
+from matte_nodes.reads import Reads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +53,8 @@ class FrameNode:
     model: a registered name (`matte models` lists them) or a ModelCard. device: auto, cpu, cuda,
     cuda:N, mps or tensorrt; what is asked for is what is used. threads: of the network on the CPU,
     0 chooses (`runtime.default_threads`). ocio: a config file or ocio:// name, default $OCIO.
+    ocio_variables: a JSON object of the variables that the config follows, in place of the
+    process's environment.
     weights: a checkpoint file for a model that takes one, in place of the imported one. untrained:
     run it with random weights where
     there are none (for tests). half: half precision, for torch networks. loader: called in place
@@ -68,6 +72,7 @@ class FrameNode:
         device: str = "auto",
         threads: int = 0,
         ocio: str | None = None,
+        ocio_variables: str | None = None,
         weights: str | os.PathLike[str] | None = None,
         untrained: bool = False,
         half: bool = False,
@@ -85,7 +90,7 @@ class FrameNode:
         self.threads = threads or runtime.default_threads(still=isinstance(self.card.memory, Still))
         self.half = half
         self.weights, self.untrained = weights, untrained
-        self.config = ColorConfig(ocio)
+        self.config = ColorConfig(ocio, _variables(ocio_variables))
 
     def __call__(
         self,
@@ -159,7 +164,30 @@ class FrameNode:
             untrained=self.untrained,
             knobs=self.knobs_of("step"),
         )
-        return self._loader(self.card, context) if self._loader else self.card.load(context)
+        keyed = self.reads.facts
+        made = self._loader(self.card, context) if self._loader else self.card.load(context)
+        if self._reads().facts != keyed:
+            raise ModelError(
+                f"A file of model {self.card.name!r} changed while it was loaded. Start again when "
+                "it is whole."
+            )
+        return made
+
+    @cached_property
+    def reads(self) -> Reads:
+        """What loading and running the model reads: files, variables, other packages' code."""
+        return self._reads()
+
+    def _reads(self) -> Reads:
+        card, reads = self.card, Reads()
+        for place, path in enumerate(card.files):
+            reads.file(path, f"{place} {path.name}")
+        for name in card.variables:
+            reads.variable(name)
+        for name in card.packages:
+            reads.package(name)
+        reads.code(card.load, card.architecture)
+        return reads
 
     @cached_property
     def weights_identity(self) -> dict[str, str]:
@@ -244,6 +272,19 @@ class FrameNode:
     def still_neighbours(self, inputs: Inputs) -> tuple[Float, ...]:
         """For a still every neighbour is the frame itself."""
         return (inputs.plate,) * len(self.window_offsets())
+
+
+def _variables(told: str | None) -> dict[str, str] | None:
+    """The variables of an OCIO config from their JSON text; None for those of this process."""
+    if told is None:
+        return None
+    try:
+        found = json.loads(told)
+        if isinstance(found, dict) and all(isinstance(value, str) for value in found.values()):
+            return found
+    except (ValueError, RecursionError):
+        pass
+    raise UsageError(f"ocio_variables is a JSON object of names and texts, not {told!r:.100}.")
 
 
 def still_points(points: Any, picture: NDArray[Any]) -> FramePoints | None:

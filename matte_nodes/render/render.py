@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matte_nodes import __version__
-from matte_nodes.errors import OutputError, UsageError
+from matte_nodes.errors import InputChangedError, MediaError, OutputError, UsageError
 from matte_nodes.frame_range import spelled
 from matte_nodes.media.clip import paste
 from matte_nodes.media.finish import Finish, check
@@ -22,7 +22,7 @@ from matte_nodes.media.layouts import shrunk
 from matte_nodes.media.metadata import own_attribute
 from matte_nodes.media.movie_rate import DEFAULT_RATE
 from matte_nodes.media.pattern import Pattern
-from matte_nodes.media.sequence_writer import is_whole
+from matte_nodes.media.sequence_writer import is_undamaged
 from matte_nodes.media.writers import (
     OutputFrame,
     check_name,
@@ -32,14 +32,15 @@ from matte_nodes.media.writers import (
 )
 from matte_nodes.node.matte import Matte
 from matte_nodes.points import as_points
-from matte_nodes.render.resume_log import KEY, Manifest
+from matte_nodes.reads import hash_of
+from matte_nodes.render.resume_log import KEY, Manifest, sum_of
 from matte_nodes.render.terms import Inherited, combined, inherited
 from matte_nodes.shot.chain import build
 from matte_nodes.shot.taken import Taken, check_strict, line, texts
 from matte_nodes.temporal.claims import output_claimed
 from matte_nodes.temporal.digest import digest
 from matte_nodes.temporal.stat_cache import Look
-from matte_nodes.weights import sha256_of
+from matte_nodes.temporal.steps import TRIES
 
 FINISHERS = 2
 """Threads that solve foregrounds and encode: at 720p that takes as long as two network steps."""
@@ -168,11 +169,18 @@ class Render:
             found += [f"Assumed: {text}." for text in taken.assumptions]
         return found
 
-    def key(self, frame: int) -> str:
-        """Return the content key of one frame's file: all that its pixels depend on."""
+    def key(self, frame: int, look: Look | None = None) -> str:
+        """Return the content key of one frame's file: all that its pixels depend on.
+
+        look: at the input files; None for the one that this render began with.
+        """
+        return self._key_of(self.shot.stamp(frame, look or self._look))
+
+    def _key_of(self, stamp: str) -> str:
         return digest(
-            self.shot.stamp(frame, self._look), self.layout, Path(self.output).suffix,
-            str(self.shot.clip.rate), self.finish.texts(), self._picture_behind(), self._shrinks,
+            stamp, self.layout, Path(self.output).suffix, str(self.shot.clip.rate),
+            self.shot.color.output, dict(sorted(self._objects.items())),
+            self.finish.texts(), self._picture_behind(), self._shrinks,
         )  # fmt: skip
 
     def run(self, first: int | None, last: int | None, report: Reporter) -> None:
@@ -206,7 +214,7 @@ class Render:
         path = Path(self.finish.over)
         if not self.finish.over or not path.is_file():
             return ""
-        return sha256_of(path)
+        return hash_of(path)
 
     def _shown(self, image: Image) -> NDArray[np.float32] | None:
         """The plate in the output's space over the display window, where the output needs it."""
@@ -239,16 +247,23 @@ class Render:
                 output=self.output,
                 colorspace=self.shot.color.output,
             )
+            tries = TRIES if todo else 0
+            while todo and tries:
+                todo, tries = self._render(todo, wanted, manifest, report), tries - 1
             if todo:
-                self._render(todo, wanted, manifest, report)
+                raise MediaError(
+                    f"Frames {spelled(todo)} of {clip.name} or their hints change all the time. "
+                    "Start again when they are whole."
+                )
         finally:
             self.shot.close()
         report.done(self.output)
 
     def _render(
         self, todo: list[int], wanted: list[int], manifest: Manifest, report: Reporter
-    ) -> None:
-        clip, asked = self.shot.clip, set(todo)
+    ) -> list[int]:
+        """Write these frames. Returns those whose inputs were delivered again meanwhile."""
+        clip, asked, keys = self.shot.clip, set(todo), dict[int, str]()
         writer = open_writer(
             self.output,
             layout=self.layout,
@@ -261,7 +276,7 @@ class Render:
         )
 
         def sink(frame: int, matte: Matte, image: Image) -> Path:
-            key = self.key(frame)
+            key = keys[frame] = self._key_of(self._look.stamps[frame])
             made = _output(frame, matte, image, clip.canvas, key)
             made = shrunk(made) if self._shrinks else made
             path = writer.write(replace(made, shown=self._shown(image)))
@@ -284,8 +299,19 @@ class Render:
         except BaseException:
             writer.abort()
             raise
-        if self.is_movie:
-            manifest.record(wanted[0], self._movie_key(wanted), Path(self.output))
+        self._look = Look()
+        if not self.is_movie:
+            return [frame for frame in todo if self._changed(frame, keys[frame])]
+        path = Path(self.output)
+        manifest.record(wanted[0], digest([keys[frame] for frame in wanted]), path)
+        return wanted if any(self._changed(frame, keys[frame]) for frame in wanted) else []
+
+    def _changed(self, frame: int, key: str) -> bool:
+        """Whether a frame's inputs are no longer those that were read."""
+        try:
+            return self.key(frame) != key
+        except InputChangedError:
+            return True
 
     def _unfinished(self, wanted: list[int], manifest: Manifest) -> list[int]:
         """Return frames that are not whole on disk with the right key.
@@ -294,7 +320,10 @@ class Render:
         """
         if self.is_movie:
             path = Path(self.output)
-            done = path.is_file() and manifest.is_done(wanted[0], self._movie_key(wanted), path)
+            try:
+                done = path.is_file() and manifest.is_done(wanted[0], self._movie_key(wanted), path)
+            except InputChangedError:
+                done = False
             return [] if done else wanted
         return [frame for frame in wanted if not self._is_done(frame, manifest)]
 
@@ -303,15 +332,18 @@ class Render:
         path = pattern.path(frame) if pattern else Path(self.output)
         if not path.is_file():
             return False  # without reading the inputs for a key
-        key = self.key(frame)
+        try:
+            key = self.key(frame)
+        except InputChangedError:
+            return False
         if manifest.is_done(frame, key, path):
             return True
-        # A crash between the rename and the manifest's line, or a copy: the file itself says what
-        # it is, if all of it is there.
+        # A crash between the rename and the manifest's line, or a copy without the manifest: the
+        # file says what it is, and all of it can be read.
         if (
-            not manifest.is_cut(frame, key, path)
+            not manifest.knows(frame, key, path)
             and own_attribute(path, KEY) == key
-            and is_whole(path)
+            and is_undamaged(path)
         ):
             manifest.record(frame, key, path)
             return True
@@ -349,19 +381,20 @@ def _encoding(layout: str, output: str) -> bool | str:
     return "screen" if layout in ("cutout", "over") else False
 
 
-def _written(frame: int, key: str, path: Path) -> os.stat_result:
-    """Return the state of a frame's file, which must be the very one that was written.
+def _written(frame: int, key: str, path: Path) -> tuple[int, str]:
+    """Return size and sum of a frame's file, which must be the very one that was written.
 
     Raises OutputError when another run has put its own in its place: nothing else would tell.
     """
     before = path.stat()
-    after = before if own_attribute(path, KEY) == key else None
-    if after is None or not os.path.samestat(before, path.stat()):
+    is_ours = own_attribute(path, KEY) == key
+    total = sum_of(path)
+    if not is_ours or not os.path.samestat(before, path.stat()):
         raise OutputError(
             f"{path}: Another run wrote frame {frame} at the same moment. Let one run end before "
             "another one writes into this folder."
         )
-    return before
+    return before.st_size, total
 
 
 def _output(frame: int, matte: Matte, image: Image, canvas: Rect, key: str) -> OutputFrame:

@@ -22,6 +22,7 @@ import struct
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from typing import Any, Dict  # noqa: UP035 (3.7 has no dict[...] outside annotations)
@@ -577,8 +578,34 @@ def complete(request: Mapping[str, Any]) -> Json:
     node = dict(filled.get("node") or {})
     if not node.get("ocio"):
         node["ocio"] = os.environ.get("OCIO") or None
+    config = str(node.get("ocio") or "")
+    if config and not config.startswith("ocio://"):
+        node["ocio"] = config = os.path.abspath(os.path.join(filled["cwd"], config))
+    if node.get("ocio_variables") is None:
+        node["ocio_variables"] = json.dumps(ocio_variables(config))
     filled["node"] = node
     return filled
+
+
+def ocio_variables(config: str) -> dict[str, str]:
+    """This process's variables that an OCIO config may follow: those in its text, and OCIO's own."""
+    text = ""
+    if config and not config.startswith("ocio://"):
+        with suppress(OSError, KeyError, zipfile.BadZipFile):
+            if zipfile.is_zipfile(config):
+                with zipfile.ZipFile(config) as archive, archive.open("config.ocio") as inside:
+                    text = inside.read(1 << 26).decode("utf-8", "replace")
+            else:
+                with open(config, encoding="utf-8", errors="replace") as file:
+                    text = file.read(1 << 26)
+    words = (
+        set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", text)) if "$" in text or "%" in text else set()
+    )
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith("OCIO_") or (name in words and name != "OCIO")
+    }
 
 
 def current_umask() -> int:
@@ -597,7 +624,7 @@ def clean_environment(home: str | None) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("PYTHON", "LD_", "DYLD_")) and name != "OCIO"
+        if not name.startswith(("PYTHON", "LD_", "DYLD_", "OCIO"))
     }
     if home:
         kept["MATTE_HOME"] = os.path.abspath(home)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from matte_nodes import __version__
 from matte_nodes.errors import MatteError
 from matte_nodes.models import ENTRY_POINT_GROUP
+from matte_nodes.reads import Reads
 from matte_nodes.service.client import (
     ALREADY_RUNNING,
     PROTOCOL,
@@ -146,12 +147,16 @@ def _unix_socket(folder: Path, name: str) -> tuple[socket.socket, Path]:
 
 
 def code_stamp() -> str:
-    """Return a hash that names this code: our files, other packages' models, the visible GPUs.
+    """Return a hash that names this code: our files, other packages' models, the visible GPUs, the
+    variables by which libraries choose their code.
 
-    A service with another stamp could give other pixels: it was started before an update, or
-    before a model's file was edited.
+    A service with another stamp could give other pixels: it was started before an update, before a
+    model's file was edited, or with another ATEN_CPU_CAPABILITY.
     """
+    reads = Reads()
+    reads.variables()
     digest = hashlib.sha256(os.environ.get("CUDA_VISIBLE_DEVICES", "all").encode())
+    digest.update(json.dumps(reads.facts).encode())
     for path in _code_files():
         with contextlib.suppress(OSError):
             found = path.stat()

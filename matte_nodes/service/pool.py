@@ -6,6 +6,7 @@ recently used.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import threading
 from collections import deque
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, Model, ModelCard, Prediction
 from matte_nodes.node.knobs import LoadKnobs
+from matte_nodes.reads import hash_of
 from matte_nodes.runtime import default_threads
 
 if TYPE_CHECKING:
@@ -68,7 +70,8 @@ class _Entry:
         self.jobs = self.used = 0
 
     def fits(self, key: tuple[Any, ...], knobs: Mapping[str, KnobValue]) -> bool:
-        return self.key == key and self.knobs.serve(knobs)
+        # The very card: cards hold functions, so equal ones may still load other models.
+        return self.key[1] is key[1] and self.key == key and self.knobs.serve(knobs)
 
 
 class ModelPool:
@@ -199,14 +202,12 @@ def _key(card: ModelCard, context: LoadContext) -> tuple[Any, ...]:
     """Return what loading depends on besides knobs: weights that were pulled again make another
     model.
     """
-    files = []
-    for path in _files(context):
-        found = path.stat()
-        files.append((str(path), found.st_size, found.st_mtime_ns))
+    files = [(str(path), hash_of(path)) for path in (*_files(context), *card.files)]
+    asked = [os.environ.get(name) for name in card.variables]
     threads = context.threads or default_threads()
     return (
-        card.name, id(card), str(context.device), threads, context.half, context.untrained,
-        tuple(files),
+        card.name, card, str(context.device), threads, context.half, context.untrained,
+        tuple(files), tuple(asked),
     )  # fmt: skip
 
 

@@ -299,7 +299,8 @@ class Server:
 
 def serve(*, idle: float, memory: int, tcp: bool) -> None:
     """Run the service until it ends. Its own environment never reaches a job."""
-    os.environ.pop("OCIO", None)
+    for name in [name for name in os.environ if name.startswith("OCIO")]:
+        del os.environ[name]
     os.umask(0o077)
     without_exr_pool()
     with contextlib.suppress(OSError, ValueError):

@@ -6,30 +6,29 @@ Equal keys mean equal pixels.
 
 from __future__ import annotations
 
-import platform
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from matte_nodes import __version__
 from matte_nodes.node.knobs import active_neighbour_knobs
-from matte_nodes.runtime import Device, numerics_tag
+from matte_nodes.runtime import numerics_tag
 from matte_nodes.temporal.steady import flow_numerics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matte_nodes.card import ModelCard
     from matte_nodes.color import PlateColor
     from matte_nodes.media.clip import Clip
     from matte_nodes.node.node import FrameNode
 
 ALGORITHM_VERSION = 2
 """Raised whenever the library itself (colour, foreground, finesse) changes a pixel."""
-
-# Instruction sets that libraries choose their code by: other code, other last bits.
-_FLAGS = (
-    "avx2", "fma", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve",
+# What a card has for people, what stands in the key in another way, and functions.
+_WORDS = frozenset(
+    {"title", "summary", "papers", "limits", "training_data", "code_licence", "old_names", "auto",
+     "schema_version", "subject", "packages", "load", "architecture", "weights", "helpers",
+     "checkpoint", "files", "variables", "name", "algorithm_version", "knobs"}
 )  # fmt: skip
 
 
@@ -63,8 +62,9 @@ def step_settings(shot: Setup) -> dict[str, Any]:
         **_model_identity(node),
         "knobs": dict(sorted(node.knobs_of("step").items())),
         "grey plates": shot.allow_grey,
-        "sees": [color.plate, color.working, color.config.cache_id],
-        "background sees": background and [background.plate, background.config.cache_id],
+        "sees": [color.plate, color.working, color.config.cache_id, color.seen_id],
+        "background sees": background
+        and [background.plate, background.config.cache_id, background.seen_id],
         "canvas": str(shot.plate.canvas),
         "hints read": {
             name: how for name, how in sorted(shot.hints.items()) if name in node.hints_of("step")
@@ -90,46 +90,28 @@ def shot_identity(shot: Setup) -> dict[str, Any]:
     }
 
 
-def numerics(device: Device, threads: int) -> str:
-    """Names all that may change the last bits of a pixel: code, versions, machine, threads."""
-    return f"{numerics_tag(device, threads)} {_readers()} processor={processor()}"
-
-
-@cache
-def processor() -> str:
-    """Return the kind of processor, as far as numerical libraries choose their code by it."""
-    try:
-        text = Path("/proc/cpuinfo").read_text("ascii", "replace")
-    except OSError:
-        return f"{platform.machine()} {platform.processor()}".strip()
-    words = set(text.split())
-    return "+".join([platform.machine(), *(flag for flag in _FLAGS if flag in words)])
-
-
-@cache
-def _readers() -> str:
-    """Versions of what decodes the inputs: the same file may give other pixels."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = []
-    for package in ("OpenImageIO", "av", "pymatting", "opencv-python-headless"):
-        try:
-            found.append(f"{package}={version(package)}")
-        except PackageNotFoundError:
-            continue
-    return " ".join(found)
-
-
 def _model_identity(node: FrameNode) -> dict[str, Any]:
     return {
         "algorithm": ALGORITHM_VERSION,
         "model": node.card.name,
         "model_version": node.card.algorithm_version,
+        "declared": _declared(node.card),
         "weights": node.weights_identity,
+        "read": node.reads.facts,
         "untrained": node.untrained,
-        "numerics": numerics(node.device, node.threads),
+        "numerics": numerics_tag(node.device, node.threads),
         "half": node.half,
         "code": __version__,
+    }
+
+
+def _declared(card: ModelCard) -> dict[str, str]:
+    """What a card says that the library works by: sizes, tiles, memory, hints; not words."""
+    return {
+        item.name: str(sorted(value) if isinstance(value, frozenset) else value)
+        for item in fields(card)
+        if item.name not in _WORDS
+        for value in (getattr(card, item.name),)
     }
 
 
@@ -144,5 +126,5 @@ def provenance(shot: Setup, frame: int) -> dict[str, str]:
         "matte/knobs": " ".join(f"{k}={v}" for k, v in sorted(shot.node.knobs.items())),
         "matte/plate_space": color.plate,
         "matte/working_space": color.working,
-        "matte/numerics": numerics(shot.node.device, shot.node.threads),
+        "matte/numerics": numerics_tag(shot.node.device, shot.node.threads),
     }

@@ -34,6 +34,8 @@ class MatteNode(FrameNode):
     model: a registered name (`matte models` lists them) or a ModelCard. device: auto, cpu, cuda,
     cuda:N, mps or tensorrt; what is asked for is what is used. threads: of the network on the CPU,
     0 chooses (`runtime.default_threads`). ocio: a config file or ocio:// name, default $OCIO.
+    ocio_variables: a JSON object of the variables that the config follows, in place of the
+    process's environment.
     weights: a checkpoint file for a model that takes one, in place of the imported one. untrained:
     run it with random weights where
     there are none (for tests). half: half precision, for torch networks. loader: called in place

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from matte_nodes.card import Bank, Prediction, Still, Window
 from matte_nodes.color import PlateColor
-from matte_nodes.errors import UsageError
+from matte_nodes.errors import InputChangedError, MediaError, UsageError
 from matte_nodes.media.clip import Clip, paste
 from matte_nodes.media.image import Image
 from matte_nodes.node import frame as frames
@@ -39,7 +39,7 @@ from matte_nodes.temporal.keys import KeyedInputs, ShotKeys
 from matte_nodes.temporal.segments import Segments
 from matte_nodes.temporal.stat_cache import Look
 from matte_nodes.temporal.steady import Steadier
-from matte_nodes.temporal.steps import LoadedFrame, Steps
+from matte_nodes.temporal.steps import TRIES, LoadedFrame, Steps
 from matte_nodes.temporal.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -167,8 +167,8 @@ class Shot:
         """Yield (frame, sink(frame, matte, plate image)); reading and finishing run beside steps.
 
         sink: called in `finishers` threads; with one they come in order. only: frames for which it
-        is False are stepped when the model's memory needs them, but not finished. look: share it
-        with `stamp` to get the key of what was really read.
+        is False are stepped when the model's memory needs them, but not finished. look: its
+        `stamps` get the key of each frame, of what was really read.
         """
 
         def with_image(frame: int, matte: Matte, image: Image | None) -> Done:
@@ -200,7 +200,9 @@ class Shot:
                 kept = self.cache.result(self.keys.result(index, look), size)
                 if kept is not None:
                     return kept
-            return self._steps.load(index, look)
+            if results or frame not in asked:
+                return self._steps.load(index, look)
+            return self._stamped(frame, look)
 
         def step(
             frame: int, loaded: LoadedFrame | Matte
@@ -230,6 +232,18 @@ class Shot:
         for frame, done in overlapped(plan, load, step, finish, finishers=finishers):
             if frame in asked:
                 yield frame, done  # type: ignore[misc]
+
+    def _stamped(self, frame: int, look: Look) -> LoadedFrame:
+        """A frame that was read, whose key is noted: that of the very files that were read."""
+        for _ in range(TRIES):
+            loaded = self._steps.load(self._position[frame], look)
+            try:
+                look.stamps[frame] = self.stamp(frame, look)
+            except InputChangedError:
+                self.keys.forget(loaded.index, look)
+                continue
+            return loaded
+        raise MediaError(f"Frame {frame} of {self.clip.name} changes all the time: wait.")
 
     def range(self, first: int | None = None, last: int | None = None) -> list[int]:
         """Return the shot's frames from first to last, both included.
@@ -396,7 +410,8 @@ class Shot:
         """Finds cuts; its prints are remembered with the hashes of the plate's files."""
 
         def identity(place: int, look: Look) -> str:
-            return digest(self.keys.plate(place, look), self.color.id)[:32]
+            canvas = str(self.clip.canvas)
+            return digest(self.keys.plate(place, look), self.color.id, canvas)[:32]
 
         return CutDetector(
             len(self.clip.frames), self.network_plate, identity, self.cache.hashes.memo

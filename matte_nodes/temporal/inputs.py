@@ -9,8 +9,8 @@ import os
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, NamedTuple
 
-from matte_nodes.errors import MediaError, MissingFrameError
-from matte_nodes.media.stat_cache import Sign
+from matte_nodes.errors import InputChangedError, MediaError, MissingFrameError
+from matte_nodes.reads import Sign, hashed
 from matte_nodes.temporal.stat_cache import Look
 
 if TYPE_CHECKING:
@@ -41,25 +41,30 @@ class FileHashes:
         self.memo = memo
         self._known: dict[Sign, str] = {}
 
-    def of(self, sign: Sign) -> PictureId:
-        """Return the sha256 of a file's bytes, hexadecimal.
+    def of(self, sign: Sign, look: Look) -> PictureId:
+        """Return the sha256 of the bytes of a file in this state, hexadecimal.
 
-        Raises MediaError when it cannot be read.
+        Raises MediaError when it cannot be read, InputChangedError when the file is in another
+        state by now: its bytes are not those that were asked for.
         """
-        found = self._known.get(sign)
+        found = look.hashes.get(sign) or self._known.get(sign)
         if found is None and self.memo is not None and sign.is_settled:
             found = self.memo.get(_memo_key(sign))
         if found is not None:
-            self._known[sign] = found
-            return PictureId(found, True)
+            look.hashes[sign] = found
+            if sign.is_settled:
+                self._known[sign] = found
+            return PictureId(found, sign.is_settled)
         try:
-            with open(sign.path, "rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-                after = os.fstat(file.fileno())
+            found, after = hashed(sign.path)
         except OSError as error:
             raise MediaError(f"{sign.path} cannot be read ({error.strerror}).") from error
-        times = (after.st_size, after.st_mtime_ns, after.st_ctime_ns)
-        lasting = times == sign[1:] and sign.is_settled
+        if after != sign:
+            raise InputChangedError(
+                f"{sign.path} was changed while it was read. Start again when it is whole."
+            )
+        look.hashes[sign] = found
+        lasting = sign.is_settled and after.is_settled
         if lasting:
             self._known[sign] = found
             if self.memo is not None:
@@ -79,8 +84,7 @@ class InputPictures:
         self._token = f"clip {next(_tokens)}"
         self._places: dict[int, PictureSource | None] = {}
         self._arrays: dict[int, str] = {}
-        movie = _movie(clip)
-        self._opened = Look().sign(movie) if movie else None
+        self._opened = clip.opened
 
     def sign(self, frame: int, look: Look) -> Hashable:
         """Return what changes whenever the picture does; costs one question to the disk at most.
@@ -95,20 +99,20 @@ class InputPictures:
             sign = look.sign(place.path)
         except MissingFrameError as error:
             raise MissingFrameError(f"{self.clip.name}: frame {frame}: {error}") from error
-        if self._opened is not None and sign[:3] != self._opened[:3]:
+        if self._opened is not None and not self._opened.is_still(sign):
             raise MediaError(f"{self.clip.name} was changed after it was opened. Connect it again.")
         return sign
 
-    def id(self, frame: int, sign: Hashable) -> PictureId:
-        """Return the identity of the picture whose sign this is."""
+    def id(self, frame: int, sign: Hashable, look: Look) -> PictureId:
+        """The identity of the picture whose sign this is."""
         place = self._place(frame)
         if place is None:
             return PictureId(self._array(frame) if sign == frame else str(sign), True)
         assert isinstance(sign, Sign)
         if self._content or not sign.is_settled:
-            found = self._hashes.of(sign)
+            found = self._hashes.of(sign, look)
         else:
-            found = PictureId(repr(tuple(sign)), True)
+            found = PictureId(sign.text, True)
         return PictureId(f"{found.text} {place.part}", found.lasting)
 
     def _array(self, frame: int) -> str:
@@ -137,11 +141,5 @@ def _place_of(clip: Clip, frame: int) -> PictureSource | None:
     return None if found is None else PictureSource(os.path.abspath(found.path), found.part)
 
 
-def _movie(clip: Clip) -> str:
-    """Return the file of a movie, or ""."""
-    files = clip.files() if clip.is_movie else {}
-    return os.path.abspath(next(iter(files.values()))) if files else ""
-
-
 def _memo_key(sign: Sign) -> str:
-    return hashlib.sha256(repr(tuple(sign)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return hashlib.sha256(sign.text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

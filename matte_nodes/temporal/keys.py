@@ -33,13 +33,14 @@ class Link:
     """One frame's place in a chain of keys.
 
     before: the key of the step before ("" where a chain begins or there is none). key: this
-    step's. signs: of the inputs, as they were when the key was made. lasting: whether the key
-    holds for as long as the signs stay the same.
+    step's. signs: of the inputs, as they were when the key was made. ids: what the inputs were.
+    lasting: whether the key holds for as long as the signs stay the same.
     """
 
     before: str
     key: str
     signs: tuple[Hashable, ...]
+    ids: tuple[str, ...]
     lasting: bool
 
 
@@ -106,8 +107,13 @@ class ShotKeys:
         look.forget(id(self), index)
 
     def unchanged(self, index: int, link: Link, look: Look) -> bool:
-        """Whether the inputs of a frame are those that its link was made with."""
-        return self._signs(index, look) == link.signs
+        """Whether the inputs of a frame are those that its link was made with.
+
+        Files so young that their times tell nothing are compared by their content.
+        """
+        if self._signs(index, look) != link.signs:
+            return False
+        return link.lasting or tuple(text for text, _ in self._ids(index, look)) == link.ids
 
     def plate(self, index: int, look: Look) -> str:
         """Return the identity of one plate."""
@@ -138,13 +144,21 @@ class ShotKeys:
         known, signs = self._links.get(index), self._signs(index, look)
         if known and known.lasting and known.before == before and known.signs == signs:
             return known
-        found = [self._id(name, index, look) for name in self._read_by("step")]
-        around = self._timeline.neighbours(index, look)
-        found += [self._id(PLATE, place, look) for place in around]
-        key = digest(before or self._base(index, look), [text for text, _ in found])
-        link = Link(before, key, signs, all(lasting for _, lasting in found))
+        found = self._ids(index, look)
+        ids = tuple(text for text, _ in found)
+        read = set(self._read_by("step"))
+        used = [text for name, text in zip(self._names, ids, strict=False) if name in read]
+        used += ids[len(self._names) :]  # of the neighbours
+        key = digest(before or self._base(index, look), used)
+        link = Link(before, key, signs, ids, all(lasting for _, lasting in found))
         self._links[index] = link
         return link
+
+    def _ids(self, index: int, look: Look) -> list[tuple[str, bool]]:
+        """What all inputs of a frame are, and then the plates of its neighbours."""
+        found = [self._id(name, index, look) for name in self._names]
+        around = self._timeline.neighbours(index, look)
+        return found + [self._id(PLATE, place, look) for place in around]
 
     def _read_by(self, stage: Stage) -> list[str]:
         read = self._inputs.read_by(stage)
@@ -164,7 +178,7 @@ class ShotKeys:
         if source is None:
             return f"no {name}", True
         pictures = self._pictures[name]
-        text, lasting = pictures.id(source, pictures.sign(source, look))
+        text, lasting = pictures.id(source, pictures.sign(source, look), look)
         return f"{name} {text}", lasting
 
     def _source(self, name: str, index: int) -> int | None:

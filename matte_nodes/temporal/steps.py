@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from matte_nodes.errors import MatteError, MediaError
+from matte_nodes.errors import InputChangedError, MatteError, MediaError
 from matte_nodes.temporal.stat_cache import Look
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from matte_nodes.temporal.timeline import Timeline
 
 TRIES = 5
+PAUSE_SECONDS = 0.05
+"""A file that is being written is looked at again after this time, then twice, ... this time."""
 
 Answer: TypeAlias = "tuple[Prediction | None, Memory]"
 ReadFrame: TypeAlias = "Callable[[int, Look], tuple[Seen, Image]]"
@@ -50,21 +53,35 @@ class Steps:
         self.count = 0
 
     def load(self, index: int, look: Look) -> LoadedFrame:
-        """Read a frame's plate and hints.
-
-        Raises MediaError when they change again and again meanwhile.
-        """
-        for _ in range(TRIES):
-            link = self._keys.step(index, look)
-            seen, image = self._read(index, look)
-            if self._keys.unchanged(index, link, Look()):
+        """Read a frame's plate and hints; MediaError when they change again and again meanwhile."""
+        for attempt in range(TRIES):
+            if attempt:
+                self._keys.forget(index, look)
+                time.sleep(PAUSE_SECONDS * attempt)
+            try:
+                link = self._keys.step(index, look)
+            except InputChangedError:
+                continue
+            try:
+                seen, image = self._read(index, look)
+            except MediaError:
+                # A file that is being written cannot be read, or only half of it.
+                if self._unchanged(index, link):
+                    raise
+                continue
+            if self._unchanged(index, link):
                 return LoadedFrame(index, link, seen, image)
-            self._keys.forget(index, look)
         raise MediaError(
             f"Frame {self._timeline.frames[index]} of {self._timeline.name} is being written "
             "while it is "
             "read: wait until it is whole."
         )
+
+    def _unchanged(self, index: int, link: Link) -> bool:
+        try:
+            return self._keys.unchanged(index, link, Look())
+        except InputChangedError:
+            return False
 
     def prediction(self, loaded: LoadedFrame, look: Look, *, in_memory: bool = True) -> Prediction:
         """Return the model's prediction for a frame, with the fewest steps from a known state."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -21,8 +22,10 @@ from matte_nodes.node import frame as frames
 from matte_nodes.node.knobs import NODE_KNOBS, LoadKnobs
 from matte_nodes.node.matte import Matte
 from matte_nodes.node.node import still_points
+from matte_nodes.reads import Reads
 from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.testing.scene import Scene, scene
+from matte_nodes.testing.watching import watched
 
 SIZES = ((1, 1), (2, 3), (7, 5), (33, 47), (96, 160))
 
@@ -83,6 +86,24 @@ class ModelCompliance:
         node = MatteNode(self.card, device="cpu", loader=load, **self.node_options, **self.knobs)
         self.matte(node, scene(16, 24))
         assert read[0].read <= {knob.name for knob in self.card.knobs if knob.reload}
+
+    def test_what_is_read_is_in_the_key(self) -> None:
+        """Files and variables that loading and a step read are weights, or declared by the card."""
+        roots = frozenset(Reads.roots(self.card.load, self.card.architecture)) | {
+            "matte_nodes.models", "matte_nodes.checkpoints", "matte_nodes.architecture",
+        }  # fmt: skip
+        taken: set[str] = set()
+
+        def load(card: ModelCard, context: LoadContext) -> Model:
+            files = [*context.weights.values(), *card.files, context.checkpoint]
+            taken.update(os.path.abspath(path) for path in files if path is not None)
+            return card.load(context)
+
+        node = MatteNode(self.card, device="cpu", loader=load, **self.node_options, **self.knobs)
+        with watched(roots) as found:
+            self.matte(node, scene(16, 24))
+        assert found.files <= taken, "files that the card does not declare (files=...)"
+        assert found.variables <= set(self.card.variables), "variables=... of the card"
 
     def test_sizes(self, node: MatteNode) -> None:
         """Any size works, from one pixel on; alpha in 0..1, foreground the plate where it is 1."""

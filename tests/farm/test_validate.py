@@ -77,6 +77,16 @@ def test_frames_of_somebody_else_are_named(output: Path, tmp_path: Path) -> None
     assert found.startswith("Frames 1002 were not written by this job")
 
 
+@pytest.mark.parametrize("how", ["flipped", "another frame"])
+def test_frames_that_are_not_as_they_were_written_are_named(output: Path, how: str) -> None:
+    path = output.parent / "matte.1002.exr"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data if how == "flipped" else path.with_name("matte.1003.exr").read_bytes())
+    (found,) = problems(output)
+    assert found.startswith("Frames 1002 are not as they were written")
+
+
 def test_workers_with_other_settings_are_named(output: Path, tmp_path: Path) -> None:
     chunk(tmp_path / "in" / "plate.####.exr", output, "1005-1006", "--gamma", 2)
     (found,) = problems(output)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 
 from matte_nodes import MatteNode
 from matte_nodes.errors import MediaError, UsageError
+from matte_nodes.reads import Sign
 from matte_nodes.temporal import inputs
 from matte_nodes.temporal.cache import Cache
 from matte_nodes.temporal.store import Store
@@ -186,16 +186,14 @@ def test_3_an_edit_between_two_requests_within_one_tick_is_seen(
 ) -> None:
     """A file system that counts whole seconds: edits in the same second leave the same times."""
 
-    def coarse(path: str) -> Any:
-        found = os.stat(path)
-        second = 1_000_000_000
-        return SimpleNamespace(
-            st_size=found.st_size,
-            st_mtime_ns=found.st_mtime_ns // second * second,
-            st_ctime_ns=found.st_ctime_ns // second * second,
-        )
+    fine, second = Sign.of, 1_000_000_000
 
-    monkeypatch.setattr("matte_nodes.media.stat_cache.os", SimpleNamespace(stat=coarse))
+    def coarse(path: str, found: Any) -> Sign:
+        times = (found.st_mtime_ns // second * second, found.st_ctime_ns // second * second)
+        told = SimpleNamespace(st_size=found.st_size, st_mtime_ns=times[0], st_ctime_ns=times[1])
+        return fine(path, told)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Sign, "of", staticmethod(coarse))
     for mode in ("memory", "disk", "off"):
         cache = disk(tmp_path / "c") if mode == "disk" else mode
         shot = MatteNode(STILL).connect(plate, cache=cache)
