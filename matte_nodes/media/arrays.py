@@ -45,6 +45,7 @@ class ArrayClip(ClipBase):
         self.name = name
         self.colorspace = colorspace
         self.rate = rate
+        by_frame: dict[int, Any]
         if isinstance(arrays, Mapping):
             by_frame = dict(sorted(arrays.items()))
         elif getattr(arrays, "ndim", 4) < 4 or type(arrays).__module__.startswith("PIL."):
