@@ -89,3 +89,13 @@ class ModelError(MatteError):
     """A model broke its own declaration (wrong shape, not finite, unknown extra)."""
 
     exit_code = 7
+
+
+OPENCV_LIBRARIES = ("libGL", "libgthread", "libglib")
+"""Libraries of the system that the wheel of opencv-python wants and that a bare machine lacks."""
+
+OPENCV_CURE = (
+    "Install the system's libGL and glib (Debian: apt-get install libgl1 libglib2.0-0), or pip "
+    "install opencv-python-headless in place of opencv-python."
+)
+"""What to do where OpenCV cannot be loaded for want of them."""

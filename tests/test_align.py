@@ -81,16 +81,96 @@ def test_the_knob_aligns_what_the_model_is_given() -> None:
     )
     plate = textured()
     background, _ = shaken(plate)
-    for on in (False, True):
-        node = MatteNode(card, align_background=on)
+    for how in ("off", "auto"):
+        node = MatteNode(card, align_background=how)
         node(plate, background=background, colorspace="sRGB")
         node.connect(plate, background=background, colorspace="sRGB").at(1)
     errors = [np.abs(found - plate)[30:-30, 30:-30].mean() for found in given]
     assert max(errors[2:]) < 0.3 * min(errors[:2])
 
 
-def test_an_aligned_plate_changes_nothing_by_default() -> None:
+def test_a_small_picture_without_details_keeps_its_clean_plate() -> None:
     made = scene(40, 60)
     node = MatteNode("green-screen")
-    assert node.knobs["align_background"] is False
+    assert node.knobs["align_background"] == "auto"
     assert node(made.plate, background=made.background).alpha.shape == (40, 60)
+    found = align.laid_over(made.background, made.plate)
+    assert found.pixels is made.background
+    assert not found.complaint
+
+
+@pytest.mark.parametrize(("given", "value"), [(True, "on"), (False, "off"), ("auto", "auto")])
+def test_a_switch_is_accepted_for_the_choice(given: bool | str, value: str) -> None:
+    assert MatteNode("green-screen", align_background=given).knobs["align_background"] == value
+
+
+def noisy(picture: np.ndarray, seed: int) -> np.ndarray:
+    """As an 8-bit camera gives it."""
+    noise = np.random.default_rng(seed).normal(0, 1.5 / 255, picture.shape)
+    return np.round((picture + noise).clip(0, 1) * 255).astype(np.uint8)
+
+
+def with_subject(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A place with something before it, and the mask of that."""
+    plate, mask = place.copy(), np.zeros(place.shape[:2], np.float32)
+    height, width = mask.shape
+    mask[height // 4 :, width // 3 : 2 * width // 3] = 1
+    plate[mask > 0] = textured(height, width, seed=9)[mask > 0]
+    return plate, mask
+
+
+def test_auto_a_locked_off_clean_plate_stays_bit_for_bit() -> None:
+    place = textured(480, 640)
+    plate = noisy(with_subject(place)[0], 1)
+    background = noisy(place * 0.93 + 0.02, 2)  # another exposure, its own noise
+    found = align.laid_over(background, plate)
+    assert found.pixels is background
+    assert not found.is_moved
+    assert not found.complaint
+
+
+@pytest.mark.parametrize("with_mask", [False, True])
+def test_auto_a_moved_clean_plate_is_laid_over(with_mask: bool) -> None:
+    place = textured(480, 640)
+    plate, mask = with_subject(place)
+    background, _ = shaken(place)
+    found = align.laid_over(noisy(background, 1), noisy(plate, 2), mask if with_mask else None)
+    assert found.is_moved
+    assert not found.complaint
+    free = mask[20:-20, 20:-20] == 0
+    apart = np.abs(found.pixels / 255 - place)[20:-20, 20:-20][free].mean()
+    assert apart < 0.25 * np.abs(background - place)[20:-20, 20:-20][free].mean()
+
+
+def test_auto_a_move_of_one_pixel_is_seen() -> None:
+    place = textured(480, 640)
+    moved = cv2.warpAffine(place, np.float32([[1, 0, 0.9], [0, 1, -0.6]]), (640, 480))
+    assert align.laid_over(noisy(moved, 1), noisy(place, 2)).is_moved
+
+
+def test_a_clean_plate_of_another_place_is_complained_of() -> None:
+    found = align.laid_over(noisy(textured(480, 640, 77), 1), noisy(textured(480, 640), 2))
+    assert not found.is_moved
+    assert "does not fit" in found.complaint
+    assert "same camera position" in found.complaint
+
+
+def test_a_plain_clean_plate_is_never_complained_of() -> None:
+    plate = with_subject(np.full((480, 640, 3), 0.4, np.float32))[0]
+    found = align.laid_over(noisy(np.full((480, 640, 3), 0.6, np.float32), 1), noisy(plate, 2))
+    assert not found.complaint
+
+
+def test_a_subject_over_most_of_the_picture_is_no_complaint() -> None:
+    place = textured(480, 640)
+    plate = place.copy()
+    plate[:, 140:] = textured(480, 640, seed=9)[:, 140:]
+    assert not align.laid_over(noisy(place, 1), noisy(plate, 2)).complaint
+
+
+def test_the_decision_is_the_same_each_time() -> None:
+    place = textured(480, 640)
+    background, plate = noisy(shaken(place)[0], 1), noisy(with_subject(place)[0], 2)
+    first, again = (align.laid_over(background, plate) for _ in range(2))
+    assert first.fit == again.fit
+    assert np.array_equal(first.pixels, again.pixels)

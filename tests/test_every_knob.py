@@ -170,9 +170,9 @@ def test_every_knob_warm_as_cold(card: ModelCard, tmp_path: Path) -> None:
         assert not set(idle) & {knob.name for knob in all_knobs(card)}, "knobs that change nothing"
 
 
-@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize("aligned", ["off", "on", "auto"])
 @pytest.mark.parametrize("card", suites())
-def test_every_hint_warm_as_cold(card: ModelCard, aligned: bool, tmp_path: Path) -> None:
+def test_every_hint_warm_as_cold(card: ModelCard, aligned: str, tmp_path: Path) -> None:
     rig, source, warm = Rig(card), dict(material()), disk(tmp_path)
     # With garbage a segmentation is multiplied in: finishing follows it everywhere.
     knobs = {"align_background": aligned, "segmentation_use": "garbage"}

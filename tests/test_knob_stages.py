@@ -109,13 +109,13 @@ def test_a_grey_plate_is_refused_warm_as_cold(tmp_path: Path) -> None:
 
 def test_a_chain_shares_what_inputs_are_made_ready_by(tmp_path: Path) -> None:
     plate, background = textured(), shaken(textured())[0]
-    knobs = {"align_background": True, "exposure": 0.5, "tile": 64, "gamma": 1.2}
+    knobs = {"align_background": "on", "exposure": 0.5, "tile": 64, "gamma": 1.2}
     built = chain.build(
         plate, "green-screen", knobs=knobs, node={}, connect={"background": background},
         refine="closed-form",
     )  # fmt: skip
     first, last = (node.knobs for node in built.nodes)
-    assert (first["align_background"], first["exposure"]) == (True, 0.5)
+    assert (first["align_background"], first["exposure"]) == ("on", 0.5)
     assert (first["tile"], first["gamma"]) == (0, 1.0)
     assert [last[name] for name in knobs] == [*knobs.values()]
 

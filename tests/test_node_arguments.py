@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,10 +39,82 @@ def test_wrong_kinds_of_arguments_are_errors_of_ours() -> None:
             MatteNode("green-screen", threads=threads)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("bad", [MADE.plate.astype(np.float64), MADE.plate.tolist(), None, "p.exr"])
-def test_plates_that_are_no_float32_arrays(bad: Any) -> None:
-    with pytest.raises(MatteError, match=r"float32|RGB"):
+@pytest.mark.parametrize("same", [MADE.plate.astype(np.float64), MADE.plate.tolist()])
+def test_plates_of_doubles_are_taken(same: Any) -> None:
+    node = MatteNode("green-screen")
+    assert np.array_equal(node(same).alpha, node(MADE.plate).alpha)
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (None, "is None"),
+        ("p.exr", r"node\.connect"),
+        (Path("p.exr"), r"node\.connect"),
+        (b"p", r"node\.connect"),
+        (object(), "no picture"),
+        ((MADE.plate * 255).astype(np.int64), "float32"),
+        (MADE.plate > 0.5, "bool"),
+        (MADE.plate.transpose(2, 0, 1), "channels first"),
+        (MADE.plate[None], "one picture"),
+        (np.dstack([MADE.plate, MADE.plate[..., :1]]), r"\[\.\.\., :3\]"),
+        (MADE.plate[..., 0], "grey"),
+    ],
+)
+def test_plates_that_are_none_say_what_to_do(bad: Any, why: str) -> None:
+    with pytest.raises(MatteError, match=why):
         MatteNode("green-screen")(bad)
+    if bad is not None:
+        for name in ("trimap", "background", "segmentation"):
+            if name == "background" or not hasattr(bad, "shape"):
+                with pytest.raises(MatteError):
+                    MatteNode("green-screen")(MADE.plate, **{name: bad})
+
+
+def test_pictures_of_pil() -> None:
+    images = pytest.importorskip("PIL.Image")
+    codes = (MADE.plate * 255).round().astype(np.uint8)
+    node = MatteNode("green-screen")
+    expected = node(codes).alpha
+    image = images.fromarray(codes)
+    assert np.array_equal(node(image).alpha, expected)
+    assert np.array_equal(node.connect([image]).at(1).alpha, expected)
+    assert np.array_equal(node.connect(image).at(1).alpha, expected)
+    with node.stream() as live:
+        assert np.array_equal(live.step(image).alpha, expected)
+    few = image.quantize(16)
+    assert np.array_equal(node(few).alpha, node(few.convert("RGB")).alpha)
+    labels = images.fromarray((expected > 0.5).astype(np.uint8)).convert("P")
+    assert node(codes, segmentation=labels).alpha.max() == expected.max()
+    with pytest.raises(MatteError, match=r"\[\.\.\., :3\]"):
+        node(image.convert("RGBA"))
+
+
+def test_tensors() -> None:
+    torch = pytest.importorskip("torch")
+    codes = (MADE.plate * 255).round().astype(np.uint8)
+    node = MatteNode("green-screen")
+    expected = node(codes).alpha
+    tensor = torch.from_numpy(codes)
+    assert np.array_equal(node(tensor).alpha, expected)
+    assert np.array_equal(node.connect(tensor[None]).at(1).alpha, expected)
+    floats = torch.from_numpy(MADE.plate).requires_grad_()
+    assert np.array_equal(node(floats).alpha, node(MADE.plate).alpha)
+    with pytest.raises(MatteError, match="permute"):
+        node(tensor.permute(2, 0, 1))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_a_stream_of_codes_is_srgb_like_a_still(kind: type) -> None:
+    codes = (MADE.plate * np.iinfo(kind).max).round().astype(kind)
+    node, mask = MatteNode("green-screen"), np.full(MADE.plate.shape[:2], 255, np.uint8)
+    with node.stream() as live:
+        assert np.array_equal(live.step(codes).alpha, node(codes).alpha)
+        assert np.array_equal(live.step(MADE.plate).alpha, node(MADE.plate).alpha)
+        bounded = live.step(codes, segmentation=mask).alpha
+        assert np.array_equal(bounded, node(codes, segmentation=mask).alpha)
+    with node.stream(colorspace="scene_linear") as live:
+        assert not np.array_equal(live.step(codes).alpha, node(codes).alpha)
 
 
 def test_integer_plates_are_srgb_as_in_files() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from matte_nodes import __version__
-from matte_nodes.errors import MatteError
+from matte_nodes.errors import OPENCV_CURE, OPENCV_LIBRARIES, DeviceError, MatteError
 
 VERBS = {
     "run": "Matte a clip or a still.",
@@ -85,8 +85,18 @@ def main() -> None:
     except MatteError as error:
         click.echo(f"matte: {error}", err=True)
         sys.exit(error.exit_code)
+    except ImportError as error:
+        if not _is_system_library(error):
+            raise
+        click.echo(f"matte: OpenCV cannot be loaded: {error}. {OPENCV_CURE}", err=True)
+        sys.exit(DeviceError.exit_code)
     except BrokenPipeError:
         sys.exit(141)
+
+
+def _is_system_library(error: ImportError) -> bool:
+    """Whether the system lacks a library that OpenCV's wheel wants."""
+    return any(name in str(error) for name in OPENCV_LIBRARIES)
 
 
 def _said(message: Warning | str, category: type[Warning], *place: Any) -> None:

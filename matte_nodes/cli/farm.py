@@ -22,7 +22,8 @@ from matte_nodes.paths import cache_at
 if TYPE_CHECKING:
     from matte_nodes.farm.request import FarmPlan
 
-HERE_ONLY = ("as_json", "quiet", "no_service", "detect_cuts", "again", "cache")
+HERE_ONLY = ("as_json", "quiet", "no_service", "detect_cuts", "again", "cache",
+             "recursive", "each")  # fmt: skip
 PLANNED = ("source", "output", "model", "refine", "frames", "cuts", "warm_up")
 
 
@@ -123,6 +124,7 @@ def commands(
     same time. Run `matte farm validate` last.
     """
     from matte_nodes.farm import request
+    from matte_nodes.farm.paths import one_line
 
     flags = _given(options)
     asked = _asked(source, output, model, size, options)
@@ -136,6 +138,8 @@ def commands(
     ]
     begin = ["matte", "farm", "chunk", source, f"--output={output}", *given]
     begin += request.own_flags(asked, overlap)
+    for word in begin:
+        one_line(word)  # a line feed in a name would begin a command of its own
     chained = any(step.after for step in asked.plan.steps)
     if chained:
         begin.append(f"--states={output}")

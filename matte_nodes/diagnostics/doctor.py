@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from matte_nodes import __version__, models, paths, runtime, weights
-from matte_nodes.errors import MatteError
+from matte_nodes.errors import OPENCV_CURE, OPENCV_LIBRARIES, MatteError
 from matte_nodes.hosts.finding import DoctorFinding
 
 
@@ -80,11 +80,8 @@ def _packages() -> Iterator[DoctorFinding]:
 
 
 def _cure(error: Exception) -> str:
-    if "libGL" in str(error) or "libgthread" in str(error):
-        return (
-            "install the system's libGL and glib (Debian: apt-get install libgl1 libglib2.0-0), "
-            "or pip install opencv-python-headless in place of opencv-python"
-        )
+    if any(name in str(error) for name in OPENCV_LIBRARIES):
+        return OPENCV_CURE
     return "reinstall the package"
 
 

@@ -36,7 +36,7 @@ def input_parameter(name: str, spec: str) -> FileParameter:
     A folder is declared without a data flow. Its needed files are listed in the asset references,
     so that the farm moves nothing else from it.
     """
-    path = Path(os.path.abspath(spec))
+    path = Path(os.path.abspath(one_line(spec)))
     label = _label(name, "INPUT")
     if path.is_file():
         return FileParameter(
@@ -62,9 +62,22 @@ def output_parameter(name: str, spec: str) -> FileParameter:
 
 
 def literal(text: str) -> str:
-    """Return a text for a template. Raises UsageError when the farm would read it as an expression."""
+    """Return a text for a template or a line of commands.
+
+    Raises UsageError where the farm would read an expression or a new line in it.
+    """
     if "{{" in text or "}}" in text:
         raise UsageError(f"{text!r}: names with {{{{ or }}}} cannot be written into a job.")
+    return one_line(text)
+
+
+def one_line(text: str) -> str:
+    """Return a text without control characters. Raises UsageError for one that has some."""
+    if not text.isprintable():
+        raise UsageError(
+            f"{text!r}: names with line feeds or other control characters cannot be written into a "
+            "job. Rename the file."
+        )
     return text
 
 
@@ -73,6 +86,7 @@ def _folder(name: str, folder: Path, file: str, flow: str) -> FileParameter:
     definition = {"name": name, "type": "PATH", "objectType": "DIRECTORY", "dataFlow": flow}
     definition |= _label(name, "INPUT" if flow == "NONE" else "OUTPUT")
     inside = f"/{literal(file)}" if file else ""
+    one_line(str(folder))
     return FileParameter(definition, str(folder), f"{{{{Param.{name}}}}}{inside}")
 
 

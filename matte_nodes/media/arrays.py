@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matte_nodes.errors import MediaError, MissingFrameError
+from matte_nodes.media.as_array import as_array
 from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.protocol import ClipBase
 from matte_nodes.media.stat_cache import StatCache
@@ -44,12 +45,18 @@ class ArrayClip(ClipBase):
         self.name = name
         self.colorspace = colorspace
         self.rate = rate
+        by_frame: dict[int, Any]
         if isinstance(arrays, Mapping):
-            by_frame = {int(frame): array for frame, array in sorted(arrays.items())}
-        elif isinstance(arrays, np.ndarray) and arrays.ndim < 4:
+            by_frame = dict(sorted(arrays.items()))
+        elif getattr(arrays, "ndim", 4) < 4 or type(arrays).__module__.startswith("PIL."):
             by_frame = {first: arrays}
         else:
             by_frame = dict(enumerate(arrays, first))
+        is_mask = name.startswith(("trimap", "segmentation"))
+        by_frame = {
+            int(frame): as_array(picture, f"Frame {frame} of the {name}", is_mask=is_mask)
+            for frame, picture in by_frame.items()
+        }
         if not by_frame:
             raise MediaError(f"{name}: there are no arrays.")
         self._arrays = {frame: self._checked(frame, array) for frame, array in by_frame.items()}

@@ -257,8 +257,8 @@ def shrunk(frame: OutputFrame) -> OutputFrame:
 
 def _any(plane: NDArray[Any], axis: int) -> NDArray[np.bool_]:
     """Whether a row (axis 1) or a column (axis 0) of (H, W) or (H, W, C) holds anything."""
-    found: NDArray[np.bool_] = plane.any(axis)
-    return found if found.ndim == 1 else found.any(1)
+    found = np.asarray(plane.any(axis), np.bool_)
+    return found if found.ndim == 1 else np.asarray(found.any(1), np.bool_)
 
 
 def _even_span(held: NDArray[np.bool_], origin: int) -> tuple[int, int]:

@@ -147,8 +147,10 @@ def card_of(path: str | os.PathLike[str]) -> ModelCard:
     except (
         ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
     ) as error:  # fmt: skip
+        missing = f"{error} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
         raise ModelError(
-            f"{beside} is not a valid declaration of an ONNX model: {error!r}."
+            f"{beside} is not a valid declaration of an ONNX model: {missing}. docs/onnx.md lists "
+            "what it holds."
         ) from error
 
 

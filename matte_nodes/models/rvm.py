@@ -27,6 +27,7 @@ from matte_nodes.card import (
     Weights,
 )
 from matte_nodes.errors import WeightsError
+from matte_nodes.models import full_size_edge
 from matte_nodes.models.torch_network import TorchNetwork, array
 
 if TYPE_CHECKING:
@@ -85,9 +86,10 @@ class InTorch:
         answer = self._network(
             self._network.tensor(plate), *states, downsample_ratio=ratio, refine=True
         )
+        alpha = array(answer.alpha)[:height, :width]
         return (
             Prediction(
-                array(answer.alpha)[:height, :width], array(answer.foreground)[:height, :width]
+                _edge(alpha, inputs.plate, ratio, knobs), array(answer.foreground)[:height, :width]
             ),
             {name: self._network.kept(s) for name, s in zip(STATES, answer.states, strict=True)},
         )
@@ -124,11 +126,18 @@ class InOnnx:
         )
         return (
             Prediction(
-                alpha[0, 0, :height, :width],
+                _edge(alpha[0, 0, :height, :width], inputs.plate, ratio, knobs),
                 foreground[0].transpose(1, 2, 0)[:height, :width],
             ),
             dict(zip(STATES, states, strict=True)),
         )
+
+
+def _edge(alpha: Float, plate: Float, ratio: float, knobs: Mapping[str, KnobValue]) -> Float:
+    """The network's alpha, refined where the plate is much larger than the network's picture."""
+    return (
+        full_size_edge.refined(alpha, plate, ratio) if knobs.get("full_size_edge", True) else alpha
+    )
 
 
 def _at_least(plate: Float, ratio: float) -> Float:
@@ -158,6 +167,11 @@ CARD = ModelCard(
             "downsample_ratio", "float", 0.0, low=0.0, high=1.0, label="Downsample ratio",
             help="Size at which the recurrent network works, as a share of the plate; 0 chooses "
             "so that the longer side is 512 pixels. Raise it when the subject is small in frame.",
+        ),
+        Knob(
+            "full_size_edge", "bool", True, label="Full-size edge",
+            help="Refines the edge by the colours of the full plate where the network works at "
+            "less than a quarter of its size (plates over 2048 pixels).",
         ),
         Knob(
             "engine", "choice", "auto", choices=("auto", "onnx", "torch"), reload=True,
@@ -203,6 +217,7 @@ CARD = ModelCard(
         ),
     ),
     subject="people",
+    algorithm_version=2,
     auto={"people": 10},
     training_data="VideoMatte240K, Distinctions-646, Adobe Image Matting (non-commercial research "
     "sets), with backgrounds and segmentation sets",

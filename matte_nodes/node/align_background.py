@@ -2,25 +2,90 @@
 """A hand-held clean plate, laid over the plate by a homography (SIFT features, RANSAC).
 
 Background Matting (Sengupta et al. 2020) aligns captured backgrounds so; the features there were
-AKAZE, which OpenCV 5 no longer has.
+AKAZE, which OpenCV 5 no longer has. Whether it must be aligned, and whether it fits at all, is in
+`clean_plate_fit`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from matte_nodes.node.clean_plate_fit import LONGEST, Fit, fit, grey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float
 
-LONGEST = 1280
+Align = Literal["auto", "on", "off"]
+
 LEAST_MATCHES = 16
 RATIO = 0.75
 THRESHOLD = 2.0
+
+
+@dataclass(frozen=True)
+class CleanPlate:
+    """A clean plate as the model gets it, and what was found out about it."""
+
+    pixels: NDArray[Any]
+    """(H, W, 3), as the clean plate that was given, or moved."""
+
+    fit: Fit | None = None
+    """How it fits the plate; None where nobody looked (off)."""
+
+    is_moved: bool = False
+    """Whether it was laid over the plate."""
+
+    @property
+    def complaint(self) -> str:
+        """What the user should know, as a sentence with what to do; "" where it fits."""
+        if self.fit is None or not self.fit.is_bad:
+            return ""
+        return (
+            f"the clean plate does not fit: the plate shows {self.fit.share:.0%} of its details. "
+            "Parts of the place will be in the matte. Give a clean plate from the same camera "
+            "position, or use a model that needs none."
+        )
+
+
+def laid_over(
+    background: NDArray[Any],
+    plate: NDArray[Any],
+    segmentation: Float | None = None,
+    how: Align = "auto",
+) -> CleanPlate:
+    """The clean plate as the knob `align_background` asks for it.
+
+    background, plate: (H, W, 3) of one size and pixel type, any encoding. segmentation: (H, W)
+    float32 0..1; what lies on the subject is left out. how: `off` returns the clean plate as it
+    is. `on` lays it over the plate wherever a trustworthy homography is found. `auto` does so only
+    where the clean plate has moved and fits better afterwards: in a locked-off shot its pixels
+    stay as they are, bit for bit. The result depends on nothing but the arguments.
+    """
+    if how == "off":
+        return CleanPlate(background)
+    before = fit(background, plate, segmentation)
+    if how == "auto" and before.is_locked:
+        return CleanPlate(background, before)
+    moved = aligned(background, plate, segmentation)
+    if moved is background:
+        return CleanPlate(background, before)
+    after = fit(moved, plate, segmentation)
+    if how == "auto" and not _is_better(after, before):
+        return CleanPlate(background, before)
+    return CleanPlate(moved, after, is_moved=True)
+
+
+def _is_better(after: Fit, before: Fit) -> bool:
+    """More tiles fit; or as many, and they lie closer."""
+    if abs(after.share - before.share) <= 0.05:
+        return after.moved < before.moved
+    return after.share > before.share
 
 
 def aligned(
@@ -57,7 +122,7 @@ def find_homography(
     cv2: Any = import_module("cv2")  # its stubs lack SIFT
     height, width = plate.shape[:2]
     scale = min(1.0, LONGEST / max(height, width))
-    pictures = [_grey(picture, scale) for picture in (background, plate)]
+    pictures = [grey(picture, scale) for picture in (background, plate)]
     mask = None
     if segmentation is not None:
         free = (segmentation < 0.1).astype(np.uint8) * 255
@@ -82,20 +147,6 @@ def find_homography(
     zoom = np.diag([scale, scale, 1.0])
     homography: NDArray[np.float64] = np.linalg.inv(zoom) @ found @ zoom
     return homography if _is_plausible(homography, height, width) else None
-
-
-def _grey(picture: NDArray[Any], scale: float) -> NDArray[np.uint8]:
-    """Return an 8-bit grey copy whose contrast suits features: linear light is square-rooted."""
-    import cv2
-
-    values = picture.astype(np.float32).mean(axis=2)
-    if picture.dtype.kind == "u":
-        values /= np.iinfo(picture.dtype).max
-    else:
-        values = np.sqrt(np.clip(values, 0, 1))
-    if scale < 1:
-        values = cv2.resize(values, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return np.asarray(np.round(values * 255), np.uint8)
 
 
 def _is_plausible(homography: NDArray[np.float64], height: int, width: int) -> bool:

@@ -16,7 +16,9 @@ from matte_nodes.card import HINTS, Hint, Inputs, KnobValue, ModelCard, Predicti
 from matte_nodes.color import PlateColor
 from matte_nodes.errors import BadPlateError, HintSizeError, MissingInputError, ModelError
 from matte_nodes.foreground import solve_foreground
+from matte_nodes.media.as_array import shape_advice
 from matte_nodes.node import align_background, finesse, hints
+from matte_nodes.node.clean_plate_holes import close_holes
 from matte_nodes.node.matte import Matte
 
 if TYPE_CHECKING:
@@ -31,11 +33,23 @@ LARGEST = 1e9
 
 
 @dataclass(frozen=True)
+class Complaint:
+    """Something about a frame's inputs that the user should know, and what to do about it."""
+
+    kind: str
+    """A name: a complaint of one kind is told once a shot, and then as a number of frames."""
+
+    text: str
+    """What is wrong and what to do, as it goes on after "Frame 12 of plate.mov: "."""
+
+
+@dataclass(frozen=True)
 class Given:
     """The inputs of one frame in plate space, with the pixels of their files.
 
     plate, background: (H, W, 3) of any pixel type. trimap, segmentation: (H, W) float32.
-    points: in pixels of the plate. where: how messages name the frame.
+    points: in pixels of the plate. where: how messages name the frame. complaints: what does not
+    fit together.
     """
 
     plate: NDArray[Any]
@@ -44,6 +58,7 @@ class Given:
     segmentation: Float | None = None
     points: FramePoints | None = None
     where: str = "the plate"
+    complaints: tuple[Complaint, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,38 +73,52 @@ class Seen:
 
 @dataclass(frozen=True)
 class Preparation:
-    """A change that the node makes to one input before a model sees it, when a knob asks for it."""
+    """A change that the node makes to one input before a model sees it, as a knob asks for it."""
 
     makes: Hint
     """The input that is changed."""
 
     knob: str
-    """The switch that asks for it; its stage is `view`."""
+    """The choice that asks for it, with the value "off"; its stage is `view`."""
 
     reads: frozenset[Hint]
     """The other hints that the new input is made from; the plate is always given."""
 
-    make: Callable[[Given], NDArray[Any]]
-    """Returns the new input. It is given no hint but the one it makes and those it reads."""
+    make: Callable[[Given, str], tuple[NDArray[Any], str]]
+    """Takes the frame and the knob's value. Returns the new input, and a complaint or "". It is
+    given no hint but the one it makes and those it reads."""
+
+    def is_on(self, knobs: Mapping[str, KnobValue]) -> bool:
+        """Whether the knob asks for it."""
+        return knobs[self.knob] != "off"
 
 
-def _aligned_background(given: Given) -> NDArray[Any]:
+def _clean_plate(given: Given, how: str) -> tuple[NDArray[Any], str]:
     assert given.background is not None
-    return align_background.aligned(given.background, given.plate, given.segmentation)
+    found = align_background.laid_over(
+        given.background,
+        given.plate,
+        given.segmentation,
+        how,  # type: ignore[arg-type]
+    )
+    return found.pixels, found.complaint
 
 
 PREPARATIONS: tuple[Preparation, ...] = (
-    Preparation("background", "align_background", frozenset({"segmentation"}), _aligned_background),
+    Preparation("background", "align_background", frozenset({"segmentation"}), _clean_plate),
 )
 
 
 def prepared(given: Given, knobs: Mapping[str, KnobValue]) -> Given:
     """Return the frame with every change made to its inputs that the knobs ask for."""
     for change in PREPARATIONS:
-        if getattr(given, change.makes) is None or not knobs[change.knob]:
+        if getattr(given, change.makes) is None or not change.is_on(knobs):
             continue
         hidden: dict[str, Any] = dict.fromkeys(set(HINTS) - {change.makes, *change.reads})
-        new: dict[str, Any] = {change.makes: change.make(replace(given, **hidden))}
+        made, complaint = change.make(replace(given, **hidden), str(knobs[change.knob]))
+        new: dict[str, Any] = {change.makes: made}
+        if complaint:
+            new["complaints"] = (*given.complaints, Complaint(f"{change.makes} fit", complaint))
         given = replace(given, **new)
     return given
 
@@ -101,7 +130,7 @@ def hints_of_step(card: ModelCard, knobs: Mapping[str, KnobValue]) -> frozenset[
     """
     names = set(card.needs | card.takes)
     for change in reversed(PREPARATIONS):
-        if change.makes in names and knobs[change.knob]:
+        if change.makes in names and change.is_on(knobs):
             names |= change.reads
     return frozenset(names)
 
@@ -147,7 +176,10 @@ def check(given: Given, card: ModelCard) -> None:
 def check_picture(pixels: NDArray[Any], where: str) -> None:
     """(H, W, 3), at least one pixel, uint8/uint16/float16/float32, finite; or BadPlateError."""
     if pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise BadPlateError(f"{where} must be an RGB picture (H, W, 3), not {pixels.shape}.")
+        raise BadPlateError(
+            f"{where} must be an RGB picture (H, W, 3), not {pixels.shape}."
+            f"{shape_advice(pixels.shape)}"
+        )
     if 0 in pixels.shape:
         raise BadPlateError(f"{where} is empty: {pixels.shape[1]} x {pixels.shape[0]} pixels.")
     if pixels.dtype not in (np.uint8, np.uint16, np.float16, np.float32):
@@ -286,8 +318,11 @@ def no_foreground(card: ModelCard) -> MissingInputError:
 def _finished_alpha(
     alpha: Float, inputs: Inputs, card: ModelCard, knobs: Mapping[str, KnobValue]
 ) -> Float:
+    alpha = np.clip(alpha, 0, 1)
+    if inputs.background is not None and "background" in card.needs and knobs["close_holes"]:
+        alpha = close_holes(alpha, inputs.plate, inputs.background, inputs.segmentation)
     alpha = finesse.apply_finesse(
-        np.clip(alpha, 0, 1),
+        alpha,
         shrink=float(knobs["shrink"]),
         feather=float(knobs["feather"]),
         black_point=float(knobs["black_point"]),

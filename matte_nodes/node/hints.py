@@ -81,7 +81,7 @@ def trimap_from_matte(
     inside = alpha >= 0.5
     unknown = (alpha > low) & (alpha < high)
     if width > 0:
-        unknown |= (_distance_to(inside) <= width) & (_distance_to(~inside) <= width)
+        unknown |= (distance_to(inside) <= width) & (distance_to(~inside) <= width)
     trimap = inside.astype(np.float32)
     trimap[unknown] = 0.5
     return trimap
@@ -166,7 +166,7 @@ def bound_by_segmentation(
     if use != "bound":
         raise UsageError(f'Segmentation use "{use}": one of bound, garbage, core.')
     fade = max(2.0, margin / 2)
-    along = np.clip((_distance_to(segmentation >= 0.5) - margin) / fade, 0.0, 1.0)
+    along = np.clip((distance_to(segmentation >= 0.5) - margin) / fade, 0.0, 1.0)
     keep: Float = 1.0 - along * along * (3.0 - 2.0 * along)
     return alpha * keep
 
@@ -228,7 +228,7 @@ class HintKeys(Mapping[int, T]):
         return after if after - frame < frame - before else before
 
 
-def _distance_to(mask: NDArray[np.bool_]) -> Float:
+def distance_to(mask: NDArray[np.bool_]) -> Float:
     """Return (H, W) float32.
 
     Pixels to the nearest True pixel (0 on it), infinite when there is none.

@@ -7,10 +7,11 @@ import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from numbers import Real
-from typing import Any
+from typing import Any, get_args
 
 from matte_nodes.card import STAGES, Knob, KnobValue, ModelCard, Stage
 from matte_nodes.errors import KnobValueError, ModelError, UnknownKnobError
+from matte_nodes.node.align_background import Align
 from matte_nodes.node.finesse import FINESSE_KNOBS
 from matte_nodes.node.hints import HINT_KNOBS
 
@@ -36,9 +37,15 @@ NODE_KNOBS: tuple[Knob, ...] = (
     *FINESSE_KNOBS,
     *HINT_KNOBS,
     Knob(
-        "align_background", "bool", False, stage="view", live=False,
-        help="Lay a hand-held clean plate over the plate before it is used (by features of the "
-        "place); it is left alone when that cannot be trusted.",
+        "align_background", "choice", "auto", choices=get_args(Align), stage="view", live=False,
+        help="Lays a hand-held clean plate over the plate, by features of the place. auto: where "
+        "the camera has moved and it then fits better; on: wherever the features can be trusted; "
+        "off: never.",
+    ),
+    Knob(
+        "close_holes", "bool", True, stage="finish", live=False,
+        help="With a clean plate: closes holes in the subject where the plate does not show the "
+        "clean plate, or where a segmentation is solid.",
     ),
     Knob(
         "steady", "float", 0.0, low=0.0, high=1.0, stage="finish", neighbours=True, live=False,
@@ -164,6 +171,8 @@ def _checked_value(knob: Knob, value: KnobValue) -> KnobValue:
             raise KnobValueError(f"Knob {knob.name!r} is a switch: True or False, not {value!r}.")
         return value
     if knob.kind == "choice":
+        if isinstance(value, bool) and {"on", "off"} <= set(knob.choices):
+            value = "on" if value else "off"  # it was a switch before, or it looks like one
         if value not in knob.choices:
             raise KnobValueError(
                 f"Knob {knob.name!r} is one of {', '.join(knob.choices)}, not {value!r}."

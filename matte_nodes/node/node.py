@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -29,11 +30,12 @@ from matte_nodes.card import (
     Window,
 )
 from matte_nodes.color import ColorConfig, NetworkView, PlateColor, guess_space
-from matte_nodes.errors import InputError, ModelError, UsageError
+from matte_nodes.errors import ModelError, UsageError
+from matte_nodes.media.as_array import as_array
 from matte_nodes.node import frame as frames
 from matte_nodes.node import hints
 from matte_nodes.node import tiling as fit
-from matte_nodes.node.hint_meaning import warn_of_trimap
+from matte_nodes.node.hint_meaning import InputWarning, warn_of_trimap
 from matte_nodes.node.knobs import StageKnobs, checked
 from matte_nodes.node.matte import Matte
 from matte_nodes.points import FramePoints, as_points
@@ -114,21 +116,23 @@ class FrameNode:
 
         Raises MissingInputError, HintSizeError, BadPlateError, ColorError, WeightsError.
         """
-        picture = np.asarray(plate)
+        picture = as_array(plate, "The plate")
         is_float = picture.dtype.kind not in "ui"
         space = colorspace or guess_space("", is_movie=False, is_float=is_float, extension="")
         color = self.plate_color(space, output=output_colorspace)
         given = frames.Given(
             picture,
-            None if trimap is None else hints.clean_trimap(_mask(trimap)),
-            _array(background),
-            _plane(segmentation),
+            given_trimap(trimap),
+            None if background is None else as_array(background, "The background"),
+            given_mask(segmentation),
             still_points(points, picture),
         )
         frames.check(given, self.card)
         if given.trimap is not None:
             warn_of_trimap(given.trimap)
         given = self.prepared(given)
+        for complaint in given.complaints:
+            warnings.warn(f"This picture: {complaint.text}", InputWarning, 2)
         seen = frames.see(given, color)
         neighbours = self.still_neighbours(seen.inputs)
         prediction, _ = self.step(seen.inputs, {}, neighbours)
@@ -298,12 +302,16 @@ def still_points(points: Any, picture: NDArray[Any]) -> FramePoints | None:
     return found.bound(frames, picture.shape[1], picture.shape[0]).at(frames[0])
 
 
-def _plane(hint: Any) -> Float | None:
+def given_trimap(hint: Any) -> Float | None:
+    """A trimap as a user gives it, (H, W) with exactly 0, 0.5 and 1."""
+    return None if hint is None else hints.clean_trimap(_mask(hint, "The trimap"))
+
+
+def given_mask(hint: Any) -> Float | None:
+    """A segmentation as a user gives it, (H, W) float32 0..1."""
     if hint is None:
         return None
-    array = _mask(hint)
-    if array.dtype.kind not in "buif":
-        raise InputError(f"A segmentation holds numbers, 0 to 1; this one holds {array.dtype}.")
+    array = _mask(hint, "The segmentation")
     if array.dtype.kind in "ui":
         return array.astype(np.float32) / np.float32(hints.white(array))
     values: Float = array.astype(np.float32, copy=False)
@@ -312,13 +320,9 @@ def _plane(hint: Any) -> Float | None:
     return values
 
 
-def _mask(hint: Any) -> NDArray[Any]:
+def _mask(hint: Any, what: str) -> NDArray[Any]:
     """Integers of 0 and 1 alone are a mask: as 8-bit codes they would be a black picture."""
-    array = np.asarray(hint)
+    array = as_array(hint, what, is_mask=True)
     if array.dtype.kind in "ui" and array.size and array.max() <= 1:
         return array.astype(np.float32)
     return array
-
-
-def _array(picture: Any) -> NDArray[Any] | None:
-    return None if picture is None else np.asarray(picture)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,5 @@ def page(title: str, facts: Mapping[str, Any]) -> str:
         "@FACTS@": data,
     }
     text = (_PARTS / "page.html").read_text("utf-8")
-    for mark, content in filled.items():
-        before, _, after = text.partition(mark)
-        text = before + content + after
-    return text
+    # In one pass: a title with "@FACTS@" in it is no mark.
+    return re.sub("|".join(filled), lambda found: filled[found[0]], text)

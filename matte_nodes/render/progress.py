@@ -51,6 +51,9 @@ class Quiet:
         if self.count == 1:
             self._first = time.monotonic()
 
+    def warn(self, text: str) -> None:
+        """Something about the inputs that the user should know."""
+
     def done(self, output: str) -> None:
         """After the last frame."""
 
@@ -67,7 +70,7 @@ class Quiet:
 
 
 class JsonLines(Quiet):
-    """One object a line on stdout: start, frame, done, error."""
+    """One object a line on stdout: start, frame, warning, done, error."""
 
     def start(self, total: int, **facts: Any) -> None:
         """Say what will be done."""
@@ -87,6 +90,10 @@ class JsonLines(Quiet):
             frames_per_second=round(self.rate, 3),
             seconds_left=None if left is None else round(left, 1),
         )
+
+    def warn(self, text: str) -> None:
+        """Say it as an event of its own."""
+        self._say(event="warning", message=text)
 
     def done(self, output: str) -> None:
         """Say that all is done."""
@@ -150,6 +157,10 @@ class Bar(Quiet):
         left = self.left
         speed = f"{self.rate:.1f} frames/s" + (f", {left:.0f} s left" if left else "")
         self._progress.update(self._task, advance=1, speed=speed if self.rate else "")
+
+    def warn(self, text: str) -> None:
+        """Print it above the bar."""
+        self._console.print(f"Warning: {text}", markup=False, highlight=False)
 
     def done(self, output: str) -> None:
         """Say where the result is."""

@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matte_nodes import __version__
-from matte_nodes.errors import InputChangedError, MediaError, OutputError, UsageError
+from matte_nodes.errors import (
+    InputChangedError,
+    MediaError,
+    MissingFrameError,
+    OutputError,
+    UsageError,
+)
 from matte_nodes.frame_range import spelled
 from matte_nodes.media.clip import paste
 from matte_nodes.media.finish import Finish, check
@@ -54,6 +60,9 @@ class Reporter(Protocol):
 
     def frame(self, frame: int, path: Path) -> None:
         """A frame is whole on disk."""
+
+    def warn(self, text: str) -> None:
+        """Something about the inputs that the user should know; it may come from any thread."""
 
     def done(self, output: str) -> None:
         """After the last frame."""
@@ -186,6 +195,7 @@ class Render:
     def run(self, first: int | None, last: int | None, report: Reporter) -> None:
         """Matte the range; frames appear whole, by rename; done ones are left alone."""
         wanted = self.wanted(first, last)
+        self._check_complete(wanted)
         with output_claimed(self.output, wanted[0], wanted[-1]):
             self._run(wanted, report)
 
@@ -224,6 +234,25 @@ class Render:
         pixels = self.shot.color.plate_to_output(np.ascontiguousarray(colours))
         named = Image(pixels, ("R", "G", "B"), image.data_window, image.display_window)
         return np.asarray(paste(named, image.display_window), np.float32)
+
+    def _check_complete(self, wanted: list[int]) -> None:
+        """Raise MissingFrameError or MissingInputError before any work where a picture is missing."""
+        clip, gaps = self.shot.clip, list[int]()
+        for frame in wanted:
+            try:
+                clip.file_part(frame)
+            except MissingFrameError:
+                gaps.append(frame)
+        if gaps:
+            raise MissingFrameError(
+                f"{clip.name}: frame{'s' * (len(gaps) > 1)} {spelled(gaps)} of {wanted[0]}-"
+                f"{wanted[-1]} {'have' if len(gaps) > 1 else 'has'} no file. Render them, choose "
+                "other frames (--frames), or hold or skip what is missing (--missing hold, "
+                "--missing skip)."
+            )
+        for hint in self.shot.hints.values():
+            for frame in wanted:
+                hint.source_frame(frame)
 
     def _run(self, wanted: list[int], report: Reporter) -> None:
         manifest = Manifest(self.output, {**self.shot.identity, **self.provenance()})
@@ -264,6 +293,8 @@ class Render:
     ) -> list[int]:
         """Write these frames. Returns those whose inputs were delivered again meanwhile."""
         clip, asked, keys = self.shot.clip, set(todo), dict[int, str]()
+        notices = self.shot.notices
+        notices.say = report.warn
         writer = open_writer(
             self.output,
             layout=self.layout,
@@ -277,7 +308,10 @@ class Render:
 
         def sink(frame: int, matte: Matte, image: Image) -> Path:
             key = keys[frame] = self._key_of(self._look.stamps[frame])
-            made = _output(frame, matte, image, clip.canvas, key)
+            facts = {KEY: key}
+            if complaints := notices.of(frame):
+                facts["matte/warnings"] = complaints
+            made = _output(frame, matte, image, clip.canvas, facts)
             made = shrunk(made) if self._shrinks else made
             path = writer.write(replace(made, shown=self._shown(image)))
             if not self.is_movie:
@@ -295,6 +329,8 @@ class Render:
             )
             for frame, path in frames:
                 report.frame(frame, path)
+            for text in notices.summary():
+                report.warn(text)
             writer.close()
         except BaseException:
             writer.abort()
@@ -397,7 +433,9 @@ def _written(frame: int, key: str, path: Path) -> tuple[int, str]:
     return before.st_size, total
 
 
-def _output(frame: int, matte: Matte, image: Image, canvas: Rect, key: str) -> OutputFrame:
+def _output(
+    frame: int, matte: Matte, image: Image, canvas: Rect, facts: dict[str, str]
+) -> OutputFrame:
     """Return the matte over the frame's own data window."""
     window = image.data_window
     top, left = window.y - canvas.y, window.x - canvas.x
@@ -409,5 +447,5 @@ def _output(frame: int, matte: Matte, image: Image, canvas: Rect, key: str) -> O
         window=window,
         source=image,
         extras={name: extra[part] for name, extra in matte.extras.items()},
-        provenance={KEY: key},
+        provenance=facts,
     )

@@ -83,6 +83,10 @@ class Job:
         if self.cancelled.is_set():
             raise Cancelled
 
+    def warn(self, text: str) -> None:
+        """Record something about the inputs that the user should know."""
+        self._say("warning", message=text)
+
     def done(self, output: str) -> None:
         """Does nothing: the lane ends the job."""
 

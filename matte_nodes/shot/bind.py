@@ -210,6 +210,13 @@ class BoundHint:
         """Whether the hint has a picture of its own for this frame of the plate."""
         return frame in self._keys
 
+    def held_from(self, frame: int) -> int | None:
+        """The plate's frame that this frame's picture was made for, if it is another one."""
+        if len(self._plate.frames) == 1 or self.is_painted(frame):
+            return None
+        source = self.source_frame(frame)
+        return None if source is None else source + self.offset
+
     def source_frame(self, frame: int) -> int | None:
         """Return the hint's own frame that serves this frame of the plate, or None."""
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,12 +151,21 @@ class MatteNode(FrameNode):
             except MatteError as error:
                 yield path, error
 
-    def stream(self, *, colorspace: str = "scene_linear", cuts: str = "auto") -> Stream:
+    def stream(self, *, colorspace: str | None = None, cuts: str = "auto") -> Stream:
         """Live use: newest frame only, nothing grows; use it in a `with`.
 
+        colorspace: of the frames. None: uint8 and uint16 frames are sRGB, floats scene-linear.
         The memory starts anew at `reset`, at a new size and (cuts="auto", else "off") at a cut.
         """
-        return Stream(self, self.plate_color(colorspace), cuts)
+        if colorspace:
+            self.plate_color(colorspace)  # an unknown name is an error now
+
+        @cache
+        def color(is_float: bool) -> PlateColor:
+            guess = guess_space("", is_movie=False, is_float=is_float, extension="")
+            return self.plate_color(colorspace or guess)
+
+        return Stream(self, color, cuts)
 
 
 def _taken(

@@ -18,6 +18,7 @@ from matte_nodes.errors import InputChangedError, MediaError, UsageError
 from matte_nodes.media.clip import Clip, paste
 from matte_nodes.media.image import Image
 from matte_nodes.node import frame as frames
+from matte_nodes.node import hint_fit
 from matte_nodes.node.matte import Matte
 from matte_nodes.select.shares import shares
 from matte_nodes.shot import bind
@@ -28,6 +29,7 @@ from matte_nodes.shot.fingerprint import (
     shot_identity,
     step_settings,
 )
+from matte_nodes.shot.notices import Notices
 from matte_nodes.shot.output_clips import MatteClip, alpha_clip, foreground_clip, trimap_clip
 from matte_nodes.shot.overlap import overlapped
 from matte_nodes.shot.taken import Taken
@@ -75,6 +77,7 @@ class Shot:
     ) -> None:
         self.node, self.clip, self.hints = node, clip, hints
         self.inputs = inputs
+        self.notices = Notices(clip.name)
         self.color, self.background_color = color, background_color
         self.cache = cache or Cache()
         self.allow_grey = allow_grey
@@ -290,12 +293,32 @@ class Shot:
     def _made(self, prediction: Prediction, loaded: LoadedFrame) -> Matte:
         """Return a matte from the model's answer, with the shares of several objects."""
         matte = self.node.finish(prediction, loaded.seen, self.color)
+        frame = self.clip.frames[loaded.index]
+        self.notices.add(frame, self._held_complaints(frame, prediction, loaded.seen.inputs))
         if self._masks is None:
             return matte
         masks = self._masks.at(self.clip.frames[loaded.index]).extras
         found = shares(matte.alpha, {name: masks[f"alpha.{name}"] for name in self._objects})
         named = {f"alpha.{name}": alpha for name, alpha in found.items()}
         return replace(matte, extras={**matte.extras, **named})
+
+    def _held_complaints(
+        self, frame: int, prediction: Prediction, inputs: Inputs
+    ) -> Iterator[frames.Complaint]:
+        """Complaints about hints of other frames that do not fit this one."""
+        for name in ("segmentation", "trimap"):
+            hint = self.hints.get(name)
+            source = hint.held_from(frame) if isinstance(hint, bind.BoundHint) else None
+            if source is None:
+                continue
+            if name == "segmentation":
+                found = hint_fit.held_segmentation(
+                    prediction.alpha, inputs, self.node.knobs, frame, source
+                )
+            else:
+                found = hint_fit.held_trimap(prediction.alpha, inputs, frame, source)
+            if found is not None:
+                yield found
 
     def cuts(self, first: int | None = None, last: int | None = None) -> list[int]:
         """Return the first frames of new takes in a range: those that were given, or found."""
@@ -353,6 +376,7 @@ class Shot:
         )
         frames.check(given, self.node.card)
         given = self.node.prepared(given)
+        self.notices.add(frame, given.complaints)
         seen = frames.see(given, self.color, self.background_color)
         around = tuple(
             self.network_plate(place) for place in self._timeline.neighbours(index, look)

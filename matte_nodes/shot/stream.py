@@ -4,19 +4,19 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from matte_nodes.card import Memory, Still
 from matte_nodes.color import PlateColor
 from matte_nodes.errors import UsageError
+from matte_nodes.media.as_array import as_array
 from matte_nodes.node import frame as frames
-from matte_nodes.node import hints
 from matte_nodes.node.knobs import active_neighbour_knobs
 from matte_nodes.node.matte import Matte
-from matte_nodes.node.node import still_points
+from matte_nodes.node.node import given_mask, given_trimap, still_points
+from matte_nodes.shot.notices import Notices
 from matte_nodes.temporal.cuts import LiveCuts
 
 if TYPE_CHECKING:
@@ -28,11 +28,14 @@ class Stream:
     """Live matting: `step` each newest frame; the memory starts anew at a cut or a new size.
 
     cuts: "auto" finds cuts by the newest two frames; "off" leaves them to `reset`. A model with a
-    window sees only frames that have come: the newest stands for later ones. Raises UsageError for
+    window sees only frames that have come: the newest stands for later ones. color: gives the
+    transforms of floating point frames (True) and of frames of codes (False). Raises UsageError for
     a node with a knob that looks at frames to come (`steady`).
     """
 
-    def __init__(self, node: FrameNode, color: PlateColor, cuts: str = "auto") -> None:
+    def __init__(
+        self, node: FrameNode, color: Callable[[bool], PlateColor], cuts: str = "auto"
+    ) -> None:
         if cuts not in ("auto", "off"):
             raise UsageError(f"Cuts of a stream are auto or off, not {cuts!r}.")
         for knob in active_neighbour_knobs(node.knobs):
@@ -40,10 +43,11 @@ class Stream:
                 f"{knob.name} looks at the next frame, which a live picture does not have yet. "
                 f"Leave it at {knob.default}."
             )
-        self.node, self.color = node, color
+        self.node, self._color = node, color
         remembers = not isinstance(node.card.memory, Still)
         self._cuts = LiveCuts() if cuts == "auto" and remembers else None
         self.steps = 0
+        self._notices = Notices("the live picture")
         offsets = node.window_offsets()
         self._past: deque[Float] = deque(maxlen=1 + max((-o for o in offsets), default=0))
         self._memory: Memory = {}
@@ -81,33 +85,37 @@ class Stream:
     ) -> Matte:
         """Return the matte of the newest frame.
 
-        plate: (H, W, 3) float32 (or uint8/uint16 codes) in the stream's colour space; hints as in
+        plate: (H, W, 3) float32, or uint8 or uint16 codes, in the stream's colour space; unless
+        one was named, codes are sRGB and floats scene-linear, as in `MatteNode.__call__`. Hints as in
         `MatteNode.__call__`. Raises UsageError when the stream is closed, and BadPlateError,
         HintSizeError, MissingInputError.
         """
         if not self._open:
             raise UsageError("This stream is closed; open another with node.stream().")
+        picture = as_array(plate, "The live frame")
         given = frames.Given(
-            np.asarray(plate),
-            None if trimap is None else hints.clean_trimap(np.asarray(trimap)),
-            None if background is None else np.asarray(background),
-            None if segmentation is None else np.asarray(segmentation, np.float32),
-            None if points is None else still_points(points, np.asarray(plate)),
+            picture,
+            given_trimap(trimap),
+            None if background is None else as_array(background, "The background"),
+            given_mask(segmentation),
+            None if points is None else still_points(points, picture),
             "The live frame",
         )
         frames.check(given, self.node.card)
+        color = self._color(picture.dtype.kind == "f")
         given = self.node.prepared(given)
+        self._notices.add(self.steps + 1, given.complaints)
         if given.plate.shape != self._size:
             self.reset()
             self._size = given.plate.shape
-        seen = frames.see(given, self.color)
+        seen = frames.see(given, color)
         if self._cuts is not None and self._cuts.is_cut(seen.inputs.plate):
             self._memory = {}
             self._past.clear()
         self._past.append(seen.inputs.plate)
         prediction, self._memory = self.node.step(seen.inputs, self._memory, self._neighbours())
         self.steps += 1
-        return self.node.finish(prediction, seen, self.color)
+        return self.node.finish(prediction, seen, color)
 
     def _neighbours(self) -> tuple[Float, ...]:
         newest = len(self._past) - 1

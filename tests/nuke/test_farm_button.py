@@ -21,7 +21,7 @@ pytest.importorskip("openjd.model", reason="openjd is not here")
 @pytest.mark.parametrize("gui", [False, True])
 def test_the_bundle_is_written_and_its_output_is_shown(desk: Desk, gui: bool) -> None:
     desk.open(gui=gui)
-    desk.set(always_render=True, knob_shrink=-1.5, knob_align_background=False)
+    desk.set(always_render=True, knob_shrink=-1.5, knob_align_background="off")
     desk.press("export_farm_job")
     assert desk.text("error") == ""
     bundle = Path(str(desk.text("state")).replace("farm job: ", ""))
