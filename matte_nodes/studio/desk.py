@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Desk: one open session with its plate, its results and the service that mattes for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from matte_nodes.errors import InputError, MatteError, UsageError
+from matte_nodes.service.client import Client
+from matte_nodes.publish.proxies import picture_behind
+from matte_nodes.studio import edits, pictures
+from matte_nodes.studio.document import Document
+from matte_nodes.studio.events import Events
+from matte_nodes.studio.places import Places
+from matte_nodes.studio.plate import Plate
+from matte_nodes.studio.request import arguments
+from matte_nodes.studio.results import Results
+from matte_nodes.studio.session import Session
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from matte_nodes.studio.document import Box
+
+_OF_PLATE = ("plate", "layer", "colorspace", "ocio")
+MOST_SNAPSHOTS = 200
+
+
+class Desk:
+    """A session and everything around it. Thread-safe. places: what the page may open.
+
+    client: of the service; it starts one when there is none.
+    """
+
+    def __init__(self, session: Session, places: Places, client: Client | None = None) -> None:
+        self.session, self.places, self.events = session, places, Events()
+        self.client = client or Client(sys.executable)
+        self.results = Results(session.folder)
+        self._lock = threading.RLock()
+        self._plate: tuple[tuple[str, ...], Plate] | None = None
+        self._files_key = ("", 0.0)
+        self._snapshots: dict[str, Document] = {}
+        self._check(session.document)
+        _ = self.plate
+
+    @property
+    def plate(self) -> Plate:
+        """The plate of the session as it is read now."""
+        document = self.session.document
+        asked = tuple(str(getattr(document, name)) for name in _OF_PLATE)
+        with self._lock:
+            if self._plate is None or self._plate[0] != asked:
+                opened = Plate(
+                    document.plate,
+                    layer=document.layer,
+                    colorspace=document.colorspace,
+                    ocio=document.ocio,
+                    places=self.places,
+                )
+                if self._plate is not None:
+                    self._plate[1].close()
+                self._plate = asked, opened
+            return self._plate[1]
+
+    def key(self) -> str:
+        """The name of results with the session as it is: its settings, and the plate's files."""
+        with self._lock:
+            plate, now = self.plate, time.monotonic()
+            if now > self._files_key[1]:
+                self._files_key = plate.files_key(), now + 1.0
+            text = f"{self.session.settings_key()} {self._files_key[0]}"
+            key = hashlib.sha256(text.encode()).hexdigest()[:16]
+            self._snapshots[key] = self.session.document
+            while len(self._snapshots) > MOST_SNAPSHOTS:
+                del self._snapshots[next(iter(self._snapshots))]
+            return key
+
+    def state(self) -> dict[str, Any]:
+        """All that a page shows of the session."""
+        with self._lock:
+            key = self.key()
+            past, future = self.session.undo_depth
+            return {
+                "revision": self.session.revision,
+                "session": self.session.document.as_dict(),
+                "folder": str(self.session.folder),
+                "roots": [str(root) for root in self.places.roots],
+                "plate": self.plate.facts(),
+                "key": key,
+                "done": self.results.done(key),
+                "stale": self.results.stale(key),
+                "undo": past,
+                "redo": future,
+            }
+
+    def edit(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Do one edit, and tell the other pages. Raises what checking it raises."""
+        asked = self._placed(dict(asked))
+        with self._lock:
+            before = self.session.document
+            if asked.get("edit") not in ("undo", "redo"):
+                self._check(edits.apply(before, asked))
+            self.session.apply(asked)
+            try:
+                self.key()
+            except MatteError:  # a plate that cannot be read in this way, a knob that is none
+                self.session.apply({"edit": "undo"})
+                raise
+        self.events.tell("session", revision=self.session.revision)
+        return self.state()
+
+    def paint(
+        self, kind: str, frame: int, codes: NDArray[Any] | None, box: Box | None
+    ) -> dict[str, Any]:
+        """Put a picture at a frame of `trimaps` or `keys`, and tell the other pages."""
+        with self._lock:
+            self.session.paint(kind, frame, codes, box)
+        self.events.tell("session", revision=self.session.revision)
+        return self.state()
+
+    def request(self, document: Document | None = None) -> dict[str, Any]:
+        """What the service is asked for, without output and frames."""
+        asked = arguments(document or self.session.document, self.session.folder)
+        connect = {"cache": "disk", **asked["connect"]}
+        return {**asked, "connect": connect, "cwd": str(self.session.folder)}
+
+    def matte(self, frame: int, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Matte one frame now, ahead of a range. Returns its key and how long it took.
+
+        changes: entries of the document that differ for this picture alone, for a comparison.
+        """
+        with self._lock:
+            _ = self.plate.frame_key(frame)
+            document, key = self.session.document, self.key()
+            if changes:
+                document = dataclasses.replace(document, **changes)
+                self._check(document)
+                key = self._key_of(document)
+            asked = self.request(document)
+        began = time.monotonic()
+        if self.results.path(key, frame) is None:
+            many = len([one for one in document.objects if one.frames]) > 1
+            layout = "auto" if many else "array"
+            path = self.client.frame({**asked, "layout": layout}, frame)
+            self.results.note(key, frame, Path(path))
+            self.events.tell("matted", key=key, frame=frame)
+        took = round((time.monotonic() - began) * 1000)
+        return {"key": key, "frame": frame, "milliseconds": took}
+
+    def declarations(self) -> dict[str, Any]:
+        """Cards and knobs as every host gets them, and which models can run here."""
+        from matte_nodes import models
+        from matte_nodes.shot.choose_model import is_ready
+
+        found = self.client.models()
+        for card in found["models"]:
+            own = models.card(card["name"])
+            card["ready"], card["licence"] = is_ready(own), own.licence
+            card["coarse"] = own.coarse
+        return found
+
+    def value(self, frame: int, x: int, y: int, key: str) -> dict[str, Any]:
+        """The linear values of a pixel: of the plate, and of the matte where there is one."""
+        found: dict[str, Any] = {"plate": self.plate.value(frame, x, y)}
+        if key and self.results.path(key, frame) is not None:
+            found.update(self.results.value(key, frame, x, y))
+        return found
+
+    def behind(self, width: int) -> tuple[bytes, str]:
+        """The session's picture behind the foreground, in the shape of the plate, as a file."""
+        path = self.session.document.behind
+        if not path:
+            raise InputError("The session has no picture to lay behind. Choose one (View: Picture).")
+        size = pictures.fitted(*self.plate.size, width)
+        return pictures.colour_file(picture_behind(str(self.places.path(path)), size), exact=False)
+
+    def close(self) -> None:
+        """End the pages' streams and close the plate."""
+        self.events.end()
+        if self._plate is not None:
+            self._plate[1].close()
+
+    def _key_of(self, document: Document) -> str:
+        facts = repr((self.key(), document)).encode()
+        return hashlib.sha256(facts).hexdigest()[:16]
+
+    def _placed(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """An edit whose paths are absolute and lie inside of the places."""
+        clip = asked.get("edit") == "hint" and asked.get("path")
+        if clip:
+            asked["path"] = self.places.clip(str(clip))
+        for name in ("behind", "ocio"):
+            path = asked.get(name)
+            if asked.get("edit") == "set" and path and not str(path).startswith("ocio://"):
+                asked[name] = str(self.places.path(str(path)))
+        return asked
+
+    def _check(self, document: Document) -> None:
+        """Refuse a document that names files outside of the places, or models that are not here."""
+        from matte_nodes import models
+
+        for path in (document.plate, *document.hints.values()):
+            self.places.clip(path)
+        for path in (document.behind, document.ocio):
+            if path and not path.startswith("ocio://"):
+                self.places.path(path)
+        for name in (document.model, document.refine, document.segmentation_model):
+            if name.lower().endswith(".onnx"):
+                self.places.path(name)
+            elif name not in ("", "auto", "select"):
+                models.card(name)
+        plate = self._plate
+        if plate is not None and document.span is not None:
+            first, last = document.span
+            frames = plate[1].clip.frames
+            if not frames[0] <= first <= last <= frames[-1]:
+                raise UsageError(
+                    f"{plate[1].clip.name} has {frames[0]}-{frames[-1]}, not {first}-{last}."
+                )
+
+    def checked_frame(self, frame: int) -> int:
+        """A frame of the plate; InputError for another number."""
+        if frame not in self.plate.clip.frames:
+            raise InputError(f"{self.plate.clip.name} has no frame {frame}.")
+        return frame
