@@ -83,14 +83,20 @@ class Pages:
             except (MatteError, ServiceError) as error:
                 return JSONResponse({"error": str(error), "frame": error.frame}, 422)
             except (OSError, ValueError) as error:
-                return JSONResponse({"error": f"{type(error).__name__}: {error}", "frame": None}, 422)
+                return JSONResponse(
+                    {"error": f"{type(error).__name__}: {error}", "frame": None}, 422
+                )
             return found if isinstance(found, Response) else JSONResponse(found)
 
         return answer
 
     async def state(self, request: Request) -> dict[str, Any]:
         """The session, and the run."""
-        return {**await asyncio.to_thread(self.desk.state), "run": self.runs.last, "train": self.training.last}
+        return {
+            **await asyncio.to_thread(self.desk.state),
+            "run": self.runs.last,
+            "train": self.training.last,
+        }
 
     async def declarations(self, request: Request) -> dict[str, Any]:
         """Cards and knobs, as every host gets them."""
@@ -110,7 +116,14 @@ class Pages:
         part, width = request.path_params["part"], _width(request)
         results, plate = self.desk.results, self.desk.plate
         return await self._cached(
-            request, f'"{key}-{frame}-{part}-{width}"', results.picture, key, frame, part, width, plate
+            request,
+            f'"{key}-{frame}-{part}-{width}"',
+            results.picture,
+            key,
+            frame,
+            part,
+            width,
+            plate,
         )
 
     async def _cached(
@@ -150,7 +163,6 @@ class Pages:
         await body(request)
         return {"cancelled": await asyncio.to_thread(self.runs.cancel)}
 
-
     async def painted(self, request: Request) -> Response:
         """A painted picture, which its name says all about."""
         data = self.desk.session.picture(request.path_params["sha"])
@@ -160,7 +172,9 @@ class Pages:
     async def behind(self, request: Request) -> Response:
         """The picture behind the foreground, as large as the plate is shown."""
         etag = f'"{check.text(dict(request.query_params), "path")}-{_width(request)}"'
-        return await self._cached(request, f'"{abs(hash(etag))}"', self.desk.behind, _width(request))
+        return await self._cached(
+            request, f'"{abs(hash(etag))}"', self.desk.behind, _width(request)
+        )
 
     async def command(self, request: Request) -> dict[str, Any]:
         """The command line of an export."""

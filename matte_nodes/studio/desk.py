@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matte_nodes.errors import InputError, MatteError, UsageError
-from matte_nodes.service.client import Client
+from matte_nodes.errors import InputError
 from matte_nodes.publish.proxies import picture_behind
+from matte_nodes.service.client import Client
 from matte_nodes.studio import edits, pictures
+from matte_nodes.studio.checking import check, check_span, is_file
 from matte_nodes.studio.document import Document
 from matte_nodes.studio.events import Events
 from matte_nodes.studio.places import Places
@@ -44,30 +45,32 @@ class Desk:
         self.client = client or Client(sys.executable)
         self.results = Results(session.folder)
         self._lock = threading.RLock()
-        self._plate: tuple[tuple[str, ...], Plate] | None = None
+        self._plates: dict[tuple[str, ...], Plate] = {}
         self._files_key = ("", 0.0)
         self._snapshots: dict[str, Document] = {}
         self._check(session.document)
-        _ = self.plate
 
     @property
     def plate(self) -> Plate:
         """The plate of the session as it is read now."""
-        document = self.session.document
-        asked = tuple(str(getattr(document, name)) for name in _OF_PLATE)
         with self._lock:
-            if self._plate is None or self._plate[0] != asked:
-                opened = Plate(
-                    document.plate,
-                    layer=document.layer,
-                    colorspace=document.colorspace,
-                    ocio=document.ocio,
-                    places=self.places,
-                )
-                if self._plate is not None:
-                    self._plate[1].close()
-                self._plate = asked, opened
-            return self._plate[1]
+            return self._plate_of(self.session.document)
+
+    def _plate_of(self, document: Document) -> Plate:
+        asked = tuple(str(getattr(document, name)) for name in _OF_PLATE)
+        found = self._plates.get(asked)
+        if found is None:
+            found = Plate(
+                document.plate,
+                layer=document.layer,
+                colorspace=document.colorspace,
+                ocio=document.ocio,
+                places=self.places,
+            )
+            for old in list(self._plates)[: max(0, len(self._plates) - 1)]:
+                self._plates.pop(old).close()
+            self._plates[asked] = found
+        return found
 
     def key(self) -> str:
         """The name of results with the session as it is: its settings, and the plate's files."""
@@ -104,15 +107,9 @@ class Desk:
         """Do one edit, and tell the other pages. Raises what checking it raises."""
         asked = self._placed(dict(asked))
         with self._lock:
-            before = self.session.document
             if asked.get("edit") not in ("undo", "redo"):
-                self._check(edits.apply(before, asked))
+                self._check(edits.apply(self.session.document, asked))
             self.session.apply(asked)
-            try:
-                self.key()
-            except MatteError:  # a plate that cannot be read in this way, a knob that is none
-                self.session.apply({"edit": "undo"})
-                raise
         self.events.tell("session", revision=self.session.revision)
         return self.state()
 
@@ -177,15 +174,17 @@ class Desk:
         """The session's picture behind the foreground, in the shape of the plate, as a file."""
         path = self.session.document.behind
         if not path:
-            raise InputError("The session has no picture to lay behind. Choose one (View: Picture).")
+            raise InputError(
+                "The session has no picture to lay behind. Choose one (View: Picture)."
+            )
         size = pictures.fitted(*self.plate.size, width)
         return pictures.colour_file(picture_behind(str(self.places.path(path)), size), exact=False)
 
     def close(self) -> None:
         """End the pages' streams and close the plate."""
         self.events.end()
-        if self._plate is not None:
-            self._plate[1].close()
+        for plate in self._plates.values():
+            plate.close()
 
     def _key_of(self, document: Document) -> str:
         facts = repr((self.key(), document)).encode()
@@ -196,34 +195,18 @@ class Desk:
         clip = asked.get("edit") == "hint" and asked.get("path")
         if clip:
             asked["path"] = self.places.clip(str(clip))
-        for name in ("behind", "ocio"):
-            path = asked.get(name)
-            if asked.get("edit") == "set" and path and not str(path).startswith("ocio://"):
-                asked[name] = str(self.places.path(str(path)))
+        if asked.get("edit") == "set":
+            for name in ("behind", "ocio", "model", "refine", "segmentation_model"):
+                path = str(asked.get(name) or "")
+                is_path = name in ("behind", "ocio") or is_file(path)
+                if path and is_path and not path.startswith("ocio://"):
+                    asked[name] = str(self.places.path(path))
         return asked
 
     def _check(self, document: Document) -> None:
-        """Refuse a document that names files outside of the places, or models that are not here."""
-        from matte_nodes import models
-
-        for path in (document.plate, *document.hints.values()):
-            self.places.clip(path)
-        for path in (document.behind, document.ocio):
-            if path and not path.startswith("ocio://"):
-                self.places.path(path)
-        for name in (document.model, document.refine, document.segmentation_model):
-            if name.lower().endswith(".onnx"):
-                self.places.path(name)
-            elif name not in ("", "auto", "select"):
-                models.card(name)
-        plate = self._plate
-        if plate is not None and document.span is not None:
-            first, last = document.span
-            frames = plate[1].clip.frames
-            if not frames[0] <= first <= last <= frames[-1]:
-                raise UsageError(
-                    f"{plate[1].clip.name} has {frames[0]}-{frames[-1]}, not {first}-{last}."
-                )
+        """Refuse a document that cannot be the session's; the plate is opened as it says."""
+        check(document, self.places)
+        check_span(document, tuple(self._plate_of(document).clip.frames))
 
     def checked_frame(self, frame: int) -> int:
         """A frame of the plate; InputError for another number."""

@@ -223,7 +223,9 @@ def frames_of(value: Any, name: str) -> dict[int, dict[str, Any]]:
     """Marks by frame, each checked as a file of points is; UsageError."""
     if not isinstance(value, Mapping) or len(value) > MOST_KEYS:
         raise UsageError(f"The frames of {name!r} are an object of frame numbers and marks.")
-    return {whole(frame, "frame"): marks_of(marks, name).as_dict() for frame, marks in value.items()}
+    return {
+        whole(frame, "frame"): marks_of(marks, name).as_dict() for frame, marks in value.items()
+    }
 
 
 def _hints(value: Any) -> dict[str, str]:

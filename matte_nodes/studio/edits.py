@@ -24,7 +24,16 @@ from matte_nodes.studio.document import (
 
 Edit: TypeAlias = "Callable[[Document, Mapping[str, Any]], Document]"
 
-_TEXTS = ("model", "refine", "segmentation_model", "colorspace", "layer", "device", "ocio", "behind")
+_TEXTS = (
+    "model",
+    "refine",
+    "segmentation_model",
+    "colorspace",
+    "layer",
+    "device",
+    "ocio",
+    "behind",
+)
 
 
 def apply(document: Document, asked: Mapping[str, Any]) -> Document:
@@ -163,9 +172,10 @@ def _object_set(document: Document, asked: Mapping[str, Any]) -> Document:
         changed = replace(changed, name=_checked_name(document, check.text(asked, "name"), one))
     if "colour" in asked:
         changed = replace(changed, colour=check.colour(asked["colour"]))
-    for switch in ("solo", "mute"):
-        if switch in asked:
-            changed = replace(changed, **{switch: check.flag(asked[switch], switch)})
+    if "solo" in asked:
+        changed = replace(changed, solo=check.flag(asked["solo"], "solo"))
+    if "mute" in asked:
+        changed = replace(changed, mute=check.flag(asked["mute"], "mute"))
     document = _put(document, one.name, changed)
     if "place" not in asked:
         return document
@@ -204,8 +214,7 @@ def _forget(document: Document, asked: Mapping[str, Any]) -> Document:
     """Take a painted trimap or a kept matte away from a frame."""
     kind = check.choice(asked.get("kind"), "kind", ("trimaps", "keys"))
     frame = check.whole(asked.get("frame"), "frame")
-    left = {number: one for number, one in getattr(document, kind).items() if number != frame}
-    return replace(document, **{kind: left})
+    return painted(document, kind, frame, None)
 
 
 EDITS: Mapping[str, Edit] = {
@@ -228,9 +237,12 @@ EDITS: Mapping[str, Edit] = {
 
 def painted(document: Document, kind: str, frame: int, new: Painted | None) -> Document:
     """The document with a picture at a frame of `trimaps` or `keys`; None takes it away."""
-    left: dict[int, Painted] = {n: o for n, o in getattr(document, kind).items() if n != frame}
+    there = document.trimaps if kind == "trimaps" else document.keys
+    left = {number: one for number, one in there.items() if number != frame}
     if new is not None:
         if len(left) >= MOST_KEYS:
             raise UsageError(f"A session has at most {MOST_KEYS} keys.")
         left[frame] = new
-    return replace(document, **{kind: left})
+    if kind == "trimaps":
+        return replace(document, trimaps=left)
+    return replace(document, keys=left)

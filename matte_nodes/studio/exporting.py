@@ -162,8 +162,15 @@ def _script(desk: Desk, output: str, span: tuple[int, int]) -> str:
     ends = {"first": str(first), "last": str(last), "origfirst": str(first), "origlast": str(last)}
     form = f"{width} {height} 0 0 {width} {height} {plate.clip.pixel_aspect:g} "
     nodes = [
-        Node("Read", "Plate", (), {"file": plate.clip.name.replace("\\", "/"), "format": form, **ends}),
-        Node("Read", "Matte", (), {"file": output.replace("\\", "/"), "format": form, **ends}, 0, 1),
+        Node(
+            "Read",
+            "Plate",
+            (),
+            {"file": plate.clip.name.replace("\\", "/"), "format": form, **ends},
+        ),
+        Node(
+            "Read", "Matte", (), {"file": output.replace("\\", "/"), "format": form, **ends}, 0, 1
+        ),
         Node("Dot", "Matte_premultiplied", ("Matte",), {}, 1, 1),
         Node("Shuffle", "Foreground_straight", ("Matte",), {"in": "fg"}, 1, 2),
     ]

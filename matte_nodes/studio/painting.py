@@ -11,15 +11,19 @@ import numpy as np
 from matte_nodes.errors import InputError, UsageError
 from matte_nodes.node.hints import trimap_from_matte
 from matte_nodes.shot.chain import auto_width
+from matte_nodes.studio.request import points_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from matte_nodes.card import Float
     from matte_nodes.studio.desk import Desk
     from matte_nodes.studio.document import Box
 
 BACKGROUND, UNKNOWN, SUBJECT = 0, 128, 255
 LARGEST_PACKED = 64 << 20
+MOST_UNKNOWN = 0.6
+"""Share of a painting that may be unknown when it is to stand alone."""
 
 
 def labels(packed: bytes, width: int, height: int) -> NDArray[np.uint8]:
@@ -60,8 +64,43 @@ def paint(desk: Desk, frame: int, packed: bytes, width: int, height: int) -> dic
             f"{desk.plate.size[1]}. Load the page again."
         )
     plane = labels(packed, width, height)
-    is_empty = bool((plane == UNKNOWN).all())
-    return desk.paint("trimaps", frame, None if is_empty else plane, box_of(plane))
+    if (plane == UNKNOWN).all():
+        return {**desk.paint("trimaps", frame, None, None), "completed": False}
+    whole = plane if _is_whole(plane) else _completed(desk, frame, plane)
+    found = desk.paint("trimaps", frame, whole, box_of(whole))
+    return {**found, "completed": whole is not plane}
+
+
+def _is_whole(plane: NDArray[np.uint8]) -> bool:
+    """Whether a painting can stand alone: it knows both sides, and most of the picture."""
+    has_both = bool((plane == SUBJECT).any() and (plane == BACKGROUND).any())
+    return has_both and float((plane == UNKNOWN).mean()) <= MOST_UNKNOWN
+
+
+def _completed(desk: Desk, frame: int, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Strokes on top of the trimap of the frame's matte: they correct it.
+
+    A key of a few strokes alone would be taken for all that is known of the frame: the selector
+    starts anew from a painted key.
+    """
+    if points_of(desk.session.document) is None and desk.session.document.model == "auto":
+        if (plane == SUBJECT).any() and (plane == BACKGROUND).any():
+            return plane
+        raise InputError(
+            "Click on the subject first: strokes correct its matte. Or paint the subject and the "
+            "background round it in one stroke each, from edge to edge."
+        )
+    key = str(desk.matte(frame)["key"])
+    base = trimap_of(desk.results.shown(key, frame).alpha)
+    return np.where(plane == UNKNOWN, base, plane).astype(np.uint8)
+
+
+def trimap_of(alpha: Float) -> NDArray[np.uint8]:
+    """The labels of a matte's trimap, with the band that chains leave to a refining model."""
+    found = trimap_from_matte(np.asarray(alpha, np.float32), auto_width(*alpha.shape))
+    plane = np.full(found.shape, UNKNOWN, np.uint8)
+    plane[found == 0], plane[found == 1] = BACKGROUND, SUBJECT
+    return plane
 
 
 def from_matte(desk: Desk, frame: int, key: str, what: str) -> dict[str, Any]:
@@ -72,7 +111,5 @@ def from_matte(desk: Desk, frame: int, key: str, what: str) -> dict[str, Any]:
         return desk.paint("keys", frame, codes, None)
     if what != "trimap":
         raise UsageError(f"A matte becomes a key or a trimap, not {what!r:.30}.")
-    found = trimap_from_matte(alpha, auto_width(*alpha.shape))
-    plane = np.full(found.shape, UNKNOWN, np.uint8)
-    plane[found == 0], plane[found == 1] = BACKGROUND, SUBJECT
+    plane = trimap_of(alpha)
     return desk.paint("trimaps", frame, plane, box_of(plane))

@@ -37,7 +37,10 @@ def resized(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 
 def codes(values: Float) -> NDArray[np.uint8]:
     """Values 0..1 as 8-bit codes, rounded."""
-    return np.rint(np.clip(np.nan_to_num(values), 0, 1) * np.float32(255)).astype(np.uint8)
+    found: NDArray[np.uint8] = np.rint(
+        np.clip(np.nan_to_num(values), 0, 1) * np.float32(255)
+    ).astype(np.uint8)
+    return found
 
 
 def colour_file(pixels: NDArray[np.uint8], *, exact: bool) -> tuple[bytes, str]:

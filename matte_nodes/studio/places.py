@@ -46,7 +46,9 @@ class Places:
         """A clip that the page names: a file, a folder or a pattern. Each file of it lies inside."""
         if not text:
             raise InputError("No path is named.")
-        pattern = None if os.path.lexists(text) else Pattern.parse(os.path.join(self.roots[0], text))
+        pattern = (
+            None if os.path.lexists(text) else Pattern.parse(os.path.join(self.roots[0], text))
+        )
         if pattern is None:
             return str(self.path(text))
         folder = self.path(str(pattern.folder))

@@ -125,9 +125,13 @@ class Plate:
         try:
             image = self.clip.read(frame)
         except (OSError, ValueError) as error:
-            raise MediaError(f"Frame {frame} of {self.clip.name} cannot be read: {error}.") from error
+            raise MediaError(
+                f"Frame {frame} of {self.clip.name} cannot be read: {error}."
+            ) from error
         pixels = rgb(image, self.clip, frame, allow_grey=True)
-        placed = paste(replace(image, pixels=pixels, channels=("R", "G", "B")), image.display_window)
+        placed = paste(
+            replace(image, pixels=pixels, channels=("R", "G", "B")), image.display_window
+        )
         with self._lock:
             self._kept[key] = placed
             while len(self._kept) > KEPT:

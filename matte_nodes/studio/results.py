@@ -73,7 +73,9 @@ class Results:
     def done(self, key: str) -> list[int]:
         """Frames that have a matte with these settings."""
         with self._lock:
-            looks = [frame for (of, frame), path in self._looks.items() if of == key and path.is_file()]
+            looks = [
+                frame for (of, frame), path in self._looks.items() if of == key and path.is_file()
+            ]
         return sorted({*looks, *self._files(key)})
 
     def stale(self, key: str) -> list[int]:
@@ -108,7 +110,9 @@ class Results:
                 self._kept.popitem(last=False)
         return found
 
-    def picture(self, key: str, frame: int, part: str, width: int, plate: Plate) -> tuple[bytes, str]:
+    def picture(
+        self, key: str, frame: int, part: str, width: int, plate: Plate
+    ) -> tuple[bytes, str]:
         """The alpha, the foreground or an object's share as a file for the browser, and its type."""
         found = self.shown(key, frame)
         height, full = found.alpha.shape
@@ -144,7 +148,7 @@ def _scaled(found: Shown, small: NDArray[Any], size: tuple[int, int]) -> NDArray
     if size == (found.alpha.shape[1], found.alpha.shape[0]):
         return found.foreground
     product = pictures.resized(found.foreground * found.alpha[..., None], size)
-    return product / np.maximum(small, np.float32(1e-3))[..., None]
+    return np.asarray(product / np.maximum(small, np.float32(1e-3))[..., None])
 
 
 def _shown(picture: Picture, path: Path) -> Shown:
@@ -179,7 +183,7 @@ def _objects(path: Path) -> dict[str, Float]:
         names = [n for n in source.spec().channelnames if n.startswith("alpha.")]
         if not names:
             return {}
-        pixels = source.read_image("float")
+        pixels: Any = source.read_image("float")
         every = list(source.spec().channelnames)
         return {n[6:]: np.ascontiguousarray(pixels[..., every.index(n)]) for n in names}
     except MatteError:

@@ -9,10 +9,28 @@ from typing import Any
 from tests.publish.browser import Page
 
 _CTRL, _SHIFT, _ALT = 2, 8, 1
-_CODES = {"ArrowLeft": 37, "ArrowRight": 39, "Home": 36, "End": 35, "Escape": 27, "Enter": 13, " ": 32, "Backspace": 8}
+_CODES = {
+    "ArrowLeft": 37,
+    "ArrowRight": 39,
+    "Home": 36,
+    "End": 35,
+    "Escape": 27,
+    "Enter": 13,
+    " ": 32,
+    "Backspace": 8,
+}
 
 
-def mouse(page: Page, kind: str, x: float, y: float, *, button: str = "left", held: int = 0, alt: bool = False) -> None:
+def mouse(
+    page: Page,
+    kind: str,
+    x: float,
+    y: float,
+    *,
+    button: str = "left",
+    held: int = 0,
+    alt: bool = False,
+) -> None:
     page.send(
         "Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, clickCount=1, buttons=held,
         modifiers=_ALT * alt,
@@ -72,7 +90,9 @@ def press(page: Page, text: str, within: str = "body") -> None:
 
 def choose(page: Page, selector: str, value: str) -> None:
     """Choose from a list by the keyboard: its popup is drawn outside of the page."""
-    page.until(f"[...document.querySelector({json.dumps(selector)})?.options ?? []].some(o => o.value === {json.dumps(value)})")
+    page.until(
+        f"[...document.querySelector({json.dumps(selector)})?.options ?? []].some(o => o.value === {json.dumps(value)})"
+    )
     page.run(f"document.querySelector({json.dumps(selector)}).focus()")
     wanted = page.run(
         f"[...document.querySelector({json.dumps(selector)}).options].findIndex(o => o.value === {json.dumps(value)})"
@@ -101,7 +121,9 @@ def on_screen(page: Page, x: float, y: float) -> tuple[float, float]:
 
 def state(page: Page, name: str) -> Any:
     """An entry of the page's state, from the module that keeps it."""
-    return page.run(f"import('/static/state.js').then(m => JSON.parse(JSON.stringify(m.state[{json.dumps(name)}])))")
+    return page.run(
+        f"import('/static/state.js').then(m => JSON.parse(JSON.stringify(m.state[{json.dumps(name)}])))"
+    )
 
 
 def settled(page: Page, condition: str, seconds: float = 60.0) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 
 from matte_nodes.service.client import Client
 from tests.publish.browser import Page
@@ -40,7 +41,9 @@ def made_clip(folder: Path, count: int = COUNT, size: tuple[int, int] = SIZE) ->
         x, y = (90 + 9 * index) * unit, (90 + 10 * np.sin(index / 2)) * unit
         far = np.hypot(xs - x, ys - y)
         alpha = np.clip((48 * unit - far) / (4 * unit), 0, 1)[..., None]
-        light = np.clip(1.1 - np.hypot(xs - x + 16 * unit, ys - y + 18 * unit) / (80 * unit), 0.25, 1)
+        light = np.clip(
+            1.1 - np.hypot(xs - x + 16 * unit, ys - y + 18 * unit) / (80 * unit), 0.25, 1
+        )
         ball = light[..., None] * np.array([0.95, 0.45, 0.15], np.float32)
         codes = np.rint(255 * (ground * (1 - alpha) + ball * alpha)).astype(np.uint8)
         cv2.imwrite(str(folder / f"plate.{FIRST + index}.png"), codes[..., ::-1])
@@ -78,15 +81,18 @@ class Studio:
     def enter(self) -> None:
         """Exchange the token as a browser does, for requests without one."""
         opener = urllib.request.build_opener(_NoRedirect)
-        try:
-            opener.open(self.address, timeout=30)
-        except urllib.error.HTTPError as answer:
-            assert answer.code == 303
-            self.cookie = answer.headers["Set-Cookie"].split(";")[0]
-            self.key = answer.headers["Location"].split("key=")[1]
+        with pytest.raises(urllib.error.HTTPError, match="303") as answer:
+            opener.open(self.address, timeout=60)
+        self.cookie = answer.value.headers["Set-Cookie"].split(";")[0]
+        self.key = answer.value.headers["Location"].split("key=")[1]
 
     def ask(
-        self, path: str, data: Any = None, *, headers: dict[str, str | None] | None = None, raw: bytes | None = None
+        self,
+        path: str,
+        data: Any = None,
+        *,
+        headers: dict[str, str | None] | None = None,
+        raw: bytes | None = None,
     ) -> tuple[int, Any]:
         """Status and answer of one request with everything that a page sends."""
         mine: dict[str, str | None] = {"Cookie": self.cookie, "X-Studio-Key": self.key}

@@ -24,7 +24,7 @@ function encoder(exposure, gamma) {
     const gain = 2 ** exposure;
     table = Uint8ClampedArray.from({ length: STEPS + 1 }, (_, step) => {
       const value = Math.min(1, (step / STEPS) ** 2 * gain) ** (1 / gamma);
-      return 255 * (value <= 0.0031308 ? 12.92 * value : 1.055 * value ** (1 / 2.4) - 0.055) + 0.5;
+      return 255 * (value <= 0.0031308 ? 12.92 * value : 1.055 * value ** (1 / 2.4) - 0.055);
     });
   }
   return table;

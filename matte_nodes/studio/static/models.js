@@ -3,6 +3,7 @@
 // The panel for models and knobs, all of it made from the library's declarations.
 import { edit, post, tried } from "./api.js";
 import { button, chooser, h, row } from "./dom.js";
+import { inputs } from "./inputs.js";
 import { server, set, state } from "./state.js";
 
 const STAGES = { view: "What the network sees", step: "The model", finish: "Finishing (no step needed)" };
@@ -104,6 +105,7 @@ export function panel() {
     about(session.model),
     row("Refined by", "A trimap model that solves the edges of the first one", chooser([{ value: "", label: session.model === "auto" ? "as auto does" : "nothing" }, ...refiners], session.refine, set_("refine"))),
     row("Segmentation by", "A model whose mask bounds the subject", chooser([{ value: "", label: "nothing" }, ...all], session.segmentation_model, set_("segmentation_model"))),
+    inputs(),
     h("h2", {}, "Knobs"), ...knobs(),
     h("details", { open: state.compare.length > 0 }, h("summary", {}, "Compare on this frame"), ...ready.map(box),
       h("div", { className: "buttons" }, button("Compare", "Up to four models side by side", () => {

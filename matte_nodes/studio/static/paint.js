@@ -6,12 +6,13 @@ import { overlay, redraw } from "./viewer.js";
 import { server, set, state, watch } from "./state.js";
 
 export const SUBJECT = 255, UNKNOWN = 128, BACKGROUND = 0;
-const TINT = new Map([[SUBJECT, [90, 220, 110, 120]], [BACKGROUND, [235, 70, 70, 110]], [UNKNOWN, [0, 0, 0, 0]]]);
+const TINT = new Map([[SUBJECT, [90, 220, 110, 100]], [BACKGROUND, [235, 70, 70, 80]], [UNKNOWN, [0, 0, 0, 0]]]);
 
 /** @type {{ frame: number, sha: string, labels: Uint8Array, canvas: HTMLCanvasElement } | null} */
 let layer = null;
 /** @type {{ x: number, y: number } | null} */
 let last = null;
+let loads = 0;
 /** @type {Promise<void>} */
 let sending = Promise.resolve();
 
@@ -35,6 +36,7 @@ async function follow() {
   const sha = named(), own = current();
   if (own.sha === sha || last) return;
   own.sha = sha;
+  const version = ++loads;
   if (sha) {
     try {
       const picture = await createImageBitmap(await file(`/api/painted/${sha}`));
@@ -43,7 +45,7 @@ async function follow() {
       pen.drawImage(picture, 0, 0);
       const found = pen.getImageData(0, 0, picture.width, picture.height).data;
       picture.close();
-      if (own !== layer || own.sha !== sha) return;
+      if (own !== layer || version !== loads || last) return;
       for (let at = 0; at < own.labels.length; at++) {
         const code = found[4 * at];
         own.labels[at] = code < 64 ? BACKGROUND : code > 191 ? SUBJECT : UNKNOWN;
@@ -116,11 +118,17 @@ export async function finish() {
 async function send() {
   const own = current(), { width, height } = own.canvas, plane = own.labels.slice();
   sending = sending.then(async () => {
+    set({ busy: `keeping the paint of frame ${own.frame}` });
     const found = await tried(() => postPlane(`/api/paint/${own.frame}?width=${width}&height=${height}`, plane));
     if (found) {
-      own.sha = found.session.trimaps[String(own.frame)]?.sha ?? "";
+      // What the server completed by the frame's matte is loaded; what it took as it was is here.
+      own.sha = found.completed ? "?" : found.session.trimaps[String(own.frame)]?.sha ?? "";
       take(found);
+    } else {
+      own.sha = "?";
+      await follow();
     }
+    set({ busy: "" });
   });
   await sending;
 }
@@ -129,11 +137,7 @@ async function send() {
 export function start() {
   overlay((pen, zoom) => {
     const isBrush = state.tool === "brush";
-    if (layer && layer.frame === state.frame && (isBrush || state.overlay)) {
-      pen.globalAlpha = isBrush ? 1 : 0.5;
-      pen.drawImage(layer.canvas, 0, 0);
-      pen.globalAlpha = 1;
-    }
+    if (layer && layer.frame === state.frame && isBrush && state.overlay) pen.drawImage(layer.canvas, 0, 0);
     if (isBrush && state.pointer) {
       pen.lineWidth = 1 / zoom.scale;
       for (const [part, colour] of /** @type {[number, string][]} */ ([[1, "#fff"], [state.brush.hardness, "#ffffff66"]])) {
