@@ -21,7 +21,7 @@ from matte_nodes.studio.document import Document
 from matte_nodes.studio.events import Events
 from matte_nodes.studio.places import Places
 from matte_nodes.studio.plate import Plate
-from matte_nodes.studio.request import arguments
+from matte_nodes.studio.request import arguments, model_of, taking
 from matte_nodes.studio.results import Results
 from matte_nodes.studio.session import Session
 
@@ -89,16 +89,18 @@ class Desk:
         """All that a page shows of the session."""
         with self._lock:
             key = self.key()
+            document = self.session.document
             past, future = self.session.undo_depth
             return {
                 "revision": self.session.revision,
-                "session": self.session.document.as_dict(),
+                "session": document.as_dict(),
                 "folder": str(self.session.folder),
                 "roots": [str(root) for root in self.places.roots],
                 "plate": self.plate.facts(),
                 "key": key,
                 "done": self.results.done(key),
                 "stale": self.results.stale(key),
+                "models": taking(document, model_of(document)),
                 "undo": past,
                 "redo": future,
             }

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from matte_nodes import models
+from matte_nodes.errors import WeightsError
 from matte_nodes.node.knobs import NODE_KNOBS, all_knobs
 from matte_nodes.points import ONLY, from_dict
-from matte_nodes.shot.choose_model import SELECT, members
+from matte_nodes.shot.choose_model import SELECT, choose, members
 from matte_nodes.studio.document import Document, Subject
 
 TRIMAPS = "hints/trimap.####.png"
@@ -34,9 +35,7 @@ def arguments(document: Document, folder: Path) -> dict[str, Any]:
     if document.trimaps:
         connect["trimap"] = str(folder / TRIMAPS)
         connect["hint_keys"] = document.hint_keys
-    model = document.model
-    if model == "auto" and points is not None:
-        model = SELECT  # a painted key beside clicks corrects the chain; it must not replace it
+    model = model_of(document)
     return {
         "source": document.plate,
         "model": model,
@@ -51,11 +50,34 @@ def arguments(document: Document, folder: Path) -> dict[str, Any]:
 
 def known_knobs(document: Document, model: str) -> dict[str, Any]:
     """The session's knob values that the chosen models have: others wait for their model."""
-    names = [*members(model), document.refine, document.segmentation_model]
-    cards = [models.card(name) for name in names if name and name != "auto"]
+    cards = [models.card(name) for name in taking(document, model)]
     known = {knob.name for knob in NODE_KNOBS}
     known |= {knob.name for card in cards for knob in all_knobs(card)}
     return {name: value for name, value in document.knobs.items() if name in known}
+
+
+def taking(document: Document, model: str) -> list[str]:
+    """The models that take part, in their order; none where `auto` finds none that can run."""
+    names = members(model)
+    if model == "auto":
+        given = {*document.hints, *(["trimap"] if document.trimaps else [])}
+        try:
+            choice = choose(given)
+        except WeightsError:
+            names = []
+        else:
+            names = [choice.model, choice.refine or ""]
+    found = [document.segmentation_model, *names, document.refine]
+    return list(dict.fromkeys(name for name in found if name))
+
+
+def model_of(document: Document) -> str:
+    """The model that the session asks for: with clicks or paint `auto` is the chain `select`.
+
+    A painted key beside clicks corrects the chain; by itself `auto` would take it for a trimap.
+    """
+    is_auto = document.model == "auto" and points_of(document) is not None
+    return SELECT if is_auto else document.model
 
 
 def points_of(document: Document) -> dict[str, Any] | None:

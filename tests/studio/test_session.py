@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ import pytest
 from matte_nodes.cli import verb
 from matte_nodes.errors import MatteError, MediaError, UsageError
 from matte_nodes.points import as_points
+from matte_nodes.studio.checking import check
 from matte_nodes.studio.document import VERSION, Document, from_dict
+from matte_nodes.studio.places import Places
 from matte_nodes.studio.request import arguments, command_line, points_of
 from matte_nodes.studio.session import Session
 from tests.studio.rig import FIRST, SIZE, made_clip
@@ -248,10 +251,6 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
 
 def test_a_session_that_names_files_elsewhere_is_refused(session: Session, tmp_path: Path) -> None:
     """A session may come from anybody: what it names is held to the places too."""
-    from dataclasses import replace
-
-    from matte_nodes.studio.checking import check
-    from matte_nodes.studio.places import Places
 
     places = Places.of([tmp_path / "clip"])
     check(session.document, places)

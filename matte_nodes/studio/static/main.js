@@ -27,7 +27,7 @@ function bars() {
     ...keys.TOOLS.map((one) => button(one.label, `${one.help} (${one.key.toUpperCase()})`, () => set({ tool: one.name }), { pressed: state.tool === one.name, name: one.help })),
     h("hr"), button("↶", "Undo (Ctrl+Z)", () => void edit({ edit: "undo" }), { disabled: !server().undo, name: "Undo" }),
     button("↷", "Redo (Ctrl+Shift+Z)", () => void edit({ edit: "redo" }), { disabled: !server().redo, name: "Redo" }),
-    h("hr"), button("⛶", "Fit (F)", viewer.fit, { name: "Fit" }),
+    h("hr"), button("▣", "Fit (F)", viewer.fit, { name: "Fit" }),
     button("◧", "Wipe between A and B (W)", keys.toggleWipe, { pressed: state.wipe !== null, name: "Wipe" }),
     button("⚡", "Matte by itself after each edit and seek", () => set({ live: !state.live }), { pressed: state.live, name: "Matte by itself" }),
     button("?", "Keys (?)", keys.sheet, { name: "Keys" }));

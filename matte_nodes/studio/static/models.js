@@ -20,16 +20,14 @@ function label(card) {
 /** What a person must know of a model before it is used. @param {string} name */
 function about(name) {
   const card = cardOf(name);
-  if (!card) return h("p", { className: "note" }, name === "select" ? "Clicks, then the best trimap model here." : "The best model here for what is given.");
+  if (!card) return h("p", { className: "note" }, `Here this is ${server().models.join(", then ") || "no model yet: click on the subject"}.`);
   const memory = card.memory.kind === "still" ? "each frame alone" : `memory: ${card.memory.kind}`;
   return h("p", { className: "note", title: card.limits }, `${card.summary} Licence: ${card.licence}. Commercial use: ${card.commercial}. ${memory}.`);
 }
 
 /** The models that take part, for their knobs. @returns {Card[]} */
 function taking() {
-  const { model, refine, segmentation_model } = server().session;
-  const names = model === "auto" || model === "select" ? ["click", "closed-form-refined"] : [model];
-  return [segmentation_model, ...names, refine].map(cardOf).filter((one) => one !== undefined);
+  return server().models.map(cardOf).filter((one) => one !== undefined);
 }
 
 /** A control for one knob. @param {Knob} knob */

@@ -39,7 +39,7 @@ interface TrainState {
 }
 interface ServerState {
   revision: number; session: Session; folder: string; roots: string[]; plate: PlateFacts; key: string;
-  done: number[]; stale: number[]; undo: number; redo: number; run: RunState; train: TrainState;
+  done: number[]; stale: number[]; models: string[]; undo: number; redo: number; run: RunState; train: TrainState;
 }
 interface Slot { key: string; label: string; }
 interface Zoom { scale: number; x: number; y: number; fit: boolean; }
