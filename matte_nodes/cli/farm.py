@@ -22,7 +22,8 @@ from matte_nodes.paths import cache_at
 if TYPE_CHECKING:
     from matte_nodes.farm.request import FarmPlan
 
-HERE_ONLY = ("as_json", "quiet", "no_service", "detect_cuts", "again", "cache", "session")
+HERE_ONLY = ("as_json", "quiet", "no_service", "detect_cuts", "again", "cache", "session",
+             "recursive", "each")  # fmt: skip
 PLANNED = ("source", "output", "model", "refine", "frames", "cuts", "warm_up")
 
 

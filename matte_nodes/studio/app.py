@@ -207,7 +207,7 @@ class Pages:
         """Begin an export."""
         asked = await body(request)
         span = check.span_of(asked.get("span"))
-        wanted = {name: check.text(asked, name) for name in ("form", "folder", "name")}
+        wanted = {name: check.text(asked, name) for name in ("form", "folder", "name", "over")}
         return await asyncio.to_thread(exporting.export, self.desk, self.runs, wanted, span)
 
     async def train(self, request: Request) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from matte_nodes.whole_files import prepare_folder, write_text
 if TYPE_CHECKING:
     from matte_nodes.studio.desk import Desk
     from matte_nodes.studio.running import Runs
+
+_PLAIN = re.compile(r"[a-z]+|#[0-9a-fA-F]{3,8}")
+"""What is no path: the name of a colour, `checker`, `blur`, or the codes of a colour."""
 
 NUKE, BUNDLE, PUBLISH = "nuke-script", "openjd", "publish"
 
@@ -78,9 +82,17 @@ def target(desk: Desk, asked: Mapping[str, str]) -> tuple[Form, Path, str]:
     return form, real, name
 
 
+def over_of(desk: Desk, form: Form, asked: Mapping[str, str]) -> str:
+    """What an opaque form lays the subject over: a colour, a word, or a picture in the places."""
+    if form.layout != "over":
+        return ""
+    over = asked.get("over") or "white"
+    return over if _PLAIN.fullmatch(over) else desk.places.clip(over)
+
+
 def output_of(form: Form, folder: Path, name: str) -> str:
     """The pattern or the movie that a form writes."""
-    movie = is_movie_output(f"x{form.extension}")
+    movie = is_movie_output(f"x.####{form.extension}")
     return str(folder / (f"{name}{form.extension}" if movie else f"{name}.####{form.extension}"))
 
 
@@ -90,7 +102,8 @@ def command(desk: Desk, asked: Mapping[str, str], span: tuple[int, int] | None) 
     layout = form.layout if form.layout else ""
     output = output_of(form if layout else forms()[0], folder, name)
     document = desk.session.document
-    line = command_line(document, desk.session.folder, output, span, layout)
+    more = {"frames": _frames(span), "layout": layout, "over": over_of(desk, form, asked)}
+    line = command_line(document, desk.session.folder, output, more)
     if form.name == BUNDLE:
         line = line.replace("matte run", "matte farm bundle", 1)
         line += f" --bundle={folder / (name + '-bundle')}"
@@ -112,8 +125,13 @@ def export(
     if form.name == NUKE:
         prepare_folder(folder)
         write_text(folder / f"{name}.nk", _script(desk, output, span))
-    run = runs.start(*span, output=output, layout=form.layout)
+    over = over_of(desk, form, asked)
+    run = runs.start(*span, output=output, layout=form.layout, over=over)
     return {"run": run, "message": ""}
+
+
+def _frames(span: tuple[int, int] | None) -> str:
+    return "" if span is None else "-".join(str(frame) for frame in dict.fromkeys(span))
 
 
 def _stem(plate: str) -> str:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -133,15 +134,12 @@ def _says(value: Any) -> bool:
 
 
 def command_line(
-    document: Document, folder: Path, output: str, frames: tuple[int, int] | None, layout: str = ""
+    document: Document, folder: Path, output: str, more: Mapping[str, str] | None = None
 ) -> str:
-    """The `matte run` that does the same, for a shell."""
+    """The `matte run` that does the same, for a shell. more: further options; "" says nothing."""
     words = ["matte", "run", document.plate, "-o", output]
-    named = options(document, folder)
-    if frames is not None:
-        named["frames"] = "-".join(str(n) for n in dict.fromkeys(frames))
-    if layout:
-        named["layout"] = layout
+    named = {**options(document, folder), **(more or {})}
+    named = {name: value for name, value in named.items() if _says(value)}
     # One word with "=": a value may begin with a dash.
     words += [f"{spelling(name)}={spelled(value)}" for name, value in named.items()]
     return shlex.join(words)

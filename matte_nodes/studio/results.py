@@ -16,8 +16,9 @@ from matte_nodes.color import PlateColor
 from matte_nodes.errors import InputError, MatteError
 from matte_nodes.media.clip import paste
 from matte_nodes.media.image import Image
+from matte_nodes.media.layouts import layer_name
 from matte_nodes.media.pattern import Pattern
-from matte_nodes.publish.picture import Picture, read_matte
+from matte_nodes.publish.picture import DeliveredPicture, read_matte
 from matte_nodes.studio import pictures
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ KEY = re.compile(r"[0-9a-f]{16}")
 
 @dataclass(frozen=True)
 class Shown:
-    """A matte over the display window. objects: the share of each, by name."""
+    """A matte over the display window. objects: the share of each, by the name of its layer."""
 
     alpha: Float
     foreground: Float
@@ -121,7 +122,7 @@ class Results:
         if part == "alpha":
             return pictures.plane_file(pictures.codes(small))
         if part.startswith("object."):
-            share = found.objects.get(part[7:])
+            share = found.objects.get(layer_name(part[7:]))
             if share is None:
                 raise InputError(f"The matte has no object {part[7:]!r:.70}.")
             return pictures.plane_file(pictures.codes(pictures.resized(share, size)))
@@ -151,7 +152,7 @@ def _scaled(found: Shown, small: NDArray[Any], size: tuple[int, int]) -> NDArray
     return np.asarray(product / np.maximum(small, np.float32(1e-3))[..., None])
 
 
-def _shown(picture: Picture, path: Path) -> Shown:
+def _shown(picture: DeliveredPicture, path: Path) -> Shown:
     window = picture.display_window
 
     def placed(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -24,7 +24,7 @@ class Runs:
         self.last: dict[str, Any] = {"state": "idle"}
 
     def start(
-        self, first: int, last: int, *, output: str = "", layout: str = "auto"
+        self, first: int, last: int, *, output: str = "", layout: str = "auto", over: str = ""
     ) -> dict[str, Any]:
         """Begin. output: by default the session's own frames. UsageError while another runs."""
         desk = self._desk
@@ -37,7 +37,8 @@ class Runs:
                 raise UsageError("A range runs already. Cancel it, or wait for its end.")
             key = desk.key()
             own = output or desk.results.pattern(key)
-            request = {**desk.request(), "frames": [first, last], "output": own, "layout": layout}
+            request = {**desk.request(), "frames": [first, last], "output": own}
+            request |= {"layout": layout, "over": over}
             facts: dict[str, Any] = {"key": "" if output else key, "output": own}
             facts |= {"first": first, "last": last}
             self._job = desk.client.submit(request)

@@ -19,7 +19,7 @@ from matte_nodes.studio import exporting, painting
 from matte_nodes.studio.desk import Desk
 from matte_nodes.studio.places import Places
 from matte_nodes.studio.session import Session
-from tests.studio.rig import FIRST, SIZE, made_clip
+from tests.studio.rig import FIRST, SIZE, centre, made_clip
 
 SPAN = (FIRST, FIRST + 2)
 
@@ -30,7 +30,9 @@ class Started:
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
 
-    def start(self, first: int, last: int, *, output: str, layout: str) -> dict[str, Any]:
+    def start(
+        self, first: int, last: int, *, output: str, layout: str, over: str = ""
+    ) -> dict[str, Any]:
         self.asked.append((first, last, output, layout))
         return {"state": "queued"}
 
@@ -134,6 +136,28 @@ def test_marks_of_frames_follow_the_settings(desk: Desk) -> None:
     assert (found["done"], len(found["stale"])) == ([], 3)
     desk.edit({"edit": "undo"})
     assert len(desk.state()["done"]) == 3
+
+
+def test_several_objects_have_a_share_each(desk: Desk) -> None:
+    """Their names may hold a dash, which a layer's name does not."""
+    desk.session.apply({"edit": "set", "model": "click"})
+    x, y = centre(FIRST)
+    for name, place in (("the-ball", (x, y)), ("ground", (300, 20))):
+        desk.session.apply({"edit": "object_add", "name": name})
+        desk.session.apply(
+            {"edit": "click", "frame": FIRST, "object": name, "x": place[0], "y": place[1]}
+        )
+    key = matted(desk)
+    import cv2
+
+    planes = {}
+    for name in ("the-ball", "ground"):
+        data, _ = desk.results.picture(key, FIRST, f"object.{name}", 0, desk.plate)
+        planes[name] = cv2.imdecode(np.frombuffer(data, np.uint8), -1)
+    assert (planes["the-ball"][y, x], planes["ground"][y, x]) == (255, 0)
+    assert planes["ground"][20, 300] == 255
+    with pytest.raises(InputError, match="no object"):
+        desk.results.picture(key, FIRST, "object.nobody", 0, desk.plate)
 
 
 def test_a_kept_matte_is_what_was_shown(desk: Desk) -> None:

@@ -188,7 +188,12 @@ def test_the_command_line_asks_for_the_same(session: Session, plate: str, tmp_pa
     session.apply({"edit": "knob", "name": "shrink", "value": -1.5})
     session.apply({"edit": "knob", "name": "steady", "value": 0.25})
     output = str(tmp_path / "out" / "m.####.exr")
-    line = command_line(session.document, session.folder, output, (FIRST, FIRST + 2), "nuke")
+    line = command_line(
+        session.document,
+        session.folder,
+        output,
+        {"frames": f"{FIRST}-{FIRST + 2}", "layout": "nuke"},
+    )
     by_line, by_session = {}, {}
 
     def taken(words: list[str], into: dict[str, Any], monkey: pytest.MonkeyPatch) -> None:

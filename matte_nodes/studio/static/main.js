@@ -11,7 +11,7 @@ import * as paint from "./paint.js";
 import * as readout from "./readout.js";
 import * as run from "./run.js";
 import * as select from "./select.js";
-import { isDone, server, set, state, watch } from "./state.js";
+import { isDone, say, server, set, state, watch } from "./state.js";
 import * as timeline from "./timeline.js";
 import * as tools from "./tools.js";
 import * as train from "./train.js";
@@ -94,6 +94,7 @@ async function begin() {
   watch(["server", "tab", "object", "brush", "tool", "frame", "declarations", "compare"], () => whenCalm(pane));
   byId("pane").addEventListener("focusout", () => setTimeout(() => { if (isOld) whenCalm(pane); }));
   watch(["server", "frame", "showB"], badge);
+  watch(["frame"], () => { if (state.message.kind !== "error") say(""); });
   watch(["message", "busy"], () => {
     const place = byId("message");
     place.textContent = state.message.text;

@@ -5,7 +5,7 @@ import { edit, get, post, tried } from "./api.js";
 import { button, chooser, h, row } from "./dom.js";
 import { say, server, set, span, state } from "./state.js";
 
-const exporting = { form: "", folder: "", name: "" };
+const exporting = { form: "", folder: "", name: "", over: "white" };
 let command = "", commandFor = "";
 
 /** Begin a range in the session's own frames.
@@ -60,10 +60,10 @@ function ranges() {
 
 /** Ask for the command line that does the same. */
 async function refreshCommand() {
-  const { form, folder, name } = exporting, wanted = JSON.stringify([form, folder, name, server().key, span()]);
+  const wanted = JSON.stringify([exporting, server().key, span()]);
   if (wanted === commandFor) return;
   commandFor = wanted;
-  const query = new URLSearchParams({ form, folder, name });
+  const query = new URLSearchParams(exporting);
   const found = await tried(() => get(`/api/command?${query}`));
   if (!found) return;
   command = found.command;
@@ -85,7 +85,7 @@ function exports() {
   const forms = state.declarations?.forms ?? [];
   exporting.form ||= forms[0]?.name ?? "";
   void refreshCommand();
-  const text = (/** @type {"folder" | "name"} */ what) => h("input", { type: "text", id: `export-${what}`, value: exporting[what],
+  const text = (/** @type {"folder" | "name" | "over"} */ what) => h("input", { type: "text", id: `export-${what}`, value: exporting[what],
     onchange: (/** @type {Event} */ event) => { exporting[what] = /** @type {HTMLInputElement} */ (event.target).value; void refreshCommand(); } });
   const isRunning = ["queued", "running"].includes(server().run.state);
   const about = forms.find((one) => one.name === exporting.form)?.help ?? "";
@@ -94,6 +94,7 @@ function exports() {
     row("Form", about, chooser(forms.map((one) => ({ value: one.name, label: one.label })), exporting.form, (form) => { exporting.form = form; set({ server: { ...server() } }); })),
     h("p", { className: "note" }, about),
     row("Folder", "Where it goes, inside of what Studio may open", text("folder")), row("Name", "The beginning of the file names", text("name")),
+    exporting.form.startsWith("over") ? row("Over", "A colour (white, #20c0ff), checker, blur, or a picture inside of what Studio may open", text("over")) : null,
     h("div", { className: "buttons" }, button("Export range", "Write the range in this form", () => void begin(), { disabled: isRunning, main: true })),
     h("h2", {}, "The same in a terminal"),
     h("p", { className: "code", id: "command" }, command),
