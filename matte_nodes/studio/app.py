@@ -49,6 +49,7 @@ class Pages:
             Route("/api/events", self.stream),
             Route("/api/edit", self.answered(self.edit), methods=["POST"]),
             Route("/api/matte", self.answered(self.matte), methods=["POST"]),
+            Route("/api/mask", self.answered(self.mask), methods=["POST"]),
             Route("/api/run", self.answered(self.run), methods=["POST"]),
             Route("/api/cancel", self.answered(self.cancel), methods=["POST"]),
             Route("/api/painted/{sha}", self.answered(self.painted)),
@@ -151,6 +152,11 @@ class Pages:
         """Matte one frame."""
         asked = await body(request)
         return await asyncio.to_thread(self.desk.matte, check.whole(asked.get("frame"), "frame"))
+
+    async def mask(self, request: Request) -> dict[str, Any]:
+        """The selector's mask of one frame."""
+        asked = await body(request)
+        return await asyncio.to_thread(self.desk.mask, check.whole(asked.get("frame"), "frame"))
 
     async def run(self, request: Request) -> dict[str, Any]:
         """Matte a range."""

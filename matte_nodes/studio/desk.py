@@ -8,13 +8,15 @@ import hashlib
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matte_nodes.errors import InputError
+from matte_nodes.errors import InputError, MatteError
 from matte_nodes.publish.proxies import picture_behind
-from matte_nodes.service.client import Client
+from matte_nodes.service.client import Client, ServiceError
+from matte_nodes.shot.choose_model import SELECT, members
 from matte_nodes.studio import edits, pictures
 from matte_nodes.studio.checking import check, check_span, is_file
 from matte_nodes.studio.document import Document
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from matte_nodes.studio.document import Box
 
 _OF_PLATE = ("plate", "layer", "colorspace", "ocio")
-MOST_SNAPSHOTS = 200
+FIRST_WIDTH = 960
 
 
 class Desk:
@@ -47,7 +49,8 @@ class Desk:
         self._lock = threading.RLock()
         self._plates: dict[tuple[str, ...], Plate] = {}
         self._files_key = ("", 0.0)
-        self._snapshots: dict[str, Document] = {}
+        self._slow = ""
+        self.is_running: Callable[[], bool] = lambda: False
         self._check(session.document)
 
     @property
@@ -79,11 +82,12 @@ class Desk:
             if now > self._files_key[1]:
                 self._files_key = plate.files_key(), now + 1.0
             text = f"{self.session.settings_key()} {self._files_key[0]}"
-            key = hashlib.sha256(text.encode()).hexdigest()[:16]
-            self._snapshots[key] = self.session.document
-            while len(self._snapshots) > MOST_SNAPSHOTS:
-                del self._snapshots[next(iter(self._snapshots))]
-            return key
+            return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def warm(self) -> None:
+        """Read the first frame before anybody asks for it."""
+        with suppress(MatteError, OSError):
+            self.plate.picture(self.plate.clip.frames[0], FIRST_WIDTH)
 
     def state(self) -> dict[str, Any]:
         """All that a page shows of the session."""
@@ -145,10 +149,8 @@ class Desk:
             asked = self.request(document)
         began = time.monotonic()
         if self.results.path(key, frame) is None:
-            many = len([one for one in document.objects if one.frames]) > 1
-            layout = "auto" if many else "array"
-            path = self.client.frame({**asked, "layout": layout}, frame)
-            self.results.note(key, frame, Path(path))
+            is_slow = bool(asked["refine"]) or asked["model"] == SELECT
+            self._do(asked, frame, key, is_slow=is_slow, document=document)
             self.events.tell("matted", key=key, frame=frame)
         took = round((time.monotonic() - began) * 1000)
         return {"key": key, "frame": frame, "milliseconds": took}
@@ -164,6 +166,45 @@ class Desk:
             card["ready"], card["licence"] = is_ready(own), own.licence
             card["coarse"] = own.coarse
         return found
+
+    def mask(self, frame: int) -> dict[str, Any]:
+        """The mask of the selector alone, where its edges are solved by a second model.
+
+        It answers long before the whole chain. `key` is "" where there is no such mask.
+        """
+        document = self.session.document
+        if model_of(document) != SELECT:
+            return {"key": "", "frame": frame, "milliseconds": 0}
+        return self.matte(frame, {"model": members(SELECT)[0], "refine": ""})
+
+    def _do(
+        self, asked: dict[str, Any], frame: int, key: str, *, is_slow: bool, document: Document
+    ) -> None:
+        """One frame by the service: beside its ranges, or as a range where it is slow.
+
+        A slow frame would keep the next click waiting: single frames are done one after another.
+        """
+        if is_slow and not self.is_running():
+            for event in self.client.stream(
+                {**asked, "frames": [frame, frame], "output": self.results.pattern(key)}
+            ):
+                if event["event"] == "submitted":
+                    self._end_slow(event["job"])
+                elif event["event"] in ("error", "cancelled"):
+                    message = event.get("message") or f"Frame {frame} was given up for a newer one."
+                    raise ServiceError(message, frame=event.get("frame"))
+            return
+        many = len([one for one in document.objects if one.frames]) > 1
+        path = self.client.frame({**asked, "layout": "auto" if many else "array"}, frame)
+        self.results.note(key, frame, Path(path))
+
+    def _end_slow(self, job: str) -> None:
+        """Give up the slow frame before this one: nobody looks at it any more."""
+        with self._lock:
+            before, self._slow = self._slow, job
+        if before:
+            with suppress(ServiceError):
+                self.client.cancel(before)
 
     def value(self, frame: int, x: int, y: int, key: str) -> dict[str, Any]:
         """The linear values of a pixel: of the plate, and of the matte where there is one."""

@@ -6,12 +6,14 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from matte_nodes.color import ColorConfig, NetworkView, PlateColor
+from matte_nodes.color.view_table import ViewTable
 from matte_nodes.errors import InputError, MediaError
 from matte_nodes.media.clip import paste
 from matte_nodes.shot.bind import Reading, as_clip, clip_is_float, guessed, rgb
@@ -20,6 +22,7 @@ from matte_nodes.studio import pictures
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from matte_nodes.card import Float
     from matte_nodes.studio.places import Places
 
 KEPT = 3
@@ -46,6 +49,7 @@ class Plate:
             colorspace or guessed(self.clip), view=self.view, config=self.config
         )
         self._lock = threading.Lock()
+        self._encoders: dict[str, Callable[[Any], Float]] = {}
         self._kept: OrderedDict[tuple[int, str], NDArray[Any]] = OrderedDict()
 
     @property
@@ -100,8 +104,17 @@ class Plate:
         """A frame as a file for the browser and its type; width 0 is full size, in exact codes."""
         pixels = self._pixels(frame)
         size = pictures.fitted(pixels.shape[1], pixels.shape[0], width)
-        shown = self.color.to_network(pictures.resized(pixels, size))
+        shown = self.shown(self.color.plate, pictures.resized(pixels, size))
         return pictures.colour_file(pictures.codes(shown), exact=size[0] == pixels.shape[1])
+
+    def shown(self, space: str, pixels: NDArray[Any]) -> Float:
+        """Pixels (H, W, 3) of a colour space as the page shows them: float32 codes in 0..1."""
+        with self._lock:
+            if space not in self._encoders:
+                exact = PlateColor(space, view=self.view, config=self.config).to_network
+                self._encoders[space] = ViewTable(exact) if self.is_hdr else exact
+            encode = self._encoders[space]
+        return encode(pixels)
 
     def value(self, frame: int, x: int, y: int) -> list[float]:
         """The linear R, G, B of a pixel, in working space."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from matte_nodes.color import PlateColor
 from matte_nodes.errors import InputError, MatteError
 from matte_nodes.media.clip import paste
 from matte_nodes.media.image import Image
@@ -129,8 +128,8 @@ class Results:
         if part != "foreground":
             raise InputError(f"A matte has no part {part!r:.50}.")
         colour = _scaled(found, small, size)
-        encode = PlateColor(found.colorspace, view=plate.view, config=plate.config).to_network
-        shown = pictures.codes(encode(np.ascontiguousarray(colour, np.float32)))
+        pixels = np.ascontiguousarray(colour, np.float32)
+        shown = pictures.codes(plate.shown(found.colorspace, pixels))
         return pictures.colour_file(shown, exact=True)
 
     def value(self, key: str, frame: int, x: int, y: int) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class Runs:
         self._thread: threading.Thread | None = None
         self._job = ""
         self.last: dict[str, Any] = {"state": "idle"}
+        desk.is_running = self.is_running
 
     def start(
         self, first: int, last: int, *, output: str = "", layout: str = "auto", over: str = ""
@@ -33,7 +34,7 @@ class Runs:
         if last < first:
             raise UsageError(f"The out point {last} lies before the in point {first}.")
         with self._lock:
-            if self._thread is not None and self._thread.is_alive():
+            if self.is_running():
                 raise UsageError("A range runs already. Cancel it, or wait for its end.")
             key = desk.key()
             own = output or desk.results.pattern(key)
@@ -50,11 +51,14 @@ class Runs:
         self._tell()
         return self.last
 
+    def is_running(self) -> bool:
+        """Whether a range is being matted, or waits."""
+        return self._thread is not None and self._thread.is_alive()
+
     def cancel(self) -> bool:
         """End the range at its next step. Whole frames stay. False when none runs."""
         with self._lock:
-            running = self._thread is not None and self._thread.is_alive()
-            job = self._job
+            running, job = self.is_running(), self._job
         return running and self._desk.client.cancel(job)
 
     def wait(self, seconds: float) -> None:

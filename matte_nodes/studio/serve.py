@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -85,6 +86,7 @@ def serve(session: Session, places: Places, port: int, ready: Callable[[str], No
     )  # fmt: skip
     line.listen(128)
     server = _Server(config, desk)
+    threading.Thread(target=desk.warm, name="matte-studio-warm", daemon=True).start()
     ready(guard.address)
     try:
         server.run(sockets=[line])

@@ -91,7 +91,9 @@ async function begin() {
   for (const one of [viewer, paint, tools, timeline, matting, readout, compare, keys]) one.start();
   look();
   watch(["tool", "server", "view", "wipe", "live", "tab"], () => whenCalm(bars));
-  watch(["server", "tab", "object", "brush", "tool", "frame", "declarations", "compare"], () => whenCalm(pane));
+  watch(["server", "tab", "object", "brush", "tool", "declarations", "compare"], () => whenCalm(pane));
+  let later = 0;
+  watch(["frame"], () => { clearTimeout(later); later = setTimeout(() => whenCalm(pane), 120); });
   byId("pane").addEventListener("focusout", () => setTimeout(() => { if (isOld) whenCalm(pane); }));
   watch(["server", "frame", "showB"], badge);
   watch(["frame"], () => { if (state.message.kind !== "error") say(""); });

@@ -5,7 +5,7 @@ import { failed, post } from "./api.js";
 import { isDone, say, server, set, state, watch } from "./state.js";
 
 const AFTER_SEEK = 250;
-let asking = false, again = false, timer = 0;
+let asking = false, again = false, inFlight = "", tickets = 0, timer = 0;
 /** Keys and frames that failed: they are not asked for again by themselves. @type {Set<string>} */
 const broken = new Set();
 
@@ -16,34 +16,48 @@ function isAsked() {
   return isMarked || model !== "auto" || Object.keys(hints).length > 0;
 }
 
-/** Matte this frame now.
+/** Matte this frame now: first the mask, then the edges. A newer call gives up the edges of an older one.
  * @param {boolean} [isWanted] a person asked for it */
 export async function matteNow(isWanted = true) {
-  if (asking) {
-    again = true;
-    return;
-  }
   const { key } = server(), frame = state.frame, name = `${key} ${frame}`;
-  if (isDone(frame) || (!isWanted && broken.has(name))) return;
+  if (asking) again = true;
+  if (asking || isDone(frame) || inFlight === name || (!isWanted && broken.has(name))) return;
   asking = true;
+  inFlight = name;
+  const ticket = ++tickets;
   set({ busy: `matting frame ${frame}` });
   try {
+    if (server().models.length > 1) await maskFirst(frame, key);
+    asking = false;
+    if (again || state.frame !== frame || server().key !== key) return;
     const found = await post("/api/matte", { frame });
     addDone(found.key, frame);
     broken.delete(name);
     if (found.key === server().key) say(`Frame ${frame}: ${found.milliseconds} ms.`);
     if (state.view === "plate") set({ view: "outline" });
   } catch (error) {
-    broken.add(name);
-    failed(error);
+    if (ticket === tickets) {
+      broken.add(name);
+      failed(error);
+    }
   } finally {
     asking = false;
-    set({ busy: "" });
-    if (again || server().key !== key) {
-      again = false;
-      if (state.live) void matteNow(false);
-    }
+    if (inFlight === name) inFlight = "";
+    if (ticket === tickets) set({ busy: "" });
+    const isOld = again || (ticket === tickets && (server().key !== key || state.frame !== frame));
+    again = false;
+    if (isOld && state.live) void matteNow(false);
   }
+}
+
+/** Show the mask of the selector, which answers at once, before its edges are solved.
+ * @param {number} frame @param {string} of the settings that it belongs to */
+async function maskFirst(frame, of) {
+  const found = await post("/api/mask", { frame });
+  if (!found.key || server().key !== of) return;
+  set({ mask: { key: found.key, frame, of }, busy: `solving the edges of frame ${frame}` });
+  say(`Mask of frame ${frame}: ${found.milliseconds} ms.`);
+  if (state.view === "plate") set({ view: "outline" });
 }
 
 /** A frame has a matte with these settings now.

@@ -7,7 +7,7 @@ export const state = {
   server: null, declarations: null, frame: 0, view: "plate", exposure: 0, gamma: 1, colour: "#2f6fb5",
   b: null, showB: false, wipe: null, tool: "click", object: "", brush: { size: 30, hardness: 0.8, value: 255 },
   tab: "select", live: true, overlay: true, playing: false, zoom: { scale: 1, x: 0, y: 0, fit: true },
-  message: { kind: "", text: "" }, busy: "", compare: [], pointer: null, loaded: 0,
+  message: { kind: "", text: "" }, busy: "", compare: [], mask: null, pointer: null, loaded: 0,
 };
 
 /** @type {{ names: (keyof State)[], call: () => void }[]} */

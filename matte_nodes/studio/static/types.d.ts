@@ -48,5 +48,5 @@ interface State {
   exposure: number; gamma: number; colour: string; b: Slot | null; showB: boolean; wipe: number | null;
   tool: string; object: string; brush: { size: number; hardness: number; value: number };
   tab: string; live: boolean; overlay: boolean; playing: boolean; zoom: Zoom; message: { kind: string; text: string };
-  busy: string; compare: Slot[]; pointer: { x: number; y: number } | null; loaded: number;
+  busy: string; compare: Slot[]; mask: { key: string; frame: number; of: string } | null; pointer: { x: number; y: number } | null; loaded: number;
 }

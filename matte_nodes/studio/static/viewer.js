@@ -64,7 +64,9 @@ function objectsShown() {
 
 /** The result that A is: that of the settings of now, where the frame has one. */
 function keyOfA() {
-  return isDone(state.frame) ? server().key : null;
+  if (isDone(state.frame)) return server().key;
+  const { mask } = state;  // the selector's, until the edges are solved
+  return mask && mask.frame === state.frame && mask.of === server().key ? mask.key : null;
 }
 
 let asked = 0;
@@ -115,7 +117,7 @@ function draw(sides, frame) {
   for (const one of onTop) one(pen, state.zoom);
   screen.dataset.frame = String(frame);
   screen.dataset.view = state.view;
-  screen.dataset.matted = String("alpha" in sides[0]);
+  screen.dataset.matted = String("alpha" in sides[0] && (state.showB || isDone(frame)));
   set({ loaded: state.loaded + 1 });
 }
 
@@ -209,7 +211,7 @@ export function place(event) {
 /** Draw when anything changes that is seen. */
 export function start() {
   new ResizeObserver(() => { resize(); show(); }).observe(screen);
-  watch(["server", "frame", "view", "exposure", "gamma", "colour", "b", "showB", "wipe", "zoom", "overlay", "object", "brush", "tool"], show);
+  watch(["server", "frame", "view", "exposure", "gamma", "colour", "b", "showB", "wipe", "zoom", "overlay", "object", "brush", "tool", "mask"], show);
 }
 
 /** Draw again what is here already. */
