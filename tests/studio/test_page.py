@@ -123,6 +123,7 @@ def test_the_clip_opens_on_its_first_frame(running: Studio, page: Page) -> None:
 def test_a_click_on_the_subject_gives_its_matte(running: Studio, page: Page) -> None:
     x, y = centre(FIRST)
     click_at(page, *on_screen(page, x, y))
+    settled(page, f"s.mask?.frame === {FIRST} && s.mask.of === s.server.key", 400)
     settled(page, f"s.server.done.includes({FIRST}) && s.busy === ''", 400)
     assert session_of(running)["objects"][0]["frames"] == {str(FIRST): {"subject": [[x, y]]}}
     mouse(page, "mouseMoved", *on_screen(page, x, y), button="none")

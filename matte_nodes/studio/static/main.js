@@ -77,7 +77,11 @@ function happened(event, facts) {
   if (event === "session" && facts.revision !== server().revision) void refresh();
   else if (event === "hello") void refresh();
   else if (event === "matted") matting.addDone(facts.key, facts.frame);
-  else if (event === "run") set({ server: { ...server(), run: facts } });
+  else if (event === "run") {
+    set({ server: { ...server(), run: facts } });
+    // A cancelled run may have written a frame that it did not tell of: the server looks on disk.
+    if (!["queued", "running"].includes(facts.state)) void tried(refresh);
+  }
   else if (event === "train") {
     set({ server: { ...server(), train: facts } });
     if (facts.state === "done") void tried(async () => set({ declarations: await get("/api/declarations") }));
