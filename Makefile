@@ -19,6 +19,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	scripts/page_types.sh $(VENV)/node
 	$(BIN)/python scripts/layout.py
 
 bench: $(VENV)/test.stamp

@@ -50,6 +50,7 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("publish", "checks, review page, versions"),
     ("farm", "OpenJD bundles, chunks, seams"),
     ("hosts", "Nuke, Blender, OBS: installers and live worker"),
+    ("studio", "the page in the browser: its server and its files"),
     ("export", "ONNX files, .cat files"),
     ("testing", "the compliance suite for models"),
     ("diagnostics", "doctor, parity, GPU report"),

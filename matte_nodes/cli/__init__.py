@@ -18,6 +18,7 @@ from matte_nodes.errors import OPENCV_CURE, OPENCV_LIBRARIES, DeviceError, Matte
 VERBS = {
     "run": "Matte a clip or a still.",
     "select": "Click on a subject: track its mask and matte it through the shot.",
+    "studio": "Open a page in the browser to select, paint, compare and export.",
     "compare": "Matte one frame with several models, as one contact sheet.",
     "eval": "Matte a folder that has true alphas, and measure the errors.",
     "train": "Train a model by a recipe.",

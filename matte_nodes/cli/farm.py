@@ -22,7 +22,11 @@ from matte_nodes.paths import cache_at
 if TYPE_CHECKING:
     from matte_nodes.farm.request import FarmPlan
 
+<<<<<<< HEAD
 HERE_ONLY = ("as_json", "quiet", "no_service", "detect_cuts", "again", "cache",
+=======
+HERE_ONLY = ("as_json", "quiet", "no_service", "detect_cuts", "again", "cache", "session",
+>>>>>>> studio
              "recursive", "each")  # fmt: skip
 PLANNED = ("source", "output", "model", "refine", "frames", "cuts", "warm_up")
 
@@ -45,7 +49,7 @@ def _like_run(name: str, function: Callable[..., None]) -> click.Command:
     own: click.Command = click.command(name, cls=KnobCommand)(function)
     params = [copy(param) for param in verb("run").params if param.name not in HERE_ONLY]
     for param in params:
-        if param.name == "output":
+        if param.name in ("output", "source"):
             param.required = True
     own.params = [*params[:1], *own.params, *params[1:]]
     return own

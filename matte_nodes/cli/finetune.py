@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,8 +45,11 @@ def command() -> click.Command:
 @click.option("--allow-untrained", "untrained", is_flag=True,
               help="Begin with random weights where there are none, for tests.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1), help="Threads. Default: all cores.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
 @click.option("--ocio", help="OCIO config: a file or an ocio:// name. Default: $OCIO.")
-def finetune(source: str, keys: str | None, name: str | None, **options: Any) -> None:
+def finetune(
+    source: str, keys: str | None, name: str | None, as_json: bool, **options: Any
+) -> None:
     """The new model is registered: `matte run SHOT --model NAME`.
 
     With --keys it learns from the frames that have a matte: minutes for a short shot. With
@@ -71,16 +76,23 @@ def finetune(source: str, keys: str | None, name: str | None, **options: Any) ->
         if options["background"] is None:
             raise UsageError("Give key mattes (--keys), or a clean plate (--background).")
         asked = Unlabelled(source, name, model or "", options, backgrounds, **training)
-        made = selfsupervise(asked, _say, click.echo)
-        click.echo(f"{made.name}: registered. `matte run {source} --model {made.name}`")
+        made = selfsupervise(asked, *_report(as_json))
+        if as_json:
+            _line(event="done", name=made.name)
+        else:
+            click.echo(f"{made.name}: registered. `matte run {source} --model {made.name}`")
         return
     from matte_nodes.train.finetune import FinetuneRequest
     from matte_nodes.train.finetune import finetune as learn
 
     model = model or usual_model(options)
     done = learn(
-        FinetuneRequest(source, keys, name, model, frames, options, **training), _say, click.echo
+        FinetuneRequest(source, keys, name, model, frames, options, **training), *_report(as_json)
     )
+    if as_json:
+        _line(event="done", name=name, before=done.before, after=done.after, steps=done.steps,
+              heldout=done.heldout, seconds=round(done.seconds, 1))  # fmt: skip
+        return
     if done.before is not None and done.after is not None:
         click.echo(
             f"error on the held-out key {done.heldout}: {done.before:.5f} before, "
@@ -96,6 +108,22 @@ def usual_model(given: dict[str, Any]) -> str:
     """Return the default parent: the small model for the given hint, else a new network."""
     found = (parent_for(hint) for hint in ("trimap", "background") if given.get(hint) is not None)
     return next((name for name in found if name is not None), "shot")
+
+
+def _report(as_json: bool) -> tuple[Callable[[Progress], None], Callable[[str], None]]:
+    """What follows the training: lines for people, or JSON lines."""
+    if not as_json:
+        return _say, click.echo
+
+    def step(progress: Progress) -> None:
+        _line(event="step", step=progress.step, steps=progress.steps, losses=dict(progress.losses),
+              score=progress.score, seconds_left=progress.seconds_left)  # fmt: skip
+
+    return step, lambda message: _line(event="note", message=message)
+
+
+def _line(**facts: Any) -> None:
+    click.echo(json.dumps(facts))
 
 
 def _say(progress: Progress) -> None:

@@ -26,7 +26,9 @@ def command() -> click.Command:
     return click.command("run", cls=KnobCommand)(run)
 
 
-@click.argument("source", metavar="INPUT")
+@click.argument("source", metavar="INPUT", required=False)
+@flag("--session", metavar="DIR", group=shared.INPUT,
+      help="A session of `matte studio`: its plate, hints, model and knobs, in place of INPUT.")  # fmt: skip
 @shared.connect_flags("input")
 @flag("--model", group=shared.MODEL, type=ModelName("auto"), default="auto", show_default=True,
       help="A model (`matte models` lists them); auto: the best that can run for what is given.")  # fmt: skip
@@ -54,7 +56,9 @@ def command() -> click.Command:
 @flag("--json", "as_json", group=shared.REPORT, is_flag=True,
       help="One JSON object a line, for machines.")  # fmt: skip
 @flag("--quiet", group=shared.REPORT, is_flag=True, help="No progress.")
-def run(source: str, output: str | None, model: str, **options: Any) -> None:
+def run(
+    source: str | None, session: str | None, output: str | None, model: str, **options: Any
+) -> None:
     """INPUT is a pattern (plate.####.exr), a movie, a still, or a folder.
 
     A folder that holds one clip is that clip. With a folder as output (out/ or out/*.webp), each
@@ -65,6 +69,11 @@ def run(source: str, output: str | None, model: str, **options: Any) -> None:
     """
     from matte_nodes.render.progress import reporter
 
+    if session is None and source is None:
+        raise UsageError("Name a clip (matte run plate.####.exr -o ...), or a --session.")
+    if session is not None:
+        _check_alone(source)
+    source = source or ""
     if options.pop("detect_cuts"):
         first, last = parsed_span(options.pop("frames"))
         knobs = given_knobs(options)
@@ -74,11 +83,13 @@ def run(source: str, output: str | None, model: str, **options: Any) -> None:
     quiet, here = options.pop("quiet"), options.pop("no_service")
     as_json = options.pop("as_json")
     of_folder = {name: options.pop(name) for name in ("recursive", "each")}
-    if output is not None and is_many(source, output):
+    if session is None and output is not None and is_many(source, output):
         stills(source, output, model, options, of_folder, as_json=as_json, quiet=quiet)
         return
     report = reporter(as_json=as_json, quiet=quiet)
     arguments, first, last = asked(source, output, model, options)
+    if session is not None:
+        arguments, first, last = _of_session(session, arguments, first, last)
     render(arguments, first, last, report, here=here, say=not quiet)
 
 
@@ -129,6 +140,45 @@ def asked(
         **options, "output_colorspace": output_colorspace, "connect": connect,
     }  # fmt: skip
     return arguments, first, last
+
+
+_WITH_SESSION = ("session", "frames", "cache")
+"""The options of inputs and time that a session leaves to the command line."""
+
+
+def _check_alone(source: str | None) -> None:
+    """UsageError where the command line says what the session says already."""
+    context = click.get_current_context()
+    if source is not None:
+        raise UsageError("Give INPUT or --session, not both: the session names its plate.")
+    for param in context.command.get_params(context):
+        name, group = param.name or "", getattr(param, "group", "")
+        is_given = context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+        is_ours = name in _WITH_SESSION or group in (shared.OUTPUT, shared.MACHINE, shared.REPORT)
+        if is_given and not is_ours and context.params.get(name) is not None:
+            raise UsageError(
+                f"The session says this already: leave {param.opts[-1]} out, or change it in "
+                "`matte studio`."
+            )
+
+
+def _of_session(
+    folder: str, given: dict[str, Any], first: int | None, last: int | None
+) -> tuple[dict[str, Any], int | None, int | None]:
+    """Return the keywords of `render.Render`, and the range, of a session."""
+    from matte_nodes.studio.request import arguments as told
+    from matte_nodes.studio.session import Session
+
+    session = Session.open(Path(folder).absolute())
+    span = session.document.span
+    if (first, last) == (None, None) and span is not None:
+        first, last = span
+    found = told(session.document, session.folder)
+    node = {**given["node"], "ocio": found["node"]["ocio"]}
+    if node["device"] == "auto":
+        node["device"] = found["node"]["device"]
+    connect = {**given["connect"], **found["connect"]}
+    return {**given, **found, "node": node, "connect": connect}, first, last
 
 
 def render(

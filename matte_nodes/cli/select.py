@@ -16,13 +16,14 @@ from matte_nodes.errors import UsageError
 from matte_nodes.shot.chain import SELECT_KNOBS
 from matte_nodes.shot.choose_model import SELECT, refiner
 
-_OTHERS = ("model", "refine", "detect_cuts", "segmentation_model")
+_OTHERS = ("model", "refine", "detect_cuts", "segmentation_model", "session", "recursive", "each")
 
 
 def command() -> click.Command:
     """Return the verb: the flags of `matte run`, and those that change a part of the chain."""
     own: click.Command = click.command("select", cls=KnobCommand)(select)
     params = [copy(param) for param in verb("run").params if param.name not in _OTHERS]
+    params[0].required = True
     own.params = [*params[:1], *own.params, *params[1:]]
     return own
 

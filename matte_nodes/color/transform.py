@@ -70,6 +70,11 @@ def display(config: ColorConfig, source: str, pixels: Float, *, inverse: bool = 
     )
 
 
+def by_file(path: str, pixels: Float) -> Float:
+    """Return (..., 3) float32 as a table in a file of OCIO's makes of them."""
+    return _image_call(lambda algo, image: algo.ociofiletransform(image, path), pixels)
+
+
 class Transform:
     """An OCIO transform between two spaces of a config, for (H, W, 3) pixels of any code type.
 

@@ -134,7 +134,9 @@ class BoundHint:
             raise UsageError(f"hint_keys is one of {', '.join(get_args(KeyMode))}, not {keys!r}.")
         self.name, self._plate = name, plate
         self.clip, frames, keys = _hint_clip(source, name, keys, reading or Reading())
-        self.is_still = len(self.clip.frames) == 1 and keys != "only"
+        # "only" is about painted keys: a clean plate that is one picture is every frame's.
+        is_key = keys == "only" and name != "background"
+        self.is_still = len(self.clip.frames) == 1 and not is_key
         mode = "hold" if self.is_still else keys
         expected = (plate.display_window.height, plate.display_window.width)
         got = (self.clip.display_window.height, self.clip.display_window.width)

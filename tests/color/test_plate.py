@@ -307,3 +307,24 @@ def test_importing_colour_imports_nothing_heavy() -> None:
         env={**os.environ, "PYTHONPATH": root},
     )
     assert ran.stdout.strip() == "[]"
+
+
+def test_a_view_as_a_table_is_nearly_the_view() -> None:
+    """Studio shows floating-point plates through it: below what 8 bits show, on average."""
+    from matte_nodes.color import NetworkView
+    from matte_nodes.color.view_table import ViewTable
+
+    exact = PlateColor("lin_rec709", view=NetworkView("view")).to_network
+    table = ViewTable(exact)
+    rng = np.random.default_rng(0)
+    spread = 2 ** rng.uniform(-9, 5, (60, 80, 1)) * rng.uniform(0.2, 1, (60, 80, 3))
+    for pixels in (spread.astype(np.float32), rng.uniform(0, 1, (60, 80, 3)).astype(np.float32)):
+        before = pixels.copy()
+        away = np.abs(table(pixels) - exact(pixels)) * 255
+        assert away.mean() < 0.3
+        assert away.max() < 4
+        assert np.array_equal(pixels, before)
+    odd = table(np.array([[[-1, 0, np.inf], [np.nan, 1e9, 64]]], np.float32))
+    assert np.isfinite(odd).all()
+    assert odd.min() >= 0
+    assert odd.max() <= 1

@@ -109,6 +109,12 @@ def written(group: Group, version: str = "13.2 v8") -> str:
     return "\n".join([*lines, "end_group", ""])
 
 
+def script(nodes: Sequence[Node], version: str = "13.2 v8") -> str:
+    """The text of a Nuke script that holds these nodes."""
+    lines = (line.removeprefix(" ") for line in _body(nodes))
+    return "\n".join([f"version {version}", *lines, ""])
+
+
 def _value(value: str | Expression) -> str:
     if isinstance(value, Expression):
         return "{{" + word(value.text) + "}}" if "[" in value.text else "{{" + value.text + "}}"

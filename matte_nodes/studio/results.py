@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results: mattes that the service made for this session, by settings and frame, and how they look."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from matte_nodes.errors import InputError, MatteError
+from matte_nodes.media.clip import paste
+from matte_nodes.media.image import Image
+from matte_nodes.media.layouts import layer_name
+from matte_nodes.media.pattern import Pattern
+from matte_nodes.publish.picture import DeliveredPicture, read_matte
+from matte_nodes.studio import pictures
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from matte_nodes.card import Float
+    from matte_nodes.studio.plate import Plate
+
+FOLDER = "mattes"
+NAME = "matte.####.exr"
+KEPT = 4
+KEY = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A matte over the display window. objects: the share of each, by the name of its layer."""
+
+    alpha: Float
+    foreground: Float
+    colorspace: str
+    objects: dict[str, Float]
+
+
+class Results:
+    """Which frames are matted with which settings. Thread-safe. folder: the session's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / FOLDER
+        self._looks: dict[tuple[str, int], Path] = {}
+        self._kept: OrderedDict[tuple[Path, int], Shown] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def pattern(self, key: str) -> str:
+        """Where a run with these settings writes its frames."""
+        return str(self.folder / key / NAME)
+
+    def note(self, key: str, frame: int, path: Path) -> None:
+        """Remember the picture of a single frame, which the service keeps for a while."""
+        with self._lock:
+            self._looks[key, frame] = path
+
+    def path(self, key: str, frame: int) -> Path | None:
+        """The file of a matte; None when there is none any more."""
+        pattern = Pattern.parse(self.pattern(key))
+        assert pattern is not None
+        found = self._looks.get((key, frame))
+        for path in (pattern.path(frame), found):
+            if path is not None and path.is_file():
+                return path
+        return None
+
+    def done(self, key: str) -> list[int]:
+        """Frames that have a matte with these settings."""
+        with self._lock:
+            looks = [
+                frame for (of, frame), path in self._looks.items() if of == key and path.is_file()
+            ]
+        return sorted({*looks, *self._files(key)})
+
+    def stale(self, key: str) -> list[int]:
+        """Frames that have a matte only with other settings."""
+        others: set[int] = set()
+        if self.folder.is_dir():
+            for own in self.folder.iterdir():
+                if own.name != key and KEY.fullmatch(own.name):
+                    others |= self._files(own.name)
+        with self._lock:
+            others |= {frame for of, frame in self._looks if of != key}
+        return sorted(others - set(self.done(key)))
+
+    def _files(self, key: str) -> set[int]:
+        pattern = Pattern.parse(self.pattern(key))
+        return set(pattern.find()) if pattern is not None and pattern.folder.is_dir() else set()
+
+    def shown(self, key: str, frame: int) -> Shown:
+        """A matte over the display window. InputError when there is none."""
+        path = self.path(key, frame)
+        if path is None:
+            raise InputError(f"Frame {frame} has no matte with these settings. Matte it (M).")
+        place = path, path.stat().st_mtime_ns
+        with self._lock:
+            if (kept := self._kept.get(place)) is not None:
+                self._kept.move_to_end(place)
+                return kept
+        found = _shown(read_matte(path), path)
+        with self._lock:
+            self._kept[place] = found
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+    def picture(
+        self, key: str, frame: int, part: str, width: int, plate: Plate
+    ) -> tuple[bytes, str]:
+        """The alpha, the foreground or an object's share as a file for the browser, and its type."""
+        found = self.shown(key, frame)
+        height, full = found.alpha.shape
+        size = pictures.fitted(full, height, width)
+        small = pictures.resized(found.alpha, size)
+        if part == "alpha":
+            return pictures.plane_file(pictures.codes(small))
+        if part.startswith("object."):
+            share = found.objects.get(layer_name(part[7:]))
+            if share is None:
+                raise InputError(f"The matte has no object {part[7:]!r:.70}.")
+            return pictures.plane_file(pictures.codes(pictures.resized(share, size)))
+        if part != "foreground":
+            raise InputError(f"A matte has no part {part!r:.50}.")
+        colour = _scaled(found, small, size)
+        pixels = np.ascontiguousarray(colour, np.float32)
+        shown = pictures.codes(plate.shown(found.colorspace, pixels))
+        return pictures.colour_file(shown, exact=True)
+
+    def value(self, key: str, frame: int, x: int, y: int) -> dict[str, Any]:
+        """Alpha and straight linear foreground of a pixel."""
+        found = self.shown(key, frame)
+        if not (0 <= y < found.alpha.shape[0] and 0 <= x < found.alpha.shape[1]):
+            raise InputError(f"The pixel {x},{y} lies outside of the picture.")
+        return {
+            "alpha": float(found.alpha[y, x]),
+            "foreground": [float(number) for number in found.foreground[y, x]],
+        }
+
+
+def _scaled(found: Shown, small: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """The straight foreground at a size: scaled premultiplied, so that no black is mixed in."""
+    if size == (found.alpha.shape[1], found.alpha.shape[0]):
+        return found.foreground
+    product = pictures.resized(found.foreground * found.alpha[..., None], size)
+    return np.asarray(product / np.maximum(small, np.float32(1e-3))[..., None])
+
+
+def _shown(picture: DeliveredPicture, path: Path) -> Shown:
+    window = picture.display_window
+
+    def placed(pixels: NDArray[Any]) -> NDArray[Any]:
+        names = ("Y",) * pixels.shape[2]
+        return paste(Image(pixels, names, picture.data_window, window), window)
+
+    alpha = placed(picture.alpha[..., None])[..., 0]
+    if picture.foreground is None:
+        raise InputError(f"{path} holds no foreground.")
+    return Shown(
+        alpha,
+        placed(picture.foreground),
+        picture.says("matte/colorspace") or "lin_rec709",
+        {name: placed(plane[..., None])[..., 0] for name, plane in _objects(path).items()},
+    )
+
+
+def _objects(path: Path) -> dict[str, Float]:
+    """The layers `alpha.NAME` of a file."""
+    import OpenImageIO as oiio
+
+    if path.suffix != ".exr":
+        return {}
+    source = oiio.ImageInput.open(str(path))
+    if source is None:
+        oiio.geterror()
+        return {}
+    try:
+        names = [n for n in source.spec().channelnames if n.startswith("alpha.")]
+        if not names:
+            return {}
+        pixels: Any = source.read_image("float")
+        every = list(source.spec().channelnames)
+        return {n[6:]: np.ascontiguousarray(pixels[..., every.index(n)]) for n in names}
+    except MatteError:
+        return {}
+    finally:
+        source.close()
