@@ -9,6 +9,9 @@ from matte_nodes.card import (
     Checkpoint,
     Knob,
     ModelCard,
+    Source,
+    Variant,
+    Weights,
 )
 from matte_nodes.models.shipped import MODNET
 from matte_nodes.models.torch_model import torch_model
@@ -28,7 +31,7 @@ CARD = ModelCard(
     name="modnet",
     title="MODNet",
     summary="Portraits, automatic, each frame alone; its published weights are Apache-2.0.",
-    load=torch_model(architecture),
+    load=torch_model(architecture, onnx="modnet"),
     architecture=architecture,
     subject="people",
     knobs=(
@@ -44,6 +47,31 @@ CARD = ModelCard(
         "yes",
         ("modnet_photographic_portrait_matting.ckpt", "modnet_webcam_portrait_matting.ckpt"),
         own=MODNET,
+        variants=(
+            Variant(
+                "photographic",
+                Weights(
+                    file="modnet.photographic.onnx",
+                    sha256="07c308cf0fc7e6e8b2065a12ed7fc07e1de8febb7dc7839d7b7f15dd66584df9",
+                    size=25_888_640,
+                    sources=(
+                        Source(
+                            "hub", "Xenova/modnet@fa2fa546052fba4c08921230a26cc69a333fca12",
+                            "onnx/model.onnx",
+                        ),
+                        Source(
+                            "url",
+                            "https://github.com/Zeyi-Lin/HivisionIDPhotos/releases/download/"
+                            "pretrained-model/modnet_photographic_portrait_matting.onnx",
+                        ),
+                    ),
+                    licence="Apache-2.0, stated by the authors for code, models and demos",
+                    commercial="yes",
+                    publisher="https://github.com/ZHKKKe/MODNet",
+                ),
+                "portraits, the published weights as ONNX",
+            ),
+        ),
     ),
     auto={"people": 20},
     training_data="published weights: PPM-100-like portraits and a private set; the authors do not list "

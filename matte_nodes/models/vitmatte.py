@@ -38,7 +38,7 @@ CARD = ModelCard(
     name="vitmatte",
     title="ViTMatte",
     summary="Any subject from a trimap: the strongest published edges and hair; weights unclear.",
-    load=torch_model(architecture),
+    load=torch_model(architecture, onnx="vitmatte"),
     architecture=architecture,
     needs=frozenset({"trimap"}),
     multiple=32,
