@@ -76,9 +76,10 @@ def checked_terms(value: object, where: object) -> Terms:
     )
 
 
-Job = Literal["points", "trimap", "background", "people", "refine", "finetune"]
+Job = Literal["points", "trimap", "background", "people", "anything", "refine", "finetune"]
 """What a model can be chosen for: given points, a given trimap or clean plate, people without a
-hint, the refinement of a coarse mask, and as the network that a fine-tuning begins with."""
+hint, what stands out without a hint, the refinement of a coarse mask, and as the network that a
+fine-tuning begins with."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ CARD = ModelCard(
             publisher="https://huggingface.co/PramaLLC/BEN2",
         ),
     ),
+    auto={"anything": 20},
     training_data="DIS5K (its own terms: research and education) and 22,000 private pictures",
     papers=("Meyer, Spruyt: BEN: Using Confidence-Guided Matting for Dichotomous Image "
             "Segmentation, 2025",),

@@ -202,6 +202,7 @@ CARD = ModelCard(
         ("model.safetensors",),
         variants=VARIANTS,
     ),
+    auto={"anything": 10},
     training_data="Matting weights: P3M-10k, TR-humans, AM-2k, AIM-500, Human-2k, "
     "Distinctions-646, HIM2K, PPM-100. General weights: DIS5K, DUTS, HRSOD, UHRSD, HRS10K, "
     "P3M-10k, TR-humans. Several of these sets are for research only or state no terms; the "

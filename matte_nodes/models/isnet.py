@@ -31,6 +31,7 @@ CARD = ModelCard(
             publisher="https://github.com/xuebinqin/DIS",
         ),
     ),
+    auto={"anything": 30},
     coarse=True,
     training_data="DIS5K (its own terms: research and education) and further pictures that its "
     "authors do not list",

@@ -27,6 +27,7 @@ CARD = ModelCard(
             publisher="https://github.com/xuebinqin/U-2-Net",
         ),
     ),
+    auto={"anything": 40},
     coarse=True,
     training_data="DUTS-TR (salient object masks from ImageNet and SUN pictures)",
     papers=("Qin et al.: U2-Net: Going Deeper with Nested U-Structure for Salient Object "

@@ -65,6 +65,7 @@ CARD = ModelCard(
             publisher="https://github.com/xuebinqin/U-2-Net",
         ),
     ),
+    auto={"anything": 50},
     coarse=True,
     training_data="DUTS-TR (salient object masks from ImageNet and SUN pictures)",
     papers=(

@@ -51,6 +51,9 @@ class Quiet:
         if self.count == 1:
             self._first = time.monotonic()
 
+    def remark(self, text: str) -> None:
+        """What the user should know about the result."""
+
     def done(self, output: str) -> None:
         """After the last frame."""
 
@@ -67,7 +70,7 @@ class Quiet:
 
 
 class JsonLines(Quiet):
-    """One object a line on stdout: start, frame, done, error."""
+    """One object a line on stdout: start, frame, remark, done, error."""
 
     def start(self, total: int, **facts: Any) -> None:
         """Say what will be done."""
@@ -87,6 +90,10 @@ class JsonLines(Quiet):
             frames_per_second=round(self.rate, 3),
             seconds_left=None if left is None else round(left, 1),
         )
+
+    def remark(self, text: str) -> None:
+        """Say what the user should know about the result."""
+        self._say(event="remark", text=text)
 
     def done(self, output: str) -> None:
         """Say that all is done."""
@@ -120,6 +127,7 @@ class Bar(Quiet):
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         self._console = Console(stderr=True)
+        self._remarks: list[str] = []
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -151,13 +159,19 @@ class Bar(Quiet):
         speed = f"{self.rate:.1f} frames/s" + (f", {left:.0f} s left" if left else "")
         self._progress.update(self._task, advance=1, speed=speed if self.rate else "")
 
+    def remark(self, text: str) -> None:
+        """Keep what the user should know for the end."""
+        self._remarks.append(text)
+
     def done(self, output: str) -> None:
-        """Say where the result is."""
+        """Say where the result is, and what the user should know about it."""
         self._progress.stop()
         said = _frames(self.count)
         if self._before:
             said += f", {_frames(self._before)} done before (--again does them anew)"
         self._console.print(f"{said}: {output}", markup=False, highlight=False)
+        for text in self._remarks:
+            self._console.print(f"Note: {text}", markup=False, highlight=False)
 
     def __exit__(
         self,

@@ -32,6 +32,7 @@ from matte_nodes.media.writers import (
 )
 from matte_nodes.node.matte import Matte
 from matte_nodes.points import as_points
+from matte_nodes.render.coverage import Coverage
 from matte_nodes.render.resume_log import KEY, Manifest
 from matte_nodes.render.terms import Inherited, combined, inherited
 from matte_nodes.shot.chain import build
@@ -53,6 +54,9 @@ class Reporter(Protocol):
 
     def frame(self, frame: int, path: Path) -> None:
         """A frame is whole on disk."""
+
+    def remark(self, text: str) -> None:
+        """What the user should know about the result; after the last frame, before `done`."""
 
     def done(self, output: str) -> None:
         """After the last frame."""
@@ -156,6 +160,7 @@ class Render:
             "matte/plate_space": color.plate,
             "matte/working_space": color.working,
             "matte/version": __version__,
+            **({"matte/auto": self.chain.chosen} if self.chain.chosen else {}),
             **self._objects,
             **self.finish.texts(),
         }
@@ -260,7 +265,10 @@ class Render:
             several=self.is_movie,
         )
 
+        coverage = Coverage()
+
         def sink(frame: int, matte: Matte, image: Image) -> Path:
+            coverage.add(frame, matte.alpha)
             key = self.key(frame)
             made = _output(frame, matte, image, clip.canvas, key)
             made = shrunk(made) if self._shrinks else made
@@ -286,6 +294,9 @@ class Render:
             raise
         if self.is_movie:
             manifest.record(wanted[0], self._movie_key(wanted), Path(self.output))
+        if self.chain.automatic:
+            for remark in coverage.remarks(self.chain.name):
+                report.remark(remark)
 
     def _unfinished(self, wanted: list[int], manifest: Manifest) -> list[int]:
         """Return frames that are not whole on disk with the right key.

@@ -83,6 +83,10 @@ class Job:
         if self.cancelled.is_set():
             raise Cancelled
 
+    def remark(self, text: str) -> None:
+        """Record what the user should know about the result."""
+        self._say("remark", text=text)
+
     def done(self, output: str) -> None:
         """Does nothing: the lane ends the job."""
 

@@ -99,6 +99,8 @@ def _tell(event: dict[str, Any], report: Quiet, *, say: bool) -> None:
         report.start(event.pop("total"), **event)
     elif kind == "frame":
         report.frame(event["frame"], Path(event["path"]))
+    elif kind == "remark":
+        report.remark(event["text"])
     elif kind == "done":
         report.done(event["output"])
     elif kind == "error":
@@ -141,7 +143,7 @@ class _Resumed:
 
     def __init__(self, report: Quiet) -> None:
         self._report = report
-        self.frame, self.done = report.frame, report.done
+        self.frame, self.remark, self.done = report.frame, report.remark, report.done
 
     def start(self, total: int, **facts: Any) -> None:
         """Correct the frame count if a start was already reported, else report the start."""
