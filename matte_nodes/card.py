@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from matte_nodes.errors import ModelError, UnknownModelError
+from matte_nodes.figures import Figure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -432,6 +433,9 @@ class ModelCard:
     subject: Literal["people", "animals", "anything", "screen"] = "anything"
     """What it finds."""
 
+    figures: tuple[Figure, ...] = ()
+    """What was measured of it, for `matte models --for` and the docs."""
+
     code_licence: str = "Apache-2.0"
     """The licence of its code here."""
 
@@ -521,6 +525,7 @@ class ModelCard:
             "fixed_size": list(self.fixed_size) if self.fixed_size else None,
             "tileable": self.tileable,
             "subject": self.subject,
+            "figures": [asdict(figure) for figure in self.figures],
             "code_licence": self.code_licence,
             "commercial": self.commercial,
             "training_data": self.training_data,

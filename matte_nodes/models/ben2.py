@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from matte_nodes.card import ModelCard, Source, Weights
+from matte_nodes.figures import Figure
 from matte_nodes.models.onnx_checkpoint import onnx_model
 
 FILE = "BEN2_Base.onnx"
@@ -28,6 +29,9 @@ CARD = ModelCard(
         ),
     ),
     auto={"anything": 20},
+    figures=(
+        Figure("product", "maxF", 0.919, "DIS-VD", "the authors of BEN"),
+    ),
     training_data="DIS5K (its own terms: research and education) and 22,000 private pictures",
     papers=("Meyer, Spruyt: BEN: Using Confidence-Guided Matting for Dichotomous Image "
             "Segmentation, 2025",),

@@ -22,6 +22,7 @@ from matte_nodes.card import (
     Weights,
 )
 from matte_nodes.errors import KnobValueError
+from matte_nodes.figures import Figure
 from matte_nodes.media.resize import resized
 from matte_nodes.models.background_matting import subject_box
 from matte_nodes.models.onnx_checkpoint import is_onnx, open_family
@@ -203,6 +204,12 @@ CARD = ModelCard(
         variants=VARIANTS,
     ),
     auto={"anything": 10},
+    figures=(
+        Figure("hair", "S", 0.98, "P3M-500-NP", "its authors", "hr-matting"),
+        Figure("people", "S", 0.98, "P3M-500-NP", "its authors", "hr-matting"),
+        Figure("animals", "S", 0.974, "AM-2k", "its authors", "hr-matting"),
+        Figure("product", "S", 0.882, "DIS-VD", "its authors", "lite-onnx"),
+    ),
     training_data="Matting weights: P3M-10k, TR-humans, AM-2k, AIM-500, Human-2k, "
     "Distinctions-646, HIM2K, PPM-100. General weights: DIS5K, DUTS, HRSOD, UHRSD, HRS10K, "
     "P3M-10k, TR-humans. Several of these sets are for research only or state no terms; the "

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from matte_nodes.card import ModelCard, Source, Weights
+from matte_nodes.figures import Figure
 from matte_nodes.models.onnx_checkpoint import onnx_model
 
 FILE = "isnet-general-use.onnx"
@@ -33,6 +34,9 @@ CARD = ModelCard(
     ),
     auto={"anything": 30},
     coarse=True,
+    figures=(
+        Figure("product", "maxF", 0.791, "DIS-VD", "the authors of BEN"),
+    ),
     training_data="DIS5K (its own terms: research and education) and further pictures that its "
     "authors do not list",
     papers=("Qin, Dai, Hu, Fan, Shao, Van Gool: Highly Accurate Dichotomous Image Segmentation, "
