@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from matte_nodes.errors import ModelError, UnknownModelError
+from matte_nodes.figures import Figure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,9 +77,10 @@ def checked_terms(value: object, where: object) -> Terms:
     )
 
 
-Job = Literal["points", "trimap", "background", "people", "refine", "finetune"]
+Job = Literal["points", "trimap", "background", "people", "anything", "refine", "finetune"]
 """What a model can be chosen for: given points, a given trimap or clean plate, people without a
-hint, the refinement of a coarse mask, and as the network that a fine-tuning begins with."""
+hint, what stands out without a hint, the refinement of a coarse mask, and as the network that a
+fine-tuning begins with."""
 
 
 @dataclass(frozen=True)
@@ -437,6 +439,9 @@ class ModelCard:
     subject: Literal["people", "animals", "anything", "screen"] = "anything"
     """What it finds."""
 
+    figures: tuple[Figure, ...] = ()
+    """What was measured of it, for `matte models --for` and the docs."""
+
     code_licence: str = "Apache-2.0"
     """The licence of its code here."""
 
@@ -526,6 +531,7 @@ class ModelCard:
             "fixed_size": list(self.fixed_size) if self.fixed_size else None,
             "tileable": self.tileable,
             "subject": self.subject,
+            "figures": [asdict(figure) for figure in self.figures],
             "code_licence": self.code_licence,
             "commercial": self.commercial,
             "training_data": self.training_data,

@@ -83,6 +83,11 @@ def require(card: ModelCard, checkpoint: Path | None = None) -> dict[str, Path]:
                 f"Run `matte models pull {card.name}` again."
             )
     missing = [name for name, path in found.items() if path is None]
+    if gone := [w.file for w in card.weights if w.file in missing and not w.sources]:
+        raise WeightsError(
+            f"{', '.join(gone)}: the file of the model {card.title!r} is not there any more. Put "
+            "it back, or name it where it is now."
+        )
     if missing:
         terms = "; ".join(
             f"{w.file}: {w.licence}" + (f", published at {w.publisher}" if w.publisher else "")

@@ -31,6 +31,8 @@ from matte_nodes import cli, errors  # noqa: E402
 from matte_nodes.architecture import Architecture, Parity, Size, Training  # noqa: E402
 from matte_nodes.card import Knob, ModelCard  # noqa: E402
 from matte_nodes.cli import models_card  # noqa: E402
+from matte_nodes.cli.models_for import suited  # noqa: E402
+from matte_nodes.figures import PURPOSES  # noqa: E402
 from matte_nodes.hosts.nuke import gizmos as nuke_gizmos  # noqa: E402
 from matte_nodes.media.layouts import LAYOUTS  # noqa: E402
 from matte_nodes.node.knobs import NODE_KNOBS  # noqa: E402
@@ -210,6 +212,21 @@ def model_table(folder: str) -> str:
     )
 
 
+def purposes() -> str:
+    """For each purpose its models with their figures."""
+    rows = []
+    for purpose in PURPOSES:
+        for card, figure in suited(purpose):
+            link = f"[`{card.name}`]({card.name.partition(':')[0]}.md)"
+            said = (
+                (figure.text, figure.data, figure.by or "us")
+                if figure
+                else ("not measured", "", "")
+            )
+            rows.append((purpose, link, *said, card.commercial))
+    return table(("for", "model", "figure", "on", "by", "commercial use"), rows)
+
+
 def _weights(card: ModelCard) -> str:
     """How a model's weights come to be here."""
     if card.weights:
@@ -340,6 +357,7 @@ def generators() -> dict[str, Callable[[], str]]:
     """What may stand in a page, by key."""
     found: dict[str, Callable[[], str]] = {
         "models": lambda: model_table(""),
+        "purposes": purposes,
         "models for the README": lambda: model_table("docs/models/"),
         "node knobs": lambda: knob_table(NODE_KNOBS),
         **{

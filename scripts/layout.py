@@ -29,6 +29,7 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("recognition", "which network a weights file is of"),
     ("architecture", "what a torch network declares"),
     ("runtime", "devices, threads, sessions"),
+    ("figures", "what was measured of models, and for which purpose"),
     ("card", "what a model declares: ModelCard, Knob, memory"),
     ("download", "fetches a file from an address, with resume and mirrors"),
     ("weights", "finds, verifies and fetches weights"),

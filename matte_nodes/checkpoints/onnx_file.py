@@ -7,8 +7,11 @@ numbers of onnx.proto), so that reading weights needs no package.
 
 from __future__ import annotations
 
+import mmap
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -28,10 +31,15 @@ _TYPES: dict[int, np.dtype[np.generic]] = {
     10: np.dtype("<f2"),
     11: np.dtype("<f8"),
 }
+_HALF = 10
 # onnx.proto: ModelProto.graph, GraphProto.node and .initializer, NodeProto.input and .op_type,
 # TensorProto.dims, .data_type, .float_data, .name, .raw_data, .data_location
 _GRAPH, _NODE, _INITIALIZER = 7, 1, 5
-_INPUT, _OP_TYPE = 1, 4
+_INPUT, _OUTPUT, _OP_TYPE = 1, 2, 4
+_GRAPH_INPUT, _GRAPH_OUTPUT = 11, 12
+# ValueInfoProto.name, .type; TypeProto.tensor_type; its .elem_type, .shape; its .dim; of it
+# .dim_value, .dim_param
+_VALUE_NAME, _VALUE_TYPE, _TENSOR, _ELEMENT, _SHAPE, _DIM, _SIZE, _WORD = 1, 2, 1, 1, 2, 1, 1, 2
 _DIMS, _DATA_TYPE, _FLOAT_DATA, _NAME, _RAW_DATA, _LOCATION = 1, 2, 4, 8, 9, 14
 
 
@@ -90,6 +98,95 @@ def initializers(data: bytes) -> tuple[dict[str, NDArray[np.generic]], list[list
     if not found:
         raise WeightsError("There are no weights in the ONNX file.")
     return found, convolutions
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of an ONNX file: its sides (0 where they are free), and words for those."""
+
+    name: str
+    sides: tuple[int, ...] = ()
+    words: tuple[str, ...] = ()
+    half: bool = False
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What an ONNX file takes and gives, and the names of its tensors. No tensor is read.
+
+    last: by output, the operator that makes it (a cast after it is looked through).
+    """
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    tensors: frozenset[str]
+    last: Mapping[str, str]
+
+
+def signature(path: Path) -> Signature:
+    """Return the signature of an ONNX file, also of one whose weights are in another file.
+
+    Raises WeightsError when it cannot be read as an ONNX file.
+    """
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _signature(bytes(data) if len(data) < 1 << 16 else data)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path.name} cannot be read as an ONNX file: {error}.") from error
+
+
+def _signature(data: bytes | mmap.mmap) -> Signature:
+    inputs: list[Port] = []
+    outputs: list[Port] = []
+    tensors: set[str] = set()
+    made: dict[str, tuple[str, str]] = {}
+    with memoryview(data) as whole:
+        for number, _, graph in fields(whole):
+            for part, _, content in fields(graph) if number == _GRAPH else ():
+                if part == _INITIALIZER:
+                    tensors |= {_text(text) for n, _, text in fields(content) if n == _NAME}
+                elif part == _NODE:
+                    _note(content, made)
+                elif part in (_GRAPH_INPUT, _GRAPH_OUTPUT):
+                    (inputs if part == _GRAPH_INPUT else outputs).append(_port(content))
+                content.release()
+            graph.release()
+    if not inputs or not outputs:
+        raise WeightsError("It has no inputs or no outputs: it is no network in ONNX.")
+    last = {port.name: _maker(port.name, made) for port in outputs}
+    taken = tuple(port for port in inputs if port.name not in tensors)
+    return Signature(taken, tuple(outputs), frozenset(tensors), last)
+
+
+def _note(node: memoryview, made: dict[str, tuple[str, str]]) -> None:
+    """Note for each output of a node its operator and the node's first input."""
+    parts = list(fields(node))
+    kind = next((_text(text) for n, _, text in parts if n == _OP_TYPE), "")
+    source = next((_text(text) for n, _, text in parts if n == _INPUT), "")
+    made.update({_text(text): (kind, source) for n, _, text in parts if n == _OUTPUT})
+
+
+def _maker(name: str, made: Mapping[str, tuple[str, str]]) -> str:
+    kind, source = made.get(name, ("", ""))
+    seen = 0
+    while kind in ("Cast", "Identity", "Squeeze", "Unsqueeze", "Reshape") and seen < 16:
+        (kind, source), seen = made.get(source, ("", "")), seen + 1
+    return kind
+
+
+def _port(value: memoryview) -> Port:
+    name, sides, words, half = "", [], [], False
+    for number, _, content in fields(value):
+        if number == _VALUE_NAME:
+            name = _text(content)
+        for inner, _, tensor in fields(content) if number == _VALUE_TYPE else ():
+            for field, kind, shape in fields(tensor) if inner == _TENSOR else ():
+                half = half or (field == _ELEMENT and kind == _HALF)
+                for _, _, dim in fields(shape) if field == _SHAPE else ():
+                    parts = {n: (value, _text(text)) for n, value, text in fields(dim)}
+                    sides.append(parts[_SIZE][0] if _SIZE in parts else 0)
+                    words.append(parts[_WORD][1] if _WORD in parts else "")
+    return Port(name, tuple(sides), tuple(words), half)
 
 
 def _normalised(network: nn.Module) -> list[tuple[str, str, float]]:

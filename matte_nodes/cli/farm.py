@@ -22,11 +22,7 @@ from matte_nodes.paths import cache_at
 if TYPE_CHECKING:
     from matte_nodes.farm.request import FarmPlan
 
-<<<<<<< HEAD
-HERE_ONLY = ("as_json", "quiet", "no_service", "detect_cuts", "again", "cache",
-=======
 HERE_ONLY = ("as_json", "quiet", "no_service", "detect_cuts", "again", "cache", "session",
->>>>>>> studio
              "recursive", "each")  # fmt: skip
 PLANNED = ("source", "output", "model", "refine", "frames", "cuts", "warm_up")
 

@@ -13,8 +13,10 @@ import click
 from matte_nodes import models, weights
 from matte_nodes.card import ModelCard, Weights
 from matte_nodes.cli.models_card import show_card
+from matte_nodes.cli.models_for import in_words, print_table, show_suited, state
 from matte_nodes.cli.models_import import import_checkpoint
 from matte_nodes.errors import WeightsError
+from matte_nodes.figures import PURPOSES
 
 
 def command() -> click.Command:
@@ -27,10 +29,21 @@ def command() -> click.Command:
 @click.option(
     "--commercial-only", is_flag=True, help="Only models whose terms allow commercial use."
 )
+@click.option(
+    "--for",
+    "purpose",
+    type=click.Choice(PURPOSES),
+    help="Only models for this, the best first: our own measurements, then published ones.",
+)
 @click.pass_context
-def group(context: click.Context, as_json: bool, commercial_only: bool) -> None:
+def group(
+    context: click.Context, as_json: bool, commercial_only: bool, purpose: str | None
+) -> None:
     """Without a command: a table of needs, terms, and whether the weights are here."""
     if context.invoked_subcommand:
+        return
+    if purpose is not None:
+        show_suited(purpose, commercial_only=commercial_only, as_json=as_json)
         return
     cards = [card for card in models.cards() if _allowed(card, commercial_only)]
     if as_json:
@@ -44,11 +57,7 @@ def group(context: click.Context, as_json: bool, commercial_only: bool) -> None:
             (card.name, ", ".join(facts["needs"]) or "-", ", ".join(takes) or "-",
              facts["memory"]["kind"], card.commercial, in_words(card), card.title)
         )  # fmt: skip
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        click.echo(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
+    print_table(rows)
 
 
 @group.command("pull")
@@ -172,33 +181,5 @@ def _allowed(card: ModelCard, commercial_only: bool) -> bool:
     return not commercial_only or card.commercial == "yes"
 
 
-def in_words(card: ModelCard) -> str:
-    """How a model's weights come to be here: here, one command, or bring your own."""
-    state = _state(card)
-    words = {
-        "to pull": f"matte models pull {card.name}",
-        "to import": "bring your own",
-        "shipped": "here (our own)",
-        "imported": "here (imported)",
-    }
-    return words.get(state, state)
-
-
-def _state(card: ModelCard) -> str:
-    terms = card.checkpoint
-    if terms is None or terms.optional:
-        if terms is not None and weights.imported(card).is_file():
-            return "imported"
-        here = all(weights.find(item) for item in card.weights)
-        return "none needed" if not card.weights else "here" if here else "to pull"
-    if weights.imported(card).is_file():
-        return "imported"
-    if weights.pulled(card) is not None:
-        return "here"
-    if weights.brought(card) is not None:
-        return "shipped"
-    return "to pull" if card.variants else "to import"
-
-
 def _facts(card: ModelCard) -> dict[str, Any]:
-    return {**card.as_dict(), "weights_state": _state(card)}
+    return {**card.as_dict(), "weights_state": state(card)}

@@ -28,16 +28,27 @@ from matte_nodes.errors import UsageError, WeightsError
     help="Write the converted file here instead of the weights folder (use: --weights).",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what the file is.")
+@click.option("--torch", is_flag=True, help="Convert the tensors of an ONNX file.")
 def import_checkpoint(
-    file: Path, given: tuple[str, ...], output: Path | None, dry_run: bool
+    file: Path, given: tuple[str, ...], output: Path | None, dry_run: bool, torch: bool
 ) -> None:
     """Recognise FILE by its tensor names and convert it to safetensors.
 
     Reads .safetensors, .pth, .pt, .ckpt, .tar, .npz, .onnx and .tflite; never unpickles.
-    """
+
+    A published ONNX file is recognised by its inputs, outputs and tensors (BiRefNet, BEN2, MODNet,
+    IS-Net, U2-Net, ViTMatte, RVM, Background Matting V2). It is tried, and its declaration
+    FILE.json is written beside it: `--model FILE.onnx` runs it. For an unknown file that is a
+    template. --torch converts the tensors of an ONNX file instead, for our own network.
+    """  # fmt: skip
     from matte_nodes import checkpoints
 
     options = dict(_option(text) for text in given)
+    if file.suffix.lower() == ".onnx" and not torch:
+        from matte_nodes.cli.onnx_import import declare_file
+
+        if declare_file(file, output, dry_run, options):
+            return
     known = models.architectures()
     found = checkpoints.inspect(file, known, **options).recognition
     click.echo(f"{file.name}: {found.summary}")

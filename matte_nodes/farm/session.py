@@ -90,6 +90,10 @@ class Lines(Quiet):
         super().__init__()
         self._begin, self._end = begin, end
 
+    def remark(self, text: str) -> None:
+        """Print what the user should know about the result."""
+        tell(text)
+
     def frame(self, frame: int, path: Path) -> None:
         """Print the finished frame and the speed."""
         super().frame(frame, path)

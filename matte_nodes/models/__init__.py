@@ -37,6 +37,9 @@ _OWN = (
     "clean_plate_cues",
     "birefnet",
     "vitmatte",
+    "isnet",
+    "u2net",
+    "ben2",
 )
 
 

@@ -27,7 +27,7 @@ CARD = ModelCard(
     name="background-matting-v2",
     title="Background Matting V2",
     summary="A subject before a clean plate of the same place: sharp at HD and 4K, MIT.",
-    load=torch_model(architecture),
+    load=torch_model(architecture, onnx="background-matting-v2"),
     architecture=architecture,
     needs=frozenset({"background"}),
     predicts_foreground=True,

@@ -21,8 +21,12 @@ from matte_nodes.card import (
     Variant,
     Weights,
 )
+from matte_nodes.errors import KnobValueError
+from matte_nodes.figures import Figure
 from matte_nodes.media.resize import resized
 from matte_nodes.models.background_matting import subject_box
+from matte_nodes.models.onnx_checkpoint import is_onnx, open_family
+from matte_nodes.models.onnx_file import OnnxFile
 from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array
 
 if TYPE_CHECKING:
@@ -45,10 +49,19 @@ def architecture() -> Architecture:
 
 
 class BiRefNet:
-    """The network on the plate, or on the square round a segmentation, at the size it knows."""
+    """The network on the plate, or on the square round a segmentation, at the size it knows.
+
+    An ONNX file runs in onnxruntime, at its own size.
+    """
+
+    _file: OnnxFile | None = None
 
     def __init__(self, context: LoadContext) -> None:
-        self._network = TorchNetwork(context, architecture())
+        path = context.checkpoint
+        if path is not None and is_onnx(path):
+            self._file = open_family(context, path, "birefnet")
+        else:
+            self._network = TorchNetwork(context, architecture())
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -68,6 +81,10 @@ class BiRefNet:
     def _alpha(self, plate: Float, knobs: Mapping[str, KnobValue]) -> Float:
         """Return (H, W) alpha of a plate (H, W, 3), at the plate's size."""
         height, width = plate.shape[:2]
+        if self._file is not None:
+            if knobs["size"] != "auto":
+                raise KnobValueError("size: an ONNX file has a size of its own. Leave it at auto.")
+            return self._file.step(Inputs(plate), {}, {})[0].alpha
         small = resized(plate, self._size(str(knobs["size"]), height, width))
         found = self._network.decoded(self._network.pixels(small))["alpha"]
         return resized(array(found), (height, width)).clip(0, 1)
@@ -102,6 +119,21 @@ def _variant(name: str, published: str, size: int, sha256: str, summary: str) ->
     )  # fmt: skip
 
 
+def _onnx(name: str, file: str, size: int, sha256: str, summary: str) -> Variant:
+    """An ONNX file of the authors' release."""
+    release = "https://github.com/ZhengPeng7/BiRefNet/releases/download/v1"
+    return Variant(
+        name,
+        Weights(
+            file=f"birefnet.{name}.onnx", sha256=sha256, size=size,
+            sources=(Source("url", f"{release}/{file}"),),
+            licence="MIT, stated by the authors for code and weights", commercial="yes",
+            publisher="https://github.com/ZhengPeng7/BiRefNet",
+        ),
+        summary,
+    )  # fmt: skip
+
+
 VARIANTS = (
     _variant(
         "lite-matting", "ZhengPeng7/BiRefNet_lite-matting@99c33412e3f58e1f33187abdc8c435c645243690",
@@ -117,6 +149,16 @@ VARIANTS = (
         "hr-matting", "ZhengPeng7/BiRefNet_HR-matting@5d6b6f8adcb5b417c871b1d84ceaae9871355b7f",
         444_473_596, "a5a4de698739ea5e0e8bbab28e1b293dde95092b87a442d566cbc585c53cef55",
         "soft edges and hair, at 2048 (Swin-L)",
+    ),
+    _onnx(
+        "portrait-onnx", "BiRefNet-portrait-epoch_150.onnx",
+        972_666_916, "1ba1c8ff5a7bbfadc8d8d13fb11d7be793f91f23d9d466549e37a854f6668f99",
+        "portraits, at 1024, in onnxruntime (Swin-L)",
+    ),
+    _onnx(
+        "lite-onnx", "BiRefNet-general-bb_swin_v1_tiny-epoch_232.onnx",
+        224_005_088, "5600024376f572a557870a5eb0afb1e5961636bef4e1e22132025467d0f03333",
+        "objects with hard edges, at 1024, in onnxruntime (Swin-T; takes 9 GB)",
     ),
     _variant(
         "lite", "ZhengPeng7/BiRefNet_lite@7838f1c3472f827cd8ce13ab5ccc2ce48077360f",
@@ -160,6 +202,13 @@ CARD = ModelCard(
         "yes",
         ("model.safetensors",),
         variants=VARIANTS,
+    ),
+    auto={"anything": 10},
+    figures=(
+        Figure("hair", "S", 0.98, "P3M-500-NP", "its authors", "hr-matting"),
+        Figure("people", "S", 0.98, "P3M-500-NP", "its authors", "hr-matting"),
+        Figure("animals", "S", 0.974, "AM-2k", "its authors", "hr-matting"),
+        Figure("product", "S", 0.882, "DIS-VD", "its authors", "lite-onnx"),
     ),
     training_data="Matting weights: P3M-10k, TR-humans, AM-2k, AIM-500, Human-2k, "
     "Distinctions-646, HIM2K, PPM-100. General weights: DIS5K, DUTS, HRSOD, UHRSD, HRS10K, "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
+from matte_nodes.figures import Figure
 from matte_nodes.models.cue_network import CueNetwork
 from matte_nodes.models.shipped import PLATE
 
@@ -58,6 +59,9 @@ CARD = ModelCard(
     tile_overlap=192,
     tile_side=1600,
     auto={"background": 30, "finetune": 20},
+    figures=(
+        Figure("clean-plate", "SAD/1000", 10.2, "15 cut-outs over photographs, imperfect plates"),
+    ),
     training_data="1,536 procedural foregrounds over procedural and free pictures, each with an "
     "imperfect clean plate: gain, gamma, noise, a shift, a shadow (docs/train.md)",
     papers=(

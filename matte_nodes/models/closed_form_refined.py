@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
+from matte_nodes.figures import Figure
 from matte_nodes.models import closed_form
 from matte_nodes.models.cue_network import CueNetwork, matted
 from matte_nodes.models.shipped import TRIMAP
@@ -75,6 +76,17 @@ CARD = ModelCard(
     tile_overlap=192,
     tile_side=1600,
     auto={"trimap": 10, "refine": 10},
+    figures=(
+        Figure(
+            "trimap",
+            "SAD/1000",
+            4.49,
+            "15 photographs of alphamatting.com, trimap 1, unknown region",
+        ),
+        Figure(
+            "hair", "SAD/1000", 4.49, "15 photographs of alphamatting.com, trimap 1, unknown region"
+        ),
+    ),
     training_data=TRAINING_DATA,
     papers=(*closed_form.CARD.papers, *PAPERS),
     limits="Closed form's time and a fifth more; each frame is solved alone. Near light above 1, "

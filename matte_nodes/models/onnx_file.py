@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Any ONNX file as a model: `--model path/net.onnx`, with a small declaration net.json beside it.
 
-docs/onnx.md describes the declaration. What is not declared has the defaults of `_Picture`: the
+docs/onnx.md describes the declaration. What is not declared has the defaults of `Picture`: the
 network copy as it is (RGB, 0..1, NCHW).
 """
 
@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +20,6 @@ from matte_nodes.card import (
     HINTS,
     Inputs,
     KnobValue,
-    LoadContext,
     Memory,
     MemoryKind,
     ModelCard,
@@ -34,62 +32,54 @@ from matte_nodes.card import (
 )
 from matte_nodes.checkpoints.onnx_external import external_files
 from matte_nodes.errors import ModelError, UnknownModelError
+from matte_nodes.models.onnx_answers import ACTIVATIONS, alpha_of
+from matte_nodes.models.onnx_pictures import Fit, Picture, plane
 from matte_nodes.reads import hash_of
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from matte_nodes.card import Float
+    from matte_nodes.runtime import Device
 
 ROLES = ("plate", *HINTS, "neighbours")
 _cards: dict[tuple[str, ...], ModelCard] = {}
 _MOST_CARDS = 64
+"""What an input can be. "plate+trimap" is one input with the channels of both."""
 
-
-@dataclass(frozen=True)
-class _Picture:
-    """How one input of the file wants its picture: (x * scale - mean) / std, per channel."""
-
-    name: str
-    scale: float = 1.0
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-    order: Literal["rgb", "bgr"] = "rgb"
-    layout: Literal["NCHW", "NHWC"] = "NCHW"
-
-    def made(self, picture: Float) -> Float:
-        """Return (H, W) or (H, W, C) as the file wants it."""
-        planes = picture[..., None] if picture.ndim == 2 else picture
-        if self.order == "bgr":
-            planes = planes[..., ::-1]
-        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
-        planes = (planes * np.float32(self.scale) - mean) / std
-        planes = planes if self.layout == "NHWC" else planes.transpose(2, 0, 1)
-        return np.ascontiguousarray(planes, np.float32)[None]
+_KINDS: Mapping[str, type[np.floating[Any]]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+}
 
 
 class OnnxFile:
     """A session on the file, fed as its declaration says."""
 
-    def __init__(self, context: LoadContext, path: Path, declared: Mapping[str, Any]) -> None:
-        self._session: Any = runtime.onnx_session(path, context.device, context.threads)
+    def __init__(
+        self, path: Path, declared: Mapping[str, Any], device: Device, threads: int = 0
+    ) -> None:
+        self._session: Any = runtime.onnx_session(path, device, threads)
+        self._file = path.name
         self._pictures = {
-            role: _Picture(**({"name": how} if isinstance(how, str) else _tuples(how)))
+            tuple(role.split("+")): Picture.declared(how)
             for role, how in declared["inputs"].items()
         }
+        self._fit = Fit.declared(declared)
+        self._activation = str(declared.get("activation", "none"))
         self._outputs = dict(declared["outputs"])
         self._states = {name: tuple(pair) for name, pair in declared.get("states", {}).items()}
-        self._constants = {
-            name: np.asarray(value, np.float32)
-            for name, value in declared.get("constants", {}).items()
-        }
+        self._kinds = {item.name: item.type for item in self._session.get_inputs()}
+        self._constants = declared.get("constants", {})
         asked = {p.name for p in self._pictures.values()} | set(self._constants)
         asked |= {first for first, _ in self._states.values()}
-        has = {item.name for item in self._session.get_inputs()}
-        if asked != has:
+        if asked != set(self._kinds):
             raise ModelError(
-                f"{path.name} has the inputs {sorted(has)}, but {path.stem}.json declares "
+                f"{path.name} has the inputs {sorted(self._kinds)}, but its declaration names "
                 f"{sorted(asked)}."
+            )
+        if odd := {n: kind for n, kind in self._kinds.items() if kind not in _KINDS}:
+            raise ModelError(
+                f"{path.name} takes other numbers than float32 and float16: {odd}. Convert it to a "
+                "file that takes pictures of 0..1."
             )
         gives = {item.name for item in self._session.get_outputs()}
         named = {*self._outputs.values(), *(last for _, last in self._states.values())}
@@ -101,24 +91,56 @@ class OnnxFile:
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
-        """One run of the file; states go in and out by name."""
-        feed: dict[str, NDArray[Any]] = dict(self._constants)
-        for role, picture in self._pictures.items():
-            given = (
-                np.concatenate(inputs.neighbours, axis=2)
-                if role == "neighbours"
-                else getattr(inputs, role)
-            )
-            feed[picture.name] = picture.made(given)
-        empty = np.zeros((1, 1, 1, 1), np.float32)
+        """One run of the file; states go in and out by name.
+
+        Raises ModelError when the answer is no alpha.
+        """
+        found, following = self.raw(inputs, memory)
+        alpha, foreground = found.pop("alpha"), found.pop("foreground", None)
+        hinted = inputs.trimap is not None or inputs.background is not None
+        alpha = alpha_of(alpha, self._activation, self._file, hinted=hinted)
+        size = inputs.plate.shape[:2]
+        back = {name: self._fit.back(plane, size) for name, plane in found.items()}
+        if foreground is not None:
+            foreground = self._fit.back(foreground, size)
+        return Prediction(self._fit.back(alpha, size), foreground, back), following
+
+    def raw(self, inputs: Inputs, memory: Memory) -> tuple[dict[str, Float], Memory]:
+        """The file's own answers by role, at its size and without activation, and its states."""
+        feed = {n: np.asarray(v, self._kind(n)) for n, v in self._constants.items()}
+        size = inputs.plate.shape[:2]
+        for roles, picture in self._pictures.items():
+            planes = np.concatenate([self._put(role, inputs, size) for role in roles], axis=2)
+            feed[picture.name] = picture.made(planes, self._kind(picture.name))
         for name, (first, _) in self._states.items():
-            feed[first] = np.asarray(memory.get(name, empty))
+            empty = np.zeros((1, 1, 1, 1), np.float32)
+            feed[first] = np.asarray(memory.get(name, empty), self._kind(first))
         names = [*self._outputs.values(), *(last for _, last in self._states.values())]
         answers = dict(zip(names, self._session.run(names, feed), strict=True))
-        planes = {role: _picture(answers[name]) for role, name in self._outputs.items()}
-        alpha, foreground = planes.pop("alpha"), planes.pop("foreground", None)
         following = {name: answers[last] for name, (_, last) in self._states.items()}
-        return Prediction(alpha.clip(0, 1), foreground, planes), following
+        found = {role: plane(answers[name]) for role, name in self._outputs.items()}
+        if found["alpha"].ndim != 2:
+            raise ModelError(
+                f"{self._file}: the output {self._outputs['alpha']!r} has "
+                f"{found['alpha'].shape[2]} channels; alpha has one."
+            )
+        return found, following
+
+    def _kind(self, name: str) -> type[np.floating[Any]]:
+        return _KINDS[self._kinds[name]]
+
+    def _put(self, role: str, inputs: Inputs, size: tuple[int, int]) -> Float:
+        """A picture (H, W, C) at the file's size."""
+        given = (
+            np.concatenate(inputs.neighbours, axis=2)
+            if role == "neighbours"
+            else getattr(inputs, role)
+        )
+        found = self._fit.put(given if given.ndim == 3 else given[..., None], size)
+        if role == "trimap" and found.shape[:2] != size:
+            # Mixed values are of unknown pixels too.
+            found = np.where((found > 0) & (found < 1), np.float32(0.5), found)
+        return found
 
 
 def card_of(path: str | os.PathLike[str]) -> ModelCard:
@@ -132,7 +154,7 @@ def card_of(path: str | os.PathLike[str]) -> ModelCard:
         if not needed.is_file():
             raise UnknownModelError(
                 f"{needed}: there is no such file. An ONNX model is a file NAME.onnx with its "
-                "declaration NAME.json beside it (docs/onnx.md)."
+                "declaration NAME.json beside it: `matte models import NAME.onnx` writes it."
             )
     # The very same card as long as its files are the same: a service finds loaded models by it.
     state: tuple[str, ...] = (str(file), hash_of(beside), hash_of(file))
@@ -143,7 +165,14 @@ def card_of(path: str | os.PathLike[str]) -> ModelCard:
         declared = json.loads(beside.read_text("utf-8"))
         while len(_cards) >= _MOST_CARDS:
             _cards.pop(next(iter(_cards)))
-        return _cards.setdefault(state, _card(file, declared, hash_of(file)))
+        return _cards.setdefault(
+            state,
+            _card(
+                file,
+                declared,
+                {part: hash_of(part) for part in (file, *external_files(file)) if part.is_file()},
+            ),
+        )
     except (
         ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
     ) as error:  # fmt: skip
@@ -154,36 +183,42 @@ def card_of(path: str | os.PathLike[str]) -> ModelCard:
         ) from error
 
 
-def _card(file: Path, declared: Mapping[str, Any], sha256: str) -> ModelCard:
+def _card(file: Path, declared: Mapping[str, Any], digests: Mapping[Path, str]) -> ModelCard:
     inputs, outputs = declared["inputs"], declared["outputs"]
-    if unknown := set(inputs) - set(ROLES):
-        raise ValueError(f"inputs are {', '.join(ROLES)}, not {sorted(unknown)}")
-    if "plate" not in inputs or "alpha" not in outputs:
+    roles = [role for joined in inputs for role in joined.split("+")]
+    if (unknown := set(roles) - set(ROLES)) or len(roles) != len(set(roles)):
+        raise ValueError(
+            f"inputs are {', '.join(ROLES)}, each once, not {sorted(unknown or roles)}"
+        )
+    if "plate" not in roles or "alpha" not in outputs:
         raise ValueError("it needs an input `plate` and an output `alpha`")
-    fixed = declared.get("fixed_size")
+    if (activation := declared.get("activation", "none")) not in ACTIVATIONS:
+        raise ValueError(f'"activation" is {", ".join(ACTIVATIONS)}, not {activation!r}')
+    fit = Fit.declared(declared)
     return ModelCard(
         name=f"onnx:{file.stem}",
         title=str(declared.get("title", file.stem)),
         summary=str(declared.get("summary", "A network from an ONNX file.")),
-        load=lambda context: OnnxFile(context, file, declared),
-        needs=frozenset(set(inputs) & set(HINTS)),
+        load=lambda context: OnnxFile(file, declared, context.device, context.threads),
+        needs=frozenset(set(roles) & set(HINTS)),
         predicts_foreground="foreground" in outputs,
         extras=tuple(sorted(set(outputs) - {"alpha", "foreground"})),
         memory=_memory(declared),
-        multiple=int(declared.get("multiple", 1)),
-        fixed_size=(int(fixed[0]), int(fixed[1])) if fixed else None,
+        multiple=fit.multiple if fit.by_node else 1,
+        fixed_size=fit.fixed if fit.by_node else None,
         tileable=bool(declared.get("tileable", False)),
         tile_side=int(declared.get("tile_side", 0)),
         tile_overlap=int(declared.get("tile_overlap", 0)),
         files=(file.with_suffix(".json"), *external_files(file)),
-        weights=(
+        weights=tuple(
             Weights(
-                file=str(file), sha256=sha256, size=file.stat().st_size, sources=(),
+                file=str(part), sha256=digest, size=part.stat().st_size, sources=(),
                 licence=str(declared.get("licence", "not stated")),
                 commercial=checked_terms(
                     declared.get("commercial", "unclear"), file.with_suffix(".json")
                 ),
-            ),
+            )
+            for part, digest in digests.items()
         ),
         papers=tuple(declared.get("papers", ("the file's own",))),
     )  # fmt: skip
@@ -194,21 +229,3 @@ def _memory(declared: Mapping[str, Any]) -> MemoryKind:
         return Recurrent()
     offsets = tuple(int(offset) for offset in declared.get("window", ()))
     return Window(offsets) if offsets else Still()
-
-
-def _tuples(how: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in how.items()}
-
-
-def _picture(answer: NDArray[Any]) -> Float:
-    """Return (1, 1, H, W), (1, H, W, 1) or (1, H, W) as (H, W); (1, C, H, W) as (H, W, C)."""
-    planes = answer[0]
-    if planes.ndim == 2:
-        return np.ascontiguousarray(planes, np.float32)
-    if planes.shape[0] == 1:
-        return np.ascontiguousarray(planes[0], np.float32)
-    if planes.shape[-1] == 1:
-        return np.ascontiguousarray(planes[..., 0], np.float32)
-    channels_first = planes.shape[0] < planes.shape[-1]
-    turned = planes.transpose(1, 2, 0) if channels_first else planes
-    return np.ascontiguousarray(turned, np.float32)

@@ -27,6 +27,7 @@ from matte_nodes.card import (
     Weights,
 )
 from matte_nodes.errors import WeightsError
+from matte_nodes.figures import Figure
 from matte_nodes.models import full_size_edge
 from matte_nodes.models.torch_network import TorchNetwork, array
 
@@ -219,6 +220,9 @@ CARD = ModelCard(
     subject="people",
     algorithm_version=2,
     auto={"people": 10},
+    figures=(
+        Figure("video", "MAD", 0.00608, "VideoMatte240K, 512 x 288", "the paper of RVM"),
+    ),
     training_data="VideoMatte240K, Distinctions-646, Adobe Image Matting (non-commercial research "
     "sets), with backgrounds and segmentation sets",
     papers=("Lin, Yang, Saleemi, Sengupta: Robust High-Resolution Video Matting with Temporal "

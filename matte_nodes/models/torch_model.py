@@ -10,6 +10,7 @@ import numpy as np
 
 from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, Model, Prediction
 from matte_nodes.media.resize import resized
+from matte_nodes.models.onnx_checkpoint import is_onnx, open_family
 from matte_nodes.models.torch_network import TorchNetwork, array, trained_side
 
 if TYPE_CHECKING:
@@ -23,15 +24,18 @@ GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def torch_model(
-    architecture: Callable[[], Architecture], file: str = ""
+    architecture: Callable[[], Architecture], file: str = "", *, onnx: str = ""
 ) -> Callable[[LoadContext], Model]:
     """Return the `load` of a card: it runs the network as its architecture declares.
 
     architecture: as in `ModelCard.architecture`. file: which of the card's weights files is the
-    network's. "": the checkpoint that the user imported.
+    network's. "": the checkpoint that the user imported. onnx: the name of the card, when ONNX
+    files of its family are published; such a checkpoint runs in onnxruntime.
     """
 
     def load(context: LoadContext) -> Model:
+        if onnx and context.checkpoint is not None and is_onnx(context.checkpoint):
+            return open_family(context, context.checkpoint, onnx)
         return TorchModel(context, architecture(), file)
 
     return load

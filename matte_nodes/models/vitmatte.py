@@ -13,6 +13,7 @@ from matte_nodes.card import (
     Variant,
     Weights,
 )
+from matte_nodes.figures import Figure
 from matte_nodes.models.torch_model import torch_model
 from matte_nodes.models.torch_network import WIDTH
 
@@ -38,7 +39,7 @@ CARD = ModelCard(
     name="vitmatte",
     title="ViTMatte",
     summary="Any subject from a trimap: the strongest published edges and hair; weights unclear.",
-    load=torch_model(architecture),
+    load=torch_model(architecture, onnx="vitmatte"),
     architecture=architecture,
     needs=frozenset({"trimap"}),
     multiple=32,
@@ -84,6 +85,10 @@ CARD = ModelCard(
                 "ViTMatte-S, trained on Composition-1k",
             ),
         ),
+    ),
+    figures=(
+        Figure("trimap", "SAD/1000", 21.46, "Composition-1k", "its authors", "small"),
+        Figure("hair", "SAD/1000", 21.46, "Composition-1k", "its authors", "small"),
     ),
     training_data="Adobe Composition-1k (non-commercial research terms) or Distinctions-646 (no "
     "terms stated), composited over MS COCO; the encoder was first trained on ImageNet (DINO, MAE)",

@@ -39,6 +39,7 @@ from matte_nodes.media.writers import (
 from matte_nodes.node.matte import Matte
 from matte_nodes.points import as_points
 from matte_nodes.reads import hash_of
+from matte_nodes.render.coverage import Coverage
 from matte_nodes.render.resume_log import KEY, Manifest, sum_of
 from matte_nodes.render.terms import Inherited, combined, inherited
 from matte_nodes.shot.chain import build
@@ -63,6 +64,9 @@ class Reporter(Protocol):
 
     def warn(self, text: str) -> None:
         """Something about the inputs that the user should know; it may come from any thread."""
+
+    def remark(self, text: str) -> None:
+        """What the user should know about the result; after the last frame, before `done`."""
 
     def done(self, output: str) -> None:
         """After the last frame."""
@@ -166,6 +170,7 @@ class Render:
             "matte/plate_space": color.plate,
             "matte/working_space": color.working,
             "matte/version": __version__,
+            **({"matte/auto": self.chain.chosen} if self.chain.chosen else {}),
             **self._objects,
             **self.finish.texts(),
         }
@@ -306,7 +311,10 @@ class Render:
             several=self.is_movie,
         )
 
+        coverage = Coverage()
+
         def sink(frame: int, matte: Matte, image: Image) -> Path:
+            coverage.add(frame, matte.alpha)
             key = keys[frame] = self._key_of(self._look.stamps[frame])
             facts = {KEY: key}
             if complaints := notices.of(frame):
@@ -335,6 +343,9 @@ class Render:
         except BaseException:
             writer.abort()
             raise
+        if self.chain.automatic:
+            for remark in coverage.remarks(self.chain.name):
+                report.remark(remark)
         self._look = Look()
         if not self.is_movie:
             return [frame for frame in todo if self._changed(frame, keys[frame])]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from matte_nodes import models
@@ -16,6 +17,7 @@ from matte_nodes.errors import UnknownKnobError, UsageError
 from matte_nodes.node.knobs import NODE_KNOBS, all_knobs
 from matte_nodes.points import as_points
 from matte_nodes.shot import choose_model as auto
+from matte_nodes.shot.look import look
 from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.shot.shot import Shot
 
@@ -34,6 +36,10 @@ class Chain:
     shot: Shot
     nodes: tuple[MatteNode, ...]
     notes: tuple[str, ...] = ()
+    chosen: str = ""
+    """Which model `auto` chose and why; "" when the user named one."""
+    automatic: bool = False
+    """Whether the user gave no hint, so that the models alone say what the subject is."""
 
     @property
     def name(self) -> str:
@@ -94,10 +100,14 @@ def build(
     given = {name for name in (*HINTS, "points") if connect.get(name) is not None}
     if model == auto.SELECT:
         knobs = {**SELECT_KNOBS, **knobs}
-    model, refine, notes = _chosen(model, refine, given)
+    model, refine, choice = _chosen(
+        model, refine, given, partial(look, source, node=node, knobs=knobs, connect=connect)
+    )
+    notes = (choice.sentence,) if choice else ()
+    chosen = choice.reason if choice else ""
     if refine is None and segmentation_model is None:
         only = MatteNode(model, **node, **knobs)
-        return Chain(only, only.connect(source, **connect), (only,), notes)
+        return Chain(only, only.connect(source, **connect), (only,), notes, chosen, not given)
     dealt, nodes, closing = Knobs(knobs), [], dict(connect)
     early = _without(closing, "encoded", "output_colorspace")
     # A checkpoint file is one model's: in a chain the last one's, unless only the first takes one.
@@ -133,19 +143,19 @@ def build(
     shot = final.connect(source, **closing)
     if refine is not None and (points := connect.get("points")) is not None:
         shot.shared_by(coarse_shot, as_points(points).names)
-    return Chain(final, shot, tuple(nodes), notes)
+    return Chain(final, shot, tuple(nodes), notes, chosen, not given)
 
 
 def _chosen(
-    model: str, refine: str | None, given: Collection[str]
-) -> tuple[str, str | None, tuple[str, ...]]:
-    """Return model, refining model and notes for a name that may be `auto` or a named chain."""
+    model: str, refine: str | None, given: Collection[str], seen: auto.Look
+) -> tuple[str, str | None, auto.ModelChoice | None]:
+    """Return model, refining model and choice for a name that may be `auto` or a named chain."""
     if model == auto.SELECT:
-        return "click", refine or auto.refiner(), ()
+        return "click", refine or auto.refiner(), None
     if model == "auto":
-        choice = auto.choose(given)
-        return choice.model, refine or choice.refine, (choice.sentence,)
-    return model, refine, ()
+        choice = auto.choose(given, look=seen)
+        return choice.model, refine or choice.refine, choice
+    return model, refine, None
 
 
 def _drop_points(connect: dict[str, Any], model: str) -> None:

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from matte_nodes import models, weights
 from matte_nodes.card import Job, ModelCard
 from matte_nodes.errors import WeightsError
+from matte_nodes.shot.look import Seen
 
 # The ranks are in the cards (`ModelCard.auto`). Trimap: the order of errors on the photographs of
 # alphamatting.com (bench/bench_trimap.py); published checkpoints, which only a user can bring, were
@@ -28,21 +30,27 @@ class ModelChoice:
     why: str
 
     @property
+    def reason(self) -> str:
+        """The choice and the reason, for the user and for the provenance."""
+        chain = f" refined by {self.refine}" if self.refine else ""
+        return f"auto: {self.model}{chain}, because {self.why}"
+
+    @property
     def sentence(self) -> str:
         """The choice, the reason and the licence, for the user."""
         card = models.card(self.model)
-        chain = f" refined by {self.refine}" if self.refine else ""
-        return (
-            f"auto: {self.model}{chain}, because {self.why}. Licence: {card.licence}; commercial "
-            f"use: {card.commercial}."
-        )
+        return f"{self.reason}. Licence: {card.licence}; commercial use: {card.commercial}."
 
 
-def choose(hints: Collection[str], *, live: bool = False) -> ModelChoice:
+Look: TypeAlias = Callable[[ModelCard, ModelCard], Seen]
+"""Called with a model for people and one for what stands out; says whether there are people."""
+
+
+def choose(hints: Collection[str], *, live: bool = False, look: Look | None = None) -> ModelChoice:
     """Return the best model whose weights are here for these hints ("trimap", "background", ...).
 
-    live: speed counts: nothing is refined. Raises WeightsError when nothing can run, saying what
-    to pull.
+    live: speed counts: nothing is refined. look: looks at a plate without hints; without it people
+    are expected. Raises WeightsError when nothing can run, saying what to pull.
     """
     jobs: tuple[tuple[Job, str], ...] = (
         ("trimap", "a trimap was given"),
@@ -55,18 +63,36 @@ def choose(hints: Collection[str], *, live: bool = False) -> ModelChoice:
         for card in ranked(hint):
             if _can_run(card, hints):
                 return ModelChoice(card.name, refiner() if card.coarse and not live else None, why)
-    # First what is stronger: models on weights of their publishers, then those on our own.
-    for own in (False, True):
-        for card in ranked("people"):
-            if _can_run(card, hints, own=own):
-                refine = refiner() if card.coarse and not live else None
-                return ModelChoice(card.name, refine, "people are expected when no hint is given")
-    pulls = " or ".join(
-        f"`matte models pull {card.name}` (licence: {card.licence})"
-        for card in ranked("people")
-        if card.weights
-    )
-    raise WeightsError(f"No model can run here yet. For people: {pulls}. Or give a trimap.")
+    people = _first("people", hints)
+    salient = _first("anything", hints)
+    if people is None and salient is None:
+        pulls = " or ".join(
+            f"`matte models pull {card.name}` (licence: {card.licence})"
+            for card in ranked("people")
+            if card.weights
+        )
+        raise WeightsError(f"No model can run here yet. For people: {pulls}. Or give a trimap.")
+    chosen, why = people or salient, "people are expected when no hint is given"
+    if people is None:
+        why = "no model for people is here"
+    elif live or look is None:
+        pass
+    elif salient is None:
+        why = (
+            "no model for other subjects is here (`matte models pull u2netp`), so people are "
+            "expected"
+        )
+    else:
+        seen = look(people, salient)
+        chosen, why = people if seen.people else salient, seen.why(people.name, salient.name)
+    assert chosen is not None
+    return ModelChoice(chosen.name, refiner() if chosen.coarse and not live else None, why)
+
+
+def _first(job: Job, hints: Collection[str]) -> ModelCard | None:
+    """The first model of a job that can run: on weights of its publisher, else on our own."""
+    able = [card for own in (False, True) for card in ranked(job) if _can_run(card, hints, own=own)]
+    return able[0] if able else None
 
 
 def members(name: str) -> list[str]:

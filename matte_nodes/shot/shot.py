@@ -390,6 +390,10 @@ class Shot:
         frames.check_picture(pixels, f"Frame {frame} of {self.clip.name}")
         return self.color.to_network(pixels)
 
+    def plate_id(self, index: int) -> str:
+        """A hash of the content of the plate at a place of the clip, and of how it is seen."""
+        return digest(self._content_keys.plate(index, Look()), self.color.id)
+
     def _prediction(self, loaded: LoadedFrame, look: Look, *, in_memory: bool = True) -> Prediction:
         if not self._steady.strength:
             return self._steps.prediction(loaded, look, in_memory=in_memory)

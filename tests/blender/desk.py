@@ -43,6 +43,9 @@ class Quiet:
         """One more."""
         self.frames.append(frame)
 
+    def remark(self, text: str) -> None:
+        """Nothing to say."""
+
     def done(self, output: str) -> None:
         """Nothing to say."""
 

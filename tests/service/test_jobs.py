@@ -35,6 +35,9 @@ class Silent:
     def frame(self, frame: int, path: Path) -> None:
         pass
 
+    def remark(self, text: str) -> None:
+        pass
+
     def done(self, output: str) -> None:
         pass
 
