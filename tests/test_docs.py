@@ -202,7 +202,8 @@ def test_shell_examples_are_real(page: str, line: str) -> None:
     size = 2 if " ".join(words[:2]) in known else 1
     command = known[" ".join(words[:size])]
     context = click.Context(command)
-    if isinstance(command, KnobCommand):
+    # A file of the reader's is not here, so its knobs are not known.
+    if isinstance(command, KnobCommand) and not any(word.endswith(".onnx") for word in words):
         command.offer_knobs(context, words[size:])
     values, rest, _ = command.make_parser(context).parse_args(words[size:])
     assert not (rest and not isinstance(command, click.Group)), f"{page}: {rest}"

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matte_nodes.batch.folder import is_many
 from matte_nodes.cli import options as shared
 from matte_nodes.cli.knob_flags import KnobCommand, ModelName, flag, given_knobs
 from matte_nodes.errors import UsageError
@@ -82,6 +81,8 @@ def run(
         return
     quiet, here = options.pop("quiet"), options.pop("no_service")
     as_json = options.pop("as_json")
+    from matte_nodes.batch.folder import is_many
+
     of_folder = {name: options.pop(name) for name in ("recursive", "each")}
     if session is None and output is not None and is_many(source, output):
         stills(source, output, model, options, of_folder, as_json=as_json, quiet=quiet)
