@@ -19,11 +19,12 @@ MEASURES: Mapping[str, bool] = {
     "maxF": True,
     "SAD/1000": False,
     "MAD": False,
+    "dtSSD": False,
     "seconds": False,
 }
 """The measures of figures, each with whether more is better. IoU: overlap of the masks at 0.5. S and
 maxF: structure measure and largest F-measure of salient object detection. SAD/1000: sum of absolute
-differences. MAD: mean absolute difference. seconds: of a picture on this project's machine."""
+differences. MAD: mean absolute difference. dtSSD: incoherence in time (docs/metrics.md). seconds: of a picture on this project's machine."""
 
 
 @dataclass(frozen=True)

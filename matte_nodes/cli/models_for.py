@@ -77,13 +77,13 @@ def show_suited(purpose: str, *, commercial_only: bool, as_json: bool) -> None:
 
 
 def size(card: ModelCard) -> int:
-    """Bytes of what `matte models pull` fetches, or of what is shipped; 0 when that is not known."""
+    """Return the bytes of what is shipped, else of what is pulled; 0 when that is not known."""
     if card.weights:
         return sum(item.size for item in card.weights)
-    if card.variants:
-        return card.variants[0].weights.size
     own = card.checkpoint.own if card.checkpoint is not None else None
-    return own.size if own is not None else 0
+    if own is not None:
+        return own.size
+    return card.variants[0].weights.size if card.variants else 0
 
 
 def speed(card: ModelCard) -> str:

@@ -69,6 +69,7 @@ CARD = ModelCard(
     auto={"anything": 50},
     coarse=True,
     figures=(
+        Figure("product", "IoU", 0.85, "15 photographs of things, alphamatting.com, no trimap"),
         Figure("people", "IoU", 0.763, "21 portraits and frames of videos, `rvm` as the truth"),
         Figure("live", "seconds", 0.52, "21 pictures of at most 512 pixels, one busy core"),
     ),

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from matte_nodes import models, weights
 from matte_nodes.card import Job, ModelCard
 from matte_nodes.errors import WeightsError
-from matte_nodes.shot.look import Seen
+
+if TYPE_CHECKING:
+    from matte_nodes.shot.look import Seen
 
 # The ranks are in the cards (`ModelCard.auto`). Trimap: the order of errors on the photographs of
 # alphamatting.com (bench/bench_trimap.py); published checkpoints, which only a user can bring, were
@@ -42,7 +44,7 @@ class ModelChoice:
         return f"{self.reason}. Licence: {card.licence}; commercial use: {card.commercial}."
 
 
-Look: TypeAlias = Callable[[ModelCard, ModelCard], Seen]
+Look: TypeAlias = "Callable[[ModelCard, ModelCard], Seen]"
 """Called with a model for people and one for what stands out; says whether there are people."""
 
 

@@ -46,15 +46,17 @@ class Seen:
     """What one look found, and at which frame."""
 
     people: bool
-    frame: int
+    frame: int | None
+    """None for a still."""
     certain: float
     covered: float
 
     def why(self, people: str, salient: str) -> str:
         """The reason for a choice, as the end of a sentence."""
         found = f"{people} is sure of {self.certain:.0%} of what it finds"
+        where = "the picture" if self.frame is None else f"frame {self.frame}"
         return (
-            f"frame {self.frame} shows {'' if self.people else 'no '}people ({found}, which covers "
+            f"{where} shows {'' if self.people else 'no '}people ({found}, which covers "
             f"{self.covered:.0%} of what {salient} finds)"
         )
 
@@ -81,7 +83,8 @@ def look(
     shot = nodes[0].connect(source, **reading)
     try:
         place = len(shot.clip.frames) // 2
-        frame, memo = shot.clip.frames[place], shot.cache.hashes.memo
+        frame = shot.clip.frames[place] if place else None
+        memo = shot.cache.hashes.memo
         key = ""
         if memo is not None:
             weights = [sorted(one.weights_identity.items()) for one in nodes]
@@ -98,7 +101,7 @@ def look(
             shot.close()
 
 
-def judged(people: Float, salient: Float, *, frame: int = 0) -> Seen:
+def judged(people: Float, salient: Float, *, frame: int | None = None) -> Seen:
     """What two masks (H, W), 0..1, of the same picture say."""
     found, stands_out = people > 0.5, salient > 0.5
     certain = float((people > 0.9).sum() / max(1, (people > 0.1).sum()))
@@ -107,7 +110,7 @@ def judged(people: Float, salient: Float, *, frame: int = 0) -> Seen:
     return Seen(bool(sure and found.mean() >= LEAST), frame, certain, covered)
 
 
-def _kept(text: str | None, frame: int) -> Seen | None:
+def _kept(text: str | None, frame: int | None) -> Seen | None:
     try:
         people, certain, covered = (text or "").split(",")
         return Seen(people == "1", frame, float(certain), float(covered))
