@@ -65,8 +65,9 @@ function pane() {
 function badge() {
   const place = byId("badge"), { stale } = server();
   const isStale = stale.includes(state.frame) && !isDone(state.frame);
+  const isMask = !isDone(state.frame) && state.mask?.frame === state.frame && state.mask.of === server().key;
   place.className = isStale ? "stale" : "";
-  place.textContent = [state.showB ? "B" : "", isStale ? "stale: the settings changed" : "", isDone(state.frame) || isStale ? "" : "no matte yet"].filter(Boolean).join(" | ");
+  place.textContent = [state.showB ? "B" : "", isStale ? "stale: the settings changed" : "", isDone(state.frame) || isStale || isMask ? "" : "no matte yet", isMask ? "mask: its edges are not solved yet" : ""].filter(Boolean).join(" | ");
   byId("clip-name").textContent = server().plate.name.split("/").pop() ?? "";
   byId("clip-name").title = [server().plate.name, `Colour space: ${server().plate.colorspace}`, ...server().plate.assumptions].join("\n");
   document.title = `${server().plate.name.split("/").pop()} - Matte Studio`;
@@ -99,7 +100,7 @@ async function begin() {
   let later = 0;
   watch(["frame"], () => { clearTimeout(later); later = setTimeout(() => whenCalm(pane), 120); });
   byId("pane").addEventListener("focusout", () => setTimeout(() => { if (isOld) whenCalm(pane); }));
-  watch(["server", "frame", "showB"], badge);
+  watch(["server", "frame", "showB", "mask"], badge);
   watch(["frame"], () => { if (state.message.kind !== "error") say(""); });
   watch(["message", "busy"], () => {
     const place = byId("message");

@@ -56,7 +56,7 @@ async function maskFirst(frame, of) {
   const found = await post("/api/mask", { frame });
   if (!found.key || server().key !== of) return;
   set({ mask: { key: found.key, frame, of }, busy: `solving the edges of frame ${frame}` });
-  say(`Mask of frame ${frame}: ${found.milliseconds} ms.`);
+  if (found.milliseconds) say(`Mask of frame ${frame}: ${found.milliseconds} ms.`);
   if (state.view === "plate") set({ view: "outline" });
 }
 
