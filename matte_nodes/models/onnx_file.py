@@ -30,7 +30,6 @@ from matte_nodes.card import (
     Window,
     checked_terms,
 )
-from matte_nodes.checkpoints.onnx_external import external_files
 from matte_nodes.errors import ModelError, UnknownModelError
 from matte_nodes.models.onnx_answers import ACTIVATIONS, alpha_of
 from matte_nodes.models.onnx_pictures import Fit, Picture, plane
@@ -156,23 +155,19 @@ def card_of(path: str | os.PathLike[str]) -> ModelCard:
                 f"{needed}: there is no such file. An ONNX model is a file NAME.onnx with its "
                 "declaration NAME.json beside it: `matte models import NAME.onnx` writes it."
             )
+    # Not above: readers of checkpoints import torch, and `--help` must not.
+    from matte_nodes.checkpoints.onnx_external import external_files
+
     # The very same card as long as its files are the same: a service finds loaded models by it.
-    state: tuple[str, ...] = (str(file), hash_of(beside), hash_of(file))
-    state += tuple(hash_of(path) for path in external_files(file) if path.is_file())
+    digests = {part: hash_of(part) for part in (file, *external_files(file)) if part.is_file()}
+    state = (str(file), hash_of(beside), *digests.values())
     if state in _cards:
         return _cards[state]
     try:
         declared = json.loads(beside.read_text("utf-8"))
         while len(_cards) >= _MOST_CARDS:
             _cards.pop(next(iter(_cards)))
-        return _cards.setdefault(
-            state,
-            _card(
-                file,
-                declared,
-                {part: hash_of(part) for part in (file, *external_files(file)) if part.is_file()},
-            ),
-        )
+        return _cards.setdefault(state, _card(file, declared, digests))
     except (
         ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
     ) as error:  # fmt: skip
@@ -209,7 +204,7 @@ def _card(file: Path, declared: Mapping[str, Any], digests: Mapping[Path, str]) 
         tileable=bool(declared.get("tileable", False)),
         tile_side=int(declared.get("tile_side", 0)),
         tile_overlap=int(declared.get("tile_overlap", 0)),
-        files=(file.with_suffix(".json"), *external_files(file)),
+        files=(file.with_suffix(".json"), *(part for part in digests if part != file)),
         weights=tuple(
             Weights(
                 file=str(part), sha256=digest, size=part.stat().st_size, sources=(),
