@@ -45,7 +45,7 @@ def chain_flags(function: Function) -> Function:
         flag("--segmentation-model", group=MODEL, metavar="MODEL", type=ModelName(),
              help="A model whose mask is the segmentation."),
         flag("--refine-width", group=MODEL, type=click.FloatRange(0, 1000), metavar="PIXELS", default=0.0,
-             show_default=True, help="With --refine: the unknown band, to each side of the edge; "
+             show_default=True, help="With --refine: half-width of the refined edge, in pixels; "
              "0 is 0.75 % of the plate's longer side."),
         flag("--refine", group=MODEL, metavar="MODEL", type=ModelName(),
              help="A trimap model that solves the edges of the first one's mattes."),

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matte_nodes import models
 from matte_nodes.card import HINTS, Window
 from matte_nodes.farm.bundle import FarmJob
 from matte_nodes.farm.paths import FileParameter, input_parameter, literal, output_parameter
@@ -67,7 +68,8 @@ def plan_job(
         cuts = shot.cuts(None, frames[-1]) if asked == "auto" else cut_frames(asked)
         begins, warm_up = handover([item.card for item in nodes], warm_up)
         found = plan(frames, cuts, size, begins, warm_up)
-        names = tuple(item.card.name for item in nodes)
+        own = _onnx_files(arguments)
+        names = tuple(own.get(item.card.name, item.card.name) for item in nodes)
         with_refine = len(names) - (arguments["segmentation_model"] is not None) > 1
         return FarmPlan(
             plan=found,
@@ -76,11 +78,27 @@ def plan_job(
             refine=names[-1] if with_refine else None,
             cuts=tuple(cut for cut in cuts if cut <= frames[-1]),
             frames=frames,
-            assets=tuple(_assets(shot, frames, cuts, found, nodes)),
+            assets=(*_assets(shot, frames, cuts, found, nodes), *_with_declarations(own)),
             notes=(*render.chain.notes, *_notes(found, cuts)),
         )
     finally:
         shot.close()
+
+
+def _onnx_files(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Return the ONNX files that the request names as models, by the names of their cards.
+
+    A worker finds them by path alone: the name of the card is known in this process only.
+    """
+    given = (arguments["model"], arguments["refine"], arguments["segmentation_model"])
+    files = [os.path.abspath(one) for one in given if one and str(one).lower().endswith(".onnx")]
+    return {models.card(file).name: literal(file) for file in files}
+
+
+def _with_declarations(files: Mapping[str, str]) -> Iterator[str]:
+    for file in files.values():
+        yield file
+        yield str(Path(file).with_suffix(".json"))
 
 
 def job(
@@ -126,7 +144,7 @@ def job(
         *_cuts_flag(asked),
     ]
     return FarmJob(
-        name=literal(name) or f"matte {Path(source).name} {asked.model}"[:64],
+        name=literal(name) or f"matte {Path(source).name} {Path(asked.model).stem}"[:64],
         plan=asked.plan,
         files=_distinct(files),
         chunk=chunk,
@@ -185,7 +203,7 @@ def _notes(found: ChunkPlan, cuts: Sequence[int]) -> list[str]:
             f"Chunks begin {found.warm_up} frames early; Validate fails where a seam would be seen."
         ]
     if found.handover == "exact":
-        what = "chunks of one take run one after another, takes beside each other"
+        what = "chunks of a take run in sequence, takes in parallel"
         more = "" if cuts else " (--cuts auto finds takes)"
         return [f"Exact: {what}{more}. --warm-up W lets chunks run at once, with a seam check."]
     return []

@@ -35,7 +35,7 @@ _cards: dict[str, tuple[Declaration, ModelCard]] = {}
 class Declaration:
     """The declaration file of a fine-tuned model.
 
-    parent: the model it began as, or "shot", which begins as nothing. needs: hints it was made
+    parent: the model it began as, or "shot", a small network trained from scratch. needs: hints it was made
     with. file, sha256, size: its weights. shot: the clip's name. facts: provenance (key frames,
     errors before and after, steps, the parent's weights).
     """
@@ -150,9 +150,7 @@ def remove(name: str) -> None:
     """Take a fine-tuned model away, its weights too. Raises UsageError when there is none."""
     found = declaration(name)
     if found is None:
-        raise UsageError(
-            f"{name!r} is no fine-tuned model; there are: {', '.join(names()) or 'none'}."
-        )
+        raise UsageError(f"No fine-tuned model {name!r}. You have: {', '.join(names()) or 'none'}.")
     (models_folder() / f"{name}.json").unlink(missing_ok=True)
     (weights_folder() / found.file).unlink(missing_ok=True)
 

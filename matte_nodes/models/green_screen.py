@@ -34,7 +34,7 @@ class GreenScreen:
 CARD = ModelCard(
     name="green-screen",
     title="Green screen (colour difference)",
-    summary="A plain keyer for green or blue screens, with no network: fast, and the control.",
+    summary="A plain keyer for green or blue screens, fast, no network.",
     load=GreenScreen,
     knobs=(
         Knob("screen", "choice", "green", choices=("green", "blue"), help="Colour of the screen."),

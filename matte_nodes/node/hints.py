@@ -44,8 +44,8 @@ HINT_KNOBS: tuple[Knob, ...] = (
         "segmentation_margin",
         "float",
         24.0,
-        "With bound: how far outside the segmentation alpha is still left as it is, before it "
-        "fades to 0 (over half as far again).",
+        "With bound: how far outside the segmentation alpha is kept; then it fades out over half "
+        "that distance.",
         low=0.0,
         high=1000.0,
         unit="px",

@@ -77,6 +77,10 @@ def damaged(folder: Path) -> Iterator[tuple[str, str]]:
             yield name, "is gone"
         elif file.stat().st_size != size or _sha256(file) != digest:
             yield name, "was changed since it was published"
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder).as_posix()
+        if file.is_file() and name not in listed and name != MANIFEST and name[0] != ".":
+            yield name, "was added since it was published"
 
 
 def versions(home: Path) -> list[int]:

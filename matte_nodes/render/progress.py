@@ -6,11 +6,12 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from matte_nodes.errors import MatteError
+from matte_nodes.errors import MatteError, OutputError
 
 
 class Quiet:
@@ -112,14 +113,27 @@ class JsonLines(Quiet):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, MatteError):
+        if isinstance(error, OutputError) and isinstance(error.__cause__, OSError):
+            with suppress(OutputError):
+                self._say(event="error", message=str(error), exit_code=error.exit_code)
+        elif isinstance(error, MatteError):
             self._say(event="error", message=str(error), exit_code=error.exit_code)
+        elif isinstance(error, KeyboardInterrupt):
+            self._say(event="error", message="Stopped; whole frames stay.", exit_code=130)
         elif error is not None:
             self._say(event="error", message=str(error) or type(error).__name__, exit_code=1)
 
     def _say(self, **facts: Any) -> None:
-        sys.stdout.write(json.dumps(facts) + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(json.dumps(facts) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(
+                f"The standard output cannot be written ({error.strerror}). Frames that are whole "
+                "stay. Make room, or run without --json."
+            ) from error
 
 
 def _frames(count: int) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from matte_nodes.errors import MissingFrameError, MissingInputError, UsageError
 from matte_nodes.farm.paths import input_parameter, literal, one_line
 from matte_nodes.publish.pages import page
-from matte_nodes.render.progress import Quiet
+from matte_nodes.render.progress import JsonLines, Quiet
 from matte_nodes.render.render import Render
 from matte_nodes.testing.scene import scene
 from tests.made import write_image
@@ -87,3 +88,25 @@ def test_a_title_with_a_mark_of_the_page_breaks_nothing(name: str) -> None:
     assert f"<title>{escape(name)}" in made
     assert made.count("<script") == page("x", {"note": "x"}).count("<script")
     assert len(made) - len(page("", {"note": ""})) < 300
+
+
+def test_a_full_disk_behind_json_is_one_line(tmp_path: Path) -> None:
+    plate = sequence(tmp_path, "p", (1,))
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "matte_nodes", "run", plate, "-o", str(tmp_path / "m.#.exr"),
+             "--model", "green-screen", "--no-service", "--json"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+    assert ran.returncode == 6
+    assert "Traceback" not in ran.stderr
+    assert "standard output" in ran.stderr
+
+
+def test_json_of_a_stopped_run_has_the_exit_code_of_the_process(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(KeyboardInterrupt), JsonLines():
+        raise KeyboardInterrupt
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 130

@@ -212,3 +212,14 @@ def test_refused_before_anything_is_written(flags: list[str], says: str, tmp_pat
     )
     assert says in said
     assert not folder.exists()
+
+
+def test_an_onnx_file_goes_by_its_path(tmp_path: Path) -> None:
+    net = tmp_path / "net.onnx"
+    net.write_bytes(b"not read at submission")
+    net.with_suffix(".json").write_text('{"inputs": {"plate": "x"}, "outputs": {"alpha": "y"}}')
+    template, assets, _ = written(tmp_path, "--model", net)
+    assert {"net.onnx", "net.json"} <= set(names(assets))
+    text = json.dumps(template)
+    assert f"--model={net}" in text
+    assert "onnx:net" not in text

@@ -56,6 +56,13 @@ def test_a_version_that_is_there_is_an_error(files: list[Path], tmp_path: Path) 
     assert integrate(files, tmp_path, "hero", {}).name == "v004"
 
 
+def test_a_frame_that_was_added_to_a_version_is_told_of(files: list[Path], tmp_path: Path) -> None:
+    folder = integrate(files, tmp_path, "hero", {})
+    assert list(damaged(folder)) == []
+    (folder / "matte.1004.exr").write_bytes(b"another frame")
+    assert list(damaged(folder)) == [("matte.1004.exr", "was added since it was published")]
+
+
 def test_the_manifest_has_every_files_sha256(files: list[Path], tmp_path: Path) -> None:
     version = integrate(files, tmp_path, "hero", {"plate": "p"})
     facts = json.loads((version / "manifest.json").read_text())
