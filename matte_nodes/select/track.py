@@ -209,9 +209,9 @@ def followed(
     following: dict[str, Any] = {"plate": codes}
     for name in objects:
         carried_here = None if arrived is None else arrived.masks.get(name)
-        own = _joined_marks(name, marks)
+        own = joined_marks(name, marks)
         if painted is not None and name == objects[0]:
-            masks[name] = _from_painting(plate, painted, carried_here)
+            masks[name] = from_painting(plate, painted, carried_here)
         elif own is not None:
             alone = own.starts or carried_here is None or carried_here.mean() < LEAST
             masks[name] = select(plate, own, stands_out, None if alone else carried_here)
@@ -257,7 +257,7 @@ def _arrived(codes: Codes, memory: Memory) -> _Arrived | None:
     return _Arrived(masks, believed)
 
 
-def _joined_marks(name: str, marks: Mapping[str, Marks]) -> Marks | None:
+def joined_marks(name: str, marks: Mapping[str, Marks]) -> Marks | None:
     """Return an object's marks, with the clicks on the other objects as clicks beside it."""
     own = marks.get(name)
     if own is None:
@@ -266,7 +266,7 @@ def _joined_marks(name: str, marks: Mapping[str, Marks]) -> Marks | None:
     return Marks(own.subject, (*own.others, *others), own.box)
 
 
-def _from_painting(plate: Float, painted: Float, before: Float | None) -> Float:
+def from_painting(plate: Float, painted: Float, before: Float | None) -> Float:
     """Return a drawn mask as it is; the undecided part of a drawn trimap cut by colours."""
     undecided = (painted > 0.05) & (painted < 0.95)
     if undecided.mean() < 0.02:

@@ -122,7 +122,7 @@ class Shot:
         if isinstance(self.keys, BankKeys) and isinstance(self._timeline, BankTimeline):
             return BankSteps(
                 self._timeline, self.keys, self.cache, self.read,
-                self.node.advance, self.node.answer,
+                self.node,
             )  # fmt: skip
         return Steps(self._timeline, self.keys, self.cache, self.read, self._step)
 
