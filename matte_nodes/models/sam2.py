@@ -12,6 +12,7 @@ from matte_nodes.card import (
     Model,
     ModelCard,
     Source,
+    Variant,
     Weights,
 )
 from matte_nodes.models.edgetam import SIDE
@@ -19,9 +20,6 @@ from matte_nodes.models.torch_network import WIDTH
 
 if TYPE_CHECKING:
     from matte_nodes.architecture import Architecture
-
-FILE = "sam2.1-hiera-base-plus.safetensors"
-_REVISION = "b7320756a13354e7530a63935656d35b2f91a290"
 
 
 def architecture() -> Architecture:
@@ -34,7 +32,7 @@ def architecture() -> Architecture:
 def _load(context: LoadContext) -> Model:
     from matte_nodes.models.segmenter import VideoSegmenterModel
 
-    return VideoSegmenterModel(context, architecture(), FILE)
+    return VideoSegmenterModel(context, architecture())
 
 
 CARD = ModelCard(
@@ -50,29 +48,33 @@ CARD = ModelCard(
     packages=("transformers",),
     auto={"points": 3},
     coarse=True,
-    weights=(
-        Weights(
-            FILE,
-            "2012733a0de5d03efd1bba550a2847c4551be9ef2e0d497c83074df66189f780",
-            323_476_296,
-            (
-                Source(
-                    "url",
-                    "https://huggingface.co/facebook/sam2.1-hiera-base-plus/resolve/"
-                    f"{_REVISION}/model.safetensors",
-                ),
-            ),
-            "Apache-2.0",
-            "yes",
-            "https://huggingface.co/facebook/sam2.1-hiera-base-plus",
-        ),
-    ),
     checkpoint=Checkpoint(
         "https://huggingface.co/facebook (sam2.1-hiera-tiny, -small, -base-plus, -large)",
         "Apache-2.0",
         "yes",
         ("model.safetensors",),
-        optional=True,
+        variants=(
+            Variant(
+                "base-plus",
+                Weights(
+                    file="sam2.base-plus.safetensors",
+                    sha256="2012733a0de5d03efd1bba550a2847c4551be9ef2e0d497c83074df66189f780",
+                    size=323_476_296,
+                    sources=(
+                        Source(
+                            "hub",
+                            "facebook/sam2.1-hiera-base-plus"
+                            "@b7320756a13354e7530a63935656d35b2f91a290",
+                            "model.safetensors",
+                        ),
+                    ),
+                    licence="Apache-2.0",
+                    commercial="yes",
+                    publisher="https://huggingface.co/facebook/sam2.1-hiera-base-plus",
+                ),
+                "SAM 2.1 with 81 million parameters",
+            ),
+        ),
     ),
     training_data="SA-1B (Meta's research licence) and SA-V (CC BY 4.0)",
     papers=("Ravi, Gabeur, Hu, Hu, Ryali, Ma, Khedr, Rädle, Rolland, Gustafson, Mintun, Pan, "

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from matte_nodes.architecture import Architecture
     from matte_nodes.card import Float
+    from matte_nodes.models.networks.video_segmenters import VideoSegmenter
 
     Array = NDArray[Any]
 
@@ -93,8 +94,9 @@ class _Object:
         """An object's part of a state; None when it has none."""
         if f"{name}/keys_ages" not in memory:
             return None
+        parts: Mapping[str, Any] = memory
         keys, past = (
-            _Remembered(*(memory[f"{name}/{kind}_{part}"] for part in _PARTS))
+            _Remembered(*(parts[f"{name}/{kind}_{part}"] for part in _PARTS))
             for kind in ("keys", "past")
         )
         return _Object(keys, past)
@@ -126,17 +128,14 @@ _PARTS = ("ages", "pointers", "features")
 class VideoSegmenterModel(MaskCarrier):
     """SAM 2 or EdgeTAM: masks from clicks, boxes and painted keys, carried by their own memory."""
 
-    def __init__(
-        self, context: LoadContext, architecture: Architecture, file: str = ""
-    ) -> None:
+    def __init__(self, context: LoadContext, architecture: Architecture, file: str = "") -> None:
         import torch
 
-        path = context.checkpoint or context.weights.get(file)
-        self._network = TorchNetwork(context, architecture, path)
+        self._network = TorchNetwork(context, architecture)
         self._torch = torch
-        self._segmenter: Any = self._network.network
-        self._net: Any = self._segmenter.net
-        self._side: int = self._segmenter.side
+        self._segmenter = cast("VideoSegmenter", self._network.network)
+        self._net = self._segmenter.net
+        self._side = self._segmenter.side
         self._places = self._positions()
 
     def advance(self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]) -> Memory:

@@ -130,9 +130,7 @@ class _Stem(nn.Module):
 class RepViT(nn.Module):
     """The encoder. channels: of the four stages, each twice those before. blocks: in each stage."""
 
-    def __init__(
-        self, channels: Sequence[int] = CHANNELS, blocks: Sequence[int] = BLOCKS
-    ) -> None:
+    def __init__(self, channels: Sequence[int] = CHANNELS, blocks: Sequence[int] = BLOCKS) -> None:
         super().__init__()
         self.stem = _Stem(channels[0])
         before = (channels[0], *channels)

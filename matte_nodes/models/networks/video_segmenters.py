@@ -40,14 +40,17 @@ class VideoSegmenter(nn.Module):
     net: the library's model. session: the class of its session. side: of the square it works at.
     """
 
-    def __init__(self, net: nn.Module, session: type, side: int) -> None:
+    net: Any
+    side: int
+
+    def __init__(self, net: Any, session: type, side: int) -> None:
         super().__init__()
-        self.net: Any = net
+        self.net = net
         self.session, self.side = session, side
         # The library holds one table twice. Under one name no file can contradict itself.
-        shared = self.net.shared_image_embedding.positional_embedding
-        del self.net.prompt_encoder.shared_embedding.positional_embedding
-        self.net.prompt_encoder.shared_embedding.register_buffer(
+        shared = net.shared_image_embedding.positional_embedding
+        del net.prompt_encoder.shared_embedding.positional_embedding
+        net.prompt_encoder.shared_embedding.register_buffer(
             "positional_embedding", shared, persistent=False
         )
 
@@ -298,7 +301,11 @@ def _of_width(whole: int) -> Any:
     def options(knobs: Knobs) -> Mapping[str, Any]:
         width = float(knobs.get("width", 1.0))
         channels, hidden = (max(16, round(full * width / 16) * 16) for full in (whole, 256))
-        return {"channels": channels, "hidden": max(2, hidden // _REMEMBERED) * _REMEMBERED, **_side(knobs)}
+        return {
+            "channels": channels,
+            "hidden": max(2, hidden // _REMEMBERED) * _REMEMBERED,
+            **_side(knobs),
+        }
 
     return options
 
