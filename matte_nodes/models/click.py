@@ -87,7 +87,10 @@ CARD = ModelCard(
         "Rother, Kolmogorov, Blake: GrabCut, SIGGRAPH 2004",
         "Kroeger, Timofte, Dai, Van Gool: Fast Optical Flow using Dense Inverse Search, ECCV 2016",
         "He, Sun, Tang: Guided Image Filtering, ECCV 2010",
+        "Lowe: Distinctive Image Features from Scale-Invariant Keypoints, IJCV 2004",
     ),
-    limits="A coarse mask of what moves little between frames: refine its edge by a trimap model, "
-    "and click again where it drifts. Without the weights of u2netp it needs more clicks.",
+    algorithm_version=2,
+    limits="A coarse mask: refine its edge by a trimap model, and click again where it drifts. "
+    "What was hidden is found again where it looks much as it did in its key frame. Without the "
+    "weights of u2netp it needs more clicks.",
 )
