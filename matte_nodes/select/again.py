@@ -106,6 +106,6 @@ def _points(picture: bytes, mask: bytes, size: tuple[int, ...]) -> tuple[Any, An
     """
     grey = np.frombuffer(picture, np.uint8).reshape(size)
     inside = np.frombuffer(mask, np.uint8).reshape(size) if mask else None
-    finder = cv2.SIFT_create(nfeatures=600, contrastThreshold=0.02)
+    finder = cv2.SIFT.create(nfeatures=600, contrastThreshold=0.02)
     points, words = finder.detectAndCompute(grey, inside)
     return np.array([point.pt for point in points], np.float32).reshape(-1, 2), words

@@ -56,7 +56,7 @@ SAME = 0.6
 LEFT = 0.15
 """Share of a mask that must have colours of its object, or it has gone."""
 
-SMALLER = 0.6
+SMALLER = 0.9
 """Share of its key frame's mask below which a correction is no better key."""
 
 PART = 0.3
@@ -232,13 +232,16 @@ def followed(
         if painted is not None and name == objects[0]:
             masks[name] = from_painting(plate, painted, carried_here)
         elif own is not None:
-            alone = own.starts or carried_here is None or carried_here.mean() < LEAST
-            if alone and not own.starts and key is not None:
-                carried_here, alone = _came_back(plate, key), False
-            masks[name] = select(plate, own, stands_out, None if alone else carried_here)
-            if key is not None and not own.starts and masks[name].sum() < SMALLER * key[1].sum():
-                following |= _key_tensors(name, memory)  # the old key shows more of the object
-                continue
+            if key is None or own.starts:
+                masks[name] = select(plate, own, stands_out)
+            else:
+                believed = None if arrived is None else arrived.believed
+                masks[name], is_better = _corrected(
+                    plate, own, (carried_here, believed), key, stands_out
+                )
+                if not is_better:  # the old key shows more of the object
+                    following |= _key_tensors(name, memory)
+                    continue
         elif carried_here is not None:
             assert arrived is not None
             assert key is not None
@@ -268,10 +271,31 @@ def _key_of(name: str, memory: Memory) -> tuple[Float, Float] | None:
     return plate / np.float32(255), mask / np.float32(255)
 
 
-def _came_back(plate: Float, key: tuple[Float, Float]) -> Float | None:
-    """The part of a lost object that can be seen now; None where nothing is recognised."""
-    there = again(plate, key)
-    return None if there is None or not there.seen.any() else there.seen.astype(np.float32)
+def _corrected(
+    plate: Float,
+    own: Marks,
+    came: tuple[Float | None, NDArray[np.bool_] | None],
+    key: tuple[Float, Float],
+    stands_out: StandsOut | None,
+) -> tuple[Float, bool]:
+    """A mask by clicks on what was followed here, and whether it makes a better key frame.
+
+    came: the mask that the flow brought, and where the flow is believed. What was followed is made
+    as in any other frame, then the clicks change it. A frame in which something stands before the
+    object is no better key than one in which all of it was seen.
+    """
+    mask, believed = came
+    if mask is None or believed is None or mask.mean() < LEAST:
+        there = again(plate, key)
+        followed = None if there is None or not there.seen.any() else there.seen.astype(np.float32)
+    else:
+        followed = _restored(
+            plate, settled(plate, mask, believed, key, stands_out), key, stands_out
+        )
+    if followed is not None and followed.mean() < LEAST:
+        followed = None
+    found = select(plate, own, stands_out, followed)
+    return found, bool(found.sum() >= SMALLER * key[1].sum())
 
 
 def _restored(
@@ -300,7 +324,8 @@ def _of_others(plate: Float, there: Again, key: tuple[Float, Float]) -> NDArray[
     reach = 2 * round(BAND * max(plate.shape[:2])) + 1
     near = cv2.dilate(there.whole.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
     elsewhere = ~near | (there.whole & ~there.seen)
-    return elsewhere & (cv2.GaussianBlur(_key_odds(lab, key), (0, 0), 1.5) < 0)
+    odds = cv2.GaussianBlur(_key_odds(lab, key), (0, 0), 1.5)
+    return np.asarray(elsewhere & (odds < 0), bool)
 
 
 def _touching(mask: NDArray[np.bool_], whole: NDArray[np.bool_]) -> NDArray[np.bool_]:
