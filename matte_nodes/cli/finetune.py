@@ -90,7 +90,8 @@ def finetune(
 
     model = model or usual_model(options)
     done = learn(
-        FinetuneRequest(source, keys, name, model, frames, layer, options, **training), *_report(as_json)
+        FinetuneRequest(source, keys, name, model, frames, options, layer=layer, **training),
+        *_report(as_json),
     )
     if as_json:
         _line(event="done", name=name, before=done.before, after=done.after, steps=done.steps,

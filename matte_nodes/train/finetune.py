@@ -49,7 +49,6 @@ class FinetuneRequest:
     name: str
     model: str = "shot"
     frames: Sequence[int] = ()
-    layer: str = ""
     connect: Mapping[str, Any] = field(default_factory=dict)
     steps: int = 0
     rate: float = 0.0
@@ -63,6 +62,7 @@ class FinetuneRequest:
     checkpoint: str | None = None
     untrained: bool = False
     ocio: str | None = None
+    layer: str = ""
 
 
 @dataclass(frozen=True)
