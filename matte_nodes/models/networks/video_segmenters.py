@@ -324,7 +324,7 @@ SAM2 = Architecture(
     from_knobs=_of_width(112),
     asked=_side,
     size=Size(square=SIDES[0]),
-    small={"width": 0.125, "side": 256},
+    small={"width": 0.125, "side": "256"},
     layouts=("transformers Sam2Video",),
     variants=(
         {"channels": 16, "blocks": (1, 1, 2, 1), "background": 7, "hidden": 128, "side": 256},
@@ -347,7 +347,7 @@ EDGETAM = Architecture(
     from_knobs=_of_width(CHANNELS[0]),
     asked=_side,
     size=Size(square=SIDES[0]),
-    small={"width": 0.125, "side": 256},
+    small={"width": 0.125, "side": "256"},
     layouts=("transformers EdgeTamVideo",),
     variants=({"channels": 16, "blocks": (1, 1, 2, 1), "hidden": 128, "side": 256},),
     published=(Published({}, 13895794),),
