@@ -341,6 +341,10 @@ class Carrier(Model, Protocol):
         """Return the memory after this frame, from the memory of the frame beside it."""
         ...
 
+    def turned(self, memory: Memory) -> Memory:
+        """The state of a key frame as the chain in the other direction of time begins with it."""
+        ...
+
     def answer(
         self, inputs: Inputs, masks: Mapping[str, Float], knobs: Mapping[str, KnobValue]
     ) -> Prediction:

@@ -27,6 +27,8 @@ def command() -> click.Command:
 @click.option("--keys", metavar="ALPHAS", help="Key mattes, numbered as the plate's frames are: a "
               "pattern, a folder or a movie. A few frames are enough.")  # fmt: skip
 @click.option("--key-frames", metavar="LIST", help="Only these of them, as in 1001,1024,1047.")
+@click.option("--key-layer", default="", metavar="NAME", help="The layer of the key mattes, as "
+              "alpha.NAME of one of several selected objects.")  # fmt: skip
 @click.option("--name", help="The new model's name. Default: the shot's.")
 @click.option("--model", help="The model to begin with. Default: the small network for the given "
               f"hint ({', '.join(card.name for card in ranked('finetune'))}); with --keys and no "
@@ -67,6 +69,7 @@ def finetune(
         tuple(parsed_numbers(options.pop("key_frames"), "--key-frames")),
     )
     backgrounds, weights = options.pop("backgrounds"), options.pop("weights")
+    layer = options.pop("key_layer")
     training = {n: options.pop(n) for n in ("steps", "crop", "rate", "seed", "half", "untrained")}
     training |= {"steps": training["steps"] or 0, "rate": training["rate"] or 0.0}
     training |= {"checkpoint": weights, "ocio": options.pop("ocio")}
@@ -87,7 +90,8 @@ def finetune(
 
     model = model or usual_model(options)
     done = learn(
-        FinetuneRequest(source, keys, name, model, frames, options, **training), *_report(as_json)
+        FinetuneRequest(source, keys, name, model, frames, options, layer=layer, **training),
+        *_report(as_json),
     )
     if as_json:
         _line(event="done", name=name, before=done.before, after=done.after, steps=done.steps,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matte_nodes.errors import OutputError
+from matte_nodes.media import cryptomatte
 from matte_nodes.media.clip import paste
 from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.pattern import Pattern
@@ -59,6 +60,11 @@ LAYOUTS: dict[str, Layout] = {
         "one multilayer EXR: foreground.R,G,B straight, alpha.V; extras as name.V; half, zips",
         (".exr",),
         "straight",
+    ),
+    "cryptomatte": Layout(
+        "premultiplied R,G,B and A, and the objects by name as Cryptomatte layers; 32-bit, zips",
+        (".exr",),
+        "premultiplied",
     ),
     "alpha": Layout(
         "the matte alone: channel A of a half EXR, grey of a 16-bit PNG or TIFF",
@@ -213,6 +219,24 @@ def blender(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float16]]:
     return ("foreground.R", "foreground.G", "foreground.B", "alpha.V", *names), pixels
 
 
+def objects(frame: OutputFrame) -> dict[str, NDArray[Any]]:
+    """Return the coverage of each object by name; one that nobody named is `object`."""
+    found = {
+        name[6:]: extra
+        for name, extra in frame.extras.items()
+        if name.startswith("alpha.") and extra.ndim == 2
+    }
+    return found or {"object": frame.alpha}
+
+
+def crypto(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    """Return premultiplied R,G,B and A, and the layers of `media/cryptomatte.py`; float32."""
+    names, pixels = cryptomatte.channels(objects(frame))
+    alpha = frame.alpha[..., None]
+    shown = np.dstack([frame.foreground * alpha, alpha]).astype(np.float32)
+    return ("R", "G", "B", "A", *names), np.concatenate([shown, pixels], axis=2)
+
+
 def alpha_half(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float16]]:
     """Return alpha as channel A: Nuke's Read shows it as alpha, and checks expect this name."""
     return ("A",), frame.alpha.astype(np.float16)[..., None]
@@ -276,8 +300,9 @@ def over_display(frame: OutputFrame, pixels: NDArray[Any]) -> NDArray[Any]:
     return paste(Image(pixels, ("Y",) * pixels.shape[2], frame.window, display), display)
 
 
-EXR: dict[str, Callable[[OutputFrame], tuple[tuple[str, ...], NDArray[np.float16]]]] = {
+EXR: dict[str, Callable[[OutputFrame], tuple[tuple[str, ...], NDArray[Any]]]] = {
     "nuke": nuke,
     "blender": blender,
+    "cryptomatte": crypto,
     "alpha": alpha_half,
 }

@@ -13,7 +13,7 @@ import OpenImageIO as oiio
 from numpy.typing import NDArray
 
 from matte_nodes.errors import MediaError, OutputError
-from matte_nodes.media import array_file, finish, layouts, xmp
+from matte_nodes.media import array_file, cryptomatte, finish, layouts, xmp
 from matte_nodes.media.finish import Finish
 from matte_nodes.media.image import Rect
 from matte_nodes.media.layouts import LAYOUTS, OutputFrame
@@ -115,18 +115,21 @@ class SequenceWriter:
     def _contents(self, frame: OutputFrame) -> tuple[Any, NDArray[Any]]:
         display = frame.source.display_window
         facts = {**self._provenance, **frame.provenance}
+        pixels: NDArray[Any]
         if self._extension == ".exr":
-            names, halves = layouts.EXR[self._layout](frame)
-            spec = _spec(names, "half", frame.window, display)
+            names, pixels = layouts.EXR[self._layout](frame)
+            kind = "half" if pixels.dtype == np.float16 else "float"
+            spec = _spec(names, kind, frame.window, display)
             spec.attribute("compression", "zips")
             put(spec, frame.source.metadata)
             if self._rate is not None:
                 put(spec, {"framesPerSecond": (self._rate.numerator, self._rate.denominator)})
             if self._layout != "alpha":
                 spec.attribute("oiio:ColorSpace", self._colorspace)
+            if self._layout == "cryptomatte":
+                facts |= cryptomatte.metadata(layouts.objects(frame))
             for key, value in facts.items():
                 spec.attribute(key, value)
-            pixels: NDArray[Any] = halves
         else:
             pixels = self._codes(frame)
             shown = Rect(0, 0, pixels.shape[1], pixels.shape[0])

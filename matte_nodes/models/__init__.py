@@ -32,6 +32,8 @@ _OWN = (
     "selfie",
     "u2netp",
     "click",
+    "edgetam",
+    "sam2",
     "trimap_cues",
     "closed_form_refined",
     "clean_plate_cues",

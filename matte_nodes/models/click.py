@@ -16,10 +16,10 @@ from matte_nodes.card import (
     LoadContext,
     Memory,
     ModelCard,
-    Prediction,
 )
 from matte_nodes.media.resize import resized
 from matte_nodes.models import u2netp
+from matte_nodes.models.carrier import MaskCarrier, painted
 from matte_nodes.points import ONLY, FramePoints
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ KEPT = 8
 """Pictures whose salience a loaded model keeps, 1.6 MB each."""
 
 
-class Click:
+class Click(MaskCarrier):
     """Masks by a cut with odds of clicks, colours and salience; between key frames by flow."""
 
     def __init__(self, context: LoadContext) -> None:
@@ -38,18 +38,6 @@ class Click:
         # The next click is on the same picture: the network need not look at it again. What is
         # kept is a function of the key alone, so that it changes no answer.
         self._map = lru_cache(maxsize=KEPT)(self._salience)
-
-    def step(
-        self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
-    ) -> tuple[Prediction, Memory]:
-        """Return the mask of this frame, from its own marks and the frame before."""
-        following = self.advance(inputs, memory, knobs)
-        masks = {
-            name[:-5]: np.asarray(tensor, np.float32) / np.float32(255)
-            for name, tensor in following.items()
-            if name.endswith("/mask")
-        }
-        return self.answer(inputs, masks, knobs), following
 
     def advance(self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]) -> Memory:
         """Return the memory after this frame: 8-bit plate, and mask and key frame of each object."""
@@ -64,36 +52,7 @@ class Click:
         marks = {name: m.scaled(*scale) for name, m in points.marks.items()}
         salience = None if self._salient is None else self._stands_out
         return track.followed(
-            small, points.objects, marks, memory, salience, _painted(inputs, small)
-        )
-
-    def answer(
-        self, inputs: Inputs, masks: Mapping[str, Float], knobs: Mapping[str, KnobValue]
-    ) -> Prediction:
-        """Return the union at full size.
-
-        With several objects each one's share of it as `alpha.NAME`.
-        """
-        from matte_nodes.select.edge import bounded, full_size
-        from matte_nodes.select.segment import SIDE
-
-        del knobs
-        small, size = bounded(inputs.plate, SIDE), inputs.plate.shape[:2]
-        names = inputs.points.objects if inputs.points else tuple(masks)
-        found = {
-            name: full_size(masks[name], small, inputs.plate)
-            if name in masks
-            else np.zeros(size, np.float32)
-            for name in names
-        }
-        total = sum(found.values(), np.zeros(size, np.float32))
-        union = np.minimum(total, 1).astype(np.float32)
-        if len(found) < 2:
-            return Prediction(union)
-        over = np.maximum(total, 1)
-        return Prediction(
-            union,
-            extras={f"alpha.{name}": (a / over).astype(np.float32) for name, a in found.items()},
+            small, points.objects, marks, memory, salience, painted(inputs, small.shape)
         )
 
     def _stands_out(self, picture: Float) -> Float:
@@ -112,16 +71,6 @@ class Click:
         return self._salient.step(Inputs(plate=picture), {}, {})[0].alpha
 
 
-def _painted(inputs: Inputs, small: Float) -> Float | None:
-    """Return a painted key of this frame, at the working size.
-
-    A mask, or a trimap with 0.5 undecided.
-    """
-    size = small.shape[0], small.shape[1]
-    drawn = inputs.segmentation if inputs.segmentation is not None else inputs.trimap
-    return None if drawn is None else resized(drawn, size)
-
-
 CARD = ModelCard(
     name="click",
     title="Click",
@@ -138,7 +87,10 @@ CARD = ModelCard(
         "Rother, Kolmogorov, Blake: GrabCut, SIGGRAPH 2004",
         "Kroeger, Timofte, Dai, Van Gool: Fast Optical Flow using Dense Inverse Search, ECCV 2016",
         "He, Sun, Tang: Guided Image Filtering, ECCV 2010",
+        "Lowe: Distinctive Image Features from Scale-Invariant Keypoints, IJCV 2004",
     ),
-    limits="A coarse mask of what moves little between frames: refine its edge by a trimap model, "
-    "and click again where it drifts. Without the weights of u2netp it needs more clicks.",
+    algorithm_version=2,
+    limits="A coarse mask: refine its edge by a trimap model, and click again where it drifts. "
+    "What was hidden is found again where it looks much as it did in its key frame. Without the "
+    "weights of u2netp it needs more clicks.",
 )

@@ -63,24 +63,25 @@ none at all would lose 12 % (26 %).
 
 
 def trimap_from_matte(
-    alpha: Float, width: float, *, low: float = KNOWN_LOW, high: float = KNOWN_HIGH
+    alpha: Float, width: float | Float, *, low: float = KNOWN_LOW, high: float = KNOWN_HIGH
 ) -> Float:
     """Return a trimap from a matte: unknown where alpha is soft, and `width` pixels each side of the edge.
 
     alpha: (H, W) float32 0..1. width: pixels at full resolution, 0 or more; the edge is where
     alpha crosses 0.5, and a pixel is in the band when the nearest pixel on the other side is at
-    most `width` away (Euclidean), so 3 marks three pixels on each side of a straight edge.
+    most `width` away (Euclidean), so 3 marks three pixels on each side of a straight edge. It may
+    be (H, W) float32, a width for each pixel.
     low/high: alpha strictly between them is soft and unknown wherever it lies. The frame border
     is no edge. Returns (H, W) float32 with exactly 0, 0.5 and 1. Raises UsageError for a negative
     width or bad thresholds.
     """
-    if not width >= 0:
-        raise UsageError(f"A trimap's width is {width} pixels: give 0 or more.")
+    if not np.min(width) >= 0:
+        raise UsageError(f"A trimap's width is {np.min(width):g} pixels: give 0 or more.")
     if not 0 <= low < high <= 1:
         raise UsageError(f"Thresholds low={low}, high={high}: give 0 <= low < high <= 1.")
     inside = alpha >= 0.5
     unknown = (alpha > low) & (alpha < high)
-    if width > 0:
+    if np.max(width) > 0:
         unknown |= (distance_to(inside) <= width) & (distance_to(~inside) <= width)
     trimap = inside.astype(np.float32)
     trimap[unknown] = 0.5

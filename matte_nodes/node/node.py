@@ -221,6 +221,10 @@ class FrameNode:
         asked = frames.offered(inputs, self.card)
         return model.advance(asked, memory, self.knobs_of("step"))
 
+    def turned(self, memory: Memory) -> Memory:
+        """The state of a key frame for the other direction of time, for a model with a `Bank`."""
+        return cast("Carrier", self.model).turned(memory)
+
     def answer(self, inputs: Inputs, masks: Mapping[str, Float]) -> Prediction:
         """Return the answer of a model with a `Bank` from the masks of its objects, checked."""
         model = cast("Carrier", self.model)

@@ -79,7 +79,7 @@ def select(
     for _ in range(ROUNDS):
         mask = cut(lab, np.clip(fixed + np.float32(COLOUR) * colours, -LIMIT, LIMIT), sure)
         colours = _colours(lab, mask.astype(np.float32), sure)
-    return _clicked_parts(mask, sure).astype(np.float32)
+    return _clicked_parts(mask, sure, before).astype(np.float32)
 
 
 def sure_pixels(size: tuple[int, ...], marks: Marks) -> NDArray[np.int8]:
@@ -136,7 +136,7 @@ def _standing_out(
         found[y0:y1, x0:x1] = stands_out(np.ascontiguousarray(plate[y0:y1, x0:x1]))
         if marks.box:
             found[sure_pixels(found.shape, Marks(box=marks.box)) < 0] = 0
-        found = found * _clicked_parts(found > 0.5, sure, soft=True)
+        found = found * _clicked_parts(found > 0.5, sure, None, soft=True)
         score = _fits(found, marks)
         if score > best_score + 0.02:
             best, best_score = found, score
@@ -222,14 +222,25 @@ def _colours(lab: Float, weight: Float, sure: NDArray[np.int8]) -> Float:
     return np.clip(colour_odds(lab, subject.astype(np.float32), rest.astype(np.float32)), -4, 4)
 
 
-def _clicked_parts(mask: NDArray[np.bool_], sure: NDArray[np.int8], soft: bool = False) -> Float:
-    """Return the parts of a mask that a click is on; all of it when there is no such part."""
+def _clicked_parts(
+    mask: NDArray[np.bool_],
+    sure: NDArray[np.int8],
+    before: Float | None = None,
+    soft: bool = False,
+) -> Float:
+    """Return the parts of a mask that a click is on; all of it when there is no such part.
+
+    before: a part that was mostly in the mask before stays too: something may stand between it and
+    the part that was clicked on.
+    """
+    everything = np.ones(mask.shape, np.float32) if soft else mask.astype(np.float32)
     if not (sure > 0).any():
-        return mask.astype(np.float32) if not soft else np.ones(mask.shape, np.float32)
-    _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    chosen = np.unique(labels[(sure > 0) & mask])
-    chosen = chosen[chosen > 0]
-    if not len(chosen):
-        return mask.astype(np.float32) if not soft else np.ones(mask.shape, np.float32)
-    keep = np.isin(labels, chosen)
+        return everything
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    chosen = {int(label) for label in np.unique(labels[(sure > 0) & mask])} - {0}
+    if not chosen:
+        return everything
+    if before is not None:
+        chosen |= {n for n in range(1, count) if before[labels == n].mean() > 0.5}
+    keep = np.isin(labels, list(chosen))
     return (keep | ~mask).astype(np.float32) if soft else keep.astype(np.float32)

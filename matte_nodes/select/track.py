@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from matte_nodes.points import Marks
+from matte_nodes.select.again import Again, again
 from matte_nodes.select.cut import LIMIT, colour_odds, cut
 from matte_nodes.select.segment import select
 
@@ -52,6 +53,15 @@ SALIENCE = 4.0
 SAME = 0.6
 """Share of union that a salience map and a mask must have in common to mean the same object."""
 
+LEFT = 0.15
+"""Share of a mask that must have colours of its object, or it has gone."""
+
+SMALLER = 0.9
+"""Share of its key frame's mask below which a correction is no better key."""
+
+PART = 0.3
+"""Share of a separate part that must lie where the object is."""
+
 AGREE = 1.5
 """Pixels by which the flow there and back may miss before it is not believed."""
 
@@ -76,7 +86,12 @@ def flow_back(here: Codes, before: Codes) -> tuple[Float, NDArray[np.bool_]]:
     back = _flow(grey_here, grey_before)
     forth = _flow(grey_before, grey_here)
     returned = back + _moved(forth, back)
-    return back, np.linalg.norm(returned, axis=2) <= AGREE + 0.1 * np.linalg.norm(back, axis=2)
+    believed = np.linalg.norm(returned, axis=2) <= AGREE + 0.1 * np.linalg.norm(back, axis=2)
+    rows, columns = np.indices(believed.shape, dtype=np.float32)
+    x, y = columns + back[..., 0], rows + back[..., 1]
+    # What came in over the border was seen nowhere before.
+    inside = (x > -1) & (y > -1) & (x < believed.shape[1]) & (y < believed.shape[0])
+    return back, believed & inside
 
 
 def carried(mask: Float, flow: Float) -> Float:
@@ -126,21 +141,25 @@ def settled(
 
 
 def _is_covered(lab: Float, inside: NDArray[np.bool_], key: tuple[Float, Float]) -> bool:
-    """Whether most of the mask looks like what was round the object in its key frame.
+    """Whether nearly all of the mask looks like what was round the object in its key frame.
 
     Something then stands before it, or it has left. New light makes colours that were in neither,
     which say nothing.
     """
+    return bool((_key_odds(lab, key)[inside] > 0).mean() < LEFT)
+
+
+def _key_odds(lab: Float, key: tuple[Float, Float]) -> Float:
+    """Log odds of each pixel's colour: the object's in its key frame, or that of what was round it."""
     known = cv2.cvtColor(np.ascontiguousarray(key[0], np.float32), cv2.COLOR_RGB2Lab)
     was = key[1] > 0.5
     around = (~was) & (_distance(~was) <= SPREAD * max(was.shape))
-    none = np.zeros(inside.shape, np.float32)
-    odds = colour_odds(
+    none = np.zeros(lab.shape[:2], np.float32)
+    return colour_odds(
         np.concatenate([lab, known]),
         np.concatenate([none, was.astype(np.float32)]),
         np.concatenate([none, around.astype(np.float32)]),
     )[: len(lab)]
-    return bool(np.median(odds[inside]) < DOUBTED)
 
 
 def _salience(plate: Float, inside: NDArray[np.bool_], stands_out: StandsOut) -> Float:
@@ -209,23 +228,26 @@ def followed(
     following: dict[str, Any] = {"plate": codes}
     for name in objects:
         carried_here = None if arrived is None else arrived.masks.get(name)
-        own = _joined_marks(name, marks)
+        own, key = joined_marks(name, marks), _key_of(name, memory)
         if painted is not None and name == objects[0]:
-            masks[name] = _from_painting(plate, painted, carried_here)
+            masks[name] = from_painting(plate, painted, carried_here)
         elif own is not None:
-            alone = own.starts or carried_here is None or carried_here.mean() < LEAST
-            masks[name] = select(plate, own, stands_out, None if alone else carried_here)
+            if key is None or own.starts:
+                masks[name] = select(plate, own, stands_out)
+            else:
+                believed = None if arrived is None else arrived.believed
+                masks[name], is_better = _corrected(
+                    plate, own, (carried_here, believed), key, stands_out
+                )
+                if not is_better:  # the old key shows more of the object
+                    following |= _key_tensors(name, memory)
+                    continue
         elif carried_here is not None:
             assert arrived is not None
-            key = (
-                memory[f"{name}/key_plate"] / np.float32(255),
-                memory[f"{name}/key_mask"] / np.float32(255),
-            )
+            assert key is not None
             found = settled(plate, carried_here, arrived.believed, key, stands_out)
-            if found.mean() < LEAST:
-                found = found_again(plate, key, stands_out)
-            masks[name] = found
-            following |= {n: memory[n] for n in (f"{name}/key_plate", f"{name}/key_mask")}
+            masks[name] = _restored(plate, found, key, stands_out)
+            following |= _key_tensors(name, memory)
             continue
         else:
             continue
@@ -234,6 +256,83 @@ def followed(
     for name, mask in _apart(masks, arrived, marks).items():
         following[f"{name}/mask"] = codes_of(mask)
     return following
+
+
+def _key_tensors(name: str, memory: Memory) -> dict[str, Any]:
+    """The part of a state that holds an object's key frame."""
+    return {n: memory[n] for n in (f"{name}/key_plate", f"{name}/key_mask")}
+
+
+def _key_of(name: str, memory: Memory) -> tuple[Float, Float] | None:
+    """Plate and mask of an object's key frame, 0..1; None where it had none yet."""
+    if f"{name}/key_plate" not in memory:
+        return None
+    plate, mask = (np.asarray(t, np.float32) for t in _key_tensors(name, memory).values())
+    return plate / np.float32(255), mask / np.float32(255)
+
+
+def _corrected(
+    plate: Float,
+    own: Marks,
+    came: tuple[Float | None, NDArray[np.bool_] | None],
+    key: tuple[Float, Float],
+    stands_out: StandsOut | None,
+) -> tuple[Float, bool]:
+    """A mask by clicks on what was followed here, and whether it makes a better key frame.
+
+    came: the mask that the flow brought, and where the flow is believed. What was followed is made
+    as in any other frame, then the clicks change it. A frame in which something stands before the
+    object is no better key than one in which all of it was seen.
+    """
+    mask, believed = came
+    if mask is None or believed is None or mask.mean() < LEAST:
+        there = again(plate, key)
+        followed = None if there is None or not there.seen.any() else there.seen.astype(np.float32)
+    else:
+        followed = _restored(
+            plate, settled(plate, mask, believed, key, stands_out), key, stands_out
+        )
+    if followed is not None and followed.mean() < LEAST:
+        followed = None
+    found = select(plate, own, stands_out, followed)
+    return found, bool(found.sum() >= SMALLER * key[1].sum())
+
+
+def _restored(
+    plate: Float, found: Float, key: tuple[Float, Float], stands_out: StandsOut | None
+) -> Float:
+    """Return a followed mask with the parts that are in sight again, without parts of others.
+
+    found: (H, W) float32, what was followed here. Where it is sure where all of the object is, a
+    separate part that lies elsewhere is dropped.
+    """
+    there = again(plate, key)
+    if there is None:
+        return found if found.mean() >= LEAST else found_again(plate, key, stands_out)
+    if there.sure:
+        found = found * _touching(found > 0.5, there.whole) * ~_of_others(plate, there, key)
+    if there.seen.mean() < LEAST:
+        return np.asarray(found, np.float32)
+    everywhere = np.ones(found.shape, bool)
+    seen = settled(plate, there.seen.astype(np.float32), everywhere, key, None)
+    return np.maximum(found, seen).astype(np.float32)
+
+
+def _of_others(plate: Float, there: Again, key: tuple[Float, Float]) -> NDArray[np.bool_]:
+    """Where something stands before an object, or beside it, that has not its colours."""
+    lab = cv2.cvtColor(np.ascontiguousarray(plate, np.float32), cv2.COLOR_RGB2Lab)
+    reach = 2 * round(BAND * max(plate.shape[:2])) + 1
+    near = cv2.dilate(there.whole.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    elsewhere = ~near | (there.whole & ~there.seen)
+    odds = cv2.GaussianBlur(_key_odds(lab, key), (0, 0), 1.5)
+    return np.asarray(elsewhere & (odds < 0), bool)
+
+
+def _touching(mask: NDArray[np.bool_], whole: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The parts of a mask of which a good part lies in another."""
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    keep = [n for n in range(1, count) if whole[labels == n].mean() > PART]
+    return np.isin(labels, keep)
 
 
 @dataclass(frozen=True)
@@ -257,7 +356,7 @@ def _arrived(codes: Codes, memory: Memory) -> _Arrived | None:
     return _Arrived(masks, believed)
 
 
-def _joined_marks(name: str, marks: Mapping[str, Marks]) -> Marks | None:
+def joined_marks(name: str, marks: Mapping[str, Marks]) -> Marks | None:
     """Return an object's marks, with the clicks on the other objects as clicks beside it."""
     own = marks.get(name)
     if own is None:
@@ -266,7 +365,7 @@ def _joined_marks(name: str, marks: Mapping[str, Marks]) -> Marks | None:
     return Marks(own.subject, (*own.others, *others), own.box)
 
 
-def _from_painting(plate: Float, painted: Float, before: Float | None) -> Float:
+def from_painting(plate: Float, painted: Float, before: Float | None) -> Float:
     """Return a drawn mask as it is; the undecided part of a drawn trimap cut by colours."""
     undecided = (painted > 0.05) & (painted < 0.95)
     if undecided.mean() < 0.02:

@@ -185,6 +185,9 @@ class _Shared:
     def advance(self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]) -> Memory:
         return self._in_turn(cast("Carrier", self._entry.model).advance, inputs, memory, knobs)
 
+    def turned(self, memory: Memory) -> Memory:
+        return self._in_turn(cast("Carrier", self._entry.model).turned, memory)
+
     def answer(
         self, inputs: Inputs, masks: Mapping[str, Float], knobs: Mapping[str, KnobValue]
     ) -> Prediction:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from matte_nodes import models
-from matte_nodes.card import HINTS, Terms, strictest
+from matte_nodes.card import HINTS, Bank, Terms, strictest
 from matte_nodes.errors import UnknownKnobError, UsageError
 from matte_nodes.node.knobs import NODE_KNOBS, all_knobs
 from matte_nodes.points import as_points
@@ -94,8 +94,8 @@ def build(
     """Return the nodes for a request, connected to the plate.
 
     model: a name, or "auto". refine: a trimap model for the band of `refine_width` pixels to each
-    side of the first model's edges, at full resolution (0: `auto_width`). segmentation_model: makes
-    the segmentation for the first model. Raises what MatteNode and its connect raise.
+    side of the first model's edges, at full resolution (0: `auto_width`, and with a tracked mask
+    more where its edge moves). segmentation_model: makes the segmentation for the first model. Raises what MatteNode and its connect raise.
     """
     given = {name for name in (*HINTS, "points") if connect.get(name) is not None}
     if model == auto.SELECT:
@@ -134,7 +134,8 @@ def build(
         coarse_shot = coarse.connect(source, **_for_alpha(coarse, early))
         canvas = coarse_shot.clip.canvas
         width = refine_width or auto_width(canvas.height, canvas.width)
-        closing["trimap"] = coarse_shot.trimap(width)
+        moving = not refine_width and isinstance(coarse.card.memory, Bank)
+        closing["trimap"] = coarse_shot.trimap(width, moving=moving)
         closing.pop("trimap_layer", None)
         node = _plain(node) if takes_own else node
     final = MatteNode(last_name, **node, **dealt.of(last_name, last=True))

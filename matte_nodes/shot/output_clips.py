@@ -14,6 +14,8 @@ from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.stat_cache import StatCache
 from matte_nodes.node.hints import trimap_from_matte
 from matte_nodes.node.matte import Matte
+from matte_nodes.node.moving_band import moving_band
+from matte_nodes.temporal.digest import digest
 from matte_nodes.temporal.stat_cache import Look
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class MatteSource(Protocol):
     color: PlateColor
 
     def at(self, frame: int) -> Matte: ...
+    def mask_at(self, frame: int) -> Float: ...
     def stamp(self, frame: int, look: Look | None = None) -> str: ...
 
 
@@ -90,17 +93,43 @@ def foreground_clip(shot: MatteSource, model: str) -> MatteClip:
 
 
 def trimap_clip(
-    shot: MatteSource, model: str, width: float, drawn: Callable[[int], Float | None] | None
+    shot: MatteSource,
+    model: str,
+    width: float,
+    drawn: Callable[[int], Float | None] | None,
+    moving: bool = False,
 ) -> MatteClip:
-    """Trimaps of the shot's mattes, with `width` pixels of unknown round each edge.
+    """Return trimaps of the shot's mattes, with `width` pixels of unknown round each edge.
 
     drawn: the trimap that the shot itself was given, by frame: what that knows stays known.
+    moving: the band is wider where the edge moves (`node/moving_band.py`).
     """
 
     def make(matte: Matte, frame: int) -> Float:
-        found = trimap_from_matte(matte.alpha, width).astype(np.float32, copy=False)
+        band: float | Float = width
+        if moving:
+            band = moving_band(matte.alpha, [shot.mask_at(n) for n in beside(shot, frame)], width)
+        found = trimap_from_matte(matte.alpha, band).astype(np.float32, copy=False)
         given = None if drawn is None else drawn(frame)
         return found if given is None else np.where(given == 0.5, found, given)
 
     what = f"trimap {float(width)!r}" + (" with what is known" if drawn else "")
-    return MatteClip(shot, what, model, ("Y",), make)
+    if not moving:
+        return MatteClip(shot, what, model, ("Y",), make)
+    return _MovingClip(shot, f"{what} moving", model, ("Y",), make)
+
+
+def beside(shot: MatteSource, frame: int) -> list[int]:
+    """Return the frames before and after a frame, where the shot has them."""
+    place = shot.frames.index(frame)
+    return [shot.frames[n] for n in (place - 1, place + 1) if 0 <= n < len(shot.frames)]
+
+
+class _MovingClip(MatteClip):
+    """A clip whose frames are made from the shot's frames beside them too."""
+
+    def stamp(self, frame: int, look: StatCache | None = None) -> str:
+        """Return the identity of everything this frame is made from."""
+        also = look if isinstance(look, Look) else None
+        around = [self._shot.stamp(n, also) for n in beside(self._shot, frame)]
+        return f"{super().stamp(frame, look)} {digest(around)}"

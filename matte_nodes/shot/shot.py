@@ -122,7 +122,7 @@ class Shot:
         if isinstance(self.keys, BankKeys) and isinstance(self._timeline, BankTimeline):
             return BankSteps(
                 self._timeline, self.keys, self.cache, self.read,
-                self.node.advance, self.node.answer,
+                self.node,
             )  # fmt: skip
         return Steps(self._timeline, self.keys, self.cache, self.read, self._step)
 
@@ -269,11 +269,20 @@ class Shot:
         color = PlateColor(self.color.plate, config=self.node.config)
         return color.to_network(self._plate_pixels(frame, self.clip.read(frame)))
 
-    def trimap(self, width: float = 10.0) -> MatteClip:
-        """This shot's mattes as a clip of trimaps, `width` pixels of unknown round each edge."""
+    def trimap(self, width: float = 10.0, *, moving: bool = False) -> MatteClip:
+        """Return this shot's mattes as a clip of trimaps, `width` pixels unknown round each edge.
+
+        moving: the band is wider where the edge moves from frame to frame.
+        """
         drawn = self.hints.get("trimap")
         known = drawn.pixels if isinstance(drawn, bind.BoundHint) else None
-        return trimap_clip(self, self.node.card.name, width, known)
+        return trimap_clip(self, self.node.card.name, width, known, moving)
+
+    def mask_at(self, frame: int) -> Float:
+        """Return a frame's alpha as the model answers it, (H, W) float32: no foreground is solved."""
+        with self._lock:
+            look = Look()
+            return self._prediction(self._steps.load(self._index(frame), look), look).alpha
 
     def as_hint(self, name: str) -> Clip:
         """Return this shot as a hint of another node: its trimaps, its alphas, or its foregrounds."""

@@ -13,7 +13,7 @@ with a box for every object, or to the end of the take.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float, Inputs, Memory, Prediction
+    from matte_nodes.node.node import FrameNode
     from matte_nodes.temporal.cache import Cache
     from matte_nodes.temporal.steps import ReadFrame
 
@@ -139,7 +140,7 @@ class BankKeys(ShotKeys):
 class BankSteps(Steps):
     """Answers of a model with a `Bank`; masks are kept for every frame, states only at few.
 
-    advance: one call of the model. answer: a prediction from masks. count: calls of `advance`.
+    node: the model's node. count: calls of its `advance`.
     """
 
     def __init__(
@@ -148,12 +149,11 @@ class BankSteps(Steps):
         keys: BankKeys,
         cache: Cache,
         read: ReadFrame,
-        advance: Callable[[Inputs, Memory], Memory],
-        answer: Callable[[Inputs, Mapping[str, Float]], Prediction],
+        node: FrameNode,
     ) -> None:
         super().__init__(timeline, keys, cache, read, _no_step)
         self._line, self._both = timeline, keys
-        self._advance_model, self._answer_model = advance, answer
+        self._node = node
         # A mask takes 1 to 4 kB when it is packed, so those of a whole shot fit.
         self._masks: dict[str, dict[str, bytes]] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
@@ -170,7 +170,7 @@ class BankSteps(Steps):
         for name in self._line.keyed.objects:
             sides = [side.get(name) for side in (forward, backward)]
             masks[name] = self._joined(name, place, (low, high), sides)
-        return self._answer_model(
+        return self._node.answer(
             loaded.seen.inputs, {n: m for n, m in masks.items() if m is not None}
         )
 
@@ -258,6 +258,7 @@ class BankSteps(Steps):
         forward = self._state(self._both.step(place, look).key)
         if forward is None:
             forward = self._forward(place, look)
+        forward = self._node.turned(forward)
         kept = {name: tensor for name, tensor in memory.items() if name.rpartition("/")[0]}
         mine = {
             name: tensor
@@ -268,7 +269,7 @@ class BankSteps(Steps):
 
     def _stepped(self, inputs: Inputs, memory: Memory) -> Memory:
         self.count += 1
-        return self._advance_model(inputs, memory)
+        return self._node.advance(inputs, memory)
 
     def _state(self, key: str) -> Memory | None:
         found = self._held.get(key)

@@ -35,8 +35,9 @@ RATE = 2e-3
 class FinetuneRequest:
     """The request for a fine-tuning.
 
-    source: the shot, as a plate is connected. keys: its key mattes (a pattern, a folder, or
-    {frame: picture}). frames: only these keys; none: all there are. model: what to begin with;
+    source: the shot, as a plate is connected. keys: its key mattes (a pattern, a folder,
+    {frame: picture}, or a Shot, as one of a selected subject). layer: which layer of their files,
+    as `alpha.NAME`. frames: only these keys; none: all there are. model: what to begin with;
     "shot": nothing. connect: hints and how inputs are read, as `MatteNode.connect` takes them.
     steps: 0 chooses (800 for a network that begins as nothing, 400 else). crop: pixels. half:
     bfloat16 products, quicker on newer processors. patience: checks without a better result on the
@@ -61,6 +62,7 @@ class FinetuneRequest:
     checkpoint: str | None = None
     untrained: bool = False
     ocio: str | None = None
+    layer: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,9 @@ def finetune(
     card = parent.card
     seen = replace(card, needs=card.needs - {"trimap"}, takes=card.takes | card.needs)
     shot = MatteNode(seen, device="cpu", ocio=asked.ocio).connect(asked.source, **asked.connect)
-    keys = [fitted(key, parent.system) for key in read_keys(shot, asked.keys, asked.frames)]
+    keys = [
+        fitted(key, parent.system) for key in read_keys(shot, asked.keys, asked.frames, asked.layer)
+    ]
     name = shot.clip.name
     shot.close()
     crop = fitting_crop(asked.crop, keys)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from matte_nodes.errors import InputError
-from matte_nodes.shot.bind import BoundHint
+from matte_nodes.shot.bind import BoundHint, Reading
 from matte_nodes.temporal.stat_cache import Look
 
 if TYPE_CHECKING:
@@ -38,14 +38,15 @@ class Key:
     motion: Float | None = None
 
 
-def read_keys(shot: Shot, mattes: Any, frames: Sequence[int] = ()) -> list[Key]:
+def read_keys(shot: Shot, mattes: Any, frames: Sequence[int] = (), layer: str = "") -> list[Key]:
     """Return the keys of a shot: every frame of it that has a matte.
 
-    mattes: a pattern, a folder, a clip, or {frame: picture}. frames: only these. Raises
+    mattes: a pattern, a folder, a clip, a Shot, or {frame: picture}. frames: only these. layer: of
+    files with several. Raises
     InputError when there is no such frame, or a matte is all of one value.
     """
 
-    bound = BoundHint("segmentation", mattes, shot.clip, "only")
+    bound = BoundHint("segmentation", mattes, shot.clip, "only", reading=Reading(layer=layer))
     wanted = list(frames) or [n for n in shot.clip.frames if bound.source_frame(n) is not None]
     found = []
     for frame in wanted:

@@ -160,6 +160,13 @@ def vitmatte_authors(tensors: Tensors) -> Tensors:
     return renamed
 
 
+def transformers_video(tensors: Tensors) -> Tensors:
+    """The library's own names; it holds one table twice."""
+    found = {name.removeprefix("net."): tensor for name, tensor in tensors.items()}
+    twin = found["shared_image_embedding.positional_embedding"].clone()
+    return {**found, "prompt_encoder.shared_embedding.positional_embedding": twin}
+
+
 Writer = Callable[[nn.Module, Tensors], Tensors | None]
 WRITERS: dict[str, Writer] = {
     "mmediting": _mmediting,
@@ -167,6 +174,8 @@ WRITERS: dict[str, Writer] = {
     "MediaPipe tflite": lambda network, tensors: mediapipe(tensors),
     "GFM": _gfm,
     "MODNet": lambda network, tensors: modnet(tensors),
+    "transformers Sam2Video": lambda network, tensors: transformers_video(tensors),
+    "transformers EdgeTamVideo": lambda network, tensors: transformers_video(tensors),
     "ViTMatte": lambda network, tensors: vitmatte_authors(tensors),
 }
 """How a layout is written, where its names are not ours. None: not for this variant."""

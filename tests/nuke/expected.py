@@ -14,7 +14,10 @@ from matte_nodes.hosts.nuke.script import Expression, UserKnob
 from matte_nodes.node.knobs import NODE_KNOBS
 from tests.nuke.checks import CODES, Expected
 
-CALLS = frozenset({"matte_frame", "matte_range", "cancel", "export_farm_job", "reveal_cache"})
+CALLS = frozenset({
+    "matte_frame", "matte_range", "cancel", "export_farm_job", "reveal_cache", "click_subject",
+    "click_not", "click_along", "clear_clicks",
+})  # fmt: skip
 WRITE = {
     "file": "", "proxy": "", "file_type": "exr", "raw": "true", "create_directories": "true",
     "datatype": "16 bit half", "compression": "Zip (1 scanline)", "metadata": "all metadata",

@@ -22,7 +22,7 @@ MAIN = threading.main_thread()
 _main_calls = queue.Queue()
 _state = {"node": None, "knob": None, "frame": 1001, "root": None, "task": None, "fail": None}
 CLASSES = {1: "String_Knob", 2: "File_Knob", 3: "Int_Knob", 4: "Enumeration_Knob",
-           6: "Boolean_Knob", 7: "Double_Knob", 20: "Tab_Knob", 22: "PyScript_Knob",
+           6: "Boolean_Knob", 7: "Double_Knob", 12: "XY_Knob", 20: "Tab_Knob", 22: "PyScript_Knob",
            26: "Text_Knob", 43: "Multiline_Eval_String_Knob"}  # fmt: skip
 
 
@@ -63,6 +63,9 @@ class Knob:
 
     def hasExpression(self):
         return self.is_expression
+
+    def getValueAt(self, frame, index):
+        return self._value[index](frame) if callable(self._value[index]) else self._value[index]
 
     def setVisible(self, seen):
         self.visible = seen
@@ -166,6 +169,8 @@ def load(path, name="MatteNode1"):
             text = int(text)
         elif knob.code == 7:
             text = float(text)
+        elif knob.code == 12:
+            text = [0.0, 0.0]
         node._knobs[knob.name] = Knob(node, knob.name, knob.code, text, knob.choices)
     node["tile_color"]._value = int(read.value("tile_color"), 16)
     for child in read.children:

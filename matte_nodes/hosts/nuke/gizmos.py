@@ -131,6 +131,7 @@ def _input_knobs() -> list[UserKnob]:
             )
             for hint in HINTS if not HINT_KINDS[hint].is_picture
         ),
+        *_click_knobs(),
         UserKnob(
             k.TEXT, "working_space", "working space",
             "Colour space of the pixels in this script; empty: what the project settings say.",
@@ -151,6 +152,27 @@ def _input_knobs() -> list[UserKnob]:
             "Where results go, a folder for each version. Nothing in it is ever deleted.",
             value=CACHE,
         ),
+    ]  # fmt: skip
+
+
+def _click_knobs() -> list[UserKnob]:
+    """Return the knobs of clicks: for models that select a subject."""
+    return [
+        UserKnob(
+            k.PLACE, "pick", "position",
+            "Drag it onto the subject in the viewer, then press a button. It may be animated, or "
+            "follow a Tracker.",
+        ),
+        _button("click_subject", "Subject", "A click on the subject in the frame that is shown.",
+                line=True),
+        _button("click_not", "Not subject", "A click beside the subject in the frame that is shown."),
+        _button("click_along", "Along", "Clicks on the subject along the moving position, every "
+                "tenth frame of the range."),
+        _button("clear_clicks", "Clear", "Take all clicks away."),
+        UserKnob(k.TEXT, "click_object", "object", "Name of the object that is clicked on, where "
+                 "there are several. Each becomes a layer alpha.NAME."),
+        UserKnob(k.TEXT, "clicks", "clicks", "+X,Y@FRAME on the subject, -X,Y@FRAME beside it, "
+                 "NAME= in front for several objects; pixels from the lower left corner."),
     ]  # fmt: skip
 
 

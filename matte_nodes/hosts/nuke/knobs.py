@@ -14,7 +14,8 @@ SHARED_PREFIX = "knob_"
 AUTO = "auto"
 
 # Numbers of Nuke's knob kinds (NDK, "Knobs by ID").
-TEXT, FILE, INT, CHOICE, SWITCH, FLOAT, TAB, BUTTON, LINE, NOTE = 1, 2, 3, 4, 6, 7, 20, 22, 26, 43
+TEXT, FILE, INT, CHOICE, SWITCH, FLOAT, PLACE = 1, 2, 3, 4, 6, 7, 12
+TAB, BUTTON, LINE, NOTE = 20, 22, 26, 43
 _CODES = {"text": TEXT, "int": INT, "choice": CHOICE, "bool": SWITCH, "float": FLOAT}
 OPEN, CLOSE = 1, -1
 

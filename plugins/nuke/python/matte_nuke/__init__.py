@@ -7,6 +7,10 @@ raises when it failed.
 
 from .actions import (
     cancel,
+    clear_clicks,
+    click_along,
+    click_not,
+    click_subject,
     export_farm_job,
     knob_changed,
     matte_frame,
@@ -16,6 +20,6 @@ from .actions import (
 from .trouble import Trouble
 
 __all__ = [
-    "Trouble", "cancel", "export_farm_job", "knob_changed", "matte_frame", "matte_range",
-    "reveal_cache",
+    "Trouble", "cancel", "clear_clicks", "click_along", "click_not", "click_subject",
+    "export_farm_job", "knob_changed", "matte_frame", "matte_range", "reveal_cache",
 ]  # fmt: skip

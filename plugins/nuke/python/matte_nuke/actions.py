@@ -11,7 +11,7 @@ from typing import Any
 
 import nuke
 
-from . import farm, host, knobs, versions
+from . import clicks, farm, host, knobs, versions
 from . import work as follower
 from .matte_client import Client
 from .plan import RunPlan
@@ -36,6 +36,42 @@ def cancel(node: Any = None) -> None:
     found = _running.get(host.Face(node or nuke.thisNode()).name)
     if found is not None:
         found.set()
+
+
+def click_subject(node: Any = None) -> None:
+    """Add a click on the subject: at the position, in the frame that is shown."""
+    _click(node, "+")
+
+
+def click_not(node: Any = None) -> None:
+    """Add a click beside the subject: at the position, in the frame that is shown."""
+    _click(node, "-")
+
+
+def click_along(node: Any = None) -> None:
+    """Add clicks on the subject along a position that moves, as one that follows a Tracker."""
+    face = host.Face(node or nuke.thisNode())
+    first, last = int(face.node["first"].value()), int(face.node["last"].value())
+    _click(face.node, "+", clicks.frames_along(first, last))
+
+
+def clear_clicks(node: Any = None) -> None:
+    """Take all clicks away."""
+    (node or nuke.thisNode())["clicks"].setValue("")
+
+
+def _click(node: Any, kind: str, frames: Any = None) -> None:
+    face = host.Face(node or nuke.thisNode())
+    place, text = face.node["pick"], str(face.node["clicks"].value() or "")
+    name = str(face.node["click_object"].value() or "")
+    try:
+        for frame in [int(nuke.frame())] if frames is None else frames:
+            at = (float(place.getValueAt(frame, 0)), float(place.getValueAt(frame, 1)))
+            text = clicks.added(text, at, frame, kind, name)
+    except Trouble as error:
+        _fail(face, str(error))
+        return
+    face.node["clicks"].setValue(text)
 
 
 def export_farm_job(node: Any = None) -> None:
@@ -106,7 +142,7 @@ def knob_changed() -> None:
     if name in ("model", "showPanel"):
         for group, seen in knobs.model_groups(node).items():
             node[group].setVisible(seen)
-    changed = name == "model" or name.startswith((knobs.SHARED, "model_"))
+    changed = name in ("model", "clicks") or name.startswith((knobs.SHARED, "model_"))
     if changed and node["has_result"].value() and host.Face(node).name not in _running:
         node["state"].setValue("knobs changed since this was matted")
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from . import handover, knobs, versions
+from . import clicks, handover, knobs, versions
 from .colour import Colour
 from .matte_client import host_request
 from .setup import Setup
@@ -42,8 +42,14 @@ class RunPlan:
         wired = {name: node.input(n) for n, name in enumerate(INPUTS) if node.input(n) is not None}
         if "plate" not in wired:
             raise Trouble("Nothing is connected to the input 'plate'.")
+        self.points = self._clicks(node, root, wired["plate"])
         for hint in setup.needs(self.model):
-            if hint not in wired:
+            if hint == "points" and not self.points:
+                raise Trouble(
+                    f"The model {self.model} needs a click: put the position on the subject and "
+                    "press 'Subject' (Inputs)."
+                )
+            if hint != "points" and hint not in wired:
                 raise Trouble(f"The model {self.model} needs a {hint}: connect one.")
         self.colour = Colour(node, root, nuke_folder)
         self.device = str(node["device"].value() or "auto")
@@ -59,6 +65,16 @@ class RunPlan:
             self.inputs[name] = found
             if found.reason:
                 self.to_render[name] = found.reason
+
+    def _clicks(self, node: Any, root: Any, plate: Any) -> dict[str, Any]:
+        """The points of the request; nothing where nobody clicked."""
+        text = str(node["clicks"].value() or "").strip()
+        if not text:
+            return {}
+        if root.proxy():
+            raise Trouble("Proxy mode is on: clicks are in pixels of the full size. Turn it off.")
+        shape = plate.format()
+        return clicks.points(text, int(shape.width()), int(shape.height()))
 
     def _base(self, node: Any, root: Any) -> str:
         base = str(node["cache_folder"].evaluate() or "")
@@ -77,10 +93,12 @@ class RunPlan:
 
     def request(self, run: str) -> dict[str, Any]:
         """Return the request, for results in the run's folder."""
-        inputs = {
+        inputs: dict[str, tuple[Any, str]] = {
             name: (found.path or self.input_pattern(run, name), found.space or self.colour.working)
             for name, found in self.inputs.items()
         }
+        if self.points:
+            inputs["points"] = (self.points, "")
         # The plate's file may have frames before the range: the shot starts where the node says.
         from_file = not self.inputs["plate"].reason and not self.is_still
         return host_request(
