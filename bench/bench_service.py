@@ -46,6 +46,9 @@ class Silent:
     def frame(self, frame: int, path: Path) -> None:
         pass
 
+    def warn(self, text: str) -> None:
+        pass
+
     def done(self, output: str) -> None:
         pass
 

@@ -168,7 +168,7 @@ class Told(Quiet):
         super().start(total, **facts)
         self.notes = facts["notes"]
 
-    def remark(self, text: str) -> None:
+    def warn(self, text: str) -> None:
         self.remarks.append(text)
 
 

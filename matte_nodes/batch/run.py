@@ -55,7 +55,7 @@ class _Notes(Quiet):
         super().start(total, **facts)
         self.notes, self.model = tuple(facts.get("notes", ())), str(facts.get("model", ""))
 
-    def remark(self, text: str) -> None:
+    def warn(self, text: str) -> None:
         self.notes = (*self.notes, text)
 
 

@@ -90,7 +90,7 @@ class Lines(Quiet):
         super().__init__()
         self._begin, self._end = begin, end
 
-    def remark(self, text: str) -> None:
+    def warn(self, text: str) -> None:
         """Print what the user should know about the result."""
         tell(text)
 

@@ -55,9 +55,6 @@ class Quiet:
     def warn(self, text: str) -> None:
         """Something about the inputs that the user should know."""
 
-    def remark(self, text: str) -> None:
-        """What the user should know about the result."""
-
     def done(self, output: str) -> None:
         """After the last frame."""
 
@@ -74,7 +71,7 @@ class Quiet:
 
 
 class JsonLines(Quiet):
-    """One object a line on stdout: start, frame, warning, remark, done, error."""
+    """One object a line on stdout: start, frame, warning, done, error."""
 
     def start(self, total: int, **facts: Any) -> None:
         """Say what will be done."""
@@ -98,10 +95,6 @@ class JsonLines(Quiet):
     def warn(self, text: str) -> None:
         """Say it as an event of its own."""
         self._say(event="warning", message=text)
-
-    def remark(self, text: str) -> None:
-        """Say what the user should know about the result."""
-        self._say(event="remark", text=text)
 
     def done(self, output: str) -> None:
         """Say that all is done."""
@@ -148,7 +141,6 @@ class Bar(Quiet):
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         self._console = Console(stderr=True)
-        self._remarks: list[str] = []
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -184,19 +176,13 @@ class Bar(Quiet):
         """Print it above the bar."""
         self._console.print(f"Warning: {text}", markup=False, highlight=False)
 
-    def remark(self, text: str) -> None:
-        """Keep what the user should know for the end."""
-        self._remarks.append(text)
-
     def done(self, output: str) -> None:
-        """Say where the result is, and what the user should know about it."""
+        """Say where the result is."""
         self._progress.stop()
         said = _frames(self.count)
         if self._before:
             said += f", {_frames(self._before)} done before (--again does them anew)"
         self._console.print(f"{said}: {output}", markup=False, highlight=False)
-        for text in self._remarks:
-            self._console.print(f"Note: {text}", markup=False, highlight=False)
 
     def __exit__(
         self,

@@ -65,9 +65,6 @@ class Reporter(Protocol):
     def warn(self, text: str) -> None:
         """Something about the inputs that the user should know; it may come from any thread."""
 
-    def remark(self, text: str) -> None:
-        """What the user should know about the result; after the last frame, before `done`."""
-
     def done(self, output: str) -> None:
         """After the last frame."""
 
@@ -344,8 +341,8 @@ class Render:
             writer.abort()
             raise
         if self.chain.automatic:
-            for remark in coverage.remarks(self.chain.name):
-                report.remark(remark)
+            for text in coverage.remarks(self.chain.name):
+                report.warn(text)
         self._look = Look()
         if not self.is_movie:
             return [frame for frame in todo if self._changed(frame, keys[frame])]

@@ -87,10 +87,6 @@ class Job:
         """Record something about the inputs that the user should know."""
         self._say("warning", message=text)
 
-    def remark(self, text: str) -> None:
-        """Record what the user should know about the result."""
-        self._say("remark", text=text)
-
     def done(self, output: str) -> None:
         """Does nothing: the lane ends the job."""
 

@@ -101,8 +101,6 @@ def _tell(event: dict[str, Any], report: Quiet, *, say: bool) -> None:
         report.frame(event["frame"], Path(event["path"]))
     elif kind == "warning":
         report.warn(event["message"])
-    elif kind == "remark":
-        report.remark(event["text"])
     elif kind == "done":
         report.done(event["output"])
     elif kind == "error":
@@ -146,7 +144,6 @@ class _Resumed:
     def __init__(self, report: Quiet) -> None:
         self._report = report
         self.frame, self.warn, self.done = report.frame, report.warn, report.done
-        self.remark = report.remark
 
     def start(self, total: int, **facts: Any) -> None:
         """Correct the frame count if a start was already reported, else report the start."""

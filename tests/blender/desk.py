@@ -43,7 +43,7 @@ class Quiet:
         """One more."""
         self.frames.append(frame)
 
-    def remark(self, text: str) -> None:
+    def warn(self, text: str) -> None:
         """Nothing to say."""
 
     def done(self, output: str) -> None:

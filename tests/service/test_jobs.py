@@ -35,7 +35,7 @@ class Silent:
     def frame(self, frame: int, path: Path) -> None:
         pass
 
-    def remark(self, text: str) -> None:
+    def warn(self, text: str) -> None:
         pass
 
     def done(self, output: str) -> None:
