@@ -143,6 +143,10 @@ def suites() -> list[Any]:
     return found
 
 
+MEND = {"align_background", "close_holes"}
+"""Knobs that mend what these plates do not have: a camera that moved, a hole (tests/test_align.py)."""
+
+
 def turned(rig: Rig) -> list[tuple[Knob, Any]]:
     """Every knob of the model and of the node with another value."""
     found = []
@@ -167,7 +171,8 @@ def test_every_knob_warm_as_cold(card: ModelCard, tmp_path: Path) -> None:
             idle.append(knob.name)
     assert same(rig.matte(warm, source), base)
     if card in OURS:
-        assert not set(idle) & {knob.name for knob in all_knobs(card)}, "knobs that change nothing"
+        known = {knob.name for knob in all_knobs(card)} - MEND
+        assert not set(idle) & known, "knobs that change nothing"
 
 
 @pytest.mark.parametrize("aligned", ["off", "on", "auto"])

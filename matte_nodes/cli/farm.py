@@ -265,7 +265,11 @@ def _given(options: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
                              "gpu_memory", "timeout", *PLANNED)  # fmt: skip
         if not own and not is_default and name in options:
             flag = next(opt for opt in param.opts if opt.startswith("--"))
-            found[name] = (flag, options[name])
+            value = options[name]
+            # A knob that is yes or no has a value, a switch has none.
+            if value is True and not getattr(param, "is_flag", False):
+                value = "true"
+            found[name] = (flag, value)
     return found
 
 

@@ -6,7 +6,7 @@ Pure functions; time is the shot's, files are the media room's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -123,12 +123,14 @@ def prepared(given: Given, knobs: Mapping[str, KnobValue]) -> Given:
     return given
 
 
-def hints_of_step(card: ModelCard, knobs: Mapping[str, KnobValue]) -> frozenset[Hint]:
+def hints_of_step(
+    card: ModelCard, knobs: Mapping[str, KnobValue], connected: Collection[str] = HINTS
+) -> frozenset[Hint]:
     """Return the hints that a step's answer depends on.
 
-    Those it is given, and those they are made from.
+    Those it is given, and those they are made from. connected: the hints that there are.
     """
-    names = set(card.needs | card.takes)
+    names = set(card.needs | card.takes) & set(connected)
     for change in reversed(PREPARATIONS):
         if change.makes in names and change.is_on(knobs):
             names |= change.reads

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +16,7 @@ import numpy as np
 from matte_nodes import models, runtime
 from matte_nodes import weights as files
 from matte_nodes.card import (
+    HINTS,
     Carrier,
     Hint,
     Inputs,
@@ -263,11 +264,11 @@ class FrameNode:
         """
         return StageKnobs(self.card, self.knobs, stage)
 
-    def hints_of(self, stage: Stage) -> frozenset[Hint]:
-        """Return the hints that the result of a stage depends on."""
+    def hints_of(self, stage: Stage, connected: Collection[str] = HINTS) -> frozenset[Hint]:
+        """Return the hints that the result of a stage depends on. connected: those that there are."""
         if stage == "finish":
             return frames.HINTS_OF_FINISH
-        return frames.hints_of_step(self.card, self.knobs)
+        return frames.hints_of_step(self.card, self.knobs, connected)
 
     def window_offsets(self) -> tuple[int, ...]:
         """Return the frame offsets of the neighbours that a step sees; empty for most models."""

@@ -25,7 +25,7 @@ from matte_nodes.media.clip import paste
 from matte_nodes.media.finish import Finish, check
 from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.layouts import shrunk
-from matte_nodes.media.metadata import own_attribute
+from matte_nodes.media.metadata import own_attribute, own_attributes
 from matte_nodes.media.movie_rate import DEFAULT_RATE
 from matte_nodes.media.pattern import Pattern
 from matte_nodes.media.sequence_writer import is_undamaged
@@ -102,6 +102,7 @@ class Render:
         self.finish = Finish(over, trim, square, bits, audio)
         self.layout = check_name(output, layout, over)
         self.output, self._again = output, again
+        self._texts: dict[str, str] | None = None
         self._shrinks = self.layout == "nuke" and not plate_window
         self._look = Look()
         points = connect.get("points")
@@ -386,12 +387,21 @@ class Render:
         # file says what it is, and all of it can be read.
         if (
             not manifest.knows(frame, key, path)
-            and own_attribute(path, KEY) == key
+            and self._says_the_same(path, key)
             and is_undamaged(path)
         ):
             manifest.record(frame, key, path)
             return True
         return False
+
+    def _says_the_same(self, path: Path, key: str) -> bool:
+        """Whether a file's texts are those that would be written; no sum guards them."""
+        found = own_attributes(path)
+        if found.get(KEY) != key:
+            return False
+        if self._texts is None:
+            self._texts = self.provenance(inherited(self.shot, list(self.shot.frames)))
+        return all(found.get(name, "") == text for name, text in self._texts.items())
 
     def _without_surplus(self, wanted: list[int], manifest: Manifest) -> list[str]:
         """Remove frames inside the range that an earlier run wrote and this one would not.

@@ -67,7 +67,9 @@ def step_settings(shot: Setup) -> dict[str, Any]:
         and [background.plate, background.config.cache_id, background.seen_id],
         "canvas": str(shot.plate.canvas),
         "hints read": {
-            name: how for name, how in sorted(shot.hints.items()) if name in node.hints_of("step")
+            name: how
+            for name, how in sorted(shot.hints.items())
+            if name in node.hints_of("step", shot.hints)
         },
     }
 

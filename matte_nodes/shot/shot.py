@@ -361,7 +361,7 @@ class Shot:
         inputs = KeyedInputs(
             self.clip,
             self.hints,
-            read_by=self.node.hints_of,
+            read_by=lambda stage: self.node.hints_of(stage, self.hints),
             settings=lambda: (
                 step_settings(self._setup),
                 {**finish_settings(self._setup), "objects": self._objects},

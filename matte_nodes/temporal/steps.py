@@ -65,8 +65,9 @@ class Steps:
             try:
                 seen, image = self._read(index, look)
             except MediaError:
-                # A file that is being written cannot be read, or only half of it.
-                if self._unchanged(index, link):
+                # A file that is being written cannot be read, or only half of it. It may lie empty
+                # for a moment, so one more try comes after a pause.
+                if attempt and self._unchanged(index, link):
                     raise
                 continue
             if self._unchanged(index, link):

@@ -268,7 +268,16 @@ def test_which_outputs_are_movies() -> None:
 
 
 def test_layouts_are_documented() -> None:
-    assert set(LAYOUTS) == {"nuke", "blender", "alpha", "array", "cutout", "over", "movie"}
+    assert set(LAYOUTS) == {
+        "nuke",
+        "blender",
+        "alpha",
+        "array",
+        "cutout",
+        "cryptomatte",
+        "over",
+        "movie",
+    }
     assert all(layout.help and layout.extensions for layout in LAYOUTS.values())
 
 

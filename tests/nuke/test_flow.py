@@ -273,7 +273,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no plate": ({}, "input 'plate'"),
     "no trimap": ({"model": "closed-form"}, "needs a trimap"),
     "a range that ends before it begins": ({"last": 900}, "ends before"),
-    "a model without weights": ({"model": "mmnet"}, "mmnet"),
+    "a model without weights": ({"model": "birefnet"}, "birefnet"),
     "a space nobody knows": ({"working_space": "Linear Nonsense"}, "Linear Nonsense"),
     "a device that is not here": ({"device": "cuda:7"}, "cuda"),
     "an animated knob": ({}, "animated"),

@@ -163,7 +163,7 @@ def said_as_somebody_else(source: str, output: str) -> str:
         "asked = request.checked({'source': sys.argv[1], 'output': sys.argv[2], 'cwd': '/',\n"
         "                         'model': 'green-screen'})\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "board = jobs.Board(pool.Pool(1 << 30), lambda job: None, Path(sys.argv[2]).parent)\n"
+        "board = jobs.Board(pool.ModelPool(1 << 30), lambda job: None, Path(sys.argv[2]).parent)\n"
         "job = board.submit(asked)\n"
         "while not job.ended: pass\n"
         "print(job.events(0)[-1])\n"

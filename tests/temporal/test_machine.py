@@ -234,7 +234,10 @@ class ShotMachine(RuleBasedStateMachine):
         takes = [n for n in range(start, COUNT + 1) if not self.between(start, n)]
         settings_ = (self.knobs.get("hold", 0.5), self.knobs.get("exposure", 0.0))
         # A hint that the model does not take only finishes the frame.
-        seen = [keys for hint, keys in self.hints.items() if hint in self.card.takes]
+        taken = {hint for hint in self.hints if hint in self.card.takes}
+        # Whether the clean plate must be moved is decided beside the subject.
+        taken |= {"segmentation"} if "background" in taken else set()
+        seen = [keys for hint, keys in self.hints.items() if hint in taken]
         held = {n: max(k for k in KEYS if k <= n) for n in range(1, COUNT + 1)}
         drawn = {n: tuple(keys[held[n]] for keys in seen) for n in held}
         if self.remembers:

@@ -222,7 +222,7 @@ def test_keys_that_teach_nothing_are_refused(mattes: dict, said: str) -> None:  
     clip = ArrayClip(shots.plates(), name="disc")
     with pytest.raises(InputError, match=said):
         finetune(FinetuneRequest(clip, mattes, "disc", steps=1))
-    with pytest.raises(InputError, match="Frame 2 is no key"):
+    with pytest.raises(InputError, match="Frame 2 is not a key frame"):
         finetune(asked(frames=(1, 2), steps=1))
 
 

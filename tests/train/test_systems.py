@@ -153,7 +153,7 @@ def test_a_network_begins_with_what_fits_of_a_file(tmp_path: Path) -> None:
     tried = recipe.trial(recipe.find("gfm"), side=SIDE)
     network = build(tried)
     given = {
-        key.removeprefix("resnet."): torch.full_like(tensor, 0.25)
+        key.removeprefix("resnet."): torch.full_like(tensor, 0.25).contiguous()
         for key, tensor in network.state_dict().items()
         if key.startswith("resnet.") and tensor.is_floating_point()
     }
