@@ -20,6 +20,7 @@ from matte_nodes.card import (
     Window,
 )
 from matte_nodes.media.resize import resized
+from matte_nodes.models.shipped import BACKGROUND_MATTING
 from matte_nodes.models.torch_model import picture
 from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array
 
@@ -162,11 +163,15 @@ CARD = ModelCard(
         "CC BY-NC-SA 4.0: non-commercial only",
         "no",
         ("netG_epoch_*.pth of real-fixed-cam", "of real-hand-held", "of syn-comp-adobe"),
+        own=BACKGROUND_MATTING,
     ),
     auto={"background": 20},
-    training_data="Adobe Composition-1k (non-commercial) and the authors' own clips",
+    training_data="published weights: Adobe Composition-1k (non-commercial) and the authors' own clips. Ours: 266 "
+    "rendered people and 915 public-domain or CC0 photographs of people labelled by `selfie` and "
+    "`closed-form-refined`, over free places (docs/people.md)",
     papers=("Sengupta, Jayaram, Curless, Seitz, Kemelmacher-Shlizerman: Background Matting: The "
             "World is Your Green Screen, CVPR 2020",),
     limits="One person; the clean plate from the same place (align_background helps a hand-held "
-           "camera).",
+           "camera). Our own weights are of a quarter of the width and saw 4,800 pictures: "
+           "`clean-plate-cues` has a fifth less error (docs/people.md).",
 )  # fmt: skip

@@ -48,3 +48,21 @@ MMNET = replace(
     publisher="this repository, docs/people.md",
 )
 """For MMNet, whose authors published none."""
+GFM = replace(
+    _shipped(
+        "gfm-animals.safetensors",
+        "e4de16b20fec8c2190549505633c4e607b9a1ce3c919d6d7363284453bd70e9e",
+        7182832,
+    ),
+    publisher="this repository, docs/people.md",
+)
+"""For GFM, taken until the published weights are imported."""
+BACKGROUND_MATTING = replace(
+    _shipped(
+        "background-matting-people.safetensors",
+        "d1132bafa30cb69ce003c57a5e3efd28b6ff4c26605705db3bcc87da35ec7c91",
+        2307480,
+    ),
+    publisher="this repository, docs/people.md",
+)
+"""For Background Matting, taken until the published weights are imported."""
