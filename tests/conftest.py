@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from matte_nodes import models, weights
 # Two workers share two cores: a second thread of torch waits for the other's, a hundred times longer.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MATTE_SERVICE"] = "off"  # a service that runs on this machine is none of our business
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job of a shell's background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 TOY = Path(__file__).parent / "toy"
 sys.path.insert(0, str(TOY))  # the toy model is found by its entry point, as an installed one is
 os.environ["PYTHONPATH"] = os.pathsep.join(

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import warnings
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from inspect import cleandoc
@@ -13,7 +16,7 @@ from typing import Any
 import click
 
 from matte_nodes import __version__
-from matte_nodes.errors import OPENCV_CURE, OPENCV_LIBRARIES, DeviceError, MatteError
+from matte_nodes.errors import OPENCV_CURE, OPENCV_LIBRARIES, DeviceError, MatteError, OutputError
 
 VERBS = {
     "run": "Matte a clip or a still.",
@@ -93,6 +96,28 @@ def main() -> None:
         sys.exit(DeviceError.exit_code)
     except BrokenPipeError:
         sys.exit(141)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO) or error.filename:
+            raise
+        click.echo(f"matte: {_UNWRITTEN.format(error.strerror)}", err=True)
+        sys.exit(OutputError.exit_code)
+    finally:
+        _let_go_of_stdout()
+
+
+_UNWRITTEN = "The standard output cannot be written ({}). Make room, and run the command again."
+
+
+def _let_go_of_stdout() -> None:
+    """Write what is left. Python's own try at its end would put its exit code over ours."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error.__context__, SystemExit):
+            click.echo(f"matte: {_UNWRITTEN.format(error)}", err=True)
+            sys.exit(OutputError.exit_code)
 
 
 def _is_system_library(error: ImportError) -> bool:

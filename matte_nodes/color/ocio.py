@@ -99,6 +99,7 @@ class Engine:
         self._lock = threading.RLock()
         self._made: dict[tuple[str, ...], Processor] = {}
         self._signs: dict[str, Sign | None] = {}
+        _forget_old_files()
         if not path.startswith(BUILT_IN):
             self._see(path)
         try:
@@ -135,6 +136,7 @@ class Engine:
 
         with self._lock:
             if (kind, *names) not in self._made:
+                _forget_old_files()
                 try:
                     found = self._new(kind, *names)
                 except ocio.Exception as error:
@@ -169,6 +171,8 @@ class Engine:
 
     def _see(self, path: str) -> None:
         self._signs[path] = _sign(path)
+        with _read_lock:
+            _read[path] = self._signs[path]
 
     def _follow(self) -> None:
         """Set what OCIO takes from its own variables: they may be those of another process."""
@@ -198,6 +202,25 @@ class Engine:
         return [os.path.join(base, one) for one in dict.fromkeys(found) if one]
 
 
+_read: dict[str, Sign | None] = {}
+"""What any config of this process read since OCIO's caches were last cleared."""
+_read_lock = threading.Lock()
+
+
+def _forget_old_files() -> None:
+    """Clear OCIO's caches if a file has changed: they hold content by path, for all configs.
+
+    Transforms that exist keep what they read.
+    """
+    import PyOpenColorIO as ocio
+
+    with _read_lock:
+        if all(s is not None and s.is_settled and s == _sign(p) for p, s in _read.items()):
+            return
+        ocio.ClearAllCaches()
+        _read.clear()
+
+
 _engines: dict[tuple[str, tuple[tuple[str, str], ...]], Engine] = {}
 _engines_lock = threading.Lock()
 _MOST = 8
@@ -205,16 +228,11 @@ _MOST = 8
 
 def engine_for(path: str, variables: Mapping[str, str]) -> Engine:
     """Return the config as it is now: the one that is open, unless one of its files changed."""
-    import PyOpenColorIO as ocio
-
     key = path, tuple(sorted(variables.items()))
     with _engines_lock:
         kept = _engines.get(key)
         if kept is not None and kept.is_current():
             return kept
-        if kept is not None:
-            # OCIO remembers the content of files by their path. Transforms that exist keep theirs.
-            ocio.ClearAllCaches()
         while len(_engines) >= _MOST:
             _engines.pop(next(iter(_engines)))
         made = _engines[key] = Engine(path, variables)

@@ -104,6 +104,17 @@ def test_a_full_disk_behind_json_is_one_line(tmp_path: Path) -> None:
     assert "standard output" in ran.stderr
 
 
+def test_a_full_disk_behind_plain_text_is_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "matte_nodes", "--version"], stdout=full,
+            stderr=subprocess.PIPE, text=True, check=False, cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+    assert ran.returncode == 6
+    assert "Traceback" not in ran.stderr
+    assert "standard output" in ran.stderr
+
+
 def test_json_of_a_stopped_run_has_the_exit_code_of_the_process(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

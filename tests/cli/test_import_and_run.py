@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from matte_nodes import checkpoints, models
+from matte_nodes.points import as_points
 from tests.cli.test_run import fails, matte, whole
 from tests.made import plate_sequence, read_named, scenes, write_image
 
@@ -45,6 +46,7 @@ def clip(tmp_path: Path) -> Path:
         write_image(tmp_path / "in" / f"clean.{number}.exr", made.background.astype(np.float16))
         mask = np.uint8(made.segmentation * 255)
         write_image(tmp_path / "in" / f"mask.{number}.png", mask, "Y")
+    as_points({1001: [(48, 32, True)]}).save(tmp_path / "in" / "points.json")
     return plate
 
 
@@ -53,6 +55,7 @@ def hints(clip: Path, names: list[str]) -> list[Any]:
         "--trimap": "trimap.####.png",
         "--background": "clean.####.exr",
         "--segmentation": "mask.####.png",
+        "--points": "points.json",
     }
     return [part for name in names for part in (name, clip.parent / files[name])]
 

@@ -66,10 +66,16 @@ def key(page: Page, name: str, *, ctrl: bool = False, shift: bool = False) -> No
 
 
 def box_of(page: Page, selector: str) -> tuple[float, float, float, float]:
-    """Left, top, width and height of an element, scrolled into view."""
+    """Left, top, width and height of an element, scrolled into view once it is there."""
+    return box_by(page, f"document.querySelector({json.dumps(selector)})")
+
+
+def box_by(page: Page, script: str) -> tuple[float, float, float, float]:
+    """Left, top, width and height of what a script finds, scrolled into view once it is there."""
+    page.until(f"Boolean({script})")
     found = page.run(
         f"(e => {{ e.scrollIntoView({{block: 'nearest'}}); const r = e.getBoundingClientRect();"
-        f"return [r.left, r.top, r.width, r.height]; }})(document.querySelector({json.dumps(selector)}))"
+        f"return [r.left, r.top, r.width, r.height]; }})({script})"
     )
     return tuple(found)  # type: ignore[return-value]
 
@@ -81,10 +87,7 @@ def press(page: Page, text: str, within: str = "body") -> None:
         f"(b.getAttribute('aria-label') ?? b.textContent) === {json.dumps(text)} || b.textContent === {json.dumps(text)})"
     )
     page.until(f"{mark} && !{mark}.disabled")
-    x, y, width, height = page.run(
-        f"(e => {{ e.scrollIntoView({{block: 'nearest'}}); const r = e.getBoundingClientRect();"
-        f"return [r.left, r.top, r.width, r.height]; }})({mark})"
-    )
+    x, y, width, height = box_by(page, mark)
     click_at(page, x + width / 2, y + height / 2)
 
 

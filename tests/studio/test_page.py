@@ -24,6 +24,8 @@ from matte_nodes.publish.picture import read_matte
 from tests.made import read_named
 from tests.publish.browser import Page, browser, needs_browser
 from tests.studio.driver import (
+    box_by,
+    box_of,
     click_at,
     drag,
     fill,
@@ -309,19 +311,13 @@ def test_fine_tuning_shows_its_loss_and_can_be_used(running: Studio, page: Page)
 def test_compare_shows_models_side_by_side(running: Studio, page: Page) -> None:
     go_to(page, FIRST)
     press(page, "Model", "#tabs")
-    page.run(
-        "[...document.querySelectorAll('summary')].find(s => s.textContent.startsWith('Compare')).scrollIntoView()"
-    )
-    x, y, width, height = page.run(
-        "(r => [r.left, r.top, r.width, r.height])([...document.querySelectorAll('summary')]"
-        ".find(s => s.textContent.startsWith('Compare')).getBoundingClientRect())"
+    x, y, width, height = box_by(
+        page,
+        "[...document.querySelectorAll('summary')].find(s => s.textContent.startsWith('Compare'))",
     )
     click_at(page, x + width / 2, y + height / 2)
     for name in ("click", "green-screen"):
-        x, y, width, height = page.run(
-            f"(e => {{ e.scrollIntoView({{block: 'nearest'}}); const r = e.getBoundingClientRect();"
-            f"return [r.left, r.top, r.width, r.height]; }})(document.getElementById('compare-{name}'))"
-        )
+        x, y, width, height = box_of(page, f"#compare-{name}")
         click_at(page, x + width / 2, y + height / 2)
     press(page, "Compare", "#pane")
     settled(page, "s.compare.length === 2 && s.busy === ''", 400)
