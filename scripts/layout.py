@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS: tuple[tuple[str, str], ...] = (
     ("errors", "every error, with its exit code"),
     ("reads", "what was read: files, variables and code, for keys"),
+    ("own_process", "sets up a process that is ours"),
     ("paths", "where weights, models and caches are kept"),
     ("whole_files", "writes files whole or not at all; locks"),
     ("frame_range", "frame numbers as text"),

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from matte_nodes import __version__
+from matte_nodes import __version__, own_process
 from matte_nodes.errors import OPENCV_CURE, OPENCV_LIBRARIES, DeviceError, MatteError, OutputError
 
 VERBS = {
@@ -77,6 +77,7 @@ def matte() -> None:
 
 def main() -> None:
     """Entry point: errors of ours are one line on stderr and their own exit code."""
+    own_process.set_up()
     warnings.showwarning = _said  # type: ignore[assignment]
     try:
         matte.main(standalone_mode=False)

@@ -14,6 +14,7 @@ import sys
 import threading
 from typing import Any
 
+from matte_nodes import own_process
 from matte_nodes.hosts.obs.protocol import SIZE, Channel, ProtocolError
 from matte_nodes.hosts.obs.worker import Worker
 
@@ -46,6 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m matte_nodes.hosts.obs", description=__doc__)
     parser.add_argument("--memory", type=int, required=True)
     handle = parser.parse_args().memory
+    own_process.set_up()
     if sys.platform != "win32":
         os.closerange(handle + 1, 4096)  # cameras and sockets of OBS are not ours to hold
         with contextlib.suppress(OSError):
