@@ -221,7 +221,7 @@ def test_an_empty_automatic_matte_is_remarked_on(
 
 def test_remarks_count_frames() -> None:
     coverage = Coverage()
-    for frame, value in ((1, 0.0), (2, 0.5), (3, 0.0), (4, 1.0)):
+    for frame, value in ((1, 0.0), (2, 0.95), (3, 0.0), (4, 1.0)):
         coverage.add(frame, np.full((4, 4), value, np.float32))
     nothing, everything = coverage.remarks("rvm")
     assert "almost nothing" in nothing
@@ -231,3 +231,13 @@ def test_remarks_count_frames() -> None:
     whole.add(1, np.zeros((4, 4), np.float32))
     assert "almost nothing" in whole.remarks("rvm")[0]
     assert not Coverage().remarks("rvm")
+
+
+@pytest.mark.parametrize(("soft", "told"), [(50, False), (70, True)])
+def test_a_matte_that_is_soft_nearly_all_over_is_remarked_on(soft: int, told: bool) -> None:
+    alpha = np.zeros((10, 20), np.float32)
+    alpha[:, :10] = 1
+    alpha[:, :10].flat[:soft] = 0.4
+    coverage = Coverage()
+    coverage.add(1001, alpha)
+    assert [("unsure" in one) for one in coverage.remarks("u2netp")] == [True] * told
