@@ -10,6 +10,9 @@ import numpy as np
 
 ROOM = (0, 220, 0)
 PERSON = (220, 0, 0)
+# One chroma, so that a recording with small chroma planes keeps both greens.
+DARK, LIGHT, BLURRED = (0, 120, 0), (130, 250, 130), (65, 185, 65)
+RAW = 30  # codes around a green: under half of the way to BLURRED
 
 
 def write(path: Path, picture: Any) -> Path:
@@ -32,15 +35,35 @@ def person(path: Path, size: tuple[int, int] = (640, 360)) -> Path:
     return write(path, picture)
 
 
-def running_box(path: Path, frames: int = 60) -> Path:
-    """A movie without loss: the box goes 40 pixels a frame, to and fro."""
+def textured_room(size: tuple[int, int] = (640, 360)) -> Any:
+    """(H, W, 3) uint8: squares of 4 x 4 pixels in two greens. A blur makes it `BLURRED`."""
+    y, x = np.mgrid[: size[1], : size[0]]
+    light = ((x // 4 + y // 4) % 2).astype(bool)
+    return np.where(light[..., None], np.uint8(LIGHT), np.uint8(DARK))
+
+
+def textured_person(path: Path) -> Path:
+    """A red person in the middle of the textured room."""
+    picture = textured_room()
+    picture[90:, 160:480] = PERSON
+    return write(path, picture)
+
+
+def raw_pixels(picture: Any, room: Any) -> int:
+    """How many pixels of (H, W, 4) are those of the textured room (H, W, 3), not blurred ones."""
+    away = np.abs(picture[..., :3].astype(np.int16) - room).max(axis=2)
+    return int(((away <= RAW) & (picture[..., 3] > 0)).sum())
+
+
+def running_box(path: Path, frames: int = 60, room: Any = ROOM) -> Path:
+    """A movie without loss: the box goes 40 pixels a frame, to and fro, through this room."""
     import av
 
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=30)
         stream.width, stream.height, stream.pix_fmt = 640, 360, "bgr0"
         for number in range(frames):
-            picture = np.full((360, 640, 3), ROOM, np.uint8)
+            picture = np.full((360, 640, 3), room, np.uint8)
             left = abs((number * 40) % 960 - 480)
             picture[100:260, left : left + 160] = PERSON
             frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="bgr0")

@@ -241,10 +241,11 @@ void engine_render(struct engine *e, uint32_t width, uint32_t height)
 		bool stage = e->active && e->memory.base && e->status.state >= MX_READY;
 		if (e->settings.fps && now - e->staged_at < 950 * MS / e->settings.fps)
 			stage = false;
+		/* First the matte: a new plate may take the place of the one that it belongs to. */
+		gpu_take_matte(e, now);
 		if (stage || !e->settings.sync || e->settings.unprocessed ||
 		    e->settings.view == VIEW_PLATE)
 			e->newest = gpu_take_plate(e, now, stage);
-		gpu_take_matte(e, now);
 	}
 	bool hide = !fresh(e, now);
 	if (hide != e->hiding)

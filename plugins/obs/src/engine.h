@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #define RING 10
+#define BLUR_LEVELS 6
 
 struct plate {
 	gs_texrender_t *full, *small;
@@ -22,7 +23,7 @@ struct backdrop_state {
 	gs_image_file_t image;
 	char path[1024];
 	bool loaded;
-	gs_texrender_t *outside, *blurred;
+	gs_texrender_t *levels[BLUR_LEVELS], *blurred; /* of the room: whole, halved, ... */
 };
 
 struct engine {
@@ -65,7 +66,7 @@ struct engine {
 	bool hiding;
 
 	gs_effect_t *effect;
-	bool effect_failed;
+	bool effect_failed, pass_failed;
 	struct backdrop_state back;
 
 	volatile long capture_at; /* seconds of the clock; 0 is none */
@@ -98,14 +99,24 @@ void gpu_take_matte(struct engine *engine, uint64_t now);
 void gpu_draw(struct engine *engine);
 void gpu_draw_plate(struct engine *engine);
 void gpu_draw_hidden(struct engine *engine);
-void gpu_pass(struct engine *engine, const char *technique, gs_texture_t *image, uint32_t width,
-	      uint32_t height);
-void gpu_set(struct engine *engine, const char *name, const void *value, size_t size);
-void gpu_set_texture(struct engine *engine, const char *name, gs_texture_t *texture);
+
+/* One parameter of the shader: its bytes or its texture. */
+struct gpu_value {
+	const char *name;
+	const void *data;
+	size_t size;
+	gs_texture_t *texture;
+};
+#define GPU_VALUE(name, array) {name, array, sizeof(array), NULL}
+#define GPU_TEXTURE(name, from) {name, NULL, 0, from}
+#define GPU_COUNT(values) (sizeof(values) / sizeof((values)[0]))
+/* Draws with these values and no others; draws nothing and returns false when one is missing. */
+bool gpu_pass(struct engine *engine, const char *technique, const struct gpu_value *values,
+	      size_t count, uint32_t width, uint32_t height);
 
 /* backdrop.c */
 gs_texture_t *backdrop_image(struct engine *engine);
-gs_texture_t *backdrop_blur(struct engine *engine);
+gs_texture_t *backdrop_blur(struct engine *engine, gs_texture_t *small);
 void backdrop_free(struct engine *engine);
 
 /* properties.c */

@@ -63,9 +63,12 @@ void gpu_free(struct engine *e)
 	}
 	gs_texture_destroy(e->matte);
 	e->matte = NULL;
-	gs_texrender_destroy(e->back.outside);
+	for (int i = 0; i < BLUR_LEVELS; i++) {
+		gs_texrender_destroy(e->back.levels[i]);
+		e->back.levels[i] = NULL;
+	}
 	gs_texrender_destroy(e->back.blurred);
-	e->back.outside = e->back.blurred = NULL;
+	e->back.blurred = NULL;
 	e->newest = e->shown = -1;
 	e->width = e->height = 0;
 }
@@ -90,27 +93,35 @@ void gpu_sizes(struct engine *e, uint32_t width, uint32_t height)
 	e->small_height = h;
 }
 
-void gpu_set(struct engine *e, const char *name, const void *value, size_t size)
+/* Sets one parameter; false when the shader has none of that name or there is no texture. */
+static bool set(struct engine *e, const struct gpu_value *value)
 {
-	gs_eparam_t *param = gs_effect_get_param_by_name(e->effect, name);
-	if (param)
-		gs_effect_set_val(param, value, size);
+	gs_eparam_t *param = gs_effect_get_param_by_name(e->effect, value->name);
+	if (!param || (!value->data && !value->texture))
+		return false;
+	if (value->data)
+		gs_effect_set_val(param, value->data, value->size);
+	else
+		gs_effect_set_texture(param, value->texture);
+	return true;
 }
 
-void gpu_set_texture(struct engine *e, const char *name, gs_texture_t *texture)
+/* OBS empties every parameter of an effect at the end of each technique, and a matte that is not
+ * bound reads as solid. So no value is set apart from the pass that reads it. */
+bool gpu_pass(struct engine *e, const char *technique, const struct gpu_value *values, size_t count,
+	      uint32_t width, uint32_t height)
 {
-	gs_eparam_t *param = gs_effect_get_param_by_name(e->effect, name);
-	if (param)
-		gs_effect_set_texture(param, texture);
-}
-
-void gpu_pass(struct engine *e, const char *technique, gs_texture_t *image, uint32_t width,
-	      uint32_t height)
-{
-	if (image)
-		gpu_set_texture(e, "image", image);
+	for (size_t i = 0; i < count; i++)
+		if (!set(e, &values[i])) {
+			if (!e->pass_failed)
+				blog(LOG_ERROR, "[matte] %s has no %s: nothing is drawn", technique,
+				     values[i].name);
+			e->pass_failed = true;
+			return false;
+		}
 	while (gs_effect_loop(e->effect, technique))
-		gs_draw_sprite(image, 0, width, height);
+		gs_draw_sprite(NULL, 0, width, height);
+	return true;
 }
 
 /* The slot to overwrite: the oldest that is neither shown nor with the daemon. */
@@ -188,9 +199,12 @@ int gpu_take_plate(struct engine *e, uint64_t now, bool stage)
 	if (drawn) {
 		const float pixel[2] = {1.0f / e->small_width, 1.0f / e->small_height};
 		gs_ortho(0.0f, (float)e->small_width, 0.0f, (float)e->small_height, -1.0f, 1.0f);
-		gpu_set(e, "texel", pixel, sizeof pixel);
-		gpu_pass(e, "Shrink", gs_texrender_get_texture(plate->full), e->small_width,
-			 e->small_height);
+		const struct gpu_value values[] = {
+			GPU_TEXTURE("image", gs_texrender_get_texture(plate->full)),
+			GPU_VALUE("texel", pixel),
+		};
+		drawn = gpu_pass(e, "Shrink", values, GPU_COUNT(values), e->small_width,
+				 e->small_height);
 		gs_texrender_end(plate->small);
 	}
 	restore(before);
@@ -262,28 +276,33 @@ void gpu_take_matte(struct engine *e, uint64_t now)
 	}
 }
 
-static gs_texture_t *set_backdrop(struct engine *e, int *kind)
+/* What is behind the person, as the shader wants it. */
+struct behind {
+	gs_texture_t *texture; /* NULL: none is needed */
+	int kind;
+	float colour[4], fit[2];
+};
+
+static struct behind behind(struct engine *e)
 {
-	gs_texture_t *texture = NULL;
 	const uint32_t c = e->settings.colour;
-	const float colour[4] = {(c & 255) / 255.0f, (c >> 8 & 255) / 255.0f,
-				 (c >> 16 & 255) / 255.0f, 1.0f};
-	float fit[2] = {1.0f, 1.0f};
-	*kind = e->settings.backdrop;
-	if (*kind == BACK_IMAGE) {
-		texture = backdrop_image(e);
-		if (texture) {
-			float shape = (float)e->width / e->height * gs_texture_get_height(texture) /
-				      gs_texture_get_width(texture);
-			fit[0] = shape < 1 ? shape : 1;
-			fit[1] = shape < 1 ? 1 : 1 / shape;
-		} else {
-			*kind = BACK_TRANSPARENT;
-		}
+	struct behind b = {
+		.kind = e->settings.backdrop,
+		.colour = {(c & 255) / 255.0f, (c >> 8 & 255) / 255.0f, (c >> 16 & 255) / 255.0f, 1.0f},
+		.fit = {1.0f, 1.0f},
+	};
+	if (b.kind != BACK_IMAGE)
+		return b;
+	b.texture = backdrop_image(e);
+	if (!b.texture) {
+		b.kind = BACK_TRANSPARENT;
+		return b;
 	}
-	gpu_set(e, "colour", colour, sizeof colour);
-	gpu_set(e, "fit", fit, sizeof fit);
-	return texture;
+	float shape = (float)e->width / e->height * gs_texture_get_height(b.texture) /
+		      gs_texture_get_width(b.texture);
+	b.fit[0] = shape < 1 ? shape : 1;
+	b.fit[1] = shape < 1 ? 1 : 1 / shape;
+	return b;
 }
 
 static struct gpu_state over_canvas(const struct engine *e)
@@ -300,29 +319,34 @@ void gpu_draw(struct engine *e)
 {
 	struct plate *plate = &e->ring[e->settings.sync ? e->shown : e->newest];
 	const float size[2] = {(float)e->small_width, (float)e->small_height};
-	int kind, view = e->settings.view, linear = e->settings.linear && view == VIEW_COMPOSITE;
+	const int view = e->settings.view, linear = e->settings.linear && view == VIEW_COMPOSITE;
 	gs_texture_t *full = gs_texrender_get_texture(plate->full);
 	gs_texture_t *small = gs_texrender_get_texture(plate->small);
 	if (!full || !small)
 		return;
-	gpu_set(e, "crop", e->settings.crop, sizeof e->settings.crop);
-	gpu_set_texture(e, "small", small);
-	gpu_set_texture(e, "matte", e->matte);
-	gs_texture_t *back = set_backdrop(e, &kind);
-	if (kind == BACK_BLUR && view == VIEW_COMPOSITE) {
+	struct behind back = behind(e);
+	if (back.kind == BACK_BLUR && view == VIEW_COMPOSITE) {
 		struct gpu_state before = plain_codes();
-		back = backdrop_blur(e);
+		back.texture = backdrop_blur(e, small);
 		restore(before);
-		if (!back)
+		if (!back.texture)
 			return;
 	}
-	gpu_set(e, "size", size, sizeof size);
-	gpu_set(e, "kind", &kind, sizeof kind);
-	gpu_set(e, "view", &view, sizeof view);
-	gpu_set(e, "linear_light", &linear, sizeof linear);
-	gpu_set_texture(e, "backdrop", back ? back : full);
+	const struct gpu_value values[] = {
+		GPU_TEXTURE("image", full),
+		GPU_TEXTURE("small", small),
+		GPU_TEXTURE("matte", e->matte),
+		GPU_TEXTURE("backdrop", back.texture ? back.texture : full),
+		GPU_VALUE("crop", e->settings.crop),
+		GPU_VALUE("size", size),
+		GPU_VALUE("fit", back.fit),
+		GPU_VALUE("colour", back.colour),
+		{"kind", &back.kind, sizeof back.kind, NULL},
+		{"view", &view, sizeof view, NULL},
+		{"linear_light", &linear, sizeof linear, NULL},
+	};
 	struct gpu_state before = over_canvas(e);
-	gpu_pass(e, "Draw", full, e->width, e->height);
+	gpu_pass(e, "Draw", values, GPU_COUNT(values), e->width, e->height);
 	restore(before);
 }
 
@@ -331,21 +355,31 @@ void gpu_draw_plate(struct engine *e)
 	gs_texture_t *full = gs_texrender_get_texture(e->ring[e->newest].full);
 	if (!full)
 		return;
-	gpu_set(e, "crop", e->settings.crop, sizeof e->settings.crop);
+	const struct gpu_value values[] = {
+		GPU_TEXTURE("image", full),
+		GPU_VALUE("crop", e->settings.crop),
+	};
 	struct gpu_state before = over_canvas(e);
 	gs_enable_framebuffer_srgb(false);
-	gpu_pass(e, "Plate", full, e->width, e->height);
+	gpu_pass(e, "Plate", values, GPU_COUNT(values), e->width, e->height);
 	restore(before);
 }
 
 void gpu_draw_hidden(struct engine *e)
 {
-	int kind;
-	gs_texture_t *back = set_backdrop(e, &kind);
-	if (e->settings.view != VIEW_COMPOSITE || (kind != BACK_COLOUR && kind != BACK_IMAGE))
+	if (e->settings.view != VIEW_COMPOSITE)
 		return;
+	const struct behind back = behind(e);
+	const struct gpu_value image[] = {
+		GPU_TEXTURE("image", back.texture),
+		GPU_VALUE("fit", back.fit),
+	};
+	const struct gpu_value colour[] = {GPU_VALUE("colour", back.colour)};
 	struct gpu_state before = over_canvas(e);
 	gs_enable_framebuffer_srgb(false);
-	gpu_pass(e, kind == BACK_IMAGE ? "HiddenImage" : "HiddenColour", back, e->width, e->height);
+	if (back.kind == BACK_IMAGE)
+		gpu_pass(e, "HiddenImage", image, GPU_COUNT(image), e->width, e->height);
+	else if (back.kind == BACK_COLOUR)
+		gpu_pass(e, "HiddenColour", colour, GPU_COUNT(colour), e->width, e->height);
 	restore(before);
 }
