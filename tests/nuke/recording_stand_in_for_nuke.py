@@ -26,6 +26,13 @@ CLASSES = {1: "String_Knob", 2: "File_Knob", 3: "Int_Knob", 4: "Enumeration_Knob
            26: "Text_Knob", 43: "Multiline_Eval_String_Knob"}  # fmt: skip
 
 
+EDGES = ["hold", "loop", "bounce", "black"]
+MENUS = {
+    "before": EDGES, "after": EDGES,
+    "on_error": ["error", "black", "checkerboard", "nearest frame"],
+}  # fmt: skip
+
+
 class Knob:
     """One knob: a value, and what a test says of it (animated, an expression)."""
 
@@ -33,6 +40,7 @@ class Knob:
         self.node, self._name, self.kind, self._value = node, name, kind, value
         self.choices, self.default = list(choices), value
         self.is_animated = self.is_expression = False
+        self.link = None
         self.visible = True
 
     def Class(self):
@@ -181,12 +189,97 @@ def load(path, name="MatteNode1"):
         made.parent = node
         for more in ("first", "last", "origfirst", "origlast"):
             made._knobs.setdefault(more, Knob(made, more, 3, 1))
+        for knob, value in child.knobs.items():
+            if knob in made._knobs:
+                made._knobs[knob].link = nk.expression(value)
         node.children[child.name] = made
     for child in read.children:
         for number, source in enumerate(child.inputs):
             if source is not None:
                 node.children[child.name].setInput(number, node.children[source.name])
     return node
+
+
+def number(node, name):
+    """The number that a knob has at the frame that is shown; menus count from 0, as in Nuke."""
+    knob = node[name]
+    if knob.link is not None:
+        return _worked_out(knob.link, node)
+    menu = knob.choices or MENUS.get(name, [])
+    return menu.index(knob.value()) if knob.value() in menu else int(knob.value())
+
+
+def _worked_out(text, node):
+    """An expression of Nuke's, as far as our gizmos go: ?:, &&, comparisons, $gui, frame, links."""
+
+    def linked(match):
+        head, knob = match.group(1), match.group(2)
+        place = node.parent.children.get(head) if node.parent else None
+        of = {"parent": node.parent, "root": _state["root"]}.get(head, place)
+        return str(number(of, knob))
+
+    text = re.sub(r"([a-z_]\w*)\.([a-z_]\w*)", linked, text)
+    text = text.replace("$gui", str(int(GUI))).replace("&&", " and ")
+    text = re.sub(r"\bframe\b", str(_state["frame"]), text)
+    while "(" in text:
+        text = re.sub(r"\(([^()]*)\)", lambda found: str(_choice(found.group(1))), text)
+    return _choice(text)
+
+
+def _choice(text):
+    if "?" not in text:
+        return int(eval(text, {}))
+    asked, _, rest = text.partition("?")
+    yes, _, no = rest.partition(":")
+    return _choice(yes if eval(asked, {}) else no)
+
+
+def shown(node, at):
+    """What leaves a node at a frame: a file, "black", or the name of the node that makes it.
+
+    Raises RuntimeError where Nuke's render would end with an error.
+    """
+    _state["frame"] = at
+    while node.kind in ("Group", "Output", "Dot", "Switch"):
+        if node.kind == "Group":
+            node = node.children["Output1"]
+        else:
+            node = node.input(number(node, "which") if node.kind == "Switch" else 0)
+    if node.kind != "Read":
+        return "black" if node.fullName().endswith(".nothing") else node.fullName()
+    return _read_shows(node, at)
+
+
+def _read_shows(read, at):
+    """As Read's knobs say in the NDK: before and after outside of first..last, on_error inside."""
+    first, last = number(read, "first"), number(read, "last")
+    side = "before" if at < first else "after" if at > last else ""
+    mode, length = MENUS[side][number(read, side)] if side else "", last - first + 1
+    if mode == "black":
+        return "black"
+    if mode == "hold":
+        at = first if side == "before" else last
+    elif mode == "loop":
+        at = first + (at - first) % length
+    elif mode == "bounce":
+        step = (at - first) % max(2 * length - 2, 1)
+        at = first + min(step, 2 * length - 2 - step)
+    path = _file_at(read, at)
+    if os.path.isfile(path):
+        return path
+    on_error = MENUS["on_error"][number(read, "on_error")]
+    if on_error == "error":
+        raise RuntimeError(read.fullName() + ": " + path + ": No such file or directory")
+    if on_error == "nearest frame":
+        near = [n for n in range(first, last + 1) if os.path.isfile(_file_at(read, n))]
+        return _file_at(read, min(near, key=lambda n: abs(n - at))) if near else "black"
+    return on_error
+
+
+def _file_at(read, at):
+    _state["frame"] = at
+    proxy = _state["root"].proxy() and read["proxy"].value()
+    return os.path.abspath(read["proxy" if proxy else "file"].evaluate())
 
 
 def read_node(pattern, first, last, **more):

@@ -98,7 +98,7 @@ def export_farm_job(node: Any = None) -> None:
         if trouble:
             face.say("error", trouble)
             return
-        file = os.path.basename(folder) + "/out/" + versions.RESULT
+        file = os.path.join(folder, "out", versions.RESULT)
         face.show(file, *plan.frames, settings, proxy=False)
         face.say("farm job: " + os.path.join(folder, "bundle"))
 
@@ -192,6 +192,7 @@ class _Job:
         self._face, self._plan, self._client = face, plan, client
         self._run, self._stop, self._proxy = run, stop, proxy
         self._name, self._progress = face.name, host.Progress(face.name)
+        self._shown = face.shown(proxy=proxy)
 
     def work(self) -> None:
         """Matte, then show."""
@@ -205,9 +206,9 @@ class _Job:
                 self._client, request, self._progress.tell, self._is_cancelled
             )
             done = list(asked) if outcome.state == "done" else outcome.frames
-            version = versions.publish(plan.base, settings, self._run, done)
+            version = versions.publish(plan.base, settings, self._run, done, self._shown)
             if version:
-                shown = version + "/" + versions.RESULT
+                shown = os.path.join(plan.base, version, versions.RESULT)
                 host.on_main(self._show, shown, min(done), max(done), settings)
             state = f"{outcome.state}: {len(done)} of {len(asked)} frames"
             if outcome.state == "done":

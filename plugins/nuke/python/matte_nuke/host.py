@@ -12,6 +12,7 @@ from typing import Any
 import nuke
 
 from .trouble import Trouble
+from .versions import extent
 
 RED = 0xC03030FF
 
@@ -54,11 +55,25 @@ class Face:
         except ValueError:  # Nuke's word for a node that is gone
             return
 
-    def show(self, folder: str, first: int, last: int, settings: str, *, proxy: bool) -> None:
-        """Point the Read inside at a version, in the words of the node's own cache knob."""
-        base = str(self.node["cache_folder"].value()).rstrip("/")
+    def shown(self, *, proxy: bool) -> str:
+        """Return the folder that the Read inside shows; "" before the first result."""
+        knob = self.node.node("result")["proxy" if proxy else "file"]
+        return os.path.dirname(str(knob.evaluate() or ""))
+
+    def show(self, pattern: str, first: int, last: int, settings: str, *, proxy: bool) -> None:
+        """Point the Read inside at a pattern of files, by its absolute path.
+
+        A script that is copied or published finds them so. first, last: frames that are there or
+        will be; the Read's range holds all that lie in its folders besides.
+        """
         read = self.node.node("result")
-        read["proxy" if proxy else "file"].setValue(base + "/" + folder)
+        read["proxy" if proxy else "file"].setValue(pattern.replace(os.sep, "/"))
+        # Outside of its range a Read is black, so the range is never smaller than the folders.
+        # The range belongs to the files and to their proxies alike.
+        frames = [first, last]
+        for knob in ("file", "proxy"):
+            frames += extent(str(read[knob].value() or ""))
+        first, last = min(frames), max(frames)
         for name, value in {
             "first": first,
             "last": last,
