@@ -26,6 +26,27 @@ CLASSES = {1: "String_Knob", 2: "File_Knob", 3: "Int_Knob", 4: "Enumeration_Knob
            26: "Text_Knob", 43: "Multiline_Eval_String_Knob"}  # fmt: skip
 
 
+UNDO, FILTERS = [], []
+
+
+class Undo:
+    """The undo history: what is set while it is on can be undone."""
+
+    off = False
+
+    @classmethod
+    def disable(cls):
+        cls.off = True
+
+    @classmethod
+    def enable(cls):
+        cls.off = False
+
+    @classmethod
+    def disabled(cls):
+        return cls.off
+
+
 EDGES = ["hold", "loop", "bounce", "black"]
 MENUS = {
     "before": EDGES, "after": EDGES,
@@ -59,12 +80,19 @@ class Knob:
         if self.choices and value not in self.choices:
             raise TypeError("no such choice: " + str(value))
         self._value = value
+        if not Undo.off:
+            UNDO.append((self.node.fullName(), self._name))
         CALLS.append(("set", self.node.fullName(), self._name, value))
 
     def evaluate(self):
         folder = os.path.dirname(_state["root"].name()) or "."
         text = str(self._value).replace("[file dirname [value root.name]]", folder)
         return re.sub(r"%0(\d)d", lambda m: str(_state["frame"]).zfill(int(m.group(1))), text)
+
+    def getEvaluatedValue(self):
+        if self.Class() != "File_Knob":
+            raise AttributeError("only a File_Knob has it")
+        return re.sub(r"\[getenv (\w+)\]", lambda m: os.environ[m.group(1)], self.evaluate())
 
     def isAnimated(self):
         return self.is_animated
@@ -133,6 +161,14 @@ class Node:
     def node(self, name):
         return self.children.get(name)
 
+    def opHashes(self):
+        """As in the NDK: knobs, the inputs' hashes, frame and size of the output context."""
+        unseen = ("tile_color", "label", "name", "xpos", "ypos")
+        knobs = [(k, str(v._value)) for k, v in sorted(self._knobs.items()) if k not in unseen]
+        above = [source.opHashes() for source in self._inputs.values() if source is not None]
+        context = (_state["frame"] if self.kind == "Read" else 0, _state["root"].proxy())
+        return [hash((self.kind, str(knobs), str(above), context)) & 0xFFFFFFFFFFFFFFFF]
+
     def metadata(self):
         return self.said
 
@@ -144,8 +180,10 @@ class Root(Node):
     def __init__(self, name):
         super().__init__(
             "Root", "root", colorManagement="Nuke", workingSpaceLUT="linear",
-            OCIO_config="nuke-default", customOCIOConfigPath="", first_frame=1001, last_frame=1005,
+            OCIO_config="nuke-default", first_frame=1001, last_frame=1005,
         )  # fmt: skip
+        for path in ("customOCIOConfigPath", "OCIOConfigPath"):
+            self._knobs[path] = Knob(self, path, 2, "")
         self.file, self.is_proxy = name, False
 
     def name(self):
@@ -198,6 +236,18 @@ def load(path, name="MatteNode1"):
             if source is not None:
                 node.children[child.name].setInput(number, node.children[source.name])
     return node
+
+
+def addFilenameFilter(call):
+    FILTERS.append(call)
+
+
+def filename(node, flag=0):
+    """The file of a Read as Nuke opens it: what the filters answer, one after the other."""
+    name = node["file"].value()
+    for call in FILTERS:
+        name = call(name) or name
+    return name or None
 
 
 def number(node, name):
@@ -299,6 +349,8 @@ def start(script="", gui=False):
     global GUI
     GUI = gui
     CALLS.clear()
+    UNDO.clear()
+    FILTERS.clear()
     _state.update(node=None, knob=None, task=None, fail=None, frame=1001, root=Root(script))
     return _state["root"]
 

@@ -125,6 +125,7 @@ def _matte_knobs(known: Sequence[ModelCard]) -> list[UserKnob]:
                  ("+DISABLED", "+STARTLINE")),
         UserKnob(k.SWITCH, "has_result", flags=hidden, value="false"),
         UserKnob(k.TEXT, "settings", flags=hidden),
+        UserKnob(k.TEXT, "inputs_seen", flags=hidden),
         UserKnob(k.TEXT, "usual_tile", flags=hidden),
     ]  # fmt: skip
 
