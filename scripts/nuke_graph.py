@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 from tests.nuke.nk import Script  # noqa: E402
 
 SCALE, WIDE, TALL, EDGE = 2, 112, 34, 30
+FITS = 30  # letters of the small text in a box
 BACK, INK, LINE = (56, 56, 56), (20, 20, 20), (200, 200, 200)
 # Colours of node classes in the node graph (B, G, R), as far as one tells them apart by colour.
 COLOURS = {
@@ -66,13 +67,9 @@ def box(picture: np.ndarray, node: Any) -> None:
     cv2.rectangle(picture, (x, y), low, INK, SCALE)
     text(picture, node.name, (x + 8, y + 27), INK, 0.5)
     follows = node.value("which") or node.value("channels") or ""
-    text(
-        picture,
-        f"{node.kind} {follows.replace('parent.', '= ')}".strip(),
-        (x + 8, y + 54),
-        INK,
-        0.4,
-    )
+    below = f"{node.kind} {follows.replace('parent.', '= ')}".strip()
+    below = below if len(below) <= FITS else below[: FITS - 3] + "..."
+    text(picture, below, (x + 8, y + 54), INK, 0.4)
 
 
 def text(

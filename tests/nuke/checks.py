@@ -17,6 +17,8 @@ CLASSES = frozenset({
     "MergeExpression", "Dilate", "Inference", "Colorspace", "Crop", "Copy",
 })  # fmt: skip
 PLACING = {"inputs", "name", "xpos", "ypos"}
+LOUD = {"$gui?1:0", "error"}
+SHOWN = {"first", "last"}
 ROOT_KNOBS = {"first_frame", "last_frame", "name"}
 TCL = {"[value state]", "[file dirname [value root.name]]/matte_nodes"}
 ABSOLUTE = re.compile(r"(?<![\w.])(/(home|Users|tmp|mnt|opt|work|var|net)\b|[A-Za-z]:[\\/]|\\\\)")
@@ -100,8 +102,9 @@ def _nodes(group: Any, expected: Expected) -> Iterator[str]:
             yield f"{node.name} is a {node.kind}, which is not allowed"
         if node.user_knobs:
             yield f"{node.name} has knobs of its own"
-        if node.kind == "Read" and (node.value("on_error"), node.value("raw")) != ("black", "true"):
-            yield f"{node.name} must be raw and black on error"
+        loud = expression(node.knobs.get("on_error", ("", False))) or node.value("on_error")
+        if node.kind == "Read" and (node.value("raw") != "true" or loud not in LOUD):
+            yield f"{node.name} must be raw, and an error in a render"
         if node.kind == "Write" and (node.value("raw"), node.value("disable")) != ("true", "true"):
             yield f"{node.name} must be raw, and disabled until the plug-in writes"
         wanted = expected.nodes.get(node.name, (None, (), {}))[2]
@@ -156,10 +159,10 @@ def _links(group: Any, expected: Expected) -> Iterator[str]:
             is_link = expression(value) is not None or name.startswith("temp_expr")
             for link in references(text) if is_link else ():
                 head, _, knob = link.partition(".")
-                known = ROOT_KNOBS if head == "root" else own if head == "parent" else set()
+                known = {"root": ROOT_KNOBS, "parent": own, "result": SHOWN}.get(head, set())
                 if knob not in known:
                     yield f"{node.name}.{name} follows {link}, which is not there"
-            if is_link and not references(text):
+            if is_link and not references(text) and text not in LOUD:
                 yield f"{node.name}.{name} is an expression that follows nothing: {text!r}"
             if "[" in value[0] and value[0] not in TCL:
                 yield f"{node.name}.{name} has Tcl in it: {value[0]!r}"

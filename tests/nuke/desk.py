@@ -97,6 +97,16 @@ class Desk:
         self.nuke.set_frame(1001)
         return Path(found)
 
+    def shown(self, frame: int, *, gui: bool = True) -> str:
+        """What leaves the node at a frame, in a window or in a render without one."""
+        before, self.nuke.GUI = self.nuke.GUI, gui
+        try:
+            found: str = self.nuke.shown(self.node, frame)
+        finally:
+            self.nuke.GUI = before
+            self.nuke.set_frame(1001)
+        return found
+
     def versions(self) -> list[str]:
         """Folders of results."""
         base = self.folder / "matte_nodes"

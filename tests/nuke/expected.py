@@ -24,8 +24,9 @@ WRITE = {
     "disable": "true",
 }  # fmt: skip
 READ = {
-    "file": "", "proxy": "", "file_type": "exr", "raw": "true", "on_error": "black",
-    "before": "black", "after": "black", "origset": "true", "localizationPolicy": "off",
+    "file": "no_matte_for_this_frame__press_Matte_range.exr", "proxy": "", "file_type": "exr",
+    "raw": "true", "on_error": "{{$gui?1:0}}", "before": "black", "after": "black",
+    "origset": "true", "localizationPolicy": "off",
 }  # fmt: skip
 GREY = {"red": "alpha", "green": "alpha", "blue": "alpha"}
 BLACK = {"red": "black", "green": "black", "blue": "black", "alpha": "black"}
@@ -50,7 +51,12 @@ MATTE_NODE: dict[str, tuple[str, tuple[str | None, ...], dict[str, str]]] = {
     "write_segmentation": ("Write", ("segmentation_channel",), {"channels": "alpha", **WRITE}),
     "nothing": ("Shuffle", ("plate",), BLACK),
     "result": ("Read", (), READ),
-    "final": ("Switch", ("nothing", "result"), {"which": "{{parent.has_result}}"}),
+    "missing": ("Read", (), {**READ, "on_error": "error", "before": "hold", "after": "hold"}),
+    "final": (
+        "Switch", ("nothing", "result", "missing"),
+        {"which": "{{$gui?parent.has_result:(parent.has_result&&frame>=result.first&&"
+         "frame<=result.last?1:2)}}"},
+    ),
     "view_alpha": ("Shuffle", ("final",), GREY),
     "view_foreground": ("Shuffle", ("final",), {"in": "fg", "in2": "rgba", "alpha": "alpha2"}),
     "view_trimap": ("Shuffle", ("trimap_channel",), GREY),
@@ -62,7 +68,7 @@ MATTE_NODE: dict[str, tuple[str, tuple[str | None, ...], dict[str, str]]] = {
     "shown": (
         "Switch",
         ("final", "view_alpha", "view_foreground", "plate", "view_trimap", "over_checker"),
-        {"which": "{{parent.view}}"},
+        {"which": "{{$gui?parent.view:0}}"},
     ),
     "Output1": ("Output", ("shown",), {}),
 }  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\n": " "}
-_VALUE = re.compile(r"(?<![\w.])((?:parent|this|root|input\d*)(?:\.\w+)+)")
+_VALUE = re.compile(r"(?<![\w.])((?:parent|this|root|input\d*|result)(?:\.\w+)+)")
 
 
 class NkError(ValueError):

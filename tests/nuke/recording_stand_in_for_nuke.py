@@ -26,6 +26,34 @@ CLASSES = {1: "String_Knob", 2: "File_Knob", 3: "Int_Knob", 4: "Enumeration_Knob
            26: "Text_Knob", 43: "Multiline_Eval_String_Knob"}  # fmt: skip
 
 
+UNDO, FILTERS = [], []
+
+
+class Undo:
+    """The undo history: what is set while it is on can be undone."""
+
+    off = False
+
+    @classmethod
+    def disable(cls):
+        cls.off = True
+
+    @classmethod
+    def enable(cls):
+        cls.off = False
+
+    @classmethod
+    def disabled(cls):
+        return cls.off
+
+
+EDGES = ["hold", "loop", "bounce", "black"]
+MENUS = {
+    "before": EDGES, "after": EDGES,
+    "on_error": ["error", "black", "checkerboard", "nearest frame"],
+}  # fmt: skip
+
+
 class Knob:
     """One knob: a value, and what a test says of it (animated, an expression)."""
 
@@ -33,6 +61,7 @@ class Knob:
         self.node, self._name, self.kind, self._value = node, name, kind, value
         self.choices, self.default = list(choices), value
         self.is_animated = self.is_expression = False
+        self.link = None
         self.visible = True
 
     def Class(self):
@@ -51,12 +80,19 @@ class Knob:
         if self.choices and value not in self.choices:
             raise TypeError("no such choice: " + str(value))
         self._value = value
+        if not Undo.off:
+            UNDO.append((self.node.fullName(), self._name))
         CALLS.append(("set", self.node.fullName(), self._name, value))
 
     def evaluate(self):
         folder = os.path.dirname(_state["root"].name()) or "."
         text = str(self._value).replace("[file dirname [value root.name]]", folder)
         return re.sub(r"%0(\d)d", lambda m: str(_state["frame"]).zfill(int(m.group(1))), text)
+
+    def getEvaluatedValue(self):
+        if self.Class() != "File_Knob":
+            raise AttributeError("only a File_Knob has it")
+        return re.sub(r"\[getenv (\w+)\]", lambda m: os.environ[m.group(1)], self.evaluate())
 
     def isAnimated(self):
         return self.is_animated
@@ -125,6 +161,14 @@ class Node:
     def node(self, name):
         return self.children.get(name)
 
+    def opHashes(self):
+        """As in the NDK: knobs, the inputs' hashes, frame and size of the output context."""
+        unseen = ("tile_color", "label", "name", "xpos", "ypos")
+        knobs = [(k, str(v._value)) for k, v in sorted(self._knobs.items()) if k not in unseen]
+        above = [source.opHashes() for source in self._inputs.values() if source is not None]
+        context = (_state["frame"] if self.kind == "Read" else 0, _state["root"].proxy())
+        return [hash((self.kind, str(knobs), str(above), context)) & 0xFFFFFFFFFFFFFFFF]
+
     def metadata(self):
         return self.said
 
@@ -136,8 +180,10 @@ class Root(Node):
     def __init__(self, name):
         super().__init__(
             "Root", "root", colorManagement="Nuke", workingSpaceLUT="linear",
-            OCIO_config="nuke-default", customOCIOConfigPath="", first_frame=1001, last_frame=1005,
+            OCIO_config="nuke-default", first_frame=1001, last_frame=1005,
         )  # fmt: skip
+        for path in ("customOCIOConfigPath", "OCIOConfigPath"):
+            self._knobs[path] = Knob(self, path, 2, "")
         self.file, self.is_proxy = name, False
 
     def name(self):
@@ -181,12 +227,109 @@ def load(path, name="MatteNode1"):
         made.parent = node
         for more in ("first", "last", "origfirst", "origlast"):
             made._knobs.setdefault(more, Knob(made, more, 3, 1))
+        for knob, value in child.knobs.items():
+            if knob in made._knobs:
+                made._knobs[knob].link = nk.expression(value)
         node.children[child.name] = made
     for child in read.children:
         for number, source in enumerate(child.inputs):
             if source is not None:
                 node.children[child.name].setInput(number, node.children[source.name])
     return node
+
+
+def addFilenameFilter(call):
+    FILTERS.append(call)
+
+
+def filename(node, flag=0):
+    """The file of a Read as Nuke opens it: what the filters answer, one after the other."""
+    name = node["file"].value()
+    for call in FILTERS:
+        name = call(name) or name
+    return name or None
+
+
+def number(node, name):
+    """The number that a knob has at the frame that is shown; menus count from 0, as in Nuke."""
+    knob = node[name]
+    if knob.link is not None:
+        return _worked_out(knob.link, node)
+    menu = knob.choices or MENUS.get(name, [])
+    return menu.index(knob.value()) if knob.value() in menu else int(knob.value())
+
+
+def _worked_out(text, node):
+    """An expression of Nuke's, as far as our gizmos go: ?:, &&, comparisons, $gui, frame, links."""
+
+    def linked(match):
+        head, knob = match.group(1), match.group(2)
+        place = node.parent.children.get(head) if node.parent else None
+        of = {"parent": node.parent, "root": _state["root"]}.get(head, place)
+        return str(number(of, knob))
+
+    text = re.sub(r"([a-z_]\w*)\.([a-z_]\w*)", linked, text)
+    text = text.replace("$gui", str(int(GUI))).replace("&&", " and ")
+    text = re.sub(r"\bframe\b", str(_state["frame"]), text)
+    while "(" in text:
+        text = re.sub(r"\(([^()]*)\)", lambda found: str(_choice(found.group(1))), text)
+    return _choice(text)
+
+
+def _choice(text):
+    if "?" not in text:
+        return int(eval(text, {}))
+    asked, _, rest = text.partition("?")
+    yes, _, no = rest.partition(":")
+    return _choice(yes if eval(asked, {}) else no)
+
+
+def shown(node, at):
+    """What leaves a node at a frame: a file, "black", or the name of the node that makes it.
+
+    Raises RuntimeError where Nuke's render would end with an error.
+    """
+    _state["frame"] = at
+    while node.kind in ("Group", "Output", "Dot", "Switch"):
+        if node.kind == "Group":
+            node = node.children["Output1"]
+        else:
+            node = node.input(number(node, "which") if node.kind == "Switch" else 0)
+    if node.kind != "Read":
+        return "black" if node.fullName().endswith(".nothing") else node.fullName()
+    return _read_shows(node, at)
+
+
+def _read_shows(read, at):
+    """As Read's knobs say in the NDK: before and after outside of first..last, on_error inside."""
+    first, last = number(read, "first"), number(read, "last")
+    side = "before" if at < first else "after" if at > last else ""
+    mode, length = MENUS[side][number(read, side)] if side else "", last - first + 1
+    if mode == "black":
+        return "black"
+    if mode == "hold":
+        at = first if side == "before" else last
+    elif mode == "loop":
+        at = first + (at - first) % length
+    elif mode == "bounce":
+        step = (at - first) % max(2 * length - 2, 1)
+        at = first + min(step, 2 * length - 2 - step)
+    path = _file_at(read, at)
+    if os.path.isfile(path):
+        return path
+    on_error = MENUS["on_error"][number(read, "on_error")]
+    if on_error == "error":
+        raise RuntimeError(read.fullName() + ": " + path + ": No such file or directory")
+    if on_error == "nearest frame":
+        near = [n for n in range(first, last + 1) if os.path.isfile(_file_at(read, n))]
+        return _file_at(read, min(near, key=lambda n: abs(n - at))) if near else "black"
+    return on_error
+
+
+def _file_at(read, at):
+    _state["frame"] = at
+    proxy = _state["root"].proxy() and read["proxy"].value()
+    return os.path.abspath(read["proxy" if proxy else "file"].evaluate())
 
 
 def read_node(pattern, first, last, **more):
@@ -206,6 +349,8 @@ def start(script="", gui=False):
     global GUI
     GUI = gui
     CALLS.clear()
+    UNDO.clear()
+    FILTERS.clear()
     _state.update(node=None, knob=None, task=None, fail=None, frame=1001, root=Root(script))
     return _state["root"]
 

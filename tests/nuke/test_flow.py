@@ -44,7 +44,7 @@ def test_matte_range_in_terminal_mode(desk: Desk) -> None:
     assert desk.text("state") == "done: 5 of 5 frames (5 matted now)"
     assert desk.text("has_result") is True
     shown = str(desk.node.node("result")["file"].value())
-    assert shown.startswith("[file dirname [value root.name]]/matte_nodes/")
+    assert shown.startswith(str(desk.folder / "matte_nodes") + "/")
     for frame in range(1001, 1006):
         found = pixels(desk, frame)
         assert {"R", "G", "B", "A", "fg.R", "fg.G", "fg.B"} <= set(found)

@@ -64,7 +64,8 @@ def test_swapped_pushes_are_caught() -> None:
 
 
 FAULTS = {
-    "a read that fails loudly": ("on_error black", "on_error error", "black on error"),
+    "a read that is black in a render": ("on_error {{$gui?1:0}}", "on_error black", "an error in"),
+    "a view in a render": ("{{$gui?parent.view:0}}", "{{parent.view}}", "shown"),
     "a read that is converted": (
         "  raw true\n  on_error",
         "  raw false\n  on_error",
@@ -73,7 +74,7 @@ FAULTS = {
     "a write that a farm would render": ("disable true", "disable false", "disabled until"),
     "an absolute path": ('file ""', 'file "/home/me/x.exr"', "absolute path"),
     "a drive letter": ('file ""', 'file "Z:/x.exr"', "absolute path"),
-    "a broken link": ("{{parent.view}}", "{{parent.veiw}}", "which is not there"),
+    "a broken link": ("parent.view:0}}", "parent.veiw:0}}", "which is not there"),
     "python 3.8": ("import matte_nuke; matte_nuke.cancel()", "(a := 1)", "cancel"),
     "other python": ("import matte_nuke; matte_nuke.cancel()", "import os", "more than call"),
     "an unknown function": ("matte_nuke.cancel()", "matte_nuke.stop()", "more than call"),

@@ -106,6 +106,7 @@ TRAPS: dict[str, Callable[[Desk], None]] = {
     "a linked file": _flag("file", "is_expression"),
     "an animated colour space": _flag("colorspace", "is_animated"),
     "an animated raw": _flag("raw", "is_animated"),
+    "a variable in the file": _knob("file", "/x/%{shot}/plate.%04d.exr"),
     "a relative path": _relative,
     "a file for each view": _knob("file", "/x/plate_%V.%04d.exr"),
     "a short view": _knob("file", "/x/plate_%v.%04d.exr"),
@@ -224,6 +225,52 @@ def test_a_config_of_nukes_own_is_found(desk: Desk, tmp_path: Path, place: str) 
     root = desk.nuke.root()
     root["colorManagement"]._value, root["OCIO_config"]._value = "OCIO", "studio"
     assert Colour(desk.node, root, str(tmp_path)).config == str(path)
+
+
+def ocio_project(desk: Desk, **knobs: str) -> None:
+    desk.open()
+    root = desk.nuke.root()
+    root["colorManagement"]._value, root["workingSpaceLUT"]._value = "OCIO", "ACEScg"
+    for name, value in knobs.items():
+        root[name]._value = value
+
+
+def test_the_config_is_the_one_that_the_root_names(desk: Desk, tmp_path: Path) -> None:
+    """As on macOS, where Nuke's own configs lie at another place below the application."""
+    config = tmp_path / "Contents" / "configs" / "fn-nuke_cg.ocio"
+    config.parent.mkdir(parents=True)
+    config.write_text("ocio_profile_version: 2\n")
+    ocio_project(desk, OCIO_config="fn-nuke_cg", OCIOConfigPath=str(config))
+    assert make_plan(desk).request("/run")["node"]["ocio"] == str(config)
+
+
+@pytest.mark.parametrize("place", ["project", "node"])
+def test_the_configs_path_is_evaluated(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setenv("SHOW", str(tmp_path))
+    (tmp_path / "config.ocio").write_text("ocio_profile_version: 2\n")
+    path = "[getenv SHOW]/config.ocio"
+    ocio_project(desk, OCIO_config="custom", customOCIOConfigPath=path * (place == "project"))
+    desk.set(ocio_config=path * (place == "node"))
+    assert make_plan(desk).request("/run")["node"]["ocio"] == str(tmp_path / "config.ocio")
+
+
+def test_the_file_is_the_one_that_a_filename_filter_names(desk: Desk) -> None:
+    desk.open()
+    there = desk.plate["file"].value()
+    desk.plate["file"]._value = "asset:plate/v003.%04d.exr"
+    desk.nuke.addFilenameFilter(lambda name: there if name.startswith("asset:") else None)
+    desk.press()
+    assert desk.rendered() == []
+    assert make_plan(desk).request("/run")["source"] == there
+    assert desk.text("state") == "done: 5 of 5 frames (5 matted now)"
+
+
+def test_a_file_that_a_filter_makes_uncertain_is_rendered(desk: Desk) -> None:
+    desk.open()
+    desk.nuke.addFilenameFilter(lambda name: "/x/%{shot}/plate.%04d.exr")
+    assert "variable" in make_plan(desk).to_render["plate"]
 
 
 def test_a_built_in_config_needs_no_file(desk: Desk) -> None:

@@ -24,10 +24,19 @@ WRITE = {
     # A farm that renders every Write of a script must pass these by; the plug-in turns them on.
     "disable": "true",
 }  # fmt: skip
+# Its name is the message of a render that meets a frame without a matte.
+NO_MATTE = "no_matte_for_this_frame__press_Matte_range.exr"
+# on_error counts from 0: error, black. A window shows black; a render ends with an error.
 READ = {
-    "file": "", "proxy": "", "file_type": "exr", "raw": "true", "on_error": "black",
-    "before": "black", "after": "black", "origset": "true", "localizationPolicy": "off",
+    "file": NO_MATTE, "proxy": "", "file_type": "exr", "raw": "true",
+    "on_error": Expression("$gui?1:0"), "before": "black", "after": "black", "origset": "true",
+    "localizationPolicy": "off",
 }  # fmt: skip
+# A Read has no "error" for frames outside of first..last, so a render takes this Read there.
+MISSING = {
+    **READ, "on_error": "error", "before": "hold", "after": "hold",
+}  # fmt: skip
+MATTED = "parent.has_result&&frame>=result.first&&frame<=result.last"
 
 HELP = (
     "MatteNode {version}: a matte and its foreground from any matting model.\n\n"
@@ -35,7 +44,8 @@ HELP = (
     "mask (segmentation). Press 'Matte range'. The matting is done by the matte service on this "
     "machine; the node shows what it wrote. Out come premultiplied RGBA and the straight "
     "foreground as layer fg, in the script's working space.\n\n"
-    "Frames that were not matted are black. A render farm needs no plug-in: the node reads files."
+    "Frames that were not matted are black in the viewer and an error in a render without a "
+    "window. A render farm needs no plug-in: the node reads files."
 )
 TRIMAP_HELP = (
     "MatteTrimap {version}: a trimap from any coarse matte. White is foreground, black is "
@@ -93,7 +103,7 @@ def _matte_knobs(known: Sequence[ModelCard]) -> list[UserKnob]:
             choices=names, value=k.AUTO,
         ),
         UserKnob(
-            k.CHOICE, "view", "view", "What leaves the node. A render wants final.",
+            k.CHOICE, "view", "view", "What the viewer shows. A render without a window always gets final.",
             choices=VIEWS, value=VIEWS[0],
         ),
         UserKnob(
@@ -115,6 +125,7 @@ def _matte_knobs(known: Sequence[ModelCard]) -> list[UserKnob]:
                  ("+DISABLED", "+STARTLINE")),
         UserKnob(k.SWITCH, "has_result", flags=hidden, value="false"),
         UserKnob(k.TEXT, "settings", flags=hidden),
+        UserKnob(k.TEXT, "inputs_seen", flags=hidden),
         UserKnob(k.TEXT, "usual_tile", flags=hidden),
     ]  # fmt: skip
 
@@ -201,8 +212,9 @@ def _nodes() -> list[Node]:
     nodes += [
         Node("Shuffle", "nothing", ("plate",), black, 1, 3),
         Node("Read", "result", (), READ, 1, 4),
-        Node("Switch", "final", ("nothing", "result"),
-             {"which": Expression("parent.has_result")}, 3, 4),
+        Node("Read", "missing", (), MISSING, 1, 5),
+        Node("Switch", "final", ("nothing", "result", "missing"),
+             {"which": Expression(f"$gui?parent.has_result:({MATTED}?1:2)")}, 3, 4),
         Node("Shuffle", "view_alpha", ("final",), grey, 6, 4),
         Node("Shuffle", "view_foreground", ("final",),
              {"in": "fg", "in2": "rgba", "alpha": "alpha2"}, 6, 5),
@@ -212,7 +224,7 @@ def _nodes() -> list[Node]:
         Node("Merge2", "over_checker", ("checker", "final"), {"operation": "over"}, 6, 1),
         Node("Switch", "shown",
              ("final", "view_alpha", "view_foreground", "plate", "view_trimap", "over_checker"),
-             {"which": Expression("parent.view")}, 8, 3),
+             {"which": Expression("$gui?parent.view:0")}, 8, 3),
         Node("Output", "Output1", ("shown",), {}, 9, 3),
     ]  # fmt: skip
     return nodes

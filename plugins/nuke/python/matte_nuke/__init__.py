@@ -12,6 +12,7 @@ from .actions import (
     click_not,
     click_subject,
     export_farm_job,
+    inputs_changed,
     knob_changed,
     matte_frame,
     matte_range,
@@ -21,5 +22,5 @@ from .trouble import Trouble
 
 __all__ = [
     "Trouble", "cancel", "clear_clicks", "click_along", "click_not", "click_subject",
-    "export_farm_job", "knob_changed", "matte_frame", "matte_range", "reveal_cache",
+    "export_farm_job", "inputs_changed", "knob_changed", "matte_frame", "matte_range", "reveal_cache",
 ]  # fmt: skip

@@ -11,13 +11,15 @@ from typing import Any
 
 import nuke
 
-from . import clicks, farm, host, knobs, versions
+from . import clicks, farm, host, knobs, upstream, versions
 from . import work as follower
 from .matte_client import Client
 from .plan import RunPlan
 from .setup import Setup
 from .trouble import Trouble
 
+# States that a change of the inputs may replace.
+SETTLED = ("done", "cancelled", "farm job", upstream.OLD, upstream.FRESH)
 _running: dict[str, threading.Event] = {}
 
 
@@ -82,7 +84,10 @@ def export_farm_job(node: Any = None) -> None:
         plan = RunPlan(face.node, nuke.root(), setup, host.nuke_folder())
         if nuke.root().proxy():
             raise Trouble("Proxy mode is on: a farm job is made at full size. Turn it off.")
-        settings = versions.settings_hash(plan.request(plan.base))
+        settings, inputs = (
+            versions.settings_hash(plan.request(plan.base)),
+            upstream.noted(face.node),
+        )
         folder = farm.bundle_folder(plan.base, settings)
         os.makedirs(os.path.join(folder, "out"))
         _render_inputs(face, plan, folder)
@@ -98,8 +103,8 @@ def export_farm_job(node: Any = None) -> None:
         if trouble:
             face.say("error", trouble)
             return
-        file = os.path.basename(folder) + "/out/" + versions.RESULT
-        face.show(file, *plan.frames, settings, proxy=False)
+        file = os.path.join(folder, "out", versions.RESULT)
+        face.show(file, list(plan.frames), settings, inputs, proxy=False)
         face.say("farm job: " + os.path.join(folder, "bundle"))
 
     def work() -> None:
@@ -144,7 +149,23 @@ def knob_changed() -> None:
             node[group].setVisible(seen)
     changed = name in ("model", "clicks") or name.startswith((knobs.SHARED, "model_"))
     if changed and node["has_result"].value() and host.Face(node).name not in _running:
-        node["state"].setValue("knobs changed since this was matted")
+        with host.no_undo():
+            node["state"].setValue("knobs changed since this was matted")
+
+
+def inputs_changed() -> None:
+    """After anything changed in the window: say on a MatteNode when its inputs are not the same."""
+    node = nuke.thisNode()
+    if node.knob("inputs_seen") is None or not node["has_result"].value():
+        return
+    state = str(node["state"].value())
+    if host.Face(node).name in _running or not state.startswith(SETTLED):
+        return
+    changed = upstream.is_changed(node)
+    told = upstream.OLD if changed else upstream.FRESH if state == upstream.OLD else state
+    if changed is not None and told != state:
+        with host.no_undo():
+            node["state"].setValue(told)
 
 
 def _run(node: Any, frame: int | None) -> None:
@@ -192,6 +213,9 @@ class _Job:
         self._face, self._plan, self._client = face, plan, client
         self._run, self._stop, self._proxy = run, stop, proxy
         self._name, self._progress = face.name, host.Progress(face.name)
+        # Frames that are shown stay only while they are of the same inputs.
+        self._shown = "" if upstream.is_changed(face.node) else face.shown(proxy=proxy)
+        self._inputs = upstream.noted(face.node)
 
     def work(self) -> None:
         """Matte, then show."""
@@ -205,10 +229,10 @@ class _Job:
                 self._client, request, self._progress.tell, self._is_cancelled
             )
             done = list(asked) if outcome.state == "done" else outcome.frames
-            version = versions.publish(plan.base, settings, self._run, done)
+            version = versions.publish(plan.base, settings, self._run, done, self._shown)
             if version:
-                shown = version + "/" + versions.RESULT
-                host.on_main(self._show, shown, min(done), max(done), settings)
+                shown = os.path.join(plan.base, version, versions.RESULT)
+                host.on_main(self._show, shown, done, settings)
             state = f"{outcome.state}: {len(done)} of {len(asked)} frames"
             if outcome.state == "done":
                 state += f" ({len(outcome.frames)} matted now)"
@@ -221,9 +245,9 @@ class _Job:
         if message and not nuke.GUI:
             raise Trouble(message)
 
-    def _show(self, shown: str, first: int, last: int, settings: str) -> None:
+    def _show(self, shown: str, frames: list[int], settings: str) -> None:
         try:
-            self._face.show(shown, first, last, settings, proxy=self._proxy)
+            self._face.show(shown, frames, settings, self._inputs, proxy=self._proxy)
         except ValueError:  # the node was deleted meanwhile
             return
 

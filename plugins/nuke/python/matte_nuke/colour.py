@@ -30,10 +30,10 @@ class Colour:
         named = _text(node, "working_space")
         if self.is_ocio:
             self.working = named or _space(_text(root, "workingSpaceLUT"))
-            self.config = _text(node, "ocio_config") or _config(root, nuke_folder)
+            self.config = _path(node, "ocio_config") or _config(root, nuke_folder)
         else:
             self.working = named or NUKE_LINEAR
-            self.config = _text(node, "ocio_config") or BUILT_IN
+            self.config = _path(node, "ocio_config") or BUILT_IN
         if not self.working:
             raise Trouble(
                 "The project settings name no working space. Name it on the node: Inputs, "
@@ -55,6 +55,14 @@ def _text(node: Any, name: str) -> str:
     return "" if knob is None else str(knob.value() or "").strip()
 
 
+def _path(node: Any, name: str) -> str:
+    """Return the path in a knob after Nuke's evaluation: Tcl such as [getenv SHOW] is replaced."""
+    knob = node.knob(name)
+    if knob is None or not hasattr(knob, "getEvaluatedValue"):
+        return _text(node, name)
+    return str(knob.getEvaluatedValue() or "").strip()
+
+
 def _space(name: str) -> str:
     role = _ROLE.fullmatch(name)
     return role.group(1) if role else name
@@ -64,12 +72,14 @@ def _config(root: Any, nuke_folder: str) -> str:
     if os.environ.get("OCIO"):
         return os.environ["OCIO"]
     name = _text(root, "OCIO_config")
+    # Nuke writes the path of the config that it uses into this knob of the root, in newer versions.
+    places = [_path(root, "OCIOConfigPath")]
     if name == "custom":
-        places = [_text(root, "customOCIOConfigPath")]
+        places.append(_path(root, "customOCIOConfigPath"))
     else:
         folder = os.path.join(nuke_folder, "plugins", "OCIOConfigs", "configs")
         # Nuke 13 has a folder for each config, later ones single files.
-        places = [os.path.join(folder, name, "config.ocio"), os.path.join(folder, name + ".ocio")]
+        places += [os.path.join(folder, name, "config.ocio"), os.path.join(folder, name + ".ocio")]
     for path in places:
         if path.startswith("ocio://") or os.path.isfile(path):
             return path

@@ -7,6 +7,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+import nuke
+
 if TYPE_CHECKING:
     from .colour import Colour
 
@@ -34,7 +36,7 @@ def looked_at(node: Any, root: Any, colour: Colour, first: int, last: int) -> In
     space = colour.of_read(read)
     if space is None:
         return Input(reason="its colour space has no certain name")
-    return Input(str(read["file"].value()), space)
+    return Input(_name(read), space)
 
 
 def _script(root: Any) -> str:
@@ -66,9 +68,16 @@ def _settings(read: Any) -> str:
     return ""
 
 
+def _name(read: Any) -> str:
+    """Return the file's pattern as Nuke itself opens it: after a pipeline's filename filters."""
+    return str(nuke.filename(read) or "")
+
+
 def _file(read: Any, first: int, last: int) -> str:
-    path = str(read["file"].value() or "")
+    path = _name(read)
     name = os.path.basename(path)
+    if "%{" in path:
+        return "its file has a variable that Nuke replaces"
     if "[" in path or not os.path.isabs(path):
         return "its file is an expression or a relative path"
     if "%v" in path.lower():

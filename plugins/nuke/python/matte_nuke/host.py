@@ -6,12 +6,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import nuke
 
 from .trouble import Trouble
+from .versions import extent
 
 RED = 0xC03030FF
 
@@ -29,6 +31,18 @@ def on_main(function: Callable[..., Any], *given: Any) -> None:
         nuke.executeInMainThread(function, args=given)
 
 
+@contextmanager
+def no_undo() -> Iterator[None]:
+    """Keep what the plug-in sets out of the artist's undo history."""
+    was_off = bool(nuke.Undo.disabled())
+    nuke.Undo.disable()
+    try:
+        yield
+    finally:
+        if not was_off:
+            nuke.Undo.enable()
+
+
 class Face:
     """One MatteNode as the artist sees it; every method is called on the main thread."""
 
@@ -43,48 +57,65 @@ class Face:
     def say(self, state: str, error: str = "") -> None:
         """Show how it goes; an error reddens the node. A node that was deleted is left alone."""
         try:
-            self.node["state"].setValue(state)
-            self.node["error"].setValue(error)
-            tile, usual = self.node["tile_color"], self.node["usual_tile"]
-            if error and int(tile.value()) != RED:
-                usual.setValue(str(int(tile.value())))
-                tile.setValue(RED)
-            elif not error and int(tile.value()) == RED:
-                tile.setValue(int(usual.value() or 0))
+            with no_undo():
+                self.node["state"].setValue(state)
+                self.node["error"].setValue(error)
+                tile, usual = self.node["tile_color"], self.node["usual_tile"]
+                if error and int(tile.value()) != RED:
+                    usual.setValue(str(int(tile.value())))
+                    tile.setValue(RED)
+                elif not error and int(tile.value()) == RED:
+                    tile.setValue(int(usual.value() or 0))
         except ValueError:  # Nuke's word for a node that is gone
             return
 
-    def show(self, folder: str, first: int, last: int, settings: str, *, proxy: bool) -> None:
-        """Point the Read inside at a version, in the words of the node's own cache knob."""
-        base = str(self.node["cache_folder"].value()).rstrip("/")
+    def shown(self, *, proxy: bool) -> str:
+        """Return the folder that the Read inside shows; "" before the first result."""
+        knob = self.node.node("result")["proxy" if proxy else "file"]
+        return os.path.dirname(str(knob.evaluate() or ""))
+
+    def show(
+        self, pattern: str, frames: list[int], settings: str, inputs: str, *, proxy: bool
+    ) -> None:
+        """Point the Read inside at a pattern of files, by its absolute path.
+
+        A script that is copied or published finds them so. frames: those that are there or will
+        be; the Read's range holds all that lie in its folders besides. inputs: the inputs' hashes.
+        """
         read = self.node.node("result")
-        read["proxy" if proxy else "file"].setValue(base + "/" + folder)
-        for name, value in {
-            "first": first,
-            "last": last,
-            "origfirst": first,
-            "origlast": last,
-        }.items():
-            read[name].setValue(value)
-        self.node["settings"].setValue(settings)
-        self.node["has_result"].setValue(True)
+        shown = {knob: str(read[knob].value() or "") for knob in ("file", "proxy")}
+        shown["proxy" if proxy else "file"] = pattern.replace(os.sep, "/")
+        # Outside of its range a Read is black, so the range is never smaller than the folders.
+        # The range belongs to the files and to their proxies alike.
+        every = [*frames, *extent(shown["file"]), *extent(shown["proxy"])]
+        with no_undo():
+            for name, path in shown.items():
+                read[name].setValue(path)
+            for name in ("first", "origfirst"):
+                read[name].setValue(min(every))
+            for name in ("last", "origlast"):
+                read[name].setValue(max(every))
+            self.node["settings"].setValue(settings)
+            self.node["inputs_seen"].setValue(inputs)
+            self.node["has_result"].setValue(True)
 
     def render(self, name: str, pattern: str, first: int, last: int) -> None:
         """Write one input's frames as they are in the script; Nuke shows its own progress."""
         write = self.node.node("write_" + name)
-        for knob in ("file", "proxy"):
-            write[knob].setValue(pattern)
-        write["disable"].setValue(False)
-        try:
-            nuke.execute(write, first, last, 1)
-        except RuntimeError as error:
-            if "ancel" in str(error):
-                raise Cancelled from error
-            raise Trouble(f"The {name} could not be rendered: {error}") from error
-        finally:
-            write["disable"].setValue(True)
+        with no_undo():
             for knob in ("file", "proxy"):
-                write[knob].setValue("")
+                write[knob].setValue(pattern)
+            write["disable"].setValue(False)
+            try:
+                nuke.execute(write, first, last, 1)
+            except RuntimeError as error:
+                if "ancel" in str(error):
+                    raise Cancelled from error
+                raise Trouble(f"The {name} could not be rendered: {error}") from error
+            finally:
+                write["disable"].setValue(True)
+                for knob in ("file", "proxy"):
+                    write[knob].setValue("")
 
 
 class Cancelled(Exception):  # noqa: N818 (no error)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,7 @@ from .handover import frame_path
 
 RESULT = "matte.%04d.exr"
 RUNS = "runs"
+_NUMBER = re.compile(r"matte\.(\d+)\.exr")
 
 
 def settings_hash(request: Mapping[str, Any]) -> str:
@@ -62,13 +64,16 @@ def seed(base: str, settings: str, run: str, frames: Iterable[int]) -> None:
                 file.write("\n" + text)
 
 
-def publish(base: str, settings: str, run: str, frames: Iterable[int]) -> str:
+def publish(base: str, settings: str, run: str, frames: Iterable[int], shown: str = "") -> str:
     """Make a version from these frames of a run. Returns its name; "" when there are none.
 
-    Where such a version is there already, or a larger one that holds these very frames, its name
-    is answered.
+    shown: the folder that the node shows now. Where it was made with the same settings, its other
+    frames are in the new version too. Returns an older version that holds all of these frames
+    with the same content keys, where there is one.
     """
-    out = os.path.join(run, "out")
+    out, frames = os.path.join(run, "out"), list(frames)
+    if frames and is_made_with(shown, settings):
+        frames += _keep(shown, out, frames)
     keys = _keys(out)
     done = {n: keys[n] for n in frames if n in keys and os.path.isfile(_frame(out, n))}
     for name in os.listdir(out):  # a run that was stopped leaves seeds that nobody looked at
@@ -93,6 +98,43 @@ def publish(base: str, settings: str, run: str, frames: Iterable[int]) -> str:
     return name
 
 
+def is_made_with(folder: str, settings: str) -> bool:
+    """Return whether a folder of results, of a version or of a farm job, has these settings."""
+    above, name = os.path.split(folder)
+    return (name if name != "out" else os.path.basename(above)).startswith(
+        (settings + "_", f"farm_{settings}_")
+    )
+
+
+def extent(pattern: str) -> list[int]:
+    """Return the first and the last frame that lie in a pattern's folder; [] for no frame."""
+    found = _frames(os.path.dirname(pattern)) if os.path.basename(pattern) == RESULT else []
+    return [min(found), max(found)] if found else []
+
+
+def _frames(folder: str) -> list[int]:
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    numbers = (_NUMBER.fullmatch(name) for name in names)
+    return [int(number.group(1)) for number in numbers if number]
+
+
+def _keep(shown: str, out: str, but: list[int]) -> list[int]:
+    """Link the other frames of a folder into a run, with the note that holds each one's key."""
+    notes, kept = _notes(shown), []
+    for number in _frames(shown):
+        if number in notes and number not in but:
+            target = _frame(out, number)
+            if os.path.lexists(target):  # a seed, which may be of another version
+                os.unlink(target)
+            _link(_frame(shown, number), target)
+            kept.append(number)
+    # The last note counts. A file that sorts behind all others is read last.
+    if kept:
+        with open(os.path.join(out, "~kept.matte.jsonl"), "a", encoding="utf-8") as file:
+            file.write("".join(notes[number] + "\n" for number in kept))
+    return kept
+
+
 def clear(run: str) -> None:
     """Remove a run's folder: inputs that were rendered for it, and what it has published."""
     shutil.rmtree(run, ignore_errors=True)
@@ -110,13 +152,19 @@ def _versions(base: str, settings: str) -> list[str]:
 
 def _keys(folder: str) -> dict[int, str]:
     """Content keys by frame, as the service noted them beside its files; the last note counts."""
+    return {number: str(json.loads(note)["key"]) for number, note in _notes(folder).items()}
+
+
+def _notes(folder: str) -> dict[int, str]:
+    """Return the last note about each frame that names a content key."""
     found = {}
     for path in _manifests(folder):
         with open(path, encoding="utf-8") as file:
             for line in file:
                 with suppress(ValueError, KeyError, TypeError):
                     entry = json.loads(line)
-                    found[int(entry["frame"])] = str(entry["key"])
+                    if entry["key"]:
+                        found[int(entry["frame"])] = line.strip()
     return found
 
 
