@@ -9,7 +9,7 @@ from typing import Any
 
 import bpy
 
-from . import addon, compat, folders, group, settings, upstream, walk
+from . import addon, compat, exr_key, folders, group, settings, upstream, walk
 from .handover import Handed
 from .job import CANCELLED, DONE, ERROR, Job
 from .plan import BakePlan, BakeRequest, Colour
@@ -32,6 +32,7 @@ def planned(
     asked = BakeRequest(
         kept.model, kept.values, kept.device or addon.preference("device"),
         settings.base_of(kept), kept.bake_name or tree.name, first, last,
+        settings.file_name(),
     )  # fmt: skip
     colour = Colour(compat.working_space(), compat.colour_config())
     sources = {name: item.source for name, item in found.items()}
@@ -45,8 +46,7 @@ def looked_at(tree: Any, scene: Any) -> Now:
         plan, _, _ = planned(tree, scene)
     except Trouble as error:
         return Now(trouble=str(error))
-    stamps = tuple(sorted(plan.stamps().items()))
-    return Now(plan.settings, plan.first, plan.last, plan.still, stamps)
+    return Now(plan.settings, plan.first, plan.last, plan.still, plan.stamps())
 
 
 def complain(tree: Any, scene: Any, text: str) -> None:
@@ -118,10 +118,12 @@ class Bake:
         self.frame, self._scene = frame, home.name
         self._record = Record.read(tree.matte_nodes.record)
         self.folder = self.plan.folder
-        self._stamps = tuple(sorted(self.plan.stamps().items()))
+        self._stamps = self.plan.stamps()
         handed = self.plan.handed()
         folders.make(self.folder)
-        if self._record.settings == self.plan.settings:
+        span = self._record.first, self._record.last
+        same = self._record.settings == self.plan.settings
+        if same and self.plan.stamps(span) == self._record.stamps:
             folders.seed(self.folder, group.linked_folder(tree))
         self._inputs = folders.new_inputs(self.folder)
         self.job: Job | None = None
@@ -250,7 +252,8 @@ class Bake:
         if not self._linked or whole:
             count = 1 if plan.still else plan.last - plan.first + 1
             path = folders.frame_file(self.folder, shown)
-            group.show(tree, path, plan.first, count, still=plan.still)
+            beside = settings.relative(tree.matte_nodes)
+            group.show(tree, path, plan.first, count, still=plan.still, relative=beside)
             self._linked = True
             keep = self._record.settings == plan.settings and self._record.whole
             if whole or not (keep and self.frame is not None):
@@ -258,6 +261,17 @@ class Bake:
                     plan.settings, plan.first, plan.last, plan.still, self._stamps, whole
                 ).text()
         group.reload(tree)
+
+    def _note_keys(self, tree: Any) -> None:
+        """Keep the keys of the frames that this bake finished or found right."""
+        record, plan = Record.read(tree.matte_nodes.record), self.plan
+        if record.settings != plan.settings:
+            return
+        alone = self.frame is not None and not plan.still
+        frames = [self.frame or 0] if alone else range(plan.first, plan.last + 1)
+        earlier = dict(record.keys) if alone else {}
+        keys = {**earlier, **exr_key.keys(self.folder, frames)}
+        tree.matte_nodes.record = record._replace(keys=tuple(sorted(keys.items()))).text()
 
     def _end(self, tree: Any) -> None:
         self.leave()
@@ -269,6 +283,7 @@ class Bake:
             alone = self.frame is not None and not self.plan.still
             try:
                 self._show(tree, whole=not alone)
+                self._note_keys(tree)
             except Trouble as error:
                 complain(tree, bpy.context.scene, str(error))
             kept.note = " ".join(job.notes)

@@ -38,6 +38,26 @@ def folder_name(text: str) -> str:
     return name or "matte"
 
 
+def own_folder(base: str, blend: str) -> str:
+    """Return the folder of one .blend file in a bake folder, which other files never write into.
+
+    blend: its absolute path, or a name for a file that was not saved yet. The position of the file
+    beside the bake folder counts, so that a project that was moved keeps its bakes.
+    """
+    stem = os.path.splitext(os.path.basename(blend))[0]
+    return os.path.join(
+        base, f"{folder_name(stem)}-{settings_hash({'file': seen_from(base, blend)})[:6]}"
+    )
+
+
+def seen_from(base: str, path: str) -> str:
+    """Return a path as it is seen from a folder; absolute where no way leads from there."""
+    try:
+        return os.path.relpath(path, base).replace(os.sep, "/")
+    except ValueError:  # another drive
+        return os.path.abspath(path)
+
+
 def frame_file(folder: str, frame: int) -> str:
     """Return the file of one frame."""
     return os.path.join(folder, f"matte.{frame:0{DIGITS}d}.exr")

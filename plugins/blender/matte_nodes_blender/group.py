@@ -66,10 +66,13 @@ def build(tree: Any) -> None:
     _wire(tree)
 
 
-def show(tree: Any, path: str, first: int, count: int, *, still: bool) -> None:
+def show(
+    tree: Any, path: str, first: int, count: int, *, still: bool, relative: bool
+) -> None:  # fmt: skip
     """Show the bake whose first frame is the file at path; count: frames from there on.
 
-    Raises Trouble when the file is no bake.
+    relative: the path is stored relative to the file. Otherwise it is absolute, so that a copy of
+    the file in another place (a farm makes one) finds the frames. Raises Trouble when the file is no bake.
     """
     build_if_broken(tree)
     node = tree.nodes[BAKE]
@@ -77,7 +80,8 @@ def show(tree: Any, path: str, first: int, count: int, *, still: bool) -> None:
     if image is None or image.users > 1:
         image = node.image = bpy.data.images.load(path)
         image.name = f"{tree.name} bake"
-    stored = bpy.path.relpath(path) if bpy.data.filepath and _same_drive(path) else path
+    beside = relative and bpy.data.filepath and _same_drive(path)
+    stored = bpy.path.relpath(path) if beside else path
     if image.filepath != stored:
         image.filepath = stored
     source = "FILE" if still else "SEQUENCE"

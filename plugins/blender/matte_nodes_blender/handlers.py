@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from typing import Any
 
 import bpy
@@ -17,6 +18,7 @@ def opened(*_: Any) -> None:
     """A file was opened: make the properties of its models, follow no bake of the last one."""
     bake_operators.stop_all()
     status.forget()
+    settings.unsaved[0] = f"unsaved-{uuid.uuid4().hex[:8]}"
     settings.make_faces()
 
 

@@ -39,11 +39,13 @@ class Source(NamedTuple):
     """The source of one input: media, or (None) a graph with its fingerprint.
 
     print_: names all nodes and values upstream. still: the graph shows one picture for ever.
+    files: absolute paths of the pictures and clips in the graph.
     """
 
     media: Media | None
     print_: str = ""
     still: bool = False
+    files: tuple[str, ...] = ()
 
 
 class Handed(NamedTuple):
@@ -132,6 +134,12 @@ def stamp(source: Source, first: int, last: int) -> str:
         except OSError:
             facts.append(None)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def paths(source: Source) -> list[str]:
+    """Return the files that an input is made of; of a sequence the one that its node names."""
+    own = [source.media.path] if source.media else []
+    return [*own, *source.files]
 
 
 def identity(source: Source) -> list[Any]:

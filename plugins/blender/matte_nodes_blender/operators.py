@@ -2,6 +2,7 @@
 """The operators that make and mend Matte nodes."""
 
 # No `from __future__ import annotations` here: Blender reads the annotations as properties.
+import glob
 import os
 
 import bpy
@@ -133,20 +134,21 @@ class MATTE_OT_relink(OnMatte, bpy.types.Operator):
         else:
             plan, _, _ = baking.planned(tree, context.scene)
             name = kept.bake_name or tree.name
-            base = os.path.join(plan.asked.base, folders.folder_name(name))
-            there = [plan.folder, os.path.join(base, record.settings or "-")]
+            old = os.path.join(plan.asked.base, folders.folder_name(name), record.settings or "-")
+            last = glob.glob(os.path.join(glob.escape(plan.home), f"{record.settings or '-'}-*"))
+            there = [plan.folder, *sorted(last, key=os.path.getmtime, reverse=True), old]
             folder = next((path for path in there if folders.frames_there(path)), "")
         frames = folders.frames_there(folder) if folder else set()
         if not frames:
             raise Trouble(f"There is no bake to show in {folder or settings.base_of(kept)}.")
         if plan is not None and folder == plan.folder and record.settings != plan.settings:
             # Whether the inputs are still the same only a bake can tell; it costs nothing if so.
-            stamps = tuple(sorted(plan.stamps().items()))
-            record = Record(plan.settings, plan.first, plan.last, plan.still, stamps)
+            record = Record(plan.settings, plan.first, plan.last, plan.still, plan.stamps())
             kept.record = record.text()
         first, last = min(frames), max(frames)
         path = folders.frame_file(folder, first)
-        group.show(tree, path, first, last - first + 1, still=record.still)
+        relative = self.directory.startswith("//") if self.directory else settings.relative(kept)
+        group.show(tree, path, first, last - first + 1, still=record.still, relative=relative)
         kept.message = ""
         return {"FINISHED"}
 
@@ -225,6 +227,24 @@ class MATTE_OT_check_environment(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class MATTE_OT_check_bakes(bpy.types.Operator):
+    """Compare the frames of all Matte nodes of the scene with their bakes; an error names what is
+    not right. For a farm: a file whose mattes are not right is not rendered"""
+
+    bl_idname = "matte_nodes.check_bakes"
+    bl_label = "Check Bakes"
+
+    def execute(self, context):
+        from . import handlers
+
+        found = handlers.wrong(context.scene)
+        if found:
+            self.report({"ERROR"}, " ".join(found))
+            return {"CANCELLED"}
+        self.report({"INFO"}, "All mattes of the scene are right.")
+        return {"FINISHED"}
+
+
 class MATTE_OT_say(bpy.types.Operator):
     """Show a warning of a Matte node"""
 
@@ -240,5 +260,5 @@ class MATTE_OT_say(bpy.types.Operator):
 
 CLASSES = (
     MATTE_OT_add, MATTE_OT_clear_bake, MATTE_OT_relink, MATTE_OT_make_unique, MATTE_OT_repair,
-    MATTE_OT_open_folder, MATTE_OT_check_environment, MATTE_OT_say,
+    MATTE_OT_open_folder, MATTE_OT_check_environment, MATTE_OT_check_bakes, MATTE_OT_say,
 )  # fmt: skip

@@ -21,7 +21,11 @@ class Colour(NamedTuple):
 
 
 class BakeRequest(NamedTuple):
-    """The settings in the panel. values: the text of the knobs. base: the bake folder, absolute."""
+    """The settings in the panel.
+
+    values: the text of the knobs. base: the bake folder, absolute. blend: the path of the file, or
+    a name of its own while it is not saved.
+    """
 
     model: str
     values: str
@@ -30,6 +34,7 @@ class BakeRequest(NamedTuple):
     name: str
     first: int
     last: int
+    blend: str = ""
 
 
 class BakePlan:
@@ -91,12 +96,26 @@ class BakePlan:
 
     @property
     def folder(self) -> str:
-        """The folder of the result."""
-        return os.path.join(self.asked.base, folders.folder_name(self.asked.name), self.settings)
+        """The folder of the result: of this file, node, settings and places of the inputs alone."""
+        places = {
+            name: [folders.seen_from(self.asked.base, path) for path in handover.paths(source)]
+            for name, source in self.sources.items()
+        }
+        return os.path.join(self.home, f"{self.settings}-{folders.settings_hash(places)[:6]}")
 
-    def stamps(self) -> dict[str, str]:
-        """Return a sign of each input's files, to tell later whether they are still the same."""
-        return {n: handover.stamp(s, self.first, self.last) for n, s in self.sources.items()}
+    @property
+    def home(self) -> str:
+        """The folder of all bakes of the node."""
+        own = folders.own_folder(self.asked.base, self.asked.blend)
+        return os.path.join(own, folders.folder_name(self.asked.name))
+
+    def stamps(self, span: tuple[int, int] | None = None) -> tuple[tuple[str, str], ...]:
+        """Return a sign of each input's files, to tell later whether they are still the same.
+
+        span: first and last frame; None for the range of the bake.
+        """
+        first, last = span or (self.first, self.last)
+        return tuple(sorted((n, handover.stamp(s, first, last)) for n, s in self.sources.items()))
 
     def handed(self) -> dict[str, Handed]:
         """Return how each input is passed to the library. Raises Trouble for missing files."""

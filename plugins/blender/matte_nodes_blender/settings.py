@@ -7,6 +7,7 @@ they outlive a change of the models that are known, and a Blender without the ad
 
 # No `from __future__ import annotations` here: Blender reads the annotations as properties.
 import os
+import uuid
 from typing import Any
 
 import bpy
@@ -138,6 +139,19 @@ def base_of(settings: Any) -> str:
     if path.startswith("//") and not bpy.data.filepath:
         return ""
     return os.path.abspath(bpy.path.abspath(path))
+
+
+def relative(settings: Any) -> bool:
+    """Whether the bake is stored relative to the file: only where the artist wrote `//`."""
+    return str(settings.bake_dir or "//matte").startswith("//")
+
+
+def file_name() -> str:
+    """Return the path of the file; while it is not saved, a name that no other file has."""
+    return str(bpy.data.filepath) or unsaved[0]
+
+
+unsaved = [f"unsaved-{uuid.uuid4().hex[:8]}"]
 
 
 def make_faces() -> None:

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 NONE, RUNNING, PARTIAL, STALE, DONE, ERROR = "none", "running", "partial", "stale", "done", "error"
 
 
+_SHOWN = 4
+
+
 class Record(NamedTuple):
     """The record of a bake in the .blend: settings, range, a fingerprint of each input.
 
-    whole: the bake ran to its end. still: one picture serves all frames.
+    whole: the bake ran to its end. still: one picture serves all frames. keys: the first signs of
+    the content key in each finished file.
     """
 
     settings: str = ""
@@ -22,6 +26,7 @@ class Record(NamedTuple):
     still: bool = False
     stamps: tuple[tuple[str, str], ...] = ()
     whole: bool = False
+    keys: tuple[tuple[int, str], ...] = ()
 
     @classmethod
     def read(cls, text: str) -> Record:
@@ -29,16 +34,23 @@ class Record(NamedTuple):
         try:
             found: dict[str, Any] = json.loads(text or "{}")
             stamps = tuple(sorted((str(k), str(v)) for k, v in found["stamps"].items()))
+            keys = tuple(sorted((int(k), str(v)) for k, v in found.get("keys", {}).items()))
             return cls(
                 str(found["settings"]), int(found["first"]), int(found["last"]),
-                bool(found["still"]), stamps, bool(found["whole"]),
+                bool(found["still"]), stamps, bool(found["whole"]), keys,
             )  # fmt: skip
         except (ValueError, KeyError, TypeError, AttributeError):
             return cls()
 
     def text(self) -> str:
         """For the .blend."""
-        return json.dumps({**self._asdict(), "stamps": dict(self.stamps)}, sort_keys=True)
+        facts = {**self._asdict(), "stamps": dict(self.stamps), "keys": dict(self.keys)}
+        return json.dumps(facts, sort_keys=True)
+
+    def foreign(self, keys: Mapping[int, str]) -> list[int]:
+        """Return the frames whose files hold another key than the bake left there."""
+        noted = dict(self.keys)
+        return sorted(frame for frame in keys if noted.get(frame, keys[frame]) != keys[frame])
 
 
 class Now(NamedTuple):
@@ -62,12 +74,13 @@ class State(NamedTuple):
 
 def state(
     record: Record, now: Now, there: Collection[int], *, linked: bool, error: str = "",
-    running: tuple[int, int] | None = None,
+    running: tuple[int, int] | None = None, foreign: Collection[int] = (),
 ) -> State:  # fmt: skip
     """Return the state of a node.
 
     there: frames in the folder that is linked. linked: the node shows a bake. error: what the last
     bake ended with. running: frames done and in all, while it is at work.
+    foreign: frames of the folder whose files another bake has written.
     """
     if running is not None:
         done, total = running
@@ -85,6 +98,9 @@ def state(
         return State(ERROR, error, wrong=have < len(wanted))
     if now.trouble:
         return State(ERROR, now.trouble)
+    strange = [frame for frame in sorted(foreign) if record.still or frame in wanted]
+    if strange:
+        return State(STALE, f"{_listed(strange)} from another bake: bake again", wrong=True)
     why = _stale(record, now)
     if why:
         return State(STALE, f"stale: {why} since the bake", wrong=True)
@@ -96,6 +112,12 @@ def state(
         )
     count = "a still" if record.still else f"{have} frames"
     return State(DONE, f"baked ({count})")
+
+
+def _listed(frames: list[int]) -> str:
+    shown = ", ".join(str(frame) for frame in frames[:_SHOWN])
+    more = f" and {len(frames) - _SHOWN} more" if len(frames) > _SHOWN else ""
+    return f"frames {shown}{more} are" if len(frames) > 1 else f"frame {shown} is"
 
 
 def _stale(record: Record, now: Now) -> str:

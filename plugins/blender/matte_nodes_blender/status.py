@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from . import baking, folders, group
+from . import baking, exr_key, folders, group
 from .state import Record, State, state
 
 SECONDS = 2.0
@@ -36,4 +36,7 @@ def _state(tree: Any, scene: Any) -> State:
     record = Record.read(kept.record)
     there = folders.frames_there(folder) if folder else set()
     now = baking.looked_at(tree, scene)
-    return state(record, now, there, linked=bool(folder), error=baking.complaint(tree, now))
+    foreign = record.foreign(exr_key.keys(folder, there)) if folder and record.keys else ()
+    return state(
+        record, now, there, linked=bool(folder), error=baking.complaint(tree, now), foreign=foreign
+    )
