@@ -199,36 +199,45 @@ class BankSteps(Steps):
     def _forward_masks(self, place: int, look: Look) -> dict[str, Float]:
         key = self._both.step(place, look).key
         if key not in self._masks:
-            self._forward(place, look)
+            key, _ = self._forward(place, look)
         return self._unpacked(key)
 
-    def _forward(self, place: int, look: Look) -> Memory:
-        """Return the state of the forward chain after a place, by the fewest steps from a known one."""
+    def _forward(self, place: int, look: Look) -> tuple[str, Memory]:
+        """Return the state of the forward chain after a place, by the fewest steps from a known one.
+
+        Its key comes first: a frame that was replaced while it was read has another one by then.
+        """
         low = self._line.start(place, look)
+        key = ""
         memory: Memory = {}
         for at in range(place, low - 1, -1):
-            found = self._state(self._both.step(at, look).key)
+            key = self._both.step(at, look).key
+            found = self._state(key)
             if found is not None:
                 memory, low = found, at + 1
-                self._pack(self._both.step(at, look).key, found)
+                self._pack(key, found)
                 break
         for at in range(low, place + 1):
             loaded = self.load(at, look)
             memory = self._stepped(loaded.seen.inputs, memory)
             chain = f"{id(self)} forward {self._line.start(at, look)}"
-            self._keep(loaded.link.key, memory, chain, at, at in self._line.keyed.marked)
-        return memory
+            key = loaded.link.key
+            self._keep(key, memory, chain, at, at in self._line.keyed.marked)
+        return key, memory
 
     def _backward_masks(self, place: int, look: Look) -> dict[str, Float]:
         key = self._both.back(place, look)
         if key is None:
             return {}
         if key not in self._masks:
-            self._backward(place, look)
+            key = self._backward(place, look)
         return self._unpacked(key)
 
-    def _backward(self, place: int, look: Look) -> None:
-        """Step the backward chain down to a place, from the lowest state that is known."""
+    def _backward(self, place: int, look: Look) -> str:
+        """Step the backward chain down to a place, from the lowest state that is known.
+
+        Returns the key of the state there.
+        """
         start = self._line.backward_start(place, look)
         assert start is not None
         memory: Memory | None = None
@@ -250,6 +259,9 @@ class BankSteps(Steps):
             if at in self._line.keyed.marked:
                 memory = self._handed(at, memory, look)
             self._keep_back(at, memory, chain, look)
+        key = self._both.back(place, look)
+        assert key is not None
+        return key
 
     def _handed(self, place: int, memory: Memory, look: Look) -> Memory:
         """Return a backward state at a key frame: the objects that are marked there as the forward chain
@@ -257,7 +269,7 @@ class BankSteps(Steps):
         marked = self._line.keyed.marked[place]
         forward = self._state(self._both.step(place, look).key)
         if forward is None:
-            forward = self._forward(place, look)
+            _, forward = self._forward(place, look)
         forward = self._node.turned(forward)
         kept = {name: tensor for name, tensor in memory.items() if name.rpartition("/")[0]}
         mine = {

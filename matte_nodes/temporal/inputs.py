@@ -85,6 +85,8 @@ class InputPictures:
         self._places: dict[int, PictureSource | None] = {}
         self._arrays: dict[int, str] = {}
         self._opened = clip.opened
+        # Once hashed, always hashed: the identity of a file must not change because it grew older.
+        self._young: set[Sign] = set()
 
     def sign(self, frame: int, look: Look) -> Hashable:
         """Return what changes whenever the picture does; costs one question to the disk at most.
@@ -109,7 +111,9 @@ class InputPictures:
         if place is None:
             return PictureId(self._array(frame) if sign == frame else str(sign), True)
         assert isinstance(sign, Sign)
-        if self._content or not sign.is_settled:
+        if not sign.is_settled:
+            self._young.add(sign)
+        if self._content or sign in self._young:
             found = self._hashes.of(sign, look)
         else:
             found = PictureId(sign.text, True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -17,10 +18,11 @@ import pytest
 
 from matte_nodes import MatteNode, ModelCard, Prediction, open_clip
 from matte_nodes.errors import BadPlateError, InputChangedError, MediaError
+from matte_nodes.reads import Sign
 from matte_nodes.render.render import Render
 from matte_nodes.render.resume_log import Manifest
 from matte_nodes.temporal.cache import Cache
-from matte_nodes.temporal.inputs import FileHashes
+from matte_nodes.temporal.inputs import FileHashes, InputPictures
 from matte_nodes.temporal.stat_cache import Look
 from tests.made import write_image
 from tests.temporal.rig import CARDS, STILL, disk, plates, settle, write_plate
@@ -242,3 +244,43 @@ def answer(clip: Any, frame: int) -> bytes | None:
         return bytes(clip.read(frame).pixels.tobytes())
     except MediaError:
         return None
+
+
+@pytest.mark.parametrize("content", [False, True])
+def test_a_file_that_only_grows_older_keeps_its_identity(tmp_path: Path, content: bool) -> None:
+    write_image(tmp_path / "p.png", np.zeros((4, 4, 3), np.uint8))
+    pictures = InputPictures(open_clip(str(tmp_path / "p.png")), FileHashes(None), content=content)
+    young = Sign.of(str(tmp_path / "p.png"), os.stat(tmp_path / "p.png"))
+    ids = [
+        pictures.id(1, replace(young, is_settled=settled), Look()).text
+        for settled in (False, True, False)
+    ]
+    assert len(set(ids)) == 1
+
+
+def test_a_plate_that_is_replaced_while_a_selector_reads_it_is_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(seed: int) -> None:
+        codes = np.random.default_rng(seed).integers(0, 255, (24, 32, 3), dtype=np.uint8)
+        write_image(tmp_path / "p.png", codes)
+
+    write(1)
+    shot = MatteNode("click", device="cpu").connect(
+        str(tmp_path / "p.png"), points={1: [(10, 10, True)]}, cache=None
+    )
+    read, waiting = shot.clip.read, [2]
+
+    def late(frame: int) -> Any:
+        found = read(frame)
+        if waiting:
+            write(waiting.pop())
+        return found
+
+    monkeypatch.setattr(shot.clip, "read", late)
+    got = shot.at(1)
+    monkeypatch.undo()
+    fresh = MatteNode("click", device="cpu").connect(
+        str(tmp_path / "p.png"), points={1: [(10, 10, True)]}, cache=None
+    )
+    assert np.array_equal(got.alpha, fresh.at(1).alpha)
