@@ -171,7 +171,8 @@ def switches(obs: Obs, matte: Callable[..., None]) -> dict[str, Callable[[], Non
         "hidden by the switch": lambda: (
             matte(blank=True), until("hidden", lambda: hides(obs, MAGENTA)), matte(blank=False)
         ),
-        "another width": lambda: matte(width=128),
+        # The box and the squares lie on this width's pixels: a mixed one would show some room.
+        "another width": lambda: matte(width=160),
         "the width back": lambda: matte(width=320),
         "cut at an edge": lambda: (matte(crop_left=10.0), matte(crop_left=0.0)),
         "another model": lambda: (
@@ -189,7 +190,7 @@ def switches(obs: Obs, matte: Callable[..., None]) -> dict[str, Callable[[], Non
 
 def test_blurred_room_through_each_switch(obs: Obs, matte: Callable[..., None]) -> None:
     def change() -> None:
-        matte(background=3, background_colour=0xFF102030)
+        matte(background=3, background_colour=0xFF102030, hide_after=300)
         for name, switch in switches(obs, matte).items():
             until(f"the blurred room before: {name}", lambda: shows(obs, pictures.BLURRED))
             switch()
