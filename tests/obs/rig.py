@@ -25,7 +25,7 @@ logging.getLogger("obsws_python").setLevel(100)  # it prints what it also raises
 MODELS = Path(__file__).parent / "models"
 WIDTH, HEIGHT = 640, 360
 FILTER, CAMERA = "matte_nodes_filter", "matte_nodes_camera"
-PATIENCE = 15.0
+PATIENCE = 60.0
 MAGENTA = 0xFFFF00FF
 
 
