@@ -27,13 +27,13 @@ WRITE = {
 # Its name is the message of a render that meets a frame without a matte.
 NO_MATTE = "no_matte_for_this_frame__press_Matte_range.exr"
 # on_error counts from 0: error, black. A window shows black; a render ends with an error.
-READ = {
+READ: dict[str, str | Expression] = {
     "file": NO_MATTE, "proxy": "", "file_type": "exr", "raw": "true",
     "on_error": Expression("$gui?1:0"), "before": "black", "after": "black", "origset": "true",
     "localizationPolicy": "off",
 }  # fmt: skip
 # A Read has no "error" for frames outside of first..last, so a render takes this Read there.
-MISSING = {
+MISSING: dict[str, str | Expression] = {
     **READ, "on_error": "error", "before": "hold", "after": "hold",
 }  # fmt: skip
 MATTED = "parent.has_result&&frame>=result.first&&frame<=result.last"
