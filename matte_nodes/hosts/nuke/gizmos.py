@@ -114,6 +114,7 @@ def _matte_knobs(known: Sequence[ModelCard]) -> list[UserKnob]:
             k.INT, "last", "to", "Last frame of the shot.", ("-STARTLINE",),
             value=Expression("root.last_frame"),
         ),
+        _button("reset_range", "Reset", "Set the range to the frames of the plate."),
         _button("matte_frame", "Matte frame", "Matte the frame that is shown.", line=True),
         _button("matte_range", "Matte range", "Matte the range; what is done already stays."),
         _button("cancel", "Cancel", "Stop; frames that are done stay."),
