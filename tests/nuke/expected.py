@@ -16,7 +16,7 @@ from tests.nuke.checks import CODES, Expected
 
 CALLS = frozenset({
     "matte_frame", "matte_range", "cancel", "export_farm_job", "reveal_cache", "click_subject",
-    "click_not", "click_along", "clear_clicks",
+    "click_not", "click_along", "clear_clicks", "reset_range",
 })  # fmt: skip
 WRITE = {
     "file": "", "proxy": "", "file_type": "exr", "raw": "true", "create_directories": "true",

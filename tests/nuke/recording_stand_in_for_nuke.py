@@ -97,6 +97,9 @@ class Knob:
     def isAnimated(self):
         return self.is_animated
 
+    def clearAnimated(self):
+        self.is_animated = self.is_expression = False
+
     def hasExpression(self):
         return self.is_expression
 
@@ -158,6 +161,19 @@ class Node:
     def setInput(self, number, node):
         self._inputs[number] = node
 
+    def firstFrame(self):
+        return self._edge("first")
+
+    def lastFrame(self):
+        return self._edge("last")
+
+    def _edge(self, name):
+        if self.kind == "Read":
+            return self[name].value()
+        return (
+            self.input(0)._edge(name) if self.input(0) else _state["root"][name + "_frame"].value()
+        )
+
     def node(self, name):
         return self.children.get(name)
 
@@ -218,6 +234,7 @@ def load(path, name="MatteNode1"):
         elif knob.code == 12:
             text = [0.0, 0.0]
         node._knobs[knob.name] = Knob(node, knob.name, knob.code, text, knob.choices)
+        node._knobs[knob.name].is_expression = found is not None
     node["tile_color"]._value = int(read.value("tile_color"), 16)
     for child in read.children:
         made = Node(child.kind, child.name, **{
@@ -363,6 +380,7 @@ def press(node, button):
 
 def change(node, name, value):
     """The artist changes a knob."""
+    node[name].clearAnimated()
     node[name].setValue(value)
     _state.update(node=node, knob=node[name])
 

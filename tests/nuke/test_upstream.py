@@ -109,3 +109,33 @@ def test_a_press_leaves_the_undo_history_alone(desk: Desk) -> None:
     assert desk.nuke.UNDO == [("MatteNode1", "knob_gamma")]
     desk.actions.knob_changed()
     assert len(desk.nuke.UNDO) == 1
+
+
+def connected(desk: Desk) -> tuple[int, int]:
+    """The range on the node after Nuke told of a change of its inputs."""
+    node = desk.node
+    desk.nuke._state.update(node=node, knob=desk.nuke.Knob(node, "inputChange", 1, ""))
+    desk.actions.knob_changed()
+    return desk.text("first"), desk.text("last")
+
+
+def test_a_range_that_nobody_set_is_the_plates(desk: Desk) -> None:
+    desk.open(gui=True)
+    desk.plate["first"]._value, desk.plate["last"]._value = 1002, 1004
+    assert connected(desk) == (1002, 1004)
+
+
+def test_a_range_that_somebody_set_stays_until_reset(desk: Desk) -> None:
+    desk.open(gui=True)
+    desk.plate["first"]._value, desk.plate["last"]._value = 1002, 1004
+    desk.set(first=1001, last=1003)
+    assert connected(desk) == (1001, 1003)
+    desk.press("reset_range", wait=False)
+    assert (desk.text("first"), desk.text("last")) == (1002, 1004)
+
+
+def test_reset_without_a_plate_says_what_to_do(desk: Desk) -> None:
+    desk.open(gui=True)
+    desk.node.setInput(0, None)
+    desk.press("reset_range", wait=False)
+    assert "Connect it" in desk.text("error")

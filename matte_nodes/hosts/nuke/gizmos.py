@@ -27,13 +27,13 @@ WRITE = {
 # Its name is the message of a render that meets a frame without a matte.
 NO_MATTE = "no_matte_for_this_frame__press_Matte_range.exr"
 # on_error counts from 0: error, black. A window shows black; a render ends with an error.
-READ = {
+READ: dict[str, str | Expression] = {
     "file": NO_MATTE, "proxy": "", "file_type": "exr", "raw": "true",
     "on_error": Expression("$gui?1:0"), "before": "black", "after": "black", "origset": "true",
     "localizationPolicy": "off",
 }  # fmt: skip
 # A Read has no "error" for frames outside of first..last, so a render takes this Read there.
-MISSING = {
+MISSING: dict[str, str | Expression] = {
     **READ, "on_error": "error", "before": "hold", "after": "hold",
 }  # fmt: skip
 MATTED = "parent.has_result&&frame>=result.first&&frame<=result.last"
@@ -114,6 +114,7 @@ def _matte_knobs(known: Sequence[ModelCard]) -> list[UserKnob]:
             k.INT, "last", "to", "Last frame of the shot.", ("-STARTLINE",),
             value=Expression("root.last_frame"),
         ),
+        _button("reset_range", "Reset", "Set the range to the frames of the plate."),
         _button("matte_frame", "Matte frame", "Matte the frame that is shown.", line=True),
         _button("matte_range", "Matte range", "Matte the range; what is done already stays."),
         _button("cancel", "Cancel", "Stop; frames that are done stay."),

@@ -16,11 +16,12 @@ from .actions import (
     knob_changed,
     matte_frame,
     matte_range,
+    reset_range,
     reveal_cache,
 )
 from .trouble import Trouble
 
 __all__ = [
     "Trouble", "cancel", "clear_clicks", "click_along", "click_not", "click_subject",
-    "export_farm_job", "inputs_changed", "knob_changed", "matte_frame", "matte_range", "reveal_cache",
+    "export_farm_job", "inputs_changed", "knob_changed", "matte_frame", "matte_range", "reset_range", "reveal_cache",
 ]  # fmt: skip

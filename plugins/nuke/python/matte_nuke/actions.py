@@ -76,6 +76,18 @@ def _click(node: Any, kind: str, frames: Any = None) -> None:
     face.node["clicks"].setValue(text)
 
 
+def reset_range(node: Any = None) -> None:
+    """Set the range to the frames of the plate."""
+    face = host.Face(node or nuke.thisNode())
+    plate = face.node.input(0)
+    if plate is None:
+        _fail(face, "Nothing is connected to the input 'plate'. Connect it, then press Reset.")
+        return
+    for name, value in (("first", plate.firstFrame()), ("last", plate.lastFrame())):
+        face.node[name].clearAnimated()  # a link to the project would win
+        face.node[name].setValue(int(value))
+
+
 def export_farm_job(node: Any = None) -> None:
     """Write a bundle that mattes the range on a farm, and show its frames as they appear."""
     face = host.Face(node or nuke.thisNode())
@@ -144,6 +156,11 @@ def knob_changed() -> None:
     if node.knob("has_result") is None or node.knob("cache_folder") is None:
         return
     name = str(knob.name())
+    if name == "inputChange":
+        # A range that nobody set follows the plate, not the project.
+        if node.input(0) is not None and all(node[k].hasExpression() for k in ("first", "last")):
+            reset_range(node)
+        return
     if name in ("model", "showPanel"):
         for group, seen in knobs.model_groups(node).items():
             node[group].setVisible(seen)

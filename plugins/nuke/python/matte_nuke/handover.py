@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, Any
 
-import nuke
+from .frames import FRAME, frame_path
+from .host import file_of
 
 if TYPE_CHECKING:
     from .colour import Colour
 
 ENDINGS = (".exr", ".png", ".tif", ".tiff", ".jpg", ".jpeg")
-_FRAME = re.compile(r"#+|%0?\d*d")
 
 
 class Input:
@@ -36,7 +35,7 @@ def looked_at(node: Any, root: Any, colour: Colour, first: int, last: int) -> In
     space = colour.of_read(read)
     if space is None:
         return Input(reason="its colour space has no certain name")
-    return Input(_name(read), space)
+    return Input(file_of(read), space)
 
 
 def _script(root: Any) -> str:
@@ -68,13 +67,8 @@ def _settings(read: Any) -> str:
     return ""
 
 
-def _name(read: Any) -> str:
-    """Return the file's pattern as Nuke itself opens it: after a pipeline's filename filters."""
-    return str(nuke.filename(read) or "")
-
-
 def _file(read: Any, first: int, last: int) -> str:
-    path = _name(read)
+    path = file_of(read)
     name = os.path.basename(path)
     if "%{" in path:
         return "its file has a variable that Nuke replaces"
@@ -84,7 +78,7 @@ def _file(read: Any, first: int, last: int) -> str:
         return "its file names a view"
     if not name.lower().endswith(ENDINGS):
         return "it is no EXR, PNG, TIFF or JPEG"
-    if len(_FRAME.findall(path)) != 1 or not _FRAME.search(name):
+    if len(FRAME.findall(path)) != 1 or not FRAME.search(name):
         return "it is not a numbered sequence"
     if first < int(read["first"].value()) or last > int(read["last"].value()):
         return "the range goes beyond its frames"
@@ -113,14 +107,3 @@ def _format(read: Any) -> str:
 def _on(node: Any, name: str) -> bool:
     knob = node.knob(name)
     return knob is not None and bool(knob.value() or knob.hasExpression())
-
-
-def frame_path(pattern: str, frame: int) -> str:
-    """Return the file of one frame of a pattern with # or %0Nd."""
-
-    def number(found: Any) -> str:
-        token = found.group()
-        width = len(token) if token[0] == "#" else int(token[1:-1] or 1)
-        return str(frame).zfill(width)
-
-    return _FRAME.sub(number, pattern)

@@ -31,6 +31,16 @@ def on_main(function: Callable[..., Any], *given: Any) -> None:
         nuke.executeInMainThread(function, args=given)
 
 
+def file_of(read: Any) -> str:
+    """Return a Read's file pattern as Nuke opens it: after a pipeline's filename filters."""
+    return str(nuke.filename(read) or "")
+
+
+def place() -> str:
+    """Return the frame that is shown, with a p in proxy mode."""
+    return f"{int(nuke.frame())}{'p' if nuke.root().proxy() else ''}"
+
+
 @contextmanager
 def no_undo() -> Iterator[None]:
     """Keep what the plug-in sets out of the artist's undo history."""

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import nuke
-
+from .host import place
 from .plan import INPUTS
 
 OLD = "inputs changed since this was matted"
@@ -26,7 +25,7 @@ def noted(node: Any) -> str:
 
     "" where Nuke has no hash for an input, as for one that is in error.
     """
-    words = [_place()]
+    words = [place()]
     for number, name in enumerate(INPUTS):
         source = node.input(number)
         if source is not None:
@@ -46,14 +45,10 @@ def is_changed(node: Any) -> bool | None:
     if name not in _seen or _seen[name][0] != saved:
         _seen[name] = (saved, {saved.split()[0]: saved})
     known = _seen[name][1]
-    place = now.split()[0]
-    if place in known:
-        return known[place] != now
+    here = now.split()[0]
+    if here in known:
+        return known[here] != now
     if node["state"].value() == OLD:
         return None  # hashes of changed inputs are no measure
-    known[place] = now
+    known[here] = now
     return None
-
-
-def _place() -> str:
-    return f"{int(nuke.frame())}{'p' if nuke.root().proxy() else ''}"

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from .handover import frame_path
+from .frames import frame_path
 
 RESULT = "matte.%04d.exr"
 RUNS = "runs"
