@@ -102,6 +102,7 @@ def register() -> None:
 def unregister() -> None:
     """Take them out: one that is left crashes some Blenders at their end."""
     bake_operators.stop_all()
+    status.stop()
     for name, function in _HANDLERS.items():
         there = getattr(bpy.app.handlers, name)
         if function in there:
