@@ -38,13 +38,45 @@ def ensure_tree(scene: Any) -> Any:
 def own_tree(scene: Any, made: list[Any]) -> Any:
     """Return the tree of a scene that is a copy, as its own.
 
-    made: node groups to be removed later.
+    made: node groups and actions, to be removed later.
     """
     tree = root_tree(scene)
     if hasattr(scene, "compositing_node_group"):
         tree = scene.compositing_node_group = tree.copy()
         made.append(tree)
+    own_action(tree, made)
     return tree
+
+
+def own_copy(group: Any, made: list[Any]) -> Any:
+    """Return a copy of a node group that shares nothing with it that an edit could change."""
+    copy = group.copy()
+    made.append(copy)
+    own_action(copy, made)
+    return copy
+
+
+def remove(made: list[Any]) -> None:
+    """Remove node groups and actions that were made."""
+    for thing in made:
+        actions = thing.bl_rna.identifier == "Action"
+        (bpy.data.actions if actions else bpy.data.node_groups).remove(thing)
+
+
+def own_action(tree: Any, made: list[Any]) -> None:
+    """Give a copied tree keyframes of its own: the nodes that are taken out take theirs along.
+
+    made: things to be removed later, in order.
+    """
+    data = tree.animation_data
+    if data is None or data.action is None:
+        return
+    slot = getattr(data, "action_slot", None)
+    identifier = getattr(slot, "identifier", "")
+    data.action = data.action.copy()
+    made.append(data.action)
+    if identifier:  # 4.4 and newer
+        data.action_slot = next(s for s in data.action.slots if s.identifier == identifier)
 
 
 def socket_names(tree: Any, output: bool) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from . import bake_operators, compat, group, settings, status, upstream, walk
+from . import bake_operators, compat, evaluated, group, settings, status, upstream, walk
 
 
 @persistent
@@ -18,6 +18,7 @@ def opened(*_: Any) -> None:
     """A file was opened: make the properties of its models, follow no bake of the last one."""
     bake_operators.stop_all()
     status.forget()
+    evaluated.forget()
     settings.unsaved[0] = f"unsaved-{uuid.uuid4().hex[:8]}"
     settings.make_faces()
 
@@ -25,13 +26,16 @@ def opened(*_: Any) -> None:
 @persistent
 def changed(*_: Any) -> None:
     """After an undo or redo: look at everything anew."""
+    evaluated.forget()
     status.forget()
     settings.make_faces()
 
 
 @persistent
-def updated(*_: Any) -> None:
-    """Something changed: perhaps a Matte node was appended, with models of its own."""
+def updated(_: Any, graph: Any = None, *__: Any) -> None:
+    """Something changed: a mask perhaps, or a Matte node was appended, with models of its own."""
+    if graph is not None and any(isinstance(u.id, bpy.types.Mask) for u in graph.updates):
+        evaluated.forget()
     there = {tree.name_full for tree in group.mattes()}
     if there == _there:
         return
@@ -98,6 +102,7 @@ def register() -> None:
 def unregister() -> None:
     """Take them out: one that is left crashes some Blenders at their end."""
     bake_operators.stop_all()
+    status.stop()
     for name, function in _HANDLERS.items():
         there = getattr(bpy.app.handlers, name)
         if function in there:

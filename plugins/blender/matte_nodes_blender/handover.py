@@ -39,13 +39,13 @@ class Source(NamedTuple):
     """The source of one input: media, or (None) a graph with its fingerprint.
 
     print_: names all nodes and values upstream. still: the graph shows one picture for ever.
-    files: absolute paths of the pictures and clips in the graph.
+    files: absolute paths of the pictures and clips in the graph, and whether each is a sequence.
     """
 
     media: Media | None
     print_: str = ""
     still: bool = False
-    files: tuple[str, ...] = ()
+    files: tuple[tuple[str, bool], ...] = ()
 
 
 class Handed(NamedTuple):
@@ -122,6 +122,12 @@ def stamp(source: Source, first: int, last: int) -> str:
     """Changes when a file that feeds the input does, or the graph: by size and time of writing."""
     facts: list[Any] = [source.print_]
     media = source.media
+    for path, many in source.files:
+        named = sequence(path) if many else None
+        if named is not None:
+            facts += [(n, _sign(entry)) for n, entry in sorted(named.there().items())]
+        else:
+            facts.append(_signed(path))
     if media is not None and media.kind == "sequence":
         found = sequence(media.path)
         have = found.there() if found else {}
@@ -129,17 +135,14 @@ def stamp(source: Source, first: int, last: int) -> str:
         for number in sorted({media.frames.number(n) for n in range(first, last + 1)}):
             facts.append((number, _sign(have.get(number))))
     elif media is not None:
-        try:
-            facts.append(_sign(os.stat(media.path)))
-        except OSError:
-            facts.append(None)
+        facts.append(_signed(media.path))
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 def paths(source: Source) -> list[str]:
     """Return the files that an input is made of; of a sequence the one that its node names."""
     own = [source.media.path] if source.media else []
-    return [*own, *source.files]
+    return [*own, *(path for path, _ in source.files)]
 
 
 def identity(source: Source) -> list[Any]:
@@ -199,6 +202,13 @@ def _files(media: Media, first: int, last: int) -> dict[int, str]:
     if found is None or media.frames is None:
         return dict.fromkeys(range(first, last + 1), media.path)
     return {n: found.path(media.frames.number(n)) for n in range(first, last + 1)}
+
+
+def _signed(path: str) -> tuple[int, int] | None:
+    try:
+        return _sign(os.stat(path))
+    except OSError:
+        return None
 
 
 def _sign(found: os.stat_result | None) -> tuple[int, int] | None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A fingerprint of a node graph: another one means that its pictures may be others.
 
-It sees nodes, links, values, pictures by name, and keyframes. It does not see into a 3D scene that
-a Render Layers node shows, nor into files: those have stamps of their own.
+It sees nodes, links, values, pictures by name, keyframes, masks and tracking data. It does not see
+into a 3D scene that a Render Layers node shows, nor into files: those have stamps of their own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ import hashlib
 import os
 from collections.abc import Iterator
 from typing import Any
+
+import bpy
+
+from . import evaluated
 
 MOVING = {
     "CompositorNodeRLayers", "CompositorNodeTime", "CompositorNodeSceneTime",
@@ -28,17 +32,34 @@ _LOOKS = {
 _MENUS = ("layer", "view")
 
 
-def fingerprint(way: Any, output: Any) -> tuple[str, bool]:
+def fingerprint(way: Any, output: Any) -> tuple[str, bool, tuple[tuple[str, bool], ...]]:
     """Return a fingerprint of the graph that ends in an output socket.
 
-    Also returns whether the graph shows one picture for ever.
+    Also returns whether the graph shows one picture for ever, and its files: the absolute path of
+    each, and whether it is a sequence.
     """
     facts: list[Any] = []
     still = [True]
     _node(way, output.node, facts, still, set())
     facts.append(output.identifier)
     text = repr(facts)
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16], still[0]
+    print_ = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+    return print_, still[0], tuple(sorted({f for f in facts if isinstance(f, File)}))
+
+
+class File(tuple[str, bool]):
+    """A file in the graph. Its place is no part of the fingerprint: a project may be moved."""
+
+    def __repr__(self) -> str:
+        return os.path.basename(self[0])
+
+
+def _file(node: Any) -> list[File]:
+    thing = getattr(node, "image", None) or getattr(node, "clip", None)
+    if thing is None or not getattr(thing, "filepath", ""):
+        return []
+    path = os.path.abspath(bpy.path.abspath(thing.filepath, library=thing.library))
+    return [File((path, thing.source == "SEQUENCE"))]
 
 
 def action_paths(action: Any) -> list[str]:
@@ -57,7 +78,7 @@ def _node(way: Any, node: Any, facts: list[Any], still: list[bool], seen: set[An
         still[0] = False
     if node.bl_idname == "CompositorNodeImage" and node.image is not None:
         still[0] = still[0] and node.image.source in ("FILE", "GENERATED")
-    facts += [node.bl_idname, node.mute, _values(node)]
+    facts += [node.bl_idname, node.mute, _values(node), *_file(node)]
     if node.bl_idname == "NodeGroupInput":
         above = way.up()
         if above is not None:
@@ -113,6 +134,11 @@ def _thing(thing: Any) -> Any:
         facts.append(os.path.basename(value) if name == "filepath" and value else _plain(value))
     space = getattr(thing, "colorspace_settings", None)
     facts.append(getattr(space, "name", ""))
+    kind = thing.bl_rna.identifier
+    if kind == "Mask":
+        facts.append(evaluated.mask(thing))
+    if kind == "MovieClip":
+        facts.append(evaluated.tracking(thing))
     points = getattr(thing, "curves", None)
     if points is not None:  # a curve mapping
         facts += [[tuple(point.location) for point in curve.points] for curve in points]
@@ -139,11 +165,15 @@ def _tree_motion(tree: Any, facts: list[Any], still: list[bool], seen: set[Any])
     seen.add(key)
     if data.action is not None or len(data.drivers):
         still[0] = False
-    facts += [(driver.data_path, driver.driver.expression) for driver in data.drivers]
+    for driver in data.drivers:
+        facts.append((driver.data_path, driver.driver.type, driver.driver.expression))
+        for variable in driver.driver.variables:
+            targets = [(_plain(target.id), target.data_path) for target in variable.targets]
+            facts.append((variable.name, variable.type, targets))
     facts += list(_keys(data.action))
 
 
-def _keys(action: Any) -> Iterator[tuple[str, list[tuple[float, float]]]]:
+def _keys(action: Any) -> Iterator[tuple[str, list[Any]]]:
     if action is None:
         return
     curves = list(getattr(action, "fcurves", None) or ())
@@ -153,4 +183,9 @@ def _keys(action: Any) -> Iterator[tuple[str, list[tuple[float, float]]]]:
                 for bag in getattr(strip, "channelbags", ()):
                     curves += list(bag.fcurves)
     for curve in curves:
-        yield curve.data_path, [tuple(key.co) for key in curve.keyframe_points]
+        facts: list[Any] = [curve.array_index, curve.mute, curve.extrapolation]
+        for key in curve.keyframe_points:
+            handles = tuple(key.handle_left), tuple(key.handle_right)
+            facts.append((tuple(key.co), key.interpolation, key.easing, *handles))
+        facts += [_values(modifier) for modifier in curve.modifiers]
+        yield curve.data_path, facts

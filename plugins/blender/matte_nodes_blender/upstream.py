@@ -67,8 +67,7 @@ def _render(scene: Any, wanted: Mapping[str, Found], folder: str, first: int, la
         if copy is not None:
             compat.root_tree(copy).nodes.clear()  # a Render Layers node holds its own scene
             bpy.data.scenes.remove(copy)
-        for tree in made:
-            bpy.data.node_groups.remove(tree)
+        compat.remove(made)
         for path in glob.glob(os.path.join(glob.escape(folder), "main*")):
             os.unlink(path)
         busy[0] = False
@@ -107,8 +106,7 @@ def _exposed(tree: Any, wanted: Mapping[str, Found], made: list[Any]) -> dict[st
         for node in found.way.nodes:
             holder, path = inside.nodes[node.name], (*path, node.name)
             if path not in copies:
-                holder.node_tree = copies[path] = holder.node_tree.copy()
-                made.append(copies[path])
+                holder.node_tree = copies[path] = compat.own_copy(holder.node_tree, made)
             inside = copies[path]
         socket = _same(inside.nodes[found.socket.node.name].outputs, found.socket)
         while path:
@@ -133,8 +131,7 @@ def _strip(tree: Any, made: list[Any]) -> None:
             tree.nodes.remove(node)
         elif inside is not None and _writes(inside):
             if inside not in made:
-                node.node_tree = inside = inside.copy()
-                made.append(inside)
+                node.node_tree = inside = compat.own_copy(inside, made)
             _strip(inside, made)
 
 
