@@ -18,6 +18,7 @@ from matte_nodes import MatteNode, paths
 from matte_nodes.media.writers import open_writer
 from tests.made import plate_sequence, scenes
 from tests.media.samples import matte_frame
+from tests.temporal.rig import settle
 
 
 def test_writing_a_sequence_leaves_openexrs_threads_alone(tmp_path: Path) -> None:
@@ -84,6 +85,7 @@ def test_a_chunk_names_its_cache_without_the_environment(tmp_path: Path) -> None
     from matte_nodes.cli import matte
 
     plate = plate_sequence(tmp_path / "in", 3)
+    settle()  # what a young file holds is not written down
     before, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
     out = tmp_path / "out" / "m.####.exr"
     told = CliRunner().invoke(
