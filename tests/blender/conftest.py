@@ -15,6 +15,7 @@ __all__ = ["addon", "home", "service_home", "version"]
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups afterwards
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker for all: they share a service, and two Blenders on two cores gain nothing."""
     for item in items:

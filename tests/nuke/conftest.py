@@ -12,6 +12,7 @@ from tests.nuke.desk import desk, plugin, service_home
 __all__ = ["desk", "plugin", "service_home"]
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups afterwards
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:

@@ -16,6 +16,7 @@ from . import rig
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups afterwards
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of them on one worker: two OBS on two cores are slower than one after the other."""
     for item in items:
