@@ -116,7 +116,7 @@ def _let_go_of_stdout() -> None:
     except (OSError, ValueError) as error:
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error.__context__, SystemExit):
+        if error.__context__ is None:  # an error on its way stays the one that is told
             click.echo(f"matte: {_UNWRITTEN.format(error)}", err=True)
             sys.exit(OutputError.exit_code)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from matte_nodes.frame_range import spelled
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Coverage:
             self._empty.append(frame)
         elif mean > EVERYTHING:
             self._full.append(frame)
-        elif (alpha >= SURE).sum() < (1 - UNSURE) * (alpha >= THERE).sum():
+        elif np.count_nonzero(alpha >= SURE) < (1 - UNSURE) * np.count_nonzero(alpha >= THERE):
             self._unsure.append(frame)
 
     def remarks(self, model: str) -> list[str]:

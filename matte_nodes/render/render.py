@@ -312,7 +312,8 @@ class Render:
         coverage = Coverage()
 
         def sink(frame: int, matte: Matte, image: Image) -> Path:
-            coverage.add(frame, matte.alpha)
+            if self.chain.automatic:
+                coverage.add(frame, matte.alpha)
             key = keys[frame] = self._key_of(self._look.stamps[frame])
             facts = {KEY: key}
             if complaints := notices.of(frame):
@@ -341,9 +342,8 @@ class Render:
         except BaseException:
             writer.abort()
             raise
-        if self.chain.automatic:
-            for text in coverage.remarks(self.chain.name):
-                report.warn(text)
+        for text in coverage.remarks(self.chain.name):
+            report.warn(text)
         self._look = Look()
         if not self.is_movie:
             return [frame for frame in todo if self._changed(frame, keys[frame])]

@@ -64,7 +64,9 @@ def recorded(obs: Obs, change: Callable[[], None]) -> list[Any]:
             until("it records", lambda: obs.client.get_record_status().output_active, 5)
             break
     else:
-        pytest.skip("OBS does not start to record on this machine")
+        pytest.skip(
+            f"OBS does not start to record on this machine; its log ends: {obs.log()[-800:]}"
+        )
     before = obs.client.get_stats().output_total_frames
     try:
         change()
