@@ -252,6 +252,8 @@ class Architecture:
     script: Callable[[nn.Module], nn.Module] | None = None
     """Returns the module that `torch.jit.script` takes for a .cat file, with the pictures as its
     arguments. None: encode, network and decode are traced."""
+    unexportable: Callable[[Any], str] = lambda network: ""
+    """Called with a network. Returns why no exported file can hold it, with advice; "": one can."""
     published_onnx: PublishedOnnx | None = None
     """Set where the weights are an ONNX file already."""
     training: Training | None = None

@@ -26,7 +26,7 @@ from matte_nodes.errors import ModelError, UsageError
 from matte_nodes.export import nuke_cat_files as cat_files
 from matte_nodes.export.nuke_cat_network import Core, FromPictures
 from matte_nodes.models.networks.cue_matting import CuesInside
-from matte_nodes.models.torch_network import network_of, trained_side
+from matte_nodes.models.torch_network import network_to_export, trained_side
 from matte_nodes.whole_files import write_text
 
 # torch says itself that this part of it has no types.
@@ -140,7 +140,7 @@ def export_cat(
     if declared is not None and values.get(declared.size.knob) == 0:
         values[declared.size.knob] = trained_side(path)
     plan = plan_for(card, values)
-    network = network_of(card, checkpoint=checkpoint, untrained=untrained, knobs=values)
+    network = network_to_export(card, checkpoint=checkpoint, untrained=untrained, knobs=values)
     with torch.no_grad(), _quick_and_quiet():
         core, traced = plan.cores(network)
         scripted: Any = _jit.script(plan.wrap(traced).eval())

@@ -22,7 +22,7 @@ from matte_nodes.architecture import CHANNELS, Architecture, PublishedOnnx
 from matte_nodes.card import Bank, ModelCard, Recurrent, Window
 from matte_nodes.errors import ModelError
 from matte_nodes.models.torch_model import GREY
-from matte_nodes.models.torch_network import network_of
+from matte_nodes.models.torch_network import network_to_export
 from matte_nodes.whole_files import whole_file, write_text
 
 TOLERANCE = 1e-3
@@ -137,7 +137,7 @@ def export_onnx(
         return _copy(card, architecture.published_onnx, path, brought)
     values = {knob.name: knob.default for knob in card.knobs} | (knobs or {})
     plan = _plan_for(card, architecture, values)
-    network = network_of(card, checkpoint=checkpoint, untrained=untrained, knobs=values)
+    network = network_to_export(card, checkpoint=checkpoint, untrained=untrained, knobs=values)
     if architecture.onnx_size_of is not None:
         plan = replace(plan, size=architecture.onnx_size_of(network, values))
     wrapped = _Exported(network, plan).eval()

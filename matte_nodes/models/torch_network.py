@@ -78,6 +78,24 @@ def network_of(
     return read_network(path, architecture, **architecture.asked(knobs)).eval()
 
 
+def network_to_export(
+    card: ModelCard,
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    untrained: bool = False,
+    knobs: Knobs,
+) -> nn.Module:
+    """Return `network_of` the same arguments. Raises ModelError for one that no file can hold."""
+    from matte_nodes import models
+
+    network = network_of(card, checkpoint=checkpoint, untrained=untrained, knobs=knobs)
+    architecture = models.architecture(card)
+    reason = architecture.unexportable(network) if architecture else ""
+    if reason:
+        raise ModelError(f"{card.name} cannot be exported with these weights. {reason}")
+    return network
+
+
 class TorchNetwork:
     """A network in evaluation mode on its device. It takes and returns tensors.
 

@@ -7,6 +7,7 @@ docs/train.md describes the fields. `find` looks among the recipes of the packag
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import tomllib
 from collections.abc import Mapping
@@ -80,12 +81,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A training from its data to its last stage. `digest` is the hash of all of it."""
+    """A training from its data to its last stage. `digest` is the hash of all of it.
+
+    options: arguments of the network's `build` besides its width.
+    """
 
     title: str
     network: str
     task: Task
     width: float
+    options: Mapping[str, Any]
     foregrounds: Mapping[str, float]
     heldout: Mapping[str, float]
     data: Data
@@ -179,6 +184,7 @@ def parse(source: Mapping[str, Any]) -> Recipe:
         "network",
         "task",
         "width",
+        "options",
         "foregrounds",
         "heldout",
         "data",
@@ -193,6 +199,7 @@ def parse(source: Mapping[str, Any]) -> Recipe:
     system = systems.find(str(source.get("network", "")))
     if source["task"] != system.task:
         raise UsageError(f"network {source['network']!r} is of task {system.task!r}.")
+    _check_options(system, source.get("options", {}))
     if not source.get("stages"):
         raise UsageError("a recipe has at least one [[stages]].")
     from matte_nodes.train.foregrounds import FOREGROUNDS
@@ -207,6 +214,7 @@ def parse(source: Mapping[str, Any]) -> Recipe:
         network=str(source.get("network", "")),
         task=source["task"],
         width=float(source.get("width", 1.0)),
+        options=dict(source.get("options", {})),
         foregrounds=shares,
         heldout={**shares, **source.get("heldout", {})},
         data=_made(Data, source.get("data", {}), "data"),
@@ -214,6 +222,16 @@ def parse(source: Mapping[str, Any]) -> Recipe:
         stages=tuple(_stage(stage, index, system) for index, stage in enumerate(source["stages"])),
         source=source,
     )
+
+
+def _check_options(system: systems.System, options: Mapping[str, Any]) -> None:
+    known = set(inspect.signature(system.architecture.build).parameters) - {"width"}
+    for name in options:
+        if name not in known:
+            raise UsageError(
+                f"[options] network {system.name!r} has no option {name!r}; it has "
+                f"{', '.join(sorted(known)) or 'none'}."
+            )
 
 
 def _stage(source: Mapping[str, Any], index: int, system: systems.System) -> Stage:

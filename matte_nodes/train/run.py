@@ -26,7 +26,7 @@ def build(recipe: Recipe) -> nn.Module:
     import torch
 
     torch.manual_seed(recipe.stages[0].schedule.seed)
-    return systems.find(recipe.network).make(recipe.width)
+    return systems.find(recipe.network).make(recipe.width, recipe.options)
 
 
 def run(

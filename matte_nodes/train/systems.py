@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matte_nodes import models
 from matte_nodes.architecture import Answer, Architecture, Batch, Role, Task, Training
@@ -80,9 +80,12 @@ class System:
         """The sides of a batch are multiples of this."""
         return self.architecture.multiple
 
-    def make(self, width: float) -> nn.Module:
-        """Build a new network of this width, with the first weights that training starts from."""
-        network = self.architecture.of_width(width, **self.training.options)
+    def make(self, width: float, options: Mapping[str, Any] | None = None) -> nn.Module:
+        """Build a new network of this width, with the first weights that training starts from.
+
+        options: further arguments of the architecture's `build`, as a recipe names them.
+        """
+        network = self.architecture.of_width(width, **{**self.training.options, **(options or {})})
         if self.training.first_weights is not None:
             self.training.first_weights(network)
         return self.prepared(network)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from matte_nodes.architecture import Answer, Architecture, Published, Training
 from matte_nodes.errors import WeightsError
 from matte_nodes.models.networks.blocks import base_channels, conv_norm_relu, imagenet_and_trimap
+from matte_nodes.models.networks.cue_channels import CHANNELS, unexportable, with_cues
 from matte_nodes.models.networks.resnet import ResNet
 from matte_nodes.recognition import Recognition, Shapes, number, present, vote
 
@@ -99,17 +100,18 @@ class Propagation(nn.Module):
     Its memory lives inside one picture (the unrolled steps), never between frames.
     """
 
-    def __init__(self, channels: int, steps: int = 3) -> None:
+    def __init__(self, channels: int, steps: int = 3, told: int = 0) -> None:
         super().__init__()
         self.steps = steps
         self.channels = channels
-        # picture and trimap 4, adapted trimap 3, alpha 1
-        self.features = nn.Sequential(_Residual(8, channels), _Residual(channels, channels))
+        # picture and trimap 4, cue channels, adapted trimap 3, alpha 1
+        seen = 8 + told
+        self.features = nn.Sequential(_Residual(seen, channels), _Residual(channels, channels))
         self.cell = ConvLSTMCell(channels, channels)
         self.correct = nn.Conv2d(channels, 1, 3, padding=1)
 
     def forward(self, x: Tensor, trimap: Tensor, alpha: Tensor) -> Tensor:
-        """x: (N, 4, H, W). trimap: (N, 3, H, W) probabilities. alpha: (N, 1, H, W)."""
+        """x: the network's input (N, C, H, W). trimap: (N, 3, H, W) probabilities. alpha: (N, 1, H, W)."""
         hidden = x.new_zeros((x.shape[0], self.channels, *x.shape[2:]))
         cell = hidden
         for _ in range(self.steps):
@@ -125,12 +127,15 @@ class AdaMatting(nn.Module):
     The front of a ResNet-50 (stem and three stages); the trimap decoder has shortcuts from deep
     and middle maps, the alpha decoder from middle and shallow ones (semantics there, detail here).
     width: channel multiplier, 1.0 is the paper. steps: unrolled steps of the propagation unit.
+    cues: encoder and propagation also see the channels of `cue_channels`, which no paper has.
     """
 
-    def __init__(self, width: float = 1.0, steps: int = 3) -> None:
+    def __init__(self, width: float = 1.0, steps: int = 3, cues: bool = False) -> None:
         super().__init__()
         base = base_channels(width)
-        self.encoder = ResNet("r50", inputs=4, base=base, stages=3)
+        self.cues = cues
+        told = CHANNELS if cues else 0
+        self.encoder = ResNet("r50", inputs=4 + told, base=base, stages=3)
         self.shortcut_deep = GlobalConvolution(8 * base)
         self.shortcut_middle_t = GlobalConvolution(4 * base)
         self.shortcut_middle_a = GlobalConvolution(4 * base)
@@ -142,7 +147,7 @@ class AdaMatting(nn.Module):
                 self.add_module(f"{letter}_decoder_upscale{index + 1}", block)
             last = _sub_pixel(base, classes, last=True)
             self.add_module(f"{letter}_decoder_upscale4", last)
-        self.prop_unit = Propagation(base // 2, steps)
+        self.prop_unit = Propagation(base // 2, steps, told)
 
     def _up(self, letter: str, index: int, x: Tensor) -> Tensor:
         y: Tensor = self.get_submodule(f"{letter}_decoder_upscale{index}")(x)
@@ -150,6 +155,8 @@ class AdaMatting(nn.Module):
 
     def forward(self, x: Tensor) -> AdaMattingOutput:
         """x: (N, 4, H, W): RGB, ImageNet-normalised, and the trimap with 0, 128/255 and 1."""
+        if self.cues:
+            x = with_cues(x)
         shallow, middle, deep, bottom = self.encoder(x)
         trimap = self._up("t", 1, bottom) + self.shortcut_deep(deep)
         trimap = self._up("t", 2, trimap) + self.shortcut_middle_t(middle)
@@ -189,11 +196,12 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
         "a_decoder_upscale1.0.weight": 32,
     }
     base = vote(shapes, factors) or 64
+    cues = shapes["encoder.conv1.weight"][1] == 4 + CHANNELS
     return Recognition(
-        options={"width": base / 64},
+        options={"width": base / 64, **({"cues": True} if cues else {})},
         layout="matte-nodes",
         names={name: name for name in shapes},
-        found=f"AdaMatting, width {number(base / 64)}.",
+        found=f"AdaMatting, width {number(base / 64)}{', with cue channels' if cues else ''}.",
     )
 
 
@@ -217,8 +225,9 @@ ARCHITECTURE = Architecture(
     decode=decode,
     options={"width": 1.0},
     multiple=16,
+    unexportable=unexportable,
     training=Training(_answer, {"adaptation": 1.0}, learned_weights=2, channels_last=True),
     small={"width": 0.0625},
-    variants=({"width": 0.125},),
+    variants=({"width": 0.125}, {"width": 0.125, "cues": True}),
     published=(Published({}, 68_175_057),),
 )

@@ -18,6 +18,7 @@ from matte_nodes.models.networks.blocks import (
     pool_indexed,
     unpool,
 )
+from matte_nodes.models.networks.cue_channels import CHANNELS, unexportable, with_cues
 from matte_nodes.recognition import Recognition, Shapes, number, present, vote
 
 # Convolutions of each VGG-16 stage, and its channels in units of the first stage's.
@@ -41,7 +42,8 @@ class DeepImageMatting(nn.Module):
 
     width: channel multiplier, 1.0 is the paper. skip: each encoder map is added to the unpooled
     map of its size (a published variant; the paper has none). conv6_kernel: 1 or 3 (published
-    checkpoints have either). refine: the second network of the paper (stages 2 and 3).
+    checkpoints have either). refine: the second network of the paper (stages 2 and 3). cues: both
+    networks also see the channels of `cue_channels`, which no paper has.
     """
 
     def __init__(
@@ -50,12 +52,15 @@ class DeepImageMatting(nn.Module):
         skip: bool = False,
         conv6_kernel: int = 1,
         refine: bool = True,
+        cues: bool = False,
     ) -> None:
         super().__init__()
         self.skip = skip
         self.refine = refine
+        self.cues = cues
         base = base_channels(width, step=1)
-        channels = 4
+        told = CHANNELS if cues else 0
+        channels = 4 + told
         for stage, (count, factor) in enumerate(_STAGES, 1):
             for index in range(1, count + 1):
                 conv = nn.Conv2d(channels, factor * base, 3, padding=1)
@@ -69,7 +74,7 @@ class DeepImageMatting(nn.Module):
             channels = factor * base
         self.deconv1 = nn.Conv2d(channels, 1, 5, padding=2)
         if refine:
-            self.refine_conv1 = nn.Conv2d(4, base, 3, padding=1)
+            self.refine_conv1 = nn.Conv2d(4 + told, base, 3, padding=1)
             self.refine_conv2 = nn.Conv2d(base, base, 3, padding=1)
             self.refine_conv3 = nn.Conv2d(base, base, 3, padding=1)
             self.refine_pred = nn.Conv2d(base, 1, 3, padding=1)
@@ -79,6 +84,8 @@ class DeepImageMatting(nn.Module):
 
     def forward(self, x: Tensor) -> DeepImageMattingOutput:
         """x: (N, 4, H, W): RGB, ImageNet-normalised, and the trimap with 0, 128/255 and 1."""
+        if self.cues:
+            x = with_cues(x)
         maps: list[Tensor] = []
         indices: list[Tensor] = []
         y = x
@@ -98,7 +105,7 @@ class DeepImageMatting(nn.Module):
         coarse = torch.sigmoid(logits)
         if not self.refine:
             return DeepImageMattingOutput(coarse, None)
-        y = torch.cat((x[:, :3], coarse), 1)
+        y = torch.cat((x[:, :3], coarse, x[:, 4:]), 1)
         for index in (1, 2, 3):
             y = self._relu(f"refine_conv{index}", y)
         return DeepImageMattingOutput(coarse, torch.sigmoid(logits + self.refine_pred(y)))
@@ -154,14 +161,19 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
     kernel = ours.get("conv6_1.weight", (0, 0, 1, 1))[-1]
     refine = any(name.startswith("refine_") for name in ours)
     skip = layout != "mmediting" and _skips(hint)
-    options = {"width": base / 64, "conv6_kernel": kernel, "refine": refine, "skip": skip}
+    options: dict[str, Any] = {
+        "width": base / 64, "conv6_kernel": kernel, "refine": refine, "skip": skip,
+    }  # fmt: skip
+    cues = ours["conv1_1.weight"][1] == 4 + CHANNELS
+    if cues:
+        options["cues"] = True
     stages = "stages 1 to 3 (refines)" if refine else "stage 1 (no refinement)"
     return Recognition(
         options=options,
         layout=layout,
         names=names,
         found=f"Deep Image Matting in the layout of {layout}: {stages}, conv6 of "
-        f"{kernel} x {kernel}, width {number(base / 64)}.",
+        f"{kernel} x {kernel}, width {number(base / 64)}{', with cue channels' if cues else ''}.",
         open={} if layout == "mmediting" else {"skip": (skip, not skip)},
     )
 
@@ -199,6 +211,7 @@ ARCHITECTURE = Architecture(
     options={"width": 1.0, "skip": False},
     from_knobs=lambda knobs: {"width": knobs["width"], "skip": False, **_skip(knobs)},
     asked=_skip,
+    unexportable=unexportable,
     training=Training(
         lambda answer, _: Answer(answer.alpha, coarse=answer.alpha_stage1),
         first_weights=first_weights,
@@ -210,6 +223,7 @@ ARCHITECTURE = Architecture(
         {"width": 0.125, "refine": False},
         {"width": 0.25, "conv6_kernel": 3},
         {"width": 0.0625, "conv6_kernel": 3, "skip": True},
+        {"width": 0.0625, "skip": True, "cues": True},
     ),
     layouts=("pytorch-deep-image-matting", "mmediting"),
     published=(Published({"skip": True, "conv6_kernel": 3}, 28_373_954, 50),),
