@@ -91,6 +91,7 @@ def maker(recipe: Recipe, material: Material, part: Literal["train", "heldout"])
         tuple(recipe.data.zooms),
         recipe.data.coarse,
         recipe.data.whole,
+        recipe.data.shadow,
     )
 
 

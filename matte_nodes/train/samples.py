@@ -41,7 +41,8 @@ ATTEMPTS = 40
 class Maker:
     """Makes samples: which task, which side in pixels, which shares of foregrounds, which route.
 
-    whole: how often a whole part is unknown (see hints.trimap). pictures: the textures. layers:
+    whole: how often a whole part is unknown (see hints.trimap). shadow: the plates of task "layers"
+    hold the subject's shadow, which their clean plates do not (task "plate" always has it). pictures: the textures. layers:
     foregrounds of the user's, (H, W, 4) uint8 straight RGBA, used for the part `own` of all
     samples. narrow, wide: the range of a trimap's radius. calm: the part
     of samples that are painted calmly (see Pictures). backs: what backgrounds are painted from, if
@@ -63,6 +64,7 @@ class Maker:
     zooms: tuple[float, ...] = (1.0, 1.5, 2.0)
     coarse: bool = True
     whole: float = 0.0
+    shadow: bool = False
 
     def composite(self, rng: Rng) -> Composite:
         """Return a foreground over another background, by the route."""
@@ -102,13 +104,17 @@ class Maker:
             if 0.03 < float(made.alpha.mean()) < 0.8:
                 break
         now, clean = hints.imperfect_clean_plate(rng, made.background, made.alpha)
-        front = Layer(made.foreground, made.alpha)
+        noisy = self._grainy(rng, Layer(made.foreground, made.alpha), now, clean)
+        rough = hints.soft_segmentation(rng, made.alpha)
+        return codes(np.dstack((*noisy, rough, made.alpha)))
+
+    def _grainy(self, rng: Rng, front: Layer, now: Float, clean: Float) -> tuple[Float, Float]:
+        """Return a foreground over what is behind it now, and its clean plate, with a camera's noise."""
         route = Route(linear=self.route.linear, camera=self.route.camera)
         seen = compose(rng, front, now, route).plate
         grain = rng.uniform(0, self.route.noise_sigma)
         noisy = [p + rng.normal(0, grain, p.shape) for p in (seen, clean)]
-        rough = hints.soft_segmentation(rng, made.alpha)
-        return codes(np.dstack((*noisy, rough, made.alpha)))
+        return noisy[0], noisy[1]
 
     def _layers(self, rng: Rng) -> np.ndarray:
         for _ in range(ATTEMPTS):
@@ -118,12 +124,15 @@ class Maker:
             )
             if hints.usable(trimap):
                 break
-        _, clean = hints.imperfect_clean_plate(rng, made.background, made.alpha)
+        now, clean = hints.imperfect_clean_plate(rng, made.background, made.alpha)
         front = Layer(made.foreground, made.alpha)
+        plate = made.plate
+        if self.shadow:
+            plate, clean = self._grainy(rng, front, now, clean)
         motion = hints.motion_stack(rng, front.colour, front.alpha, made.background)
         rough = hints.soft_segmentation(rng, made.alpha)
         return codes(np.dstack(
-            (made.plate, made.foreground, made.background, clean, motion, rough, trimap, made.alpha)
+            (plate, made.foreground, made.background, clean, motion, rough, trimap, made.alpha)
         ))  # fmt: skip
 
 

@@ -10,12 +10,15 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from matte_nodes.architecture import Architecture, Parity, Published, Training
 from matte_nodes.models.networks.blocks import base_channels
 from matte_nodes.recognition import Recognition, Shapes, number, present, vote
 
 Wiring = Literal["published", "paper"]
+CUES = 5
+"""Channels of `difference_cues`."""
 
 
 class BackgroundMattingOutput(NamedTuple):
@@ -88,7 +91,8 @@ class BackgroundMatting(nn.Module):
     after context switching (64 x width when None). blocks: residual blocks of the shared decoder
     and of each head. wiring: "published" feeds the motion branch the clean plate's features, as
     the published weights were trained (the motion stack then has no effect at all); "paper" feeds
-    it the motion features.
+    it the motion features. cues: the image's encoder also sees `difference_cues`, which the paper
+    does not have.
     """
 
     def __init__(
@@ -97,13 +101,15 @@ class BackgroundMatting(nn.Module):
         wiring: Wiring = "published",
         blocks: tuple[int, int] = (7, 3),
         part_channels: int | None = None,
+        cues: bool = False,
     ) -> None:
         super().__init__()
         self.wiring = wiring
+        self.cues = cues
         base = base_channels(width, step=1)
         part = part_channels or base
         deep = 4 * base
-        self.model_enc1 = nn.Sequential(*_first(3, base))
+        self.model_enc1 = nn.Sequential(*_first(3 + (CUES if cues else 0), base))
         self.model_enc2 = nn.Sequential(*_halve(2 * base, deep))
         self.model_enc_back = nn.Sequential(*_first(3, base), *_halve(2 * base, deep))
         self.model_enc_seg = nn.Sequential(*_first(1, base), *_halve(2 * base, deep))
@@ -137,7 +143,8 @@ class BackgroundMatting(nn.Module):
         image, background: (N, 3, H, W). segmentation: (N, 1, H, W). motion: (N, 4, H, W), the
         grey neighbours at -2T, -T, +T, +2T; for a still, the frame's own grey four times.
         """
-        half = self.model_enc1(image)
+        seen = torch.cat((image, difference_cues(image, background)), 1) if self.cues else image
+        half = self.model_enc1(seen)
         quarter = self.model_enc2(half)
         plate = self.model_enc_back(background)
         subject = self.model_enc_seg(segmentation)
@@ -170,6 +177,20 @@ _BASE = {
 }
 
 
+def difference_cues(image: Tensor, background: Tensor) -> Tensor:
+    """Return (N, CUES, H, W): how each pixel differs from the clean plate.
+
+    image, background: (N, 3, H, W), -1..1. The planes: a soft key of the largest difference, the
+    same of its mean over 9 x 9 pixels, the signed difference of each channel.
+    """
+    difference = (image - background) / 2
+    size = difference.abs().amax(1, keepdim=True)
+    around = functional.avg_pool2d(size, 9, 1, 4)
+    key = ((size - 0.03) / 0.15).clamp(0, 1)
+    calm = ((around - 0.03) / 0.12).clamp(0, 1)
+    return torch.cat((key * 2 - 1, calm * 2 - 1, difference * 4), 1)
+
+
 def _children(shapes: Shapes, prefix: str, inner: str) -> int:
     """Return how many `prefix.N.inner...` blocks there are."""
     return len(
@@ -194,6 +215,9 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
     options: dict[str, Any] = {"width": base / 64, "blocks": (shared, head)}
     if part != base:
         options["part_channels"] = part
+    cues = shapes["model_enc1.1.weight"][1] == 3 + CUES
+    if cues:
+        options["cues"] = True
     wirings = ("published", "paper")
     if re.search(r"wiring[ =_-]paper|matting[ _-]paper", hint):
         wirings = ("paper", "published")
@@ -203,7 +227,7 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
         layout="Background-Matting netG",
         names={name: name for name in shapes},
         found=f"Background Matting, width {number(base / 64)}, {shared} shared and {head} + {head} "
-        "residual blocks.",
+        f"residual blocks{', with difference cues' if cues else ''}.",
         open={"wiring": wirings},
     )
 
@@ -246,6 +270,7 @@ ARCHITECTURE = Architecture(
     variants=(
         {"width": 0.125},
         {"width": 0.25, "wiring": "paper", "blocks": (2, 1), "part_channels": 8},
+        {"width": 0.125, "wiring": "paper", "blocks": (2, 1), "cues": True},
     ),
     layouts=("Background-Matting netG",),
     published=(Published({}, 17_908_420, 322),),
