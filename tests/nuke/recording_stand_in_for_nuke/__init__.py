@@ -19,15 +19,17 @@ from .nodes import Format, Node, Root, load, read_node
 from .renders import execute
 from .session import CALLS, FILTERS, UNDO, ProgressTask, Undo, executeInMainThread, run_main_until
 from .session import STATE as _state
-from .viewer import number, shown
+from .viewer import box, layers, number, shown
 
 __all__ = [
     "CALLS", "EXE_PATH", "FILTERS", "GUI", "UNDO", "Format", "Knob", "Node", "ProgressTask", "Root",
-    "Undo", "execute", "executeInMainThread", "load", "number", "read_node", "run_main_until",
+    "Undo", "box", "execute", "executeInMainThread", "layers", "load", "number", "read_node", "run_main_until",
     "shown",
 ]  # fmt: skip
 
 GUI = False
+INPUTS, HIDDEN_INPUTS, EXPRESSIONS = 1, 2, 4
+DO_NOT_WRITE, READ_ONLY = 0x200, 0x10000000
 EXE_PATH = "/opt/Nuke/Nuke"
 session.gui = lambda: sys.modules[__name__].GUI
 
@@ -51,6 +53,8 @@ def start(script="", gui=False):
     CALLS.clear()
     UNDO.clear()
     FILTERS.clear()
+    session.NODES.clear()
+    session.ANSWERS.clear()
     _state.update(node=None, knob=None, task=None, fail=None, frame=1001, root=Root(script))
     return _state["root"]
 
@@ -90,8 +94,35 @@ def thisKnob():
     return _state["knob"]
 
 
-def frame():
+def frame(number=None):
+    if number is not None:
+        session.only_on_main()
+        _state["frame"] = number
     return _state["frame"]
+
+
+def allNodes(kind=None):
+    return [
+        n for n in session.NODES if n.parent is None and not n.deleted and kind in (None, n.kind)
+    ]
+
+
+def createNode(kind, knobs="", inpanel=True):
+    node = load(session.PLUGIN + "/gizmos/" + kind + ".gizmo", kind + "1")
+    CALLS.append(("create", kind))
+    return node
+
+
+def delete(node):
+    for each in [node, *node.children.values()]:
+        each.deleted = True
+    session.NODES.remove(node)
+
+
+def ask(question):
+    """What the next answer says that a test gave."""
+    CALLS.append(("ask", question))
+    return session.ANSWERS.pop(0)
 
 
 def set_frame(number):

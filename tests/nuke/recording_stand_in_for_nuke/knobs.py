@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 
 from . import session
 
 CLASSES = {1: "String_Knob", 2: "File_Knob", 3: "Int_Knob", 4: "Enumeration_Knob",
-           6: "Boolean_Knob", 7: "Double_Knob", 12: "XY_Knob", 20: "Tab_Knob", 22: "PyScript_Knob",
+           6: "Boolean_Knob", 7: "Double_Knob", 12: "XY_Knob", 15: "BBox_Knob", 20: "Tab_Knob", 22: "PyScript_Knob",
            26: "Text_Knob", 43: "Multiline_Eval_String_Knob"}  # fmt: skip
 EDGES = ["hold", "loop", "bounce", "black"]
 MENUS = {
     "before": EDGES, "after": EDGES,
+    "bbox": ["union", "intersection", "A", "B"],
     "on_error": ["error", "black", "checkerboard", "nearest frame"],
 }  # fmt: skip
 
@@ -26,7 +28,8 @@ class Knob:
         self.choices, self.default = list(choices), value
         self.is_animated = self.is_expression = False
         self.link = None
-        self.visible = True
+        self.visible = self.enabled = True
+        self.flags = 0
 
     def Class(self):
         return CLASSES.get(self.kind, "Knob") if isinstance(self.kind, int) else self.kind
@@ -35,7 +38,7 @@ class Knob:
         return self._name
 
     def value(self):
-        return self._value
+        return self._value(session.STATE["frame"]) if callable(self._value) else self._value
 
     def setValue(self, value):
         session.only_on_main()
@@ -60,6 +63,22 @@ class Knob:
             raise AttributeError("only a File_Knob has it")
         return re.sub(r"\[getenv (\w+)\]", lambda m: os.environ[m.group(1)], self.evaluate())
 
+    def toScript(self):
+        return repr(self._value)
+
+    def fromScript(self, text):
+        self.setValue(ast.literal_eval(text))
+
+    def execute(self):
+        session.only_on_main()
+        session.CALLS.append(("press", self.node.fullName(), self._name))
+
+    def setFlag(self, flag):
+        self.flags |= flag
+
+    def setEnabled(self, enabled):
+        self.enabled = enabled
+
     def isAnimated(self):
         return self.is_animated
 
@@ -69,8 +88,9 @@ class Knob:
     def hasExpression(self):
         return self.is_expression
 
-    def getValueAt(self, frame, index):
-        return self._value[index](frame) if callable(self._value[index]) else self._value[index]
+    def getValueAt(self, frame, index=0):
+        one = self._value[index] if isinstance(self._value, list) else self._value
+        return one(frame) if callable(one) else one
 
     def setVisible(self, seen):
         self.visible = seen

@@ -28,9 +28,14 @@ class Node:
     def __init__(self, kind, name, **values):
         self.kind, self._name, self.deleted = kind, name, False
         self._knobs, self._inputs, self.children, self.parent = {}, {}, {}, None
+        self.hash_at, self.in_error = {}, False
+        self.has = ["rgba.red", "rgba.green", "rgba.blue"]
         self.said, self.shape = {}, Format(96, 72, 1.0)
         for knob, value in values.items():
             self._knobs[knob] = Knob(self, knob, kind_of(value), value)
+        if kind == "Read":
+            self._knobs["reload"] = Knob(self, "reload", 22, "")
+        session.NODES.append(self)
         self._knobs.setdefault("tile_color", Knob(self, "tile_color", "Unsigned_Knob", 0))
 
     def Class(self):
@@ -38,6 +43,24 @@ class Node:
 
     def fullName(self):
         return (self.parent.fullName() + "." if self.parent else "") + self._name
+
+    def name(self):
+        return self._name
+
+    def setName(self, name):
+        self._name = name
+
+    def inputs(self):
+        return max(self._inputs, default=-1) + 1
+
+    def dependencies(self, mask):
+        return [node for node in self._inputs.values() if node is not None]
+
+    def dependent(self, mask):
+        return [node for node in session.NODES if self in node._inputs.values()]
+
+    def nodes(self):
+        return list(self.children.values())
 
     def knobs(self):
         return dict(self._knobs)
@@ -76,6 +99,8 @@ class Node:
 
     def opHashes(self):
         """As in the NDK: knobs, the inputs' hashes, frame and size of the output context."""
+        if self.in_error:
+            raise RuntimeError(self.fullName() + " is in error")
         unseen = ("tile_color", "label", "name", "xpos", "ypos")
         knobs = [(k, str(v._value)) for k, v in sorted(self._knobs.items()) if k not in unseen]
         above = [source.opHashes() for source in self._inputs.values() if source is not None]
@@ -83,7 +108,8 @@ class Node:
             session.STATE["frame"] if self.kind == "Read" else 0,
             session.STATE["root"].proxy(),
         )
-        return [hash((self.kind, str(knobs), str(above), context)) & 0xFFFFFFFFFFFFFFFF]
+        animated = self.hash_at.get(session.STATE["frame"], "")
+        return [hash((animated, self.kind, str(knobs), str(above), context)) & 0xFFFFFFFFFFFFFFFF]
 
     def metadata(self):
         return self.said
@@ -125,8 +151,8 @@ def load(path, name="MatteNode1"):
             text = int(text)
         elif knob.code == 7:
             text = float(text)
-        elif knob.code == 12:
-            text = [0.0, 0.0]
+        elif knob.code in (12, 15):
+            text = [0.0] * (2 if knob.code == 12 else 4)
         node._knobs[knob.name] = Knob(node, knob.name, knob.code, text, knob.choices)
         node._knobs[knob.name].is_expression = found is not None
     node["tile_color"]._value = int(read.value("tile_color"), 16)

@@ -7,9 +7,10 @@ import queue
 import threading
 import time
 
-CALLS, UNDO, FILTERS = [], [], []
+CALLS, UNDO, FILTERS, NODES, ANSWERS = [], [], [], [], []
 MAIN = threading.main_thread()
 STATE = {"node": None, "knob": None, "frame": 1001, "root": None, "task": None, "fail": None}
+PLUGIN = ""  # where createNode finds gizmos
 _main_calls = queue.Queue()
 
 

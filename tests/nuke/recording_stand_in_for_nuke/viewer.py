@@ -55,9 +55,82 @@ def shown(node, at):
             node = node.children["Output1"]
         else:
             node = node.input(number(node, "which") if node.kind == "Switch" else 0)
+        if node.kind == "Merge2" and node["operation"].value() == "plus":
+            node = node.input(1)  # rgba is A's: B has none
     if node.kind != "Read":
         return "black" if node.fullName().endswith(".nothing") else node.fullName()
     return _read_shows(node, at)
+
+
+ROWS = {"rgba": ["red", "green", "blue", "alpha"], "fg": ["red", "green", "blue"]}
+
+
+def layers(node, at):
+    """Return what leaves a node at a frame: for each channel where it comes from, black left out.
+
+    A channel of a Read comes from "NODE.CHANNEL"; a sum is "A + B". Each node as in the NDK: Remove,
+    Merge2 plus with also_merge all, Shuffle from one or two layers, Copy, Switch.
+    """
+    session.STATE["frame"] = at
+    kind = node.kind
+    if kind == "Group":
+        return layers(node.children["Output1"], at)
+    if kind == "Input":
+        place = int(node["number"].value()) if node.knob("number") else 0
+        return layers(node.parent.input(place), at)
+    if kind == "Read":
+        return {name: node.name() + "." + name for name in node.has}
+    if kind == "Switch":
+        return layers(node.input(number(node, "which")), at)
+    found = layers(node.input(0), at)
+    if kind == "Remove":
+        gone = [node[k].value() for k in ("channels", "channels2") if node.knob(k)]
+        return {name: of for name, of in found.items() if name.split(".")[0] not in gone}
+    if kind == "Merge2" and node["operation"].value() == "plus":
+        assert node["also_merge"].value() == "all"
+        for name, of in layers(node.input(1), at).items():
+            found[name] = found[name] + " + " + of if name in found else of
+    elif kind == "Copy":
+        other = layers(node.input(1), at)
+        for place in range(4):
+            if node.knob(f"from{place}"):
+                found[node[f"to{place}"].value()] = other[node[f"from{place}"].value()]
+    elif kind == "Shuffle":
+        found = _shuffled(node, found)
+    return found
+
+
+def _shuffled(node, found):
+    def said(knob, usual):
+        return node[knob].value() if node.knob(knob) else usual
+
+    one, two = said("in", "rgba"), said("in2", "none")
+    made = {name: of for name, of in found.items() if not name.startswith("rgba.")}
+    for colour in ROWS["rgba"]:
+        wanted = said(colour, colour)
+        layer = two if wanted.endswith("2") else one
+        source = found.get(layer + "." + wanted.rstrip("2"))
+        if source is not None:
+            made["rgba." + colour] = source
+    return made
+
+
+def box(node, at):
+    """Return whose bounding box leaves the node: of each Read's name, with + for a union."""
+    session.STATE["frame"] = at
+    if node.kind == "Group":
+        return box(node.children["Output1"], at)
+    if node.kind == "Input":
+        return box(node.parent.input(0), at)
+    if node.kind == "Read":
+        return {node.name()}
+    if node.kind == "Switch":
+        return box(node.input(number(node, "which")), at)
+    mine = box(node.input(0), at)
+    if node.kind not in ("Merge2", "Copy"):
+        return mine
+    other, rule = box(node.input(1), at), MENUS["bbox"][number(node, "bbox")]
+    return {"union": mine | other, "intersection": mine & other, "A": other, "B": mine}[rule]
 
 
 def _read_shows(read, at):
