@@ -14,10 +14,11 @@ from tests.nuke.nk import NkError, Script, expression, references
 
 CLASSES = frozenset({
     "Input", "Output", "Write", "Read", "Shuffle", "Switch", "Merge2", "Expression",
-    "MergeExpression", "Dilate", "Inference", "Colorspace", "Crop", "Copy",
+    "MergeExpression", "Dilate", "Inference", "Colorspace", "Crop", "Copy", "Remove",
 })  # fmt: skip
 PLACING = {"inputs", "name", "xpos", "ypos"}
 LOUD = {"$gui?1:0", "error"}
+ONLY_SEEN = {"live"}  # a Read that a render never reaches
 SHOWN = {"first", "last"}
 ROOT_KNOBS = {"first_frame", "last_frame", "name"}
 TCL = {"[value state]", "[file dirname [value root.name]]/matte_nodes"}
@@ -103,7 +104,8 @@ def _nodes(group: Any, expected: Expected) -> Iterator[str]:
         if node.user_knobs:
             yield f"{node.name} has knobs of its own"
         loud = expression(node.knobs.get("on_error", ("", False))) or node.value("on_error")
-        if node.kind == "Read" and (node.value("raw") != "true" or loud not in LOUD):
+        quiet = node.name in ONLY_SEEN and loud == "black"
+        if node.kind == "Read" and (node.value("raw") != "true" or not (quiet or loud in LOUD)):
             yield f"{node.name} must be raw, and an error in a render"
         if node.kind == "Write" and (node.value("raw"), node.value("disable")) != ("true", "true"):
             yield f"{node.name} must be raw, and disabled until the plug-in writes"
@@ -159,7 +161,9 @@ def _links(group: Any, expected: Expected) -> Iterator[str]:
             is_link = expression(value) is not None or name.startswith("temp_expr")
             for link in references(text) if is_link else ():
                 head, _, knob = link.partition(".")
-                known = {"root": ROOT_KNOBS, "parent": own, "result": SHOWN}.get(head, set())
+                known = {"root": ROOT_KNOBS, "parent": own, "result": SHOWN, "live": SHOWN}.get(
+                    head, set()
+                )
                 if knob not in known:
                     yield f"{node.name}.{name} follows {link}, which is not there"
             if is_link and not references(text) and text not in LOUD:

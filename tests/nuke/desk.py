@@ -29,6 +29,7 @@ class Desk:
 
     def __init__(self, folder: Path, plugin: Path, home: Path, nuke: ModuleType) -> None:
         self.folder, self.plugin, self.home, self.nuke = folder, plugin, home, nuke
+        nuke.session.PLUGIN = str(plugin)
         self.actions: Any = importlib.import_module("matte_nuke")
         self.client = Client(sys.executable, str(home))
 
@@ -110,7 +111,9 @@ class Desk:
     def versions(self) -> list[str]:
         """Folders of results."""
         base = self.folder / "matte_nodes"
-        return sorted(p.name for p in base.iterdir() if p.name != "runs") if base.is_dir() else []
+        if not base.is_dir():
+            return []
+        return sorted(p.name for p in base.iterdir() if p.name not in ("runs", "inputs"))
 
     def rendered(self) -> list[str]:
         """Inputs that were rendered, in order."""

@@ -16,7 +16,8 @@ from tests.nuke.checks import CODES, Expected
 
 CALLS = frozenset({
     "matte_frame", "matte_range", "cancel", "export_farm_job", "reveal_cache", "click_subject",
-    "click_not", "click_along", "clear_clicks", "reset_range",
+    "click_not", "click_along", "click_box", "clear_clicks", "keys_of_roto", "prune", "reload",
+    "reset_range",
 })  # fmt: skip
 WRITE = {
     "file": "", "proxy": "", "file_type": "exr", "raw": "true", "create_directories": "true",
@@ -52,13 +53,28 @@ MATTE_NODE: dict[str, tuple[str, tuple[str | None, ...], dict[str, str]]] = {
     "nothing": ("Shuffle", ("plate",), BLACK),
     "result": ("Read", (), READ),
     "missing": ("Read", (), {**READ, "on_error": "error", "before": "hold", "after": "hold"}),
+    "live": ("Read", (), {**READ, "on_error": "black", "origset": "false"}),
     "final": (
-        "Switch", ("nothing", "result", "missing"),
-        {"which": "{{$gui?parent.has_result:(parent.has_result&&frame>=result.first&&"
+        "Switch", ("nothing", "result", "missing", "live"),
+        {"which": "{{$gui?(parent.is_live&&frame>=live.first&&frame<=live.last?3:"
+         "parent.has_result):(parent.has_result&&frame>=result.first&&"
          "frame<=result.last?1:2)}}"},
     ),
+    "plate_rest": ("Remove", ("plate",), {"channels": "rgba", "channels2": "fg"}),
+    "with_plate": (
+        "Merge2", ("plate_rest", "final"),
+        {"operation": "plus", "also_merge": "all", "metainput": "All",
+         "bbox": "{{parent.tight?2:0}}"},
+    ),
+    "passed": ("Switch", ("final", "with_plate"), {"which": "{{parent.pass_layers}}"}),
+    "straight": ("Shuffle", ("passed",), {"in": "fg", "in2": "rgba", "alpha": "alpha2"}),
+    "plate_and_alpha": (
+        "Copy", ("passed", "plate"),
+        {"from0": "rgba.red", "to0": "rgba.red", "from1": "rgba.green", "to1": "rgba.green",
+         "from2": "rgba.blue", "to2": "rgba.blue", "bbox": "{{parent.tight?3:0}}"},
+    ),
+    "output": ("Switch", ("passed", "straight", "plate_and_alpha"), {"which": "{{parent.output}}"}),
     "view_alpha": ("Shuffle", ("final",), GREY),
-    "view_foreground": ("Shuffle", ("final",), {"in": "fg", "in2": "rgba", "alpha": "alpha2"}),
     "view_trimap": ("Shuffle", ("trimap_channel",), GREY),
     "checker": (
         "Expression", ("plate",),
@@ -67,7 +83,7 @@ MATTE_NODE: dict[str, tuple[str, tuple[str | None, ...], dict[str, str]]] = {
     "over_checker": ("Merge2", ("checker", "final"), {"operation": "over"}),
     "shown": (
         "Switch",
-        ("final", "view_alpha", "view_foreground", "plate", "view_trimap", "over_checker"),
+        ("output", "view_alpha", "straight", "plate", "view_trimap", "over_checker"),
         {"which": "{{$gui?parent.view:0}}"},
     ),
     "Output1": ("Output", ("shown",), {}),

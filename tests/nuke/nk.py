@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\n": " "}
-_VALUE = re.compile(r"(?<![\w.])((?:parent|this|root|input\d*|result)(?:\.\w+)+)")
+_VALUE = re.compile(r"(?<![\w.])((?:parent|this|root|input\d*|result|live)(?:\.\w+)+)")
 
 
 class NkError(ValueError):
@@ -250,6 +250,8 @@ class Script:
 
     def _set(self, name, call, stack, clones, line):
         found = re.match(r"^\[stack (\d+)\]$", call)
+        if found and name == "cut_paste_input":
+            return  # text from a clipboard begins so; its stack is empty here
         if found and int(found.group(1)) < len(stack):
             self.names[name] = stack[-1 - int(found.group(1))]
         elif call.startswith("[clone"):

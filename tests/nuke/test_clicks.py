@@ -52,9 +52,43 @@ def test_the_request_counts_from_the_upper_left(clicks: Any) -> None:
     assert found.at(1003).marks["object"].others == ((5.0, 0.0),)
 
 
+def test_a_box_is_drawn_in_the_viewer_and_counts_from_the_upper_left(
+    desk: Any, clicks: Any
+) -> None:
+    node = desk.open(frames=3)
+    node["box"]._value = [10.0, 20.0, 60.0, 90.5]
+    desk.press("click_box", wait=False)
+    assert desk.text("clicks") == "box10,20,60,90.5@1001"
+    plain = clicks.points(desk.text("clicks"), WIDTH, HEIGHT)
+    found = points.from_dict(json.loads(json.dumps(plain)))
+    assert found.at(1001).marks["object"].box == (10.0, 5.5, 60.0, 76.0)
+
+
+def test_an_object_has_one_box_in_a_frame(desk: Any) -> None:
+    node = desk.open(frames=3)
+    desk.set(clicks="box=+1,1@1001 left=+2,2@1001")
+    for right in (60.0, 70.0):
+        node["box"]._value = [10.0, 20.0, right, 90.0]
+        desk.press("click_box", wait=False)
+    desk.set(click_object="left")
+    desk.press("click_box", wait=False)
+    assert desk.text("clicks") == (
+        "box=+1,1@1001 left=+2,2@1001 box10,20,70,90@1001 left=box10,20,70,90@1001"
+    )
+
+
+def test_an_empty_box_is_refused(desk: Any) -> None:
+    desk.open(frames=3)
+    with pytest.raises(desk.actions.Trouble, match="box is empty"):
+        desk.press("click_box", wait=False)
+
+
 def test_a_word_that_is_no_click_and_a_bad_name_are_refused(desk: Any, clicks: Any) -> None:
     with pytest.raises(desk.actions.Trouble, match="is no click"):
         clicks.points("+40,20", WIDTH, HEIGHT)
+    for word in ("+40,20,30@1001", "box1,2@1001", "box1,2,3@1001"):
+        with pytest.raises(desk.actions.Trouble, match="is no click"):
+            clicks.points(word, WIDTH, HEIGHT)
     desk.open(frames=3)
     desk.set(click_object="2 left")
     with pytest.raises(desk.actions.Trouble, match="cannot name an object"):

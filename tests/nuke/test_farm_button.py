@@ -106,7 +106,7 @@ def test_every_flag_of_the_command_exists(desk: Desk) -> None:
             "knobs": {knob.name: knob.default for knob in all_knobs(models.card(card.name))},
             "connect": dict.fromkeys(
                 ("colorspace", "trimap", "background", "background_colorspace", "segmentation",
-                 "start"), "h",
+                 "hint_keys", "start"), "h",
             ),
         }  # fmt: skip
         words = farm.command("python", request, "b")

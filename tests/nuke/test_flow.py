@@ -86,8 +86,9 @@ def test_a_frame_of_a_recurrent_model_has_the_shot_before_it(desk: Desk) -> None
     desk.press("matte_frame")
     single = pixels(desk, 1004)["A"]
     assert 0.2 < single.mean() < 0.8
-    assert ("execute", "MatteNode1.write_plate", 1001, 1005) in desk.nuke.CALLS
+    assert ("execute", "MatteNode1.write_plate", 1001, 1004) in desk.nuke.CALLS, "no frame after it"
     desk.press()
+    assert ("execute", "MatteNode1.write_plate", 1005, 1005) in desk.nuke.CALLS, "the rest alone"
     assert np.array_equal(pixels(desk, 1004)["A"], single)
 
 
@@ -290,6 +291,7 @@ def test_it_refuses_and_says_why_on_the_node(desk: Desk, what: str) -> None:
         desk.node.setInput(0, None)
     if what == "an animated knob":
         desk.node["knob_gamma"].is_animated = True
+        desk.node["knob_gamma"]._value = lambda frame: frame / 1000
     if what == "an unsaved script":
         desk.nuke.root().file = ""
     desk.press()

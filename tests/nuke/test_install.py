@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def test_install_for_one_artist(dot_nuke: Path) -> None:
     root = dot_nuke / "matte_nodes"
     assert {"init.py", "menu.py", "gizmos", "icons", "python"} <= {p.name for p in root.iterdir()}
     facts = json.loads((root / "python/matte_nuke/install.json").read_text())
-    assert facts["python"] == sys.executable
+    assert facts["systems"][sys.platform]["python"] == sys.executable
     copied = (root / "python/matte_nuke/matte_client.py").read_bytes()
     assert copied == Path(client.__file__).read_bytes()
     assert any(str(root) in line for line in said)
@@ -120,7 +121,35 @@ def test_the_home_is_kept_for_the_service(
     monkeypatch.setenv("MATTE_HOME", str(tmp_path / "weights here"))
     install.install("nuke")
     facts = json.loads((dot_nuke / "matte_nodes/python/matte_nuke/install.json").read_text())
-    assert facts["environment"] == {"MATTE_HOME": str(tmp_path / "weights here")}
+    here = facts["systems"][sys.platform]
+    assert here["environment"] == {"MATTE_HOME": str(tmp_path / "weights here")}
+
+
+def test_several_systems_share_a_studio_folder(
+    dot_nuke: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = install.Options(tmp_path / "share")
+    install.install("nuke", share)
+    with monkeypatch.context() as there:
+        there.setattr(sys, "platform", "darwin")
+        there.setattr(sys, "executable", "/Applications/matte/bin/python")
+        install.install("nuke", share)
+    install.install("nuke", share)
+    said = json.loads((tmp_path / "share/matte_nodes/python/matte_nuke/install.json").read_text())
+    pythons = {name: here["python"] for name, here in said["systems"].items()}
+    assert pythons == {sys.platform: sys.executable, "darwin": "/Applications/matte/bin/python"}
+
+
+def test_a_strict_umask_leaves_files_that_all_artists_can_read(
+    dot_nuke: Path, tmp_path: Path
+) -> None:
+    before = os.umask(0o077)
+    try:
+        install.install("nuke", install.Options(tmp_path / "share"))
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "share" / "matte_nodes").rglob("*"):
+        assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path
 
 
 def test_the_doctor_sees_it(dot_nuke: Path) -> None:

@@ -149,7 +149,7 @@ def test_a_node_that_was_never_matted_is_an_error_in_a_render(desk: Desk) -> Non
 @pytest.mark.parametrize(
     ("view", "node"),
     {
-        "alpha": "view_alpha", "foreground": "view_foreground", "plate": "plate",
+        "alpha": "view_alpha", "foreground": "straight", "plate": "plate",
         "trimap": "view_trimap", "over checker": "over_checker",
     }.items(),
 )  # fmt: skip

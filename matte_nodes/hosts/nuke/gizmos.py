@@ -12,10 +12,15 @@ from matte_nodes.hosts.nuke.script import Expression, Group, Node, UserKnob, wri
 from matte_nodes.node.hints import HINT_KINDS
 
 MODULE = "matte_nuke"
+COMPATIBILITY = 2
+"""As in the plug-in's upkeep.py: raised when its Python needs another inside of the gizmo."""
+OUTPUTS = ("premultiplied", "straight", "plate and alpha")
 VIEWS = ("final", "alpha", "foreground", "plate", "trimap", "over checker")
 HINT_CHANNELS = ("alpha", "red")
+BETWEEN = ("hold", "nearest", "only")
 TILE, TRIMAP_TILE = "0x4a7a6cff", "0x5f6f4aff"
 CACHE = "[file dirname [value root.name]]/matte_nodes"
+COLOURS = ("red", "green", "blue")
 CHECKER = "(int(floor(x/64))+int(floor(y/64)))%2==0 ? 0.18 : 0.36"
 
 WRITE = {
@@ -36,6 +41,9 @@ READ: dict[str, str | Expression] = {
 MISSING: dict[str, str | Expression] = {
     **READ, "on_error": "error", "before": "hold", "after": "hold",
 }  # fmt: skip
+# Frames of a run that works appear in the window as they come; a render never sees this Read.
+LIVE: dict[str, str | Expression] = {**READ, "on_error": "black", "origset": "false"}
+COMES = "parent.is_live&&frame>=live.first&&frame<=live.last"
 MATTED = "parent.has_result&&frame>=result.first&&frame<=result.last"
 
 HELP = (
@@ -43,7 +51,8 @@ HELP = (
     "Connect the plate, and what the model needs: a trimap, a clean plate (background), a rough "
     "mask (segmentation). Press 'Matte range'. The matting is done by the matte service on this "
     "machine; the node shows what it wrote. Out come premultiplied RGBA and the straight "
-    "foreground as layer fg, in the script's working space.\n\n"
+    "foreground as layer fg, in the script's working space; the plate's other layers and its "
+    "metadata pass through.\n\n"
     "Frames that were not matted are black in the viewer and an error in a render without a "
     "window. A render farm needs no plug-in: the node reads files."
 )
@@ -115,12 +124,24 @@ def _matte_knobs(known: Sequence[ModelCard]) -> list[UserKnob]:
             value=Expression("root.last_frame"),
         ),
         _button("reset_range", "Reset", "Set the range to the frames of the plate."),
+        UserKnob(
+            k.CHOICE, "output", "output",
+            "What the result's rgb is: the foreground premultiplied or straight, or the plate as it "
+            "came. Alpha and the layer fg are there in each case.",
+            choices=OUTPUTS, value=OUTPUTS[0],
+        ),
+        UserKnob(k.SWITCH, "pass_layers", "plate's layers",
+                 "The plate's other layers and its metadata pass through.", value="true"),
+        UserKnob(k.SWITCH, "tight", "tight bbox",
+                 "The bounding box is the matte's own: quicker below, but it cuts the plate's layers "
+                 "too. Off: it holds the plate's as well.", value="false"),
         _button("matte_frame", "Matte frame", "Matte the frame that is shown.", line=True),
         _button("matte_range", "Matte range", "Matte the range; what is done already stays."),
         _button("cancel", "Cancel", "Stop; frames that are done stay."),
         _button("export_farm_job", "Export farm job",
                 "Write an Open Job Description bundle that mattes the range on a farm."),
         _button("reveal_cache", "Reveal cache", "Open the folder of the result."),
+        _button("reload", "Reload", "Look at the files again: a farm may have written more."),
         UserKnob(k.TEXT, "state", "state", "How the last run went.", ("+DISABLED", "+STARTLINE")),
         UserKnob(k.TEXT, "error", "last error", "What went wrong, and what to do about it.",
                  ("+DISABLED", "+STARTLINE")),
@@ -128,6 +149,9 @@ def _matte_knobs(known: Sequence[ModelCard]) -> list[UserKnob]:
         UserKnob(k.TEXT, "settings", flags=hidden),
         UserKnob(k.TEXT, "inputs_seen", flags=hidden),
         UserKnob(k.TEXT, "usual_tile", flags=hidden),
+        UserKnob(k.TEXT, "run", flags=hidden),
+        UserKnob(k.SWITCH, "is_live", flags=hidden, value="false"),
+        UserKnob(k.INT, "compatibility", flags=hidden, value=str(COMPATIBILITY)),
     ]  # fmt: skip
 
 
@@ -143,6 +167,7 @@ def _input_knobs() -> list[UserKnob]:
             )
             for hint in HINTS if not HINT_KINDS[hint].is_picture
         ),
+        *_key_knobs(),
         *_click_knobs(),
         UserKnob(
             k.TEXT, "working_space", "working space",
@@ -161,8 +186,28 @@ def _input_knobs() -> list[UserKnob]:
                  value="auto"),
         UserKnob(
             k.FILE, "cache_folder", "cache",
-            "Where results go, a folder for each version. Nothing in it is ever deleted.",
+            "Where results go, a folder for each version, and rendered inputs. Results are removed "
+            "by the button beside it alone.",
             value=CACHE,
+        ),
+        _button("prune", "Remove old results", "Remove results that no node here and no script in "
+                "this folder shows, and the kept inputs. It asks first."),
+    ]  # fmt: skip
+
+
+def _key_knobs() -> list[UserKnob]:
+    """Return the knobs of hints that are drawn on some frames only."""
+    told = "Frames on which the {} is drawn, as in 1001 1012-1014; empty: on every frame."
+    return [
+        *(
+            UserKnob(k.TEXT, f"{hint}_keys", f"{hint} keys", told.format(hint))
+            for hint in HINTS if not HINT_KINDS[hint].is_picture
+        ),
+        _button("keys_of_roto", "From Roto", "Take the frames from the keys of the Rotos above."),
+        UserKnob(
+            k.CHOICE, "hint_between", "between keys",
+            "What a frame without a key gets: the key before it, the nearest, or none (for models "
+            "that carry a mask along).", choices=BETWEEN, value=BETWEEN[0],
         ),
     ]  # fmt: skip
 
@@ -180,11 +225,15 @@ def _click_knobs() -> list[UserKnob]:
         _button("click_not", "Not subject", "A click beside the subject in the frame that is shown."),
         _button("click_along", "Along", "Clicks on the subject along the moving position, every "
                 "tenth frame of the range."),
-        _button("clear_clicks", "Clear", "Take all clicks away."),
+        UserKnob(k.BOX, "box", "box", "Drag its corners round the subject in the viewer, then press "
+                 "Box."),
+        _button("click_box", "Box", "This box is round the subject in the frame that is shown.",
+                line=True),
+        _button("clear_clicks", "Clear", "Take all clicks and boxes away."),
         UserKnob(k.TEXT, "click_object", "object", "Name of the object that is clicked on, where "
                  "there are several. Each becomes a layer alpha.NAME."),
         UserKnob(k.TEXT, "clicks", "clicks", "+X,Y@FRAME on the subject, -X,Y@FRAME beside it, "
-                 "NAME= in front for several objects; pixels from the lower left corner."),
+                 "boxX,Y,R,T@FRAME round it, NAME= in front for several objects; pixels from the lower left corner."),
     ]  # fmt: skip
 
 
@@ -214,21 +263,46 @@ def _nodes() -> list[Node]:
         Node("Shuffle", "nothing", ("plate",), black, 1, 3),
         Node("Read", "result", (), READ, 1, 4),
         Node("Read", "missing", (), MISSING, 1, 5),
-        Node("Switch", "final", ("nothing", "result", "missing"),
-             {"which": Expression(f"$gui?parent.has_result:({MATTED}?1:2)")}, 3, 4),
+        Node("Read", "live", (), LIVE, 2, 5),
+        Node("Switch", "final", ("nothing", "result", "missing", "live"), {
+            "which": Expression(f"$gui?({COMES}?3:parent.has_result):({MATTED}?1:2)"),
+        }, 3, 4),
+        *_passing_nodes(),
         Node("Shuffle", "view_alpha", ("final",), grey, 6, 4),
-        Node("Shuffle", "view_foreground", ("final",),
-             {"in": "fg", "in2": "rgba", "alpha": "alpha2"}, 6, 5),
         Node("Shuffle", "view_trimap", ("trimap_channel",), grey, 6, 6),
         Node("Expression", "checker", ("plate",),
              {**{f"expr{n}": CHECKER for n in range(3)}, "expr3": "1"}, 4, 1),
         Node("Merge2", "over_checker", ("checker", "final"), {"operation": "over"}, 6, 1),
         Node("Switch", "shown",
-             ("final", "view_alpha", "view_foreground", "plate", "view_trimap", "over_checker"),
+             ("output", "view_alpha", "straight", "plate", "view_trimap", "over_checker"),
              {"which": Expression("$gui?parent.view:0")}, 8, 3),
         Node("Output", "Output1", ("shown",), {}, 9, 3),
     ]  # fmt: skip
     return nodes
+
+
+def _passing_nodes() -> list[Node]:
+    """Return the nodes by which the plate's other layers pass, and the choice of the output.
+
+    The plate without rgba and fg, plus the result: each channel comes from one of the two.
+    """
+    copied = {f"{way}{n}": f"rgba.{c}" for n, c in enumerate(COLOURS) for way in ("from", "to")}
+    return [
+        Node("Remove", "plate_rest", ("plate",), {"channels": "rgba", "channels2": "fg"}, 2, 3),
+        # Numbers of the menu bbox: union, intersection, A, B.
+        Node("Merge2", "with_plate", ("plate_rest", "final"), {
+            "operation": "plus", "also_merge": "all", "metainput": "All",
+            "bbox": Expression("parent.tight?2:0"),
+        }, 4, 3),
+        Node("Switch", "passed", ("final", "with_plate"),
+             {"which": Expression("parent.pass_layers")}, 5, 3),
+        Node("Shuffle", "straight", ("passed",),
+             {"in": "fg", "in2": "rgba", "alpha": "alpha2"}, 6, 5),
+        Node("Copy", "plate_and_alpha", ("passed", "plate"),
+             {**copied, "bbox": Expression("parent.tight?3:0")}, 6, 3),
+        Node("Switch", "output", ("passed", "straight", "plate_and_alpha"),
+             {"which": Expression("parent.output")}, 7, 3),
+    ]  # fmt: skip
 
 
 def matte_trimap() -> str:

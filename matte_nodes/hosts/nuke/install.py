@@ -48,7 +48,7 @@ def install(options: Options) -> list[str]:
         root.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".matte-", dir=root.parent) as work:
             fresh = Path(work) / NAME
-            build(fresh)
+            build(fresh, _others(root))
             _replace(fresh, root, Path(work))
         done = [f"put the plug-in into {root}", f"it will run {sys.executable}"]
         if options.folder is None:
@@ -89,23 +89,30 @@ def uninstall(options: Options) -> list[str]:
     return [*done, "scripts keep their MatteNodes and results; their buttons no longer work"]
 
 
-def build(target: Path) -> None:
-    """The whole plug-in in a new folder: our files, this registry's gizmos, the client, the set-up."""
+def build(target: Path, others: dict[str, Any] | None = None) -> None:
+    """The whole plug-in in a new folder: our files, this registry's gizmos, the client, the set-up.
+
+    others: what other systems that share the folder have installed. All users can read what comes.
+    """
     source = installer.sources("nuke")
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.gizmo"))
     (target / "gizmos").mkdir(exist_ok=True)
     for name, text in gizmos.files().items():
         (target / "gizmos" / name).write_text(text, "utf-8", newline="\n")
     shutil.copyfile(client.__file__, target / PACKAGE / CLIENT)
-    text = json.dumps(declaration(), indent=1) + "\n"
-    (target / PACKAGE / SET_UP).write_text(text, "utf-8")
+    said = declaration()
+    said["systems"] = {**(others or {}), **said["systems"]}
+    (target / PACKAGE / SET_UP).write_text(json.dumps(said, indent=1) + "\n", "utf-8")
+    for path in (target, *target.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)  # a studio's umask may say otherwise
 
 
 def declaration() -> dict[str, Any]:
     """Return what the plug-in must know: the interpreter, its home, what each model needs."""
     return {
-        "python": sys.executable,
-        "environment": installer.environment(),
+        "systems": {
+            sys.platform: {"python": sys.executable, "environment": installer.environment()},
+        },
         "models": [
             {"name": name, **{key: card.as_dict()[key] for key in ("needs", "takes", "memory")}}
             for card in gizmos.cards()
@@ -114,6 +121,15 @@ def declaration() -> dict[str, Any]:
         # At another value than this, a frame also needs the frames beside it.
         "neighbours": {knob.name: knob.default for knob in NODE_KNOBS if knob.neighbours},
     }
+
+
+def _others(root: Path) -> dict[str, Any]:
+    """Return the entries of other systems in an earlier installation."""
+    try:
+        systems = json.loads((root / PACKAGE / SET_UP).read_text("utf-8"))["systems"]
+        return {name: said for name, said in systems.items() if name != sys.platform}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _root(options: Options) -> Path:
@@ -147,7 +163,8 @@ def findings() -> Iterator[tuple[str, State, str, str]]:
     """Yield what, state, detail and advice for `matte doctor`."""
     root = user_folder() / NAME
     try:
-        python = json.loads((root / PACKAGE / SET_UP).read_text("utf-8"))["python"]
+        said = json.loads((root / PACKAGE / SET_UP).read_text("utf-8"))
+        python = said["systems"][sys.platform]["python"]
     except FileNotFoundError:
         yield "Nuke plug-in", "note", "not installed", "matte install nuke"
         return

@@ -9,19 +9,23 @@ from .actions import (
     cancel,
     clear_clicks,
     click_along,
+    click_box,
     click_not,
     click_subject,
-    export_farm_job,
-    inputs_changed,
-    knob_changed,
+    keys_of_roto,
     matte_frame,
     matte_range,
+    reload,
     reset_range,
     reveal_cache,
 )
+from .callbacks import inputs_changed, knob_changed
+from .farm_job import export as export_farm_job
 from .trouble import Trouble
+from .upkeep import create, prune, renew, renew_all
 
 __all__ = [
-    "Trouble", "cancel", "clear_clicks", "click_along", "click_not", "click_subject",
-    "export_farm_job", "inputs_changed", "knob_changed", "matte_frame", "matte_range", "reset_range", "reveal_cache",
+    "Trouble", "cancel", "clear_clicks", "click_along", "click_box", "click_not", "click_subject",
+    "create", "export_farm_job", "inputs_changed", "keys_of_roto", "knob_changed", "matte_frame",
+    "matte_range", "prune", "reload", "renew", "renew_all", "reset_range", "reveal_cache",
 ]  # fmt: skip

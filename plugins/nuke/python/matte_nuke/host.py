@@ -12,6 +12,7 @@ from typing import Any
 
 import nuke
 
+from . import kept
 from .trouble import Trouble
 from .versions import extent
 
@@ -39,6 +40,43 @@ def file_of(read: Any) -> str:
 def place() -> str:
     """Return the frame that is shown, with a p in proxy mode."""
     return f"{int(nuke.frame())}{'p' if nuke.root().proxy() else ''}"
+
+
+def hashes(source: Any, frames: list[int]) -> dict[int, str]:
+    """Return the hash that Nuke has for a node at each frame; {} where it has none.
+
+    Nuke answers for the current frame, so that is moved, and put back.
+    """
+    found, before = {}, int(nuke.frame())
+    try:
+        with no_undo():
+            for frame in frames:
+                nuke.frame(frame)
+                found[frame] = ",".join(f"{value:x}" for value in source.opHashes())
+    except RuntimeError:
+        return {}
+    finally:
+        with no_undo():
+            nuke.frame(before)
+    return found
+
+
+def files_above(node: Any) -> list[str]:
+    """Return the patterns of all files that are read above a node, the node's own too."""
+    found: dict[str, None] = {}
+    seen, left = set(), [node]
+    while left:
+        here = left.pop()
+        if here is None or here.fullName() in seen:
+            continue
+        seen.add(here.fullName())
+        knob = here.knob("file")
+        if knob is not None and not here.Class().startswith("Write"):
+            found[str(nuke.filename(here) or "")] = None
+        left += here.dependencies(nuke.INPUTS | nuke.HIDDEN_INPUTS | nuke.EXPRESSIONS)
+        if hasattr(here, "nodes"):
+            left += here.nodes()
+    return sorted(found)
 
 
 @contextmanager
@@ -79,6 +117,46 @@ class Face:
         except ValueError:  # Nuke's word for a node that is gone
             return
 
+    @property
+    def run(self) -> str:
+        """The name of the run that works for this node; "" for none. It outlives a new node name."""
+        knob = self.node.knob("run")
+        return "" if knob is None else str(knob.value() or "")
+
+    def begin(self, run: str) -> None:
+        """Note the run. A script that is saved meanwhile does not hold it."""
+        with no_undo():
+            for name in ("run", "is_live"):
+                self.node[name].setFlag(nuke.DO_NOT_WRITE)
+            self.node["run"].setValue(run)
+
+    def end(self) -> None:
+        """There is no run any more; the result is shown instead of frames that came."""
+        try:
+            with no_undo():
+                self.node["run"].setValue("")
+                self.node["is_live"].setValue(False)
+        except ValueError:  # the node was deleted meanwhile
+            return
+
+    def show_live(self, pattern: str, first: int, last: int) -> None:
+        """Show frames of the run that works, in the window only; the result stays as it is."""
+        try:
+            live = self.node.node("live")
+            with no_undo():
+                for name in ("file", "proxy"):
+                    live[name].setValue(pattern.replace(os.sep, "/"))
+                for name, frame in (("first", first), ("last", last)):
+                    live[name].setValue(frame)
+                self.node["is_live"].setValue(True)
+                live["reload"].execute()  # else a frame that was missing stays black
+        except ValueError:
+            return
+
+    def reload(self) -> None:
+        """Look at the files of the result again, as a farm may have written more of them."""
+        self.node.node("result")["reload"].execute()
+
     def shown(self, *, proxy: bool) -> str:
         """Return the folder that the Read inside shows; "" before the first result."""
         knob = self.node.node("result")["proxy" if proxy else "file"]
@@ -108,6 +186,18 @@ class Face:
             self.node["settings"].setValue(settings)
             self.node["inputs_seen"].setValue(inputs)
             self.node["has_result"].setValue(True)
+
+    def keys(self, name: str, source: Any, frames: list[int]) -> dict[int, str]:
+        """Return the names of an input's kept files; {} where Nuke has no hash for it."""
+        write, root = self.node.node("write_" + name), nuke.root()
+        channel = self.node.knob(name + "_channel")
+        parts = [
+            str(write["channels"].value()), str(channel.value()) if channel else "",
+            "proxy" if root.proxy() else "full",
+            *(path + " " + kept.stamp(path) for path in files_above(source)),
+        ]  # fmt: skip
+        found = hashes(source, frames)
+        return {frame: kept.key(name, [*parts, value]) for frame, value in found.items()}
 
     def render(self, name: str, pattern: str, first: int, last: int) -> None:
         """Write one input's frames as they are in the script; Nuke shows its own progress."""

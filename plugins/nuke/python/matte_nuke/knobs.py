@@ -16,27 +16,33 @@ def prefix(model: str) -> str:
     return "model_" + re.sub(r"\W", "_", model) + "__"
 
 
-def given(node: Any, model: str) -> dict[str, Any]:
+def given(node: Any, model: str, frames: tuple[int, int]) -> dict[str, Any]:
     """Return the values of the shared knobs and of the model's own, by declared name.
 
-    Raises Trouble for a knob that is animated: one value serves the whole range.
+    Raises Trouble for a knob that has several values in these frames: one serves the whole range.
+    A link or an expression that gives one value all the time is as good as that value.
     """
     own, found = prefix(model), {}
     for name, knob in node.knobs().items():
         for before in (SHARED, own):
             if name.startswith(before):
-                if animated(knob):
+                if animated(knob, frames):
                     raise Trouble(
                         f"The knob {name[len(before) :]!r} is animated, but one value serves the "
-                        "whole range. Remove its animation."
+                        "whole range. Remove its animation, or set the range to frames in which it "
+                        "does not change."
                     )
                 found[name[len(before) :]] = _plain(knob)
     return found
 
 
-def animated(knob: Any) -> bool:
-    """Whether its value may differ from frame to frame."""
-    return bool(hasattr(knob, "isAnimated") and knob.isAnimated())
+def animated(knob: Any, frames: tuple[int, int]) -> bool:
+    """Whether its value differs from frame to frame."""
+    if not (hasattr(knob, "isAnimated") and knob.isAnimated()):
+        return False
+    if not hasattr(knob, "getValueAt"):
+        return True
+    return len({knob.getValueAt(frame) for frame in range(frames[0], frames[1] + 1)}) > 1
 
 
 def _plain(knob: Any) -> Any:

@@ -22,6 +22,7 @@ from .frames import frame_path
 
 RESULT = "matte.%04d.exr"
 RUNS = "runs"
+_VERSION = re.compile(r"[0-9a-f]{12}_[0-9a-f]{12}")
 _NUMBER = re.compile(r"matte\.(\d+)\.exr")
 
 
@@ -53,7 +54,7 @@ def seed(base: str, settings: str, run: str, frames: Iterable[int]) -> None:
     for version in _versions(base, settings):
         taken = [n for n in wanted if os.path.isfile(_frame(version, n))]
         for number in taken:
-            _link(_frame(version, number), _frame(out, number))
+            link(_frame(version, number), _frame(out, number))
         wanted.difference_update(taken)
         for line_file in _manifests(version):
             with open(line_file, encoding="utf-8") as source:
@@ -126,7 +127,7 @@ def _keep(shown: str, out: str, but: list[int]) -> list[int]:
             target = _frame(out, number)
             if os.path.lexists(target):  # a seed, which may be of another version
                 os.unlink(target)
-            _link(_frame(shown, number), target)
+            link(_frame(shown, number), target)
             kept.append(number)
     # The last note counts. A file that sorts behind all others is read last.
     if kept:
@@ -138,6 +139,13 @@ def _keep(shown: str, out: str, but: list[int]) -> list[int]:
 def clear(run: str) -> None:
     """Remove a run's folder: inputs that were rendered for it, and what it has published."""
     shutil.rmtree(run, ignore_errors=True)
+
+
+def every(base: str) -> list[str]:
+    """Return the folders of all versions, whatever their settings."""
+    with suppress(OSError):
+        return sorted(e.path for e in os.scandir(base) if _VERSION.fullmatch(e.name))
+    return []
 
 
 def _versions(base: str, settings: str) -> list[str]:
@@ -177,7 +185,8 @@ def _frame(folder: str, number: int) -> str:
     return os.path.join(folder, frame_path(RESULT, number))
 
 
-def _link(source: str, target: str) -> None:
+def link(source: str, target: str) -> None:
+    """Put a file at a second place: as a hard link, or copied where there are none."""
     try:
         os.link(source, target)
     except OSError:  # a disk without hard links

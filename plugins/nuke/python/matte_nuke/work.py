@@ -27,11 +27,13 @@ def follow(
     request: dict[str, Any],
     told: Callable[[str, int, int], None],
     cancelled: Callable[[], bool],
+    came: Callable[[list[int]], None] = lambda frames: None,
 ) -> Outcome:
     """Hand in a request and wait for its end; asked for its cancel it is cancelled.
 
     told: called with a sentence, frames done and frames in all. cancelled: asked a few times a
-    second, whether the service answers or not. Never raises.
+    second, whether the service answers or not. came: called after each frame with all that lie on
+    disk by now. Never raises.
     """
     outcome, events = Outcome(), queue.Queue()  # type: ignore[var-annotated]
     thread = threading.Thread(target=_listen, args=(client, request, events), daemon=True)
@@ -59,6 +61,7 @@ def follow(
         elif kind == "frame":
             outcome.frames.append(event["frame"])
             told("frame {}".format(event["frame"]), len(outcome.frames), total)
+            came(outcome.frames)
         elif kind == "resumed":
             told("the service had died; going on", len(outcome.frames), total)
         elif kind in ("done", "cancelled", "error"):
