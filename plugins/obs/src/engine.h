@@ -24,6 +24,7 @@ struct backdrop_state {
 	char path[1024];
 	bool loaded;
 	gs_texrender_t *levels[BLUR_LEVELS], *blurred; /* of the room: whole, halved, ... */
+	gs_texrender_t *mean; /* of all that is outside of the matte: one pixel */
 };
 
 struct engine {
@@ -116,7 +117,8 @@ bool gpu_pass(struct engine *engine, const char *technique, const struct gpu_val
 
 /* backdrop.c */
 gs_texture_t *backdrop_image(struct engine *engine);
-gs_texture_t *backdrop_blur(struct engine *engine, gs_texture_t *small);
+/* The room blurred; `mean` is its mean colour, for where none of it is near. NULL: it failed. */
+gs_texture_t *backdrop_blur(struct engine *engine, gs_texture_t *small, gs_texture_t **mean);
 void backdrop_free(struct engine *engine);
 
 /* properties.c */

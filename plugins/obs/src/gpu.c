@@ -68,7 +68,8 @@ void gpu_free(struct engine *e)
 		e->back.levels[i] = NULL;
 	}
 	gs_texrender_destroy(e->back.blurred);
-	e->back.blurred = NULL;
+	gs_texrender_destroy(e->back.mean);
+	e->back.blurred = e->back.mean = NULL;
 	e->newest = e->shown = -1;
 	e->width = e->height = 0;
 }
@@ -325,11 +326,12 @@ void gpu_draw(struct engine *e)
 	if (!full || !small)
 		return;
 	struct behind back = behind(e);
+	gs_texture_t *mean = full; /* bound, but not looked at */
 	if (back.kind == BACK_BLUR && view == VIEW_COMPOSITE) {
 		struct gpu_state before = plain_codes();
-		back.texture = backdrop_blur(e, small);
+		back.texture = backdrop_blur(e, small, &mean);
 		restore(before);
-		if (!back.texture)
+		if (!back.texture || !mean)
 			return;
 	}
 	const struct gpu_value values[] = {
@@ -337,6 +339,7 @@ void gpu_draw(struct engine *e)
 		GPU_TEXTURE("small", small),
 		GPU_TEXTURE("matte", e->matte),
 		GPU_TEXTURE("backdrop", back.texture ? back.texture : full),
+		GPU_TEXTURE("around", mean),
 		GPU_VALUE("crop", e->settings.crop),
 		GPU_VALUE("size", size),
 		GPU_VALUE("fit", back.fit),

@@ -19,7 +19,7 @@ extern char **environ;
 static int nameless(size_t size)
 {
 #ifdef __linux__
-	int fd = memfd_create("matte", MFD_CLOEXEC);
+	int fd = memfd_create("matte", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 #else
 	/* A random name for an instant: taken away before anything is written. */
 	char name[32];
@@ -38,7 +38,16 @@ static int nameless(size_t size)
 	if (fd >= 0)
 		shm_unlink(name);
 #endif
-	if (fd >= 0 && ftruncate(fd, (off_t)size)) {
+	if (fd < 0)
+		return -1;
+	bool done = !ftruncate(fd, (off_t)size);
+#ifdef __linux__
+	/* The daemon cannot shrink it under our feet: that would be a bus error in OBS. Memory that
+	 * cannot be sealed is not used. (On macOS, such memory has one size for its whole life.) */
+	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	done = done && !fcntl(fd, F_ADD_SEALS, seals) && fcntl(fd, F_GET_SEALS) == seals;
+#endif
+	if (!done) {
 		close(fd);
 		return -1;
 	}
@@ -55,10 +64,6 @@ bool mx_memory_create(struct mx_memory *memory, size_t size)
 		close(fd);
 		return false;
 	}
-#ifdef __linux__
-	/* The daemon cannot shrink it under our feet: that would be a bus error in OBS. */
-	fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-#endif
 	*memory = (struct mx_memory){base, size, fd};
 	return true;
 }
