@@ -109,10 +109,15 @@ bool mx_child_start(struct mx_child *child, const char *python, const struct mx_
 		    const struct mx_variable *set)
 {
 	int ends[2];
+#ifdef __linux__
+	if (pipe2(ends, O_CLOEXEC)) /* at once: another thread of OBS may start a program now */
+		return false;
+#else
 	if (pipe(ends))
 		return false;
 	fcntl(ends[0], F_SETFD, FD_CLOEXEC);
 	fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+#endif
 	char **variables = environment(set);
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
