@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from matte_nodes.paths import weights_folder
 
@@ -86,8 +87,8 @@ class Obs:
 
     def __enter__(self) -> Obs:
         self._write_home()
-        self._screen, display = start_screen()
-        self._process = self._start(display)
+        self._screen, self.display = start_screen()
+        self._process = self._start(self.display)
         try:
             self.client = self._connect()
         except BaseException:
@@ -264,6 +265,29 @@ class Obs:
     def set(self, name: str = "matte", source: str = "plate", **settings: Any) -> None:
         """Change settings of the filter."""
         self.client.set_source_filter_settings(source, name, settings, True)
+
+
+def record(obs: Obs, change: Callable[[], None], frames: int = 5) -> Path:
+    """The recording of OBS while `change` ran, and for some frames more."""
+    for _ in range(6):
+        # A start that comes while OBS puts the last recording away is lost without a word.
+        if not obs.client.get_record_status().output_active:
+            obs.client.start_record()
+        with contextlib.suppress(AssertionError):
+            until("it records", lambda: obs.client.get_record_status().output_active, 5)
+            break
+    else:
+        pytest.skip(
+            f"OBS does not start to record on this machine; its log ends: {obs.log()[-800:]}"
+        )
+    before = obs.client.get_stats().output_total_frames
+    try:
+        change()
+        until("frames", lambda: obs.client.get_stats().output_total_frames > before + frames)
+    finally:
+        path = Path(obs.client.stop_record().output_path)
+    until("written", lambda: not obs.client.get_record_status().output_active)
+    return path
 
 
 KNOWN = {"model": "obs-test", "width": 320, "skip": False}

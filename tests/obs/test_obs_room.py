@@ -11,7 +11,6 @@ import re
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,24 +55,7 @@ def recorded(obs: Obs, change: Callable[[], None]) -> list[Any]:
     """Each frame, (H, W, 4) uint8, that OBS recorded while `change` ran."""
     import av
 
-    for _ in range(6):
-        # A start that comes while OBS puts the last recording away is lost without a word.
-        if not obs.client.get_record_status().output_active:
-            obs.client.start_record()
-        with suppress(AssertionError):
-            until("it records", lambda: obs.client.get_record_status().output_active, 5)
-            break
-    else:
-        pytest.skip(
-            f"OBS does not start to record on this machine; its log ends: {obs.log()[-800:]}"
-        )
-    before = obs.client.get_stats().output_total_frames
-    try:
-        change()
-        until("frames", lambda: obs.client.get_stats().output_total_frames > before + 5)
-    finally:
-        path = Path(obs.client.stop_record().output_path)
-    until("written", lambda: not obs.client.get_record_status().output_active)
+    path = rig.record(obs, change)
     with av.open(str(path)) as container:
         return [frame.to_ndarray(format="rgba") for frame in container.decode(video=0)]
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #define _GNU_SOURCE
 #include "platform.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -76,6 +77,11 @@ void mx_memory_free(struct mx_memory *memory)
 	munmap(memory->base, memory->size);
 	close((int)memory->handle);
 	memory->base = NULL;
+}
+
+void *mx_symbol(const char *name)
+{
+	return dlsym(RTLD_DEFAULT, name);
 }
 
 static char **environment(const struct mx_variable *set)
