@@ -72,6 +72,22 @@ def running_box(path: Path, frames: int = 60, room: Any = ROOM) -> Path:
     return path
 
 
+def clock_box(path: Path) -> Path:
+    """A movie of two seconds: the box goes 8 pixels a frame, so its place tells the frame."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "bgr0"
+        for number in range(60):
+            picture = np.full((360, 640, 3), ROOM, np.uint8)
+            picture[100:260, 8 * number : 8 * number + 160] = PERSON
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="bgr0")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
 def speaking_person(path: Path, seconds: int = 4) -> Path:
     """A movie of the person in the room who hums at 440 Hz, half as loud as can be."""
     import av

@@ -135,7 +135,13 @@ class Obs:
         profile.joinpath("basic.ini").write_text(
             f"[General]\nName=Untitled\n[Video]\nBaseCX={WIDTH}\nBaseCY={HEIGHT}\n"
             f"OutputCX={WIDTH}\nOutputCY={HEIGHT}\nFPSType=0\nFPSCommon=30\n[Output]\n"
-            f"Mode=Simple\n[SimpleOutput]\nFilePath={self.home / 'rec'}\nRecQuality=Lossless\n"
+            "Mode=Advanced\n[AdvOut]\nRecType=Standard\nRecTracks=1\nRecFormat=mkv\n"
+            f"RecEncoder=obs_x264\nRecFilePath={self.home / 'rec'}\n"
+        )
+        # Without loss. Not by the mode Simple, whose "Lossless" can fail for the life of OBS: its
+        # output is marked as connecting after the thread that connects it is done.
+        profile.joinpath("recordEncoder.json").write_text(
+            json.dumps({"rate_control": "CRF", "crf": 0, "preset": "ultrafast"})
         )
         scene = scenes / "Untitled.json"
         if not scene.exists():

@@ -3,6 +3,7 @@
  * shows nothing in its place, where a missing filter would show the room. */
 #include "engine.h"
 #include <string.h>
+#include <util/threading.h>
 
 struct camera {
 	struct engine *engine;
@@ -12,6 +13,7 @@ struct camera {
 	char *wanted, *held;  /* names: as the settings say, and of the child when it was found */
 	pthread_mutex_t looking;
 	volatile bool child_changed;
+	uint64_t identity; /* of the child */
 	bool sounds; /* the child has sound, so OBS's mixer shows us */
 	uint32_t width, height;
 };
@@ -42,8 +44,11 @@ static void draw(void *data)
 
 static void on_update(void *data, calldata_t *call)
 {
-	(void)call;
-	((struct camera *)data)->child_changed = true;
+	struct camera *c = data;
+	const uint64_t is = engine_identity(calldata_ptr(call, "source"));
+	if (is != c->identity)
+		c->child_changed = true;
+	c->identity = is;
 }
 
 /* The child's sound, after its own filters, becomes ours: OBS mixes that of no other source that a
@@ -60,7 +65,8 @@ static void on_sound(void *data, obs_source_t *child, const struct audio_data *s
 		.speakers = is.speakers,
 		.format = AUDIO_FORMAT_FLOAT_PLANAR,
 		.samples_per_sec = is.samples_per_sec,
-		.timestamp = sound->timestamp,
+		.timestamp = sound->timestamp +
+			     (uint64_t)os_atomic_load_long(&c->engine->sound_delay) * 1000000,
 	};
 	for (int i = 0; i < MAX_AV_PLANES; i++)
 		out.data[i] = sound->data[i];
@@ -75,6 +81,7 @@ static void put_child(struct camera *c, obs_source_t *child)
 	pthread_mutex_unlock(&c->lock);
 	c->child_changed = true;
 	if (child) {
+		c->identity = engine_identity(child);
 		signal_handler_connect(obs_source_get_signal_handler(child), "update", on_update, c);
 		obs_source_add_audio_capture_callback(child, on_sound, c);
 	}
