@@ -13,7 +13,7 @@ from matte_nodes.color import PlateColor
 from matte_nodes.errors import UsageError
 from matte_nodes.media.as_array import as_array
 from matte_nodes.node import frame as frames
-from matte_nodes.node.knobs import active_neighbour_knobs
+from matte_nodes.node.knobs import active_neighbour_knobs, all_knobs
 from matte_nodes.node.matte import Matte
 from matte_nodes.node.node import given_mask, given_trimap, still_points
 from matte_nodes.shot.notices import Notices
@@ -73,6 +73,23 @@ class Stream:
         self._past.clear()
         if self._cuts is not None:
             self._cuts.forget()
+
+    def go_on_from(self, other: Stream) -> bool:
+        """Take over the memory of another stream. Return whether it fits.
+
+        It fits when both have the same loaded model, and their knobs differ only in what is made
+        from the model's answer.
+        """
+        node, before = self.node, other.node
+        same = node.model is before.model and all(
+            node.knobs[knob.name] == before.knobs[knob.name]
+            for knob in all_knobs(node.card)
+            if knob.stage != "finish"
+        )
+        if same:
+            self._memory, self._size, self._cuts = other._memory, other._size, other._cuts
+            self._past.extend(other._past)
+        return same
 
     def step(
         self,

@@ -230,3 +230,55 @@ def test_a_memory_of_another_version_ends_the_process(tmp_path: Path) -> None:
         )  # fmt: skip
     # Either it says why, or its closed standard input ended it first.
     assert run.returncode == 0 or "matte install obs" in run.stderr
+
+
+def counter() -> Any:
+    """A card whose alpha is a tenth for each frame that the model remembers."""
+    from matte_nodes import Inputs, Knob, LoadContext, Memory, ModelCard, Prediction
+
+    class Counts:
+        def step(self, inputs: Inputs, memory: Memory, knobs: Any) -> tuple[Prediction, Memory]:
+            count = memory.get("count", np.zeros(1, np.float32)) + 1
+            return Prediction(np.full(inputs.plate.shape[:2], count[0] / 10, np.float32)), {
+                "count": count
+            }
+
+    def load(context: LoadContext) -> Counts:
+        return Counts()
+
+    return ModelCard(
+        name="counter", title="Counter", summary="Counts.", load=load,
+        knobs=(Knob("pace", "int", 1, "A knob of the step.", low=1, high=9),),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "remembers"),
+    [({"knobs": {"black_point": 0.05}}, True), ({"knobs": {"feather": 1.0}}, True),
+     ({"feather_outward": 1.0}, True), ({"smoothing": 0.1}, True), ({"skip": True}, True),
+     ({"knobs": {"pace": 2}}, False), ({"knobs": {"exposure": 1.0}}, False)],
+)  # fmt: skip
+def test_a_slider_leaves_the_models_memory_unless_the_model_reads_it(
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], remembers: bool
+) -> None:
+    from types import SimpleNamespace
+
+    from matte_nodes import models
+
+    others = {"counter": SimpleNamespace(load=counter, value="tests")}
+    card = counter()
+    others["counter"].load = lambda: card
+    monkeypatch.setattr(models, "_others", lambda: others)
+    settings = {"model": "counter", "skip": False}
+    side, worker = ready(settings)
+    for number in (1, 2, 3):
+        side.put_plate(number, plate())
+        worker.once()
+    side.put_settings({**settings, **change})
+    side.put_plate(4, plate())
+    worker.once()
+    found = side.matte()
+    assert side.text == ""
+    assert found is not None
+    expected = 0.4 if remembers else 0.1
+    assert abs(float(np.median(found[2][..., 3])) / 255 - expected) < 0.06

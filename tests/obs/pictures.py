@@ -72,6 +72,46 @@ def running_box(path: Path, frames: int = 60, room: Any = ROOM) -> Path:
     return path
 
 
+def clock_box(path: Path) -> Path:
+    """A movie of two seconds: the box goes 8 pixels a frame, so its place tells the frame."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "bgr0"
+        for number in range(60):
+            picture = np.full((360, 640, 3), ROOM, np.uint8)
+            picture[100:260, 8 * number : 8 * number + 160] = PERSON
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="bgr0")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def speaking_person(path: Path, seconds: int = 4) -> Path:
+    """A movie of the person in the room who hums at 440 Hz, half as loud as can be."""
+    import av
+
+    plate = np.full((360, 640, 3), ROOM, np.uint8)
+    plate[90:, 160:480] = PERSON
+    hum = np.sin(2 * np.pi * 440 * np.arange(48000 * seconds) / 48000) * 0.5
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("ffv1", rate=30)
+        video.width, video.height, video.pix_fmt = 640, 360, "bgr0"
+        audio = container.add_stream("pcm_s16le", rate=48000)
+        for _ in range(30 * seconds):
+            frame = av.VideoFrame.from_ndarray(plate, "rgb24").reformat(format="bgr0")
+            container.mux(video.encode(frame))
+        for start in range(0, len(hum), 4800):
+            part = np.repeat((hum[start : start + 4800] * 32767).astype(np.int16), 2)[None]
+            sound = av.AudioFrame.from_ndarray(part, "s16", "stereo")
+            sound.sample_rate, sound.pts = 48000, start
+            container.mux(audio.encode(sound))
+        for stream in (video, audio):
+            container.mux(stream.encode(None))
+    return path
+
+
 def room_pixels(picture: Any) -> int:
     """How many pixels of (H, W, 4) show the room: clearly greener than anything else here."""
     p = picture.astype(int)

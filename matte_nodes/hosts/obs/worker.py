@@ -112,12 +112,17 @@ class Worker:
         if settings is None:
             return
         self._settings_number = number
-        self._stream = None
+        before, self._stream = self._stream, None
         self._settings = read_settings(settings)
-        self._open(self._settings)
-        self._reset()
+        stream = self._open(self._settings)
+        # A slider that only changes what is made from the answer leaves the model its memory.
+        if before is not None:
+            stream.go_on_from(before)
+        self._stream = stream
+        self._before = self._last = None
+        self._stillness.forget()
 
-    def _open(self, wish: FilterSettings) -> None:
+    def _open(self, wish: FilterSettings) -> Stream:
         from matte_nodes.shot.matte_node import MatteNode
 
         if self._loaded is None or self._loaded.engine != wish.engine:
@@ -140,8 +145,8 @@ class Worker:
             )
         stream = node.stream(colorspace="sRGB")
         stream.__enter__()
-        self._stream = stream
         self._say(protocol.READY)
+        return stream
 
     def _loader(self, card: ModelCard, context: LoadContext) -> Model:
         assert self._settings is not None

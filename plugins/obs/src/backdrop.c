@@ -47,17 +47,20 @@ static gs_texture_t *pass_from(struct engine *e, const char *technique, gs_texre
 	return pass(e, technique, to, is, values, GPU_COUNT(values));
 }
 
-gs_texture_t *backdrop_blur(struct engine *e, gs_texture_t *small)
+gs_texture_t *backdrop_blur(struct engine *e, gs_texture_t *small, gs_texture_t *matte,
+			    gs_texture_t **mean)
 {
 	struct backdrop_state *back = &e->back;
 	struct canvas is = {e->small_width, e->small_height};
 	const float sigma = e->settings.blur / 1000.0f; /* of the width */
 	const struct gpu_value values[] = {
 		GPU_TEXTURE("image", small),
-		GPU_TEXTURE("matte", e->matte),
+		GPU_TEXTURE("matte", matte),
 		GPU_VALUE("crop", e->settings.crop),
 	};
 	gs_texture_t *texture = pass(e, "Outside", &back->levels[0], is, values, GPU_COUNT(values));
+	const struct gpu_value whole[] = {GPU_TEXTURE("image", texture)};
+	*mean = pass(e, "Mean", &back->mean, (struct canvas){1, 1}, whole, GPU_COUNT(whole));
 	/* The taps are a quarter of sigma apart. Over a pixel, they would miss what is between them,
 	 * and a fine pattern of the room would come through: then the picture is halved first. */
 	int level = 0;

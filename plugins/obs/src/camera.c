@@ -3,6 +3,7 @@
  * shows nothing in its place, where a missing filter would show the room. */
 #include "engine.h"
 #include <string.h>
+#include <util/threading.h>
 
 struct camera {
 	struct engine *engine;
@@ -12,8 +13,12 @@ struct camera {
 	char *wanted, *held;  /* names: as the settings say, and of the child when it was found */
 	pthread_mutex_t looking;
 	volatile bool child_changed;
+	uint64_t identity; /* of the child */
+	bool sounds; /* the child has sound, so OBS's mixer shows us */
 	uint32_t width, height;
 };
+
+extern struct obs_source_info camera_info;
 
 static const char *name(void *type)
 {
@@ -39,8 +44,33 @@ static void draw(void *data)
 
 static void on_update(void *data, calldata_t *call)
 {
-	(void)call;
-	((struct camera *)data)->child_changed = true;
+	struct camera *c = data;
+	const uint64_t is = engine_identity(calldata_ptr(call, "source"));
+	if (is != c->identity)
+		c->child_changed = true;
+	c->identity = is;
+}
+
+/* The child's sound, after its own filters, becomes ours: OBS mixes that of no other source that a
+ * source shows. Called on the child's own thread. */
+static void on_sound(void *data, obs_source_t *child, const struct audio_data *sound, bool muted)
+{
+	struct camera *c = data;
+	struct obs_audio_info is;
+	(void)child;
+	if (muted || !obs_get_audio_info(&is))
+		return;
+	struct obs_source_audio out = {
+		.frames = sound->frames,
+		.speakers = is.speakers,
+		.format = AUDIO_FORMAT_FLOAT_PLANAR,
+		.samples_per_sec = is.samples_per_sec,
+		.timestamp = sound->timestamp +
+			     (uint64_t)os_atomic_load_long(&c->engine->sound_delay) * 1000000,
+	};
+	for (int i = 0; i < MAX_AV_PLANES; i++)
+		out.data[i] = sound->data[i];
+	obs_source_output_audio(c->source, &out);
 }
 
 static void put_child(struct camera *c, obs_source_t *child)
@@ -50,9 +80,13 @@ static void put_child(struct camera *c, obs_source_t *child)
 	c->child = child;
 	pthread_mutex_unlock(&c->lock);
 	c->child_changed = true;
-	if (child)
+	if (child) {
+		c->identity = engine_identity(child);
 		signal_handler_connect(obs_source_get_signal_handler(child), "update", on_update, c);
+		obs_source_add_audio_capture_callback(child, on_sound, c);
+	}
 	if (old) {
+		obs_source_remove_audio_capture_callback(old, on_sound, c);
 		signal_handler_disconnect(obs_source_get_signal_handler(old), "update", on_update, c);
 		obs_source_remove_active_child(c->source, old);
 		obs_source_release(old);
@@ -88,8 +122,10 @@ static void look(struct camera *c)
 	pthread_mutex_unlock(&c->lock);
 	if (!same) {
 		obs_source_t *found = *wanted ? obs_get_source_by_name(wanted) : NULL;
-		/* add_active_child refuses what would draw itself. */
-		if (found && (found == c->source || !obs_source_add_active_child(c->source, found))) {
+		/* One that the user has removed is found for as long as somebody holds it: a camera
+		 * would stay open. add_active_child refuses what would draw itself. */
+		if (found && (found == c->source || obs_source_removed(found) ||
+			      !obs_source_add_active_child(c->source, found))) {
 			obs_source_release(found);
 			found = NULL;
 		}
@@ -129,6 +165,9 @@ static void *create(obs_data_t *settings, obs_source_t *source)
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->looking, NULL);
 	c->engine = engine_create(source, draw, c);
+	/* As OBS thinks of every source that may have sound. Said to it only in a tick: told about a
+	 * source that is being made, its mixer keeps that source for ever. */
+	c->sounds = true;
 	update(c, settings);
 	return c;
 }
@@ -157,10 +196,37 @@ static uint32_t get_height(void *data)
 
 static bool add_source(void *list, obs_source_t *source)
 {
-	if (obs_source_get_output_flags(source) & OBS_SOURCE_VIDEO)
+	const char *id = obs_source_get_unversioned_id(source);
+	if ((obs_source_get_output_flags(source) & OBS_SOURCE_VIDEO) &&
+	    strcmp(id ? id : "", camera_info.id))
 		obs_property_list_add_string(list, obs_source_get_name(source),
 					     obs_source_get_name(source));
 	return true;
+}
+
+/* OBS's own windows, for a camera that is in no scene. Without its user interface there are none. */
+static bool open_window(struct camera *c, const char *function)
+{
+	void (*open)(obs_source_t *);
+	void *found = mx_symbol(function);
+	obs_source_t *child = child_of(c);
+	memcpy(&open, &found, sizeof open);
+	if (found && child)
+		open(child);
+	obs_source_release(child);
+	return false;
+}
+
+static bool open_settings(obs_properties_t *list, obs_property_t *property, void *data)
+{
+	(void)list, (void)property;
+	return open_window(data, "obs_frontend_open_source_properties");
+}
+
+static bool open_filters(obs_properties_t *list, obs_property_t *property, void *data)
+{
+	(void)list, (void)property;
+	return open_window(data, "obs_frontend_open_source_filters");
 }
 
 static obs_properties_t *properties(void *data)
@@ -171,6 +237,12 @@ static obs_properties_t *properties(void *data)
 						       OBS_COMBO_TYPE_LIST, OBS_COMBO_FORMAT_STRING);
 	obs_property_list_add_string(list, "", "");
 	obs_enum_sources(add_source, list);
+	if (c && mx_symbol("obs_frontend_open_source_properties")) {
+		obs_properties_add_button2(out, "camera_settings",
+					   obs_module_text("Camera.Settings"), open_settings, c);
+		obs_properties_add_button2(out, "camera_filters", obs_module_text("Camera.Filters"),
+					   open_filters, c);
+	}
 	return engine_properties(c ? c->engine : NULL, out);
 }
 
@@ -182,6 +254,11 @@ static void tick(void *data, float seconds)
 	obs_source_t *child = child_of(c);
 	c->width = obs_source_get_width(child);
 	c->height = obs_source_get_height(child);
+	bool sounds = child && (obs_source_get_output_flags(child) & OBS_SOURCE_AUDIO) &&
+		      obs_source_audio_active(child);
+	if (sounds != c->sounds)
+		obs_source_set_audio_active(c->source, sounds);
+	c->sounds = sounds;
 	obs_source_release(child);
 	engine_tick(c->engine);
 }
@@ -209,7 +286,8 @@ static void walk(void *data, obs_source_enum_proc_t each, void *who)
 struct obs_source_info camera_info = {
 	.id = "matte_nodes_camera",
 	.type = OBS_SOURCE_TYPE_INPUT,
-	.output_flags = OBS_SOURCE_VIDEO | OBS_SOURCE_CUSTOM_DRAW | OBS_SOURCE_DO_NOT_DUPLICATE,
+	.output_flags = OBS_SOURCE_VIDEO | OBS_SOURCE_AUDIO | OBS_SOURCE_CUSTOM_DRAW |
+			OBS_SOURCE_DO_NOT_DUPLICATE,
 	.get_name = name,
 	.create = create,
 	.destroy = destroy,

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <util/platform.h>
+#include <util/threading.h>
 
 #define MS 1000000ull
 
@@ -35,13 +36,43 @@ void engine_keys(struct engine *e, obs_source_t *owner)
 						    obs_module_text("Key.Capture"), capture_now, e);
 }
 
+static uint64_t hashed(uint64_t hash, const char *text)
+{
+	for (; text && *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 0x100000001b3ull;
+	return (hash ^ 0xff) * 0x100000001b3ull;
+}
+
+uint64_t engine_identity(obs_source_t *source)
+{
+	obs_data_t *settings = obs_source_get_settings(source);
+	uint64_t hash = 0xcbf29ce484222325ull;
+	for (obs_data_item_t *item = obs_data_first(settings); item; obs_data_item_next(&item)) {
+		const enum obs_data_type type = obs_data_item_gettype(item);
+		if (type == OBS_DATA_STRING) {
+			hash = hashed(hash, obs_data_item_get_name(item));
+			hash = hashed(hash, obs_data_item_get_string(item));
+		} else if (type == OBS_DATA_ARRAY) { /* of a slide show */
+			obs_data_array_t *array = obs_data_item_get_array(item);
+			for (size_t i = 0; i < obs_data_array_count(array); i++) {
+				obs_data_t *one = obs_data_array_item(array, i);
+				hash = hashed(hash, obs_data_get_json(one));
+				obs_data_release(one);
+			}
+			obs_data_array_release(array);
+		}
+	}
+	obs_data_release(settings);
+	return hash;
+}
+
 struct engine *engine_create(obs_source_t *source, void (*draw_plate)(void *), void *who)
 {
 	struct engine *e = bzalloc(sizeof *e);
 	e->source = source;
 	e->draw_plate = draw_plate;
 	e->who = who;
-	e->newest = e->shown = -1;
+	e->newest = e->shown = e->before = e->after = -1;
 	e->generation = 1;
 	e->hiding = true;
 	e->matte_pixels = bmalloc(MX_SLOT);
@@ -84,10 +115,12 @@ void engine_update(struct engine *e, obs_data_t *data)
 void engine_forget(struct engine *e, const char *why)
 {
 	e->generation++;
-	e->shown = -1;
+	e->shown = e->before = e->after = -1;
+	e->room_known = false;
 	e->matte_is.number = 0;
 	e->matte_at = 0;
 	e->interval = 0;
+	e->delay_ms = e->needs_ms = e->person_rate = 0;
 	for (int i = 0; i < 2; i++)
 		e->surface_holds[i].number = 0;
 	if (e->memory.base) {
@@ -111,6 +144,9 @@ static void take_settings(struct engine *e)
 		*old = *next;
 	e->changed = false;
 	pthread_mutex_unlock(&e->lock);
+	const bool late = e->settings.sync && !e->settings.unprocessed &&
+			  e->settings.view != VIEW_PLATE;
+	os_atomic_set_long(&e->sound_delay, late ? (long)e->settings.delay_ms : 0);
 	if (other)
 		engine_forget(e, "settings");
 	if (tell && e->memory.base)
@@ -145,10 +181,16 @@ static void say(struct engine *e)
 				 obs_module_text("Report.Countdown"),
 				 capture_at > seconds ? capture_at - seconds : 0);
 	if (e->status.state == MX_READY && used < (int)sizeof text)
-		used += snprintf(text + used, sizeof text - used, "\n%s %.1f ms\n%s %.0f ms",
-				 obs_module_text("Report.Step"), e->status.tenths_ms / 10.0,
-				 obs_module_text("Report.Delay"),
-				 e->settings.sync ? e->delay_ms : 0.0f);
+		used += snprintf(text + used, sizeof text - used, "\n%s %.1f ms",
+				 obs_module_text("Report.Step"), e->status.tenths_ms / 10.0);
+	if (e->status.state == MX_READY && e->settings.sync && used < (int)sizeof text)
+		used += snprintf(text + used, sizeof text - used, "\n%s %.0f ms\n%s %.0f",
+				 obs_module_text("Report.Delay"), e->delay_ms,
+				 obs_module_text("Report.Rate"), e->person_rate);
+	if (e->status.state == MX_READY && e->settings.sync && used < (int)sizeof text &&
+	    e->needs_ms > e->settings.delay_ms)
+		used += snprintf(text + used, sizeof text - used, "\n%s %.0f ms",
+				 obs_module_text("Report.Needs"), e->needs_ms + 40);
 	if (e->status.drift && used < (int)sizeof text)
 		snprintf(text + used, sizeof text - used, "\n%s", obs_module_text("Report.Drift"));
 	pthread_mutex_lock(&e->lock);
@@ -208,11 +250,11 @@ void engine_tick(struct engine *e)
 /* Whether the pair that is held may be drawn now. */
 static bool fresh(struct engine *e, uint64_t now)
 {
-	if (e->settings.blank || !e->matte_is.number || !e->matte || !e->matte_at)
+	if (e->settings.blank || !e->matte_is.number || !e->matte_at)
 		return false;
 	if (!e->settings.json[0]) /* the daemon could not be told what is wanted */
 		return false;
-	if (e->settings.sync ? e->shown < 0 : e->newest < 0)
+	if (e->settings.sync ? e->shown < 0 : e->newest < 0 || !e->matte)
 		return false;
 	uint64_t limit = e->settings.hide_after_ms * MS;
 	/* A slow daemon would blink. A plate and its own matte may stay; with sync off the plate is
@@ -238,14 +280,19 @@ void engine_render(struct engine *e, uint32_t width, uint32_t height)
 	gpu_sizes(e, width, height);
 	if (e->due) {
 		e->due = false;
-		bool stage = e->active && e->memory.base && e->status.state >= MX_READY;
-		if (e->settings.fps && now - e->staged_at < 950 * MS / e->settings.fps)
+		const uint64_t frame = obs_get_video_frame_time();
+		const bool ready = e->active && e->memory.base && e->status.state >= MX_READY;
+		const bool wanted = ready || !e->settings.sync || e->settings.unprocessed ||
+				    e->settings.view == VIEW_PLATE;
+		bool stage = ready;
+		if (e->settings.fps && frame - e->staged_at < 950 * MS / e->settings.fps)
 			stage = false;
 		/* First the matte: a new plate may take the place of the one that it belongs to. */
-		gpu_take_matte(e, now);
-		if (stage || !e->settings.sync || e->settings.unprocessed ||
-		    e->settings.view == VIEW_PLATE)
-			e->newest = gpu_take_plate(e, now, stage);
+		gpu_take_matte(e, frame);
+		if (wanted && gpu_paced(e, frame))
+			e->newest = gpu_take_plate(e, frame, stage);
+		if (e->settings.sync)
+			gpu_choose(e, frame);
 	}
 	bool hide = !fresh(e, now);
 	if (hide != e->hiding)

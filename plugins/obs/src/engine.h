@@ -10,11 +10,14 @@
 #include <graphics/image-file.h>
 #include <pthread.h>
 
-#define RING 10
+#define RING 48
+#define RING_BYTES (512u << 20) /* what full plates may take on the card: 15 of 3840 x 2160 */
 #define BLUR_LEVELS 6
 
 struct plate {
 	gs_texrender_t *full, *small;
+	gs_texture_t *matte;
+	bool matted; /* the matte is this plate's own */
 	uint32_t number, generation;
 	uint64_t time; /* ns, of this process's clock */
 };
@@ -24,6 +27,7 @@ struct backdrop_state {
 	char path[1024];
 	bool loaded;
 	gs_texrender_t *levels[BLUR_LEVELS], *blurred; /* of the room: whole, halved, ... */
+	gs_texrender_t *mean; /* of all that is outside of the matte: one pixel */
 };
 
 struct engine {
@@ -53,6 +57,10 @@ struct engine {
 	uint32_t number, generation, seen;
 	struct plate ring[RING];
 	int newest, shown;          /* into the ring; -1 is none */
+	int before, after;          /* the plates with mattes that the shown one lies between */
+	gs_texrender_t *room[2], *between, *quarter[3];
+	unsigned room_is; /* which of the two; 0 and 1 */
+	bool room_known;
 	gs_stagesurf_t *surface[2];
 	struct mx_picture surface_holds[2];
 	uint32_t surfaces;
@@ -61,7 +69,10 @@ struct engine {
 	gs_texture_t *matte;
 	struct mx_picture matte_is;
 	uint64_t matte_at, interval;
-	float delay_ms;
+	float delay_ms, needs_ms; /* of the picture; and the delay from which on it would be smooth */
+	float person_rate;        /* pictures of the person a second */
+	uint32_t person_pictures;
+	uint64_t person_since;
 	uint32_t mattes, mattes_age; /* since it last forgot: how many, and their plates' ages together */
 	bool hiding;
 
@@ -69,6 +80,7 @@ struct engine {
 	bool effect_failed, pass_failed;
 	struct backdrop_state back;
 
+	volatile long sound_delay; /* ms: the sound of a Matte Camera is as late as its picture */
 	volatile long capture_at; /* seconds of the clock; 0 is none */
 	uint8_t *clean;
 	struct mx_picture clean_is;
@@ -76,6 +88,8 @@ struct engine {
 };
 
 struct engine *engine_create(obs_source_t *source, void (*draw_plate)(void *), void *who);
+/* Changes when a source shows another device, file or address: these are texts. Its sliders are not. */
+uint64_t engine_identity(obs_source_t *source);
 /* Hot keys; OBS gives none to private sources, which many filters are: then the parent has them. */
 void engine_keys(struct engine *engine, obs_source_t *owner);
 void engine_destroy(struct engine *engine);
@@ -96,6 +110,9 @@ void gpu_free(struct engine *engine);
 void gpu_sizes(struct engine *engine, uint32_t width, uint32_t height);
 int gpu_take_plate(struct engine *engine, uint64_t now, bool stage);
 void gpu_take_matte(struct engine *engine, uint64_t now);
+/* Aligned: which plate is due, and between which mattes it lies. */
+void gpu_choose(struct engine *engine, uint64_t now);
+bool gpu_paced(const struct engine *engine, uint64_t now);
 void gpu_draw(struct engine *engine);
 void gpu_draw_plate(struct engine *engine);
 void gpu_draw_hidden(struct engine *engine);
@@ -116,7 +133,9 @@ bool gpu_pass(struct engine *engine, const char *technique, const struct gpu_val
 
 /* backdrop.c */
 gs_texture_t *backdrop_image(struct engine *engine);
-gs_texture_t *backdrop_blur(struct engine *engine, gs_texture_t *small);
+/* The room blurred; `mean` is its mean colour, for where none of it is near. NULL: it failed. */
+gs_texture_t *backdrop_blur(struct engine *engine, gs_texture_t *small, gs_texture_t *matte,
+			    gs_texture_t **mean);
 void backdrop_free(struct engine *engine);
 
 /* properties.c */

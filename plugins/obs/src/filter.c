@@ -6,6 +6,7 @@ struct filter {
 	struct engine *engine;
 	obs_source_t *source, *parent; /* parent: only to know when it becomes another */
 	volatile bool parent_changed, gone;
+	uint64_t identity; /* of the parent */
 };
 
 static const char *name(void *type)
@@ -32,8 +33,10 @@ static void draw(void *data)
 static void on_update(void *data, calldata_t *call)
 {
 	struct filter *f = data;
-	(void)call;
-	f->parent_changed = true; /* another device or file: the matte we have is not its own */
+	const uint64_t is = engine_identity(calldata_ptr(call, "source"));
+	if (is != f->identity)
+		f->parent_changed = true; /* another device or file: our matte is not its own */
+	f->identity = is;
 }
 
 static void watch(struct filter *f, obs_source_t *parent)
@@ -44,11 +47,12 @@ static void watch(struct filter *f, obs_source_t *parent)
 		signal_handler_disconnect(obs_source_get_signal_handler(f->parent), "update",
 					  on_update, f);
 	f->parent = parent;
-	if (parent)
+	if (parent) {
+		f->identity = engine_identity(parent);
 		engine_keys(f->engine, parent);
-	if (parent)
 		signal_handler_connect(obs_source_get_signal_handler(parent), "update", on_update,
 				       f);
+	}
 	f->parent_changed = true;
 }
 

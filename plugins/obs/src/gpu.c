@@ -54,6 +54,7 @@ void gpu_free(struct engine *e)
 	for (int i = 0; i < RING; i++) {
 		gs_texrender_destroy(e->ring[i].full);
 		gs_texrender_destroy(e->ring[i].small);
+		gs_texture_destroy(e->ring[i].matte);
 		memset(&e->ring[i], 0, sizeof e->ring[i]);
 	}
 	for (int i = 0; i < 2; i++) {
@@ -63,13 +64,23 @@ void gpu_free(struct engine *e)
 	}
 	gs_texture_destroy(e->matte);
 	e->matte = NULL;
+	gs_texrender_destroy(e->room[0]);
+	gs_texrender_destroy(e->room[1]);
+	gs_texrender_destroy(e->between);
+	e->room[0] = e->room[1] = e->between = NULL;
+	for (int i = 0; i < 3; i++) {
+		gs_texrender_destroy(e->quarter[i]);
+		e->quarter[i] = NULL;
+	}
+	e->room_known = false;
 	for (int i = 0; i < BLUR_LEVELS; i++) {
 		gs_texrender_destroy(e->back.levels[i]);
 		e->back.levels[i] = NULL;
 	}
 	gs_texrender_destroy(e->back.blurred);
-	e->back.blurred = NULL;
-	e->newest = e->shown = -1;
+	gs_texrender_destroy(e->back.mean);
+	e->back.blurred = e->back.mean = NULL;
+	e->newest = e->shown = e->before = e->after = -1;
 	e->width = e->height = 0;
 }
 
@@ -124,18 +135,52 @@ bool gpu_pass(struct engine *e, const char *technique, const struct gpu_value *v
 	return true;
 }
 
-/* The slot to overwrite: the oldest that is neither shown nor with the daemon. */
-static int spare(const struct engine *e)
+/* Times are those of OBS's frames, which may be a little apart from each other. */
+static uint64_t due_time(const struct engine *e, uint64_t now)
 {
-	int best = -1;
-	for (int i = 0; i < RING; i++) {
+	return now - e->settings.delay_ms * 1000000ull + 3000000ull;
+}
+
+/* How many plates there may be. */
+static int slots(const struct engine *e)
+{
+	const uint64_t one = (uint64_t)e->width * e->height * 4;
+	const uint64_t may = one ? RING_BYTES / one : RING;
+	return may < 8 ? 8 : may > RING ? RING : (int)may;
+}
+
+/* Whether the buffer has room for a plate now: few large plates are spread over the delay. */
+bool gpu_paced(const struct engine *e, uint64_t now)
+{
+	if (!e->settings.sync || e->newest < 0)
+		return true;
+	const uint64_t apart = e->settings.delay_ms * 1000000ull / (uint64_t)(slots(e) - 6);
+	return now - e->ring[e->newest].time + 2000000 >= apart;
+}
+
+/* The slot to overwrite: the oldest that is of no more use. */
+static int spare(const struct engine *e, uint64_t now)
+{
+	const uint64_t due = e->settings.sync ? due_time(e, now) - 50000000ull : now;
+	int best = -1, oldest = -1, fresh = -1;
+	for (int i = 0; i < slots(e); i++) {
 		const struct plate *plate = &e->ring[i];
-		if (i == e->shown || (plate->number && plate->number == e->status.taken))
+		if (!plate->number || plate->generation != e->generation) {
+			if (plate->full)
+				return i;
+			fresh = fresh < 0 ? i : fresh;
 			continue;
-		if (best < 0 || plate->number < e->ring[best].number)
+		}
+		/* Shown, or with the daemon, or on the way to it. */
+		if (i == e->shown || i == e->before || i == e->after ||
+		    plate->number == e->status.taken || e->number - plate->number < 3)
+			continue;
+		if (oldest < 0 || plate->time < e->ring[oldest].time)
+			oldest = i;
+		if (plate->time < due && (best < 0 || plate->time < e->ring[best].time))
 			best = i;
 	}
-	return best;
+	return best >= 0 ? best : fresh >= 0 ? fresh : oldest;
 }
 
 static bool draw_into(gs_texrender_t **target, uint32_t width, uint32_t height)
@@ -181,31 +226,53 @@ static void hand_over(struct engine *e, unsigned which)
 	is->number = 0;
 }
 
+static bool shrink_into(struct engine *e, gs_texrender_t **to, gs_texture_t *from, uint32_t width,
+			uint32_t height)
+{
+	if (!draw_into(to, width, height))
+		return false;
+	const float pixel[2] = {1.0f / width, 1.0f / height};
+	gs_ortho(0.0f, (float)width, 0.0f, (float)height, -1.0f, 1.0f);
+	const struct gpu_value values[] = {
+		GPU_TEXTURE("image", from),
+		GPU_VALUE("texel", pixel),
+	};
+	bool drawn = gpu_pass(e, "Shrink", values, GPU_COUNT(values), width, height);
+	gs_texrender_end(*to);
+	return drawn;
+}
+
+/* The network's picture: each of its pixels is the mean of those it stands for. One pass averages
+ * up to four by four; more are quartered first, or it would see the noise and the moire of a few. */
+static bool shrink(struct engine *e, struct plate *plate)
+{
+	gs_texture_t *from = gs_texrender_get_texture(plate->full);
+	uint32_t width = e->width, height = e->height;
+	for (int i = 0; i < 3 && (width > 4 * e->small_width || height > 4 * e->small_height); i++) {
+		width = (width + 3) / 4 > e->small_width ? (width + 3) / 4 : e->small_width;
+		height = (height + 3) / 4 > e->small_height ? (height + 3) / 4 : e->small_height;
+		if (!shrink_into(e, &e->quarter[i], from, width, height))
+			return false;
+		from = gs_texrender_get_texture(e->quarter[i]);
+	}
+	return shrink_into(e, &plate->small, from, e->small_width, e->small_height);
+}
+
 int gpu_take_plate(struct engine *e, uint64_t now, bool stage)
 {
-	const int slot = spare(e);
+	const int slot = spare(e, now);
 	if (slot < 0)
 		return e->newest;
 	struct plate *plate = &e->ring[slot];
 	struct gpu_state before = plain_codes();
 	plate->number = 0;
+	plate->matted = false;
 	bool drawn = draw_into(&plate->full, e->width, e->height);
 	if (drawn) {
 		gs_ortho(0.0f, (float)e->width, 0.0f, (float)e->height, -100.0f, 100.0f);
 		e->draw_plate(e->who);
 		gs_texrender_end(plate->full);
-		drawn = draw_into(&plate->small, e->small_width, e->small_height);
-	}
-	if (drawn) {
-		const float pixel[2] = {1.0f / e->small_width, 1.0f / e->small_height};
-		gs_ortho(0.0f, (float)e->small_width, 0.0f, (float)e->small_height, -1.0f, 1.0f);
-		const struct gpu_value values[] = {
-			GPU_TEXTURE("image", gs_texrender_get_texture(plate->full)),
-			GPU_VALUE("texel", pixel),
-		};
-		drawn = gpu_pass(e, "Shrink", values, GPU_COUNT(values), e->small_width,
-				 e->small_height);
-		gs_texrender_end(plate->small);
+		drawn = shrink(e, plate);
 	}
 	restore(before);
 	if (!drawn)
@@ -231,6 +298,46 @@ int gpu_take_plate(struct engine *e, uint64_t now, bool stage)
 	return slot;
 }
 
+static bool put_matte(gs_texture_t **to, const struct mx_picture *is, const uint8_t *pixels)
+{
+	if (*to && (gs_texture_get_width(*to) != is->width || gs_texture_get_height(*to) != is->height)) {
+		gs_texture_destroy(*to);
+		*to = NULL;
+	}
+	profile_start(upload);
+	if (!*to)
+		*to = gs_texture_create(is->width, is->height, GS_RGBA, 1, &pixels, GS_DYNAMIC);
+	else
+		gs_texture_set_image(*to, pixels, is->width * 4, false);
+	profile_end(upload);
+	return *to != NULL;
+}
+
+/* Keeps what a plate and its matte say of the room. */
+static void learn_room(struct engine *e, const struct plate *plate)
+{
+	gs_texture_t *small = gs_texrender_get_texture(plate->small);
+	gs_texture_t *old = e->room_known ? gs_texrender_get_texture(e->room[e->room_is]) : small;
+	const float share = e->room_known ? 1.0f : 0.0f;
+	const struct gpu_value values[] = {
+		GPU_TEXTURE("small", small),
+		GPU_TEXTURE("image", old),
+		GPU_TEXTURE("matte", plate->matte),
+		{"share", &share, sizeof share, NULL},
+	};
+	const unsigned to = e->room_is ^ 1;
+	struct gpu_state before = plain_codes();
+	e->room_known = false;
+	if (draw_into(&e->room[to], e->small_width, e->small_height)) {
+		gs_ortho(0.0f, (float)e->small_width, 0.0f, (float)e->small_height, -1.0f, 1.0f);
+		e->room_known = gpu_pass(e, "Room", values, GPU_COUNT(values), e->small_width,
+					 e->small_height);
+		gs_texrender_end(e->room[to]);
+		e->room_is = to;
+	}
+	restore(before);
+}
+
 void gpu_take_matte(struct engine *e, uint64_t now)
 {
 	struct mx_picture is;
@@ -247,33 +354,109 @@ void gpu_take_matte(struct engine *e, uint64_t now)
 			slot = i;
 	if (e->settings.sync && slot < 0)
 		return;
-	const uint8_t *pixels = e->matte_pixels;
-	if (e->matte && (gs_texture_get_width(e->matte) != is.width ||
-			 gs_texture_get_height(e->matte) != is.height)) {
-		gs_texture_destroy(e->matte);
-		e->matte = NULL;
-	}
-	profile_start(upload);
-	if (!e->matte)
-		e->matte = gs_texture_create(is.width, is.height, GS_RGBA, 1, &pixels, GS_DYNAMIC);
-	else
-		gs_texture_set_image(e->matte, pixels, is.width * 4, false);
-	profile_end(upload);
-	if (!e->matte)
+	gs_texture_t **to = e->settings.sync ? &e->ring[slot].matte : &e->matte;
+	if (!put_matte(to, &is, e->matte_pixels))
 		return;
+	if (e->settings.sync) {
+		e->ring[slot].matted = true;
+		learn_room(e, &e->ring[slot]);
+	}
 	if (e->matte_at) {
 		uint64_t since = now - e->matte_at;
 		e->interval = e->interval ? (e->interval * 3 + since) / 4 : since;
 	}
 	e->matte_at = now;
 	e->matte_is = is;
-	e->shown = slot;
 	e->mattes++;
 	e->mattes_age += e->number - is.plate;
-	if (slot >= 0) {
-		float delay = (float)(now - e->ring[slot].time) / 1e6f;
-		e->delay_ms = e->delay_ms ? 0.9f * e->delay_ms + 0.1f * delay : delay;
+	if (slot < 0)
+		return;
+	/* A plate just after this one waits for the next matte. */
+	const float needs = (float)(now - e->ring[slot].time + e->interval) / 1e6f;
+	e->needs_ms = e->needs_ms > 0 ? 0.9f * e->needs_ms + 0.1f * needs : needs;
+}
+
+/* Two plates with mattes of their own, before and after a plate; false when one is missing. */
+static bool around(const struct engine *e, const struct plate *plate, int *before, int *after)
+{
+	*before = *after = -1;
+	for (int i = 0; i < RING; i++) {
+		const struct plate *other = &e->ring[i];
+		if (!other->number || !other->matted || other->generation != e->generation)
+			continue;
+		if (other->time < plate->time &&
+		    (*before < 0 || other->time > e->ring[*before].time))
+			*before = i;
+		if (other->time > plate->time && (*after < 0 || other->time < e->ring[*after].time))
+			*after = i;
 	}
+	return *before >= 0 && *after >= 0;
+}
+
+void gpu_choose(struct engine *e, uint64_t now)
+{
+	const uint64_t due = due_time(e, now);
+	uint64_t newest = e->shown >= 0 ? e->ring[e->shown].time : 0;
+	int best = -1;
+	for (int i = 0; i < RING; i++) {
+		const struct plate *plate = &e->ring[i];
+		int before, after;
+		if (!plate->number || plate->generation != e->generation || plate->time > due ||
+		    plate->time <= newest)
+			continue;
+		if (!plate->matted && !around(e, plate, &before, &after))
+			continue;
+		best = i;
+		newest = plate->time;
+		e->before = plate->matted ? i : before;
+		e->after = plate->matted ? i : after;
+	}
+	if (best >= 0) {
+		e->shown = best;
+		e->person_pictures++;
+	}
+	if (e->shown >= 0) {
+		const float delay = (float)(now - e->ring[e->shown].time) / 1e6f;
+		e->delay_ms = e->delay_ms > 0 ? 0.9f * e->delay_ms + 0.1f * delay : delay;
+	}
+	if (now - e->person_since >= 1000000000ull) {
+		e->person_rate = e->person_pictures * 1e9f / (float)(now - e->person_since);
+		e->person_pictures = 0;
+		e->person_since = now;
+	}
+}
+
+/* The matte of the shown plate: its own, or one between those of its neighbours. */
+static gs_texture_t *matte_of_shown(struct engine *e)
+{
+	const struct plate *plate = &e->ring[e->shown];
+	if (plate->matted)
+		return plate->matte;
+	const struct plate *a = &e->ring[e->before], *b = &e->ring[e->after];
+	const float size[2] = {(float)e->small_width, (float)e->small_height};
+	const float share = (float)(plate->time - a->time) / (float)(b->time - a->time);
+	gs_texture_t *small = gs_texrender_get_texture(plate->small);
+	gs_texture_t *room = e->room_known ? gs_texrender_get_texture(e->room[e->room_is]) : NULL;
+	const struct gpu_value values[] = {
+		GPU_TEXTURE("small", small),
+		GPU_TEXTURE("image", gs_texrender_get_texture(a->small)),
+		GPU_TEXTURE("matte", a->matte),
+		GPU_TEXTURE("backdrop", gs_texrender_get_texture(b->small)),
+		GPU_TEXTURE("around", b->matte),
+		GPU_TEXTURE("room", room),
+		GPU_VALUE("size", size),
+		{"share", &share, sizeof share, NULL},
+	};
+	struct gpu_state before = plain_codes();
+	bool drawn = draw_into(&e->between, e->small_width, e->small_height);
+	if (drawn) {
+		gs_ortho(0.0f, size[0], 0.0f, size[1], -1.0f, 1.0f);
+		drawn = gpu_pass(e, "Between", values, GPU_COUNT(values), e->small_width,
+				 e->small_height);
+		gs_texrender_end(e->between);
+	}
+	restore(before);
+	return drawn ? gs_texrender_get_texture(e->between) : NULL;
 }
 
 /* What is behind the person, as the shader wants it. */
@@ -322,21 +505,24 @@ void gpu_draw(struct engine *e)
 	const int view = e->settings.view, linear = e->settings.linear && view == VIEW_COMPOSITE;
 	gs_texture_t *full = gs_texrender_get_texture(plate->full);
 	gs_texture_t *small = gs_texrender_get_texture(plate->small);
-	if (!full || !small)
+	gs_texture_t *matte = e->settings.sync ? matte_of_shown(e) : e->matte;
+	if (!full || !small || !matte)
 		return;
 	struct behind back = behind(e);
+	gs_texture_t *mean = full; /* bound, but not looked at */
 	if (back.kind == BACK_BLUR && view == VIEW_COMPOSITE) {
 		struct gpu_state before = plain_codes();
-		back.texture = backdrop_blur(e, small);
+		back.texture = backdrop_blur(e, small, matte, &mean);
 		restore(before);
-		if (!back.texture)
+		if (!back.texture || !mean)
 			return;
 	}
 	const struct gpu_value values[] = {
 		GPU_TEXTURE("image", full),
 		GPU_TEXTURE("small", small),
-		GPU_TEXTURE("matte", e->matte),
+		GPU_TEXTURE("matte", matte),
 		GPU_TEXTURE("backdrop", back.texture ? back.texture : full),
+		GPU_TEXTURE("around", mean),
 		GPU_VALUE("crop", e->settings.crop),
 		GPU_VALUE("size", size),
 		GPU_VALUE("fit", back.fit),

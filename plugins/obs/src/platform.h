@@ -16,6 +16,9 @@ struct mx_memory {
 bool mx_memory_create(struct mx_memory *memory, size_t size);
 void mx_memory_free(struct mx_memory *memory);
 
+/* A function of the running OBS, where it has one of this name: NULL otherwise. */
+void *mx_symbol(const char *name);
+
 struct mx_child {
 	intptr_t process; /* process id, or a Windows handle; 0 is none */
 	intptr_t input;   /* our end of its standard input: closing it ends the child */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #define _GNU_SOURCE
 #include "platform.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -19,7 +20,7 @@ extern char **environ;
 static int nameless(size_t size)
 {
 #ifdef __linux__
-	int fd = memfd_create("matte", MFD_CLOEXEC);
+	int fd = memfd_create("matte", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 #else
 	/* A random name for an instant: taken away before anything is written. */
 	char name[32];
@@ -38,7 +39,16 @@ static int nameless(size_t size)
 	if (fd >= 0)
 		shm_unlink(name);
 #endif
-	if (fd >= 0 && ftruncate(fd, (off_t)size)) {
+	if (fd < 0)
+		return -1;
+	bool done = !ftruncate(fd, (off_t)size);
+#ifdef __linux__
+	/* The daemon cannot shrink it under our feet: that would be a bus error in OBS. Memory that
+	 * cannot be sealed is not used. (On macOS, such memory has one size for its whole life.) */
+	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	done = done && !fcntl(fd, F_ADD_SEALS, seals) && fcntl(fd, F_GET_SEALS) == seals;
+#endif
+	if (!done) {
 		close(fd);
 		return -1;
 	}
@@ -55,10 +65,6 @@ bool mx_memory_create(struct mx_memory *memory, size_t size)
 		close(fd);
 		return false;
 	}
-#ifdef __linux__
-	/* The daemon cannot shrink it under our feet: that would be a bus error in OBS. */
-	fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-#endif
 	*memory = (struct mx_memory){base, size, fd};
 	return true;
 }
@@ -71,6 +77,11 @@ void mx_memory_free(struct mx_memory *memory)
 	munmap(memory->base, memory->size);
 	close((int)memory->handle);
 	memory->base = NULL;
+}
+
+void *mx_symbol(const char *name)
+{
+	return dlsym(RTLD_DEFAULT, name);
 }
 
 static char **environment(const struct mx_variable *set)
@@ -104,10 +115,15 @@ bool mx_child_start(struct mx_child *child, const char *python, const struct mx_
 		    const struct mx_variable *set)
 {
 	int ends[2];
+#ifdef __linux__
+	if (pipe2(ends, O_CLOEXEC)) /* at once: another thread of OBS may start a program now */
+		return false;
+#else
 	if (pipe(ends))
 		return false;
 	fcntl(ends[0], F_SETFD, FD_CLOEXEC);
 	fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+#endif
 	char **variables = environment(set);
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;

@@ -31,6 +31,15 @@ void mx_memory_free(struct mx_memory *memory)
 	memory->base = NULL;
 }
 
+void *mx_symbol(const char *name)
+{
+	HMODULE frontend = GetModuleHandleA("obs-frontend-api.dll");
+	FARPROC found = frontend ? GetProcAddress(frontend, name) : NULL;
+	void *out = NULL;
+	memcpy(&out, &found, sizeof out);
+	return out;
+}
+
 static wchar_t *wide(const char *text)
 {
 	int length = MultiByteToWideChar(CP_UTF8, 0, text, -1, NULL, 0);

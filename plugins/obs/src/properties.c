@@ -133,6 +133,9 @@ obs_properties_t *engine_properties(struct engine *e, obs_properties_t *list)
 	obs_properties_add_int(list, "fps", obs_module_text("Fps"), 0, 240, 1);
 	obs_property_t *sync = obs_properties_add_bool(list, "sync", obs_module_text("Sync"));
 	obs_property_set_long_description(sync, obs_module_text("Sync.Help"));
+	obs_property_t *delay = obs_properties_add_int_slider(
+		list, "delay", obs_module_text("Delay"), 0, 1000, 10);
+	obs_property_set_long_description(delay, obs_module_text("Delay.Help"));
 	obs_properties_add_int(list, "hide_after", obs_module_text("HideAfter"), 100, 10000, 100);
 	choice(list, "background", backs);
 	obs_properties_add_color(list, "background_colour", obs_module_text("Background.Colour"));

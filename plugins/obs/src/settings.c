@@ -84,6 +84,7 @@ void settings_defaults(obs_data_t *data)
 	obs_data_set_default_int(data, "threads", 1);
 	obs_data_set_default_int(data, "fps", 0);
 	obs_data_set_default_bool(data, "sync", true);
+	obs_data_set_default_int(data, "delay", 300);
 	obs_data_set_default_int(data, "hide_after", 1500);
 	obs_data_set_default_int(data, "background", BACK_TRANSPARENT);
 	obs_data_set_default_int(data, "background_colour", 0xff00b140);
@@ -141,6 +142,7 @@ void settings_read(struct settings *s, obs_data_t *data)
 	s->width = within(obs_data_get_int(data, "width"), 64, MX_SIDE);
 	s->fps = within(obs_data_get_int(data, "fps"), 0, 240);
 	s->hide_after_ms = within(obs_data_get_int(data, "hide_after"), 100, 10000);
+	s->delay_ms = within(obs_data_get_int(data, "delay"), 0, 1000);
 	s->sync = obs_data_get_bool(data, "sync");
 	s->linear = obs_data_get_int(data, "edges") == 1;
 	s->unprocessed = obs_data_get_bool(data, "show_unprocessed");
