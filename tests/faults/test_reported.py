@@ -421,7 +421,35 @@ def test_super_white(tmp_path: Path, name: str, white: float) -> None:
     with av.open(str(tmp_path / "movie" / "out.mov")) as container:
         first = next(container.decode(video=0))
     luma = np.frombuffer(first.planes[0], "<u2").reshape(48, -1)[12, 35] / 4
-    assert luma == pytest.approx(1019 if name != "xavc8.mp4" else 1016, abs=2)
+    codes = 1019 if name != "xavc8.mp4" else 1016
+    assert luma == pytest.approx(codes, abs=2)
+    # FFV1 too, which is RGB where no code can lie above white.
+    kept = run(tmp_path / "lossless", HERE / "super_white" / name, output="out.mkv")
+    assert kept.code == 0, kept.said
+    assert "clipped" not in kept.said
+    with av.open(str(tmp_path / "lossless" / "out.mkv")) as container:
+        first = next(container.decode(video=0))
+    luma = np.frombuffer(first.planes[0], "<u2").reshape(48, -1)[12, 35] / 64
+    assert luma == pytest.approx(codes, abs=0.5)
+    again = run(tmp_path / "again", tmp_path / "lossless" / "out.mkv")
+    assert again.frame(1)["fg.G"][12, 35] == pytest.approx(white, abs=0.01)
+
+
+@odd(
+    "Movies",
+    "A plate brighter than white, written as a movie",
+    "said",
+    "Clipped at what the movie's codes hold; the first such frame is named.",
+)
+@pytest.mark.parametrize("output", ["out.mov", "out.mkv"])
+def test_brighter_than_a_movie(tmp_path: Path, output: str) -> None:
+    bright = (picture() ** 2.2).astype(np.float16)
+    bright[8:16, 34:38] = 6
+    write_image(tmp_path / "p.exr", bright)
+    ran = run(tmp_path / "out", tmp_path / "p.exr", output=output)
+    assert ran.code == 0, ran.said
+    assert "clipped" in ran.said
+    assert "frame 1 " in ran.said
 
 
 TRIMAPS = HERE / "trimap_without_foreground"
