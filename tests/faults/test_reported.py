@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -487,6 +490,44 @@ def test_unknown_extensions(tmp_path: Path, name: str) -> None:
     for n in clip.frames:  # lossy: the middle of the marker is looked at
         bright = clip.read(n).floats()[12, 30:].min(axis=-1) > 0.6
         assert np.nonzero(bright)[0].mean() + 30 == pytest.approx(33.5 + 2 * n, abs=0.6)
+
+
+@odd("Movies", "DV of a camera (a.dv)", "taken", "Its frames, with its pixel aspect.")
+def test_dv(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.dv"), "w", format="dv") as container:
+        stream: Any = container.add_stream("dvvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 720, 576, "yuv420p"
+        for n in range(3):
+            codes = (picture(n) * 255).astype(np.uint8)
+            large = cv2.resize(codes, (720, 576), interpolation=cv2.INTER_NEAREST)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(large, format="rgb24")))
+        container.mux(stream.encode(None))
+    ran = run(tmp_path / "out", tmp_path / "a.dv")
+    assert ran.frames == [1, 2, 3], ran.said
+    for n in (1, 2, 3):
+        alpha = ran.frame(n)["A"]
+        assert alpha.shape == (576, 720)
+        assert alpha[120:440, 80:150].min() == 1  # the bar
+        assert alpha[500:, 400:].max() == 0  # the screen
+        left = round((34 + 2 * (n - 1)) * 11.25)
+        assert alpha[100:180, left + 4 : left + 40].min() > 0.9  # the marker, where frame n has it
+
+
+def test_every_input_is_in_a_test() -> None:
+    text = "".join(path.read_text() for path in HERE.glob("test_*.py"))
+    unused = [
+        f"{path.parent.name}/{path.name}"
+        for path in sorted(HERE.glob("*/*.*"))
+        if path.suffix != ".pyc" and path.parent.name not in text
+    ]
+    assert not unused
+    files = {
+        re.sub(r"\.\d{4}\.", ".####.", path.name)
+        for path in HERE.glob("*/*.*")
+        if (path.suffix != ".pyc" and path.suffix != ".jpg") or path.parent.name != "sparse_numbers"
+    }
+    named = {name for name in files if name in text or f'"{name.partition(".")[0]}"' in text}
+    assert files - named == set()
 
 
 @odd("Movies", "A text file, or nothing that can be read", "refused", "Both readers are named.")
