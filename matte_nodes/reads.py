@@ -31,6 +31,7 @@ the matter of `color`."""
 LIBRARIES = (
     "numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "torch",
     "OpenImageIO", "opencolorio", "av", "pymatting", "numba", "scipy", "safetensors",
+    "pi-heif", "pillow-heif", "pillow",
 )  # fmt: skip
 """Packages that decode, compute or encode pixels for this library."""
 

@@ -250,6 +250,7 @@ def numerics_tag(device: Device, threads: int) -> str:
     reads.note("processor", processor())
     if device.kind in ("cuda", "tensorrt"):
         reads.note("driver", _nvidia_driver())
+        reads.note("card", _card_name(device.index))
     return " ".join(f"{name.replace(' ', '_')}={value}" for name, value in reads.facts.items())
 
 
@@ -283,6 +284,20 @@ def _brand() -> str:
             ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"],
             capture_output=True, text=True, timeout=5, check=True,
         ).stdout.strip()  # fmt: skip
+    return ""
+
+
+@cache
+def _card_name(index: int) -> str:
+    """What the driver calls the card: kinds of cards cut sums into other pieces."""
+    with contextlib.suppress(ImportError, RuntimeError, AssertionError):
+        import torch
+
+        return str(torch.cuda.get_device_name(index))
+    found = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    with contextlib.suppress(OSError, IndexError):
+        text = found[index].read_text("ascii", "replace")
+        return text.partition("Model:")[2].split("\n")[0].strip()
     return ""
 
 

@@ -88,3 +88,11 @@ def test_the_farms_number_of_threads(monkeypatch: pytest.MonkeyPatch, told: str,
     )
     monkeypatch.setenv("OMP_NUM_THREADS", told)
     assert runtime.cores() == most
+
+
+def test_cards_of_other_kinds_have_other_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    tags = set()
+    for name in ("NVIDIA L4", "NVIDIA H100"):
+        monkeypatch.setattr(runtime, "_card_name", lambda index, name=name: f"{name} {index}")
+        tags.add(runtime.numerics_tag(runtime.Device("cuda", 0), 1))
+    assert len(tags) == 2

@@ -12,9 +12,12 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -304,7 +307,81 @@ def by_auto() -> None:
     save("auto", *rows)
 
 
+SIDE, EVERY = 460, 70  # of the first screen's picture: pixels, milliseconds
+
+
+def backdrop(low: Colour, high: Colour, lights: int) -> Float:
+    """A soft gradient with discs of light out of focus, linear."""
+    down, across = np.mgrid[0:512, 0:512].astype(np.float32) / 511
+    mix = np.clip(0.75 * down + 0.25 * across, 0, 1)[..., None]
+    picture = np.float32(high) * (1 - mix) + np.float32(low) * mix
+    rng = np.random.default_rng(5)
+    for _ in range(lights):
+        disc = np.zeros((512, 512, 1), np.float32)
+        centre = tuple(int(n) for n in rng.integers(0, 512, 2))
+        cv2.circle(disc, centre, int(rng.integers(18, 48)), (1.0,), -1, cv2.LINE_AA)
+        picture += cv2.GaussianBlur(disc, (0, 0), 3)[..., None] * np.float32(rng.choice(
+            [[0.5, 0.22, 0.06], [0.1, 0.2, 0.4]])) * np.float32(rng.uniform(0.3, 0.9))  # fmt: skip
+    return picture.astype(np.float32)
+
+
+def first_screen() -> None:
+    """The picture of the README: a wipe from the plate to the cut-out over bright, then over dark."""
+    coarse = MatteNode("selfie", device="cpu").connect(portrait())
+    fine = MatteNode("closed-form-refined", device="cpu")
+    matte = fine.connect(coarse.clip, trimap=coarse.trimap(width=14)).at(1)
+    places = {
+        "bright": backdrop((0.95, 0.78, 0.62), (0.85, 0.93, 1.0), 0),
+        "dark": backdrop((0.004, 0.006, 0.014), (0.012, 0.02, 0.05), 22),
+    }
+    shown = {name: small(screen(matte.over(place))) for name, place in places.items()}
+    plate = small(screen(linear(portrait())))
+    frames: list[tuple[Float, int]] = [(plate, 900)]
+    frames += [(wiped(plate, shown["bright"], at), EVERY) for at in np.linspace(0.05, 1, 14)]
+    frames[-1] = (shown["bright"], 1300)
+    for mix in (0.25, 0.5, 0.75):
+        frames.append((shown["bright"] * (1 - mix) + shown["dark"] * mix, EVERY))
+    frames.append((shown["dark"], 1500))
+    frames += [(wiped(shown["dark"], plate, at), EVERY) for at in np.linspace(0.08, 0.95, 12)]
+    animated("first", frames)
+
+
+def small(picture: Float) -> Float:
+    picture = picture[0:430, 34:464]
+    return cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA).clip(0, 1)  # type: ignore[return-value]
+
+
+def wiped(before: Float, after: Float, at: float) -> Float:
+    """The second picture to the left of a line, the first to its right."""
+    column = round(at * SIDE)
+    picture = before.copy()
+    picture[:, :column] = after[:, :column]
+    picture[:, max(column - 2, 0) : column + 1] = 1
+    return picture
+
+
+def animated(name: str, frames: list[tuple[Float, int]]) -> None:
+    """Pictures with how long each is shown, in milliseconds, as an animated WebP."""
+    path = HERE / f"{name}.webp"
+    with av.open(str(path), "w", format="webp", options={"loop": "0"}) as container:
+        options = {"quality": "78", "compression_level": "6"}
+        stream: Any = container.add_stream("libwebp_anim", 25, options)
+        stream.width = stream.height = SIDE
+        stream.pix_fmt, stream.codec_context.time_base = "yuv420p", Fraction(1, 1000)
+        now = 0
+        for picture, shown in frames:
+            codes = np.round(picture * 255).astype(np.uint8)
+            frame = av.VideoFrame.from_ndarray(codes, format="rgb24")
+            frame = frame.reformat(format="yuv420p", dst_colorspace="ITU601")
+            frame.pts, frame.time_base = now, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+            now += shown
+        container.mux(stream.encode(None))
+    print(f"{path.name}: {len(frames)} frames, {path.stat().st_size // 1000} kB")
+
+
 PICTURES: dict[str, Callable[[], None]] = {
+    "first": first_screen,
     "rvm": lambda: alone("rvm", carphone(), 1, 60),
     "selfie": lambda: alone("selfie", portrait(), 1),
     "u2netp": lambda: alone("u2netp", fetched(SKIMAGE, "skimage/data/coffee.png"), 1),

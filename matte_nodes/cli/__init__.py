@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from matte_nodes import __version__, own_process
+from matte_nodes.cli import stopping
 from matte_nodes.errors import OPENCV_CURE, OPENCV_LIBRARIES, DeviceError, MatteError, OutputError
 
 VERBS = {
@@ -78,6 +79,7 @@ def matte() -> None:
 def main() -> None:
     """Entry point: errors of ours are one line on stderr and their own exit code."""
     own_process.set_up()
+    stopping.is_ours = True
     warnings.showwarning = _said  # type: ignore[assignment]
     try:
         matte.main(standalone_mode=False)
@@ -97,6 +99,9 @@ def main() -> None:
         sys.exit(DeviceError.exit_code)
     except BrokenPipeError:
         sys.exit(141)
+    except MemoryError:
+        click.echo(f"matte: {_NO_MEMORY}", err=True)
+        sys.exit(DeviceError.exit_code)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO) or error.filename:
             raise
@@ -106,6 +111,10 @@ def main() -> None:
         _let_go_of_stdout()
 
 
+_NO_MEMORY = (
+    "Out of memory. Give --tile 512, close other programs, or take a smaller plate. Whole frames "
+    "written so far stay."
+)
 _UNWRITTEN = "The standard output cannot be written ({}). Make room, and run the command again."
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matte_nodes.cli import options as shared
+from matte_nodes.cli import stopping
 from matte_nodes.cli.knob_flags import KnobCommand, ModelName, flag, given_knobs
 from matte_nodes.errors import UsageError
 from matte_nodes.frame_range import parsed_span
@@ -111,7 +111,7 @@ def stills(
     arguments, first, last = asked(source, output, model, options)
     if first is not None or last is not None:
         raise UsageError("--frames is for a clip. A folder of stills has no frames.")
-    signal.signal(signal.SIGTERM, _interrupt)
+    stopping.watch()
     items = folder.found(Path(source), output, layout=arguments["layout"], **of_folder)
     report = StillsReport(len(items), as_json=as_json, quiet=quiet)
     without = {name: value for name, value in arguments.items() if name not in ("source", "output")}
@@ -197,7 +197,7 @@ def render(
     from matte_nodes.render.render import Render
     from matte_nodes.service import remote
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    stopping.watch()
     with report:
         if Pattern.parse(arguments["output"]) is not None:
             without_exr_pool()
@@ -226,10 +226,3 @@ def print_cuts(
     for frame in shot.cuts(first, last):
         click.echo(str(frame))
     shot.close()
-
-
-def _interrupt(number: int, frame: object) -> None:
-    del number, frame
-    # A second signal must not break the clean end of the first.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt

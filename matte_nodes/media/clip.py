@@ -40,7 +40,7 @@ __all__ = [
 # What a folder is searched for; a file that is named outright is tried whatever it is called.
 STILLS = {
     ".exr", ".png", ".tif", ".tiff", ".dpx", ".cin", ".jpg", ".jpeg", ".tga", ".bmp", ".webp",
-    ".hdr", ".jp2", ".ppm", ".pgm", ".gif", ".heic", ".heif", ".avif", ".jxl", ".psd",
+    ".hdr", ".jp2", ".ppm", ".pgm", ".gif", ".heic", ".heif", ".hif", ".avif", ".jxl", ".psd",
 }  # fmt: skip
 MOVIES = {
     ".mov", ".mp4", ".m4v", ".mkv", ".mxf", ".avi", ".webm", ".mts", ".m2ts", ".ts", ".mpg",

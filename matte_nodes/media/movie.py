@@ -63,6 +63,8 @@ class MovieClip(ClipBase):
         # Where a rate is told, the frames are even in time.
         self.time_base = None if rate else self._varying_time_base(stream)
         self.codec: str = stream.codec_context.name
+        self.is_limited = not movie_pixels.is_full_range(first)
+        """Whether its codes reach beyond black and white."""
         turned = movie_pixels.Turn.of(first).swaps
         width, height = (first.height, first.width) if turned else (first.width, first.height)
         self.canvas = self.display_window = Rect(0, 0, width, height)

@@ -7,13 +7,14 @@ import bisect
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import av
 
 from matte_nodes.errors import MediaError
-from matte_nodes.media import limits
+from matte_nodes.media import ffv1, limits
 from matte_nodes.media.image import Rect
 from matte_nodes.media.movie_index import build_index
 from matte_nodes.reads import Sign
@@ -29,9 +30,16 @@ _INTRA = 1  # AV_PICTURE_TYPE_I
 # Decoders that return the alpha of a stream; FFmpeg's own ones for VP8 and VP9 leave it out.
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
+# Packets that are looked at for checksums, from the first: a damaged one tells nothing.
+_LOOKED_AT = 16
+
 
 class _NotAKeyError(Exception):
     """A packet is marked as a key frame and is none."""
+
+
+class _NotFreshError(Exception):
+    """A run is damaged, and its decoder has decoded before: what it guesses may come from there."""
 
 
 class Decoder:
@@ -39,8 +47,10 @@ class Decoder:
 
     A frame is decoded from its own key frame, always from there, by a decoder that knows nothing
     of what came before. So a damaged stream, whose decoder guesses what is missing, gives the same
-    pixels in every order too. Ascending reads go on where they are and never search the file:
-    packets between key frames are decoded once, a key frame twice where frames before it need it.
+    pixels in every order too: emptying a decoder leaves some of its state, so a run that turns out
+    to be damaged is decoded again by one from a file that is opened anew. Ascending reads go on
+    where they are and never search the file: packets between key frames are decoded once, a key
+    frame twice where frames before it need it.
     """
 
     def __init__(self, name: str, path: Path, threads: int) -> None:
@@ -53,12 +63,14 @@ class Decoder:
         self._packets: Iterator[Any] = iter(())
         self._place: int | None = 0
         self._ahead: list[tuple[int, Any]] = []
+        self._is_used = self._is_fresh = self._is_suspect = False
         self.container: Any = None
         self.stream: Any = None
         self.opened: Sign | None = None
         """The state of the file that frames are numbered by."""
         self.open()
         self.index = build_index(self.container, self.stream, name, self._path, self._count_decoded)
+        self._has_checksums = self._context.name == "ffv1" and self._finds_checksums()
 
     def open(self) -> None:
         """Open the file anew, at its beginning."""
@@ -80,6 +92,7 @@ class Decoder:
         limits.check_size(f"{self._name}: its picture", size)
         self._context = self._new_context()
         self._packets, self._place = self.container.demux(self.stream), 0
+        self._is_used = self._is_suspect = False
 
     def _sign(self) -> Sign:
         path = os.path.abspath(self._path)
@@ -101,6 +114,11 @@ class Decoder:
         if frame is None:
             raise MediaError("no frame of the movie can be decoded.")
         return frame
+
+    def _finds_checksums(self) -> bool:
+        self.open()
+        first = (packet for packet in self._packets if packet.size)
+        return any(ffv1.is_whole(bytes(packet)) for packet in islice(first, _LOOKED_AT))
 
     def _count_decoded(self) -> int:
         return sum(1 for _ in self._straight())
@@ -129,10 +147,14 @@ class Decoder:
         last, back = self._key_of(number), 0
         while True:
             first = max(last - back, -1)
-            if self._run != (first, last) or self._number >= number:
+            begins = self._run != (first, last) or self._number >= number
+            if begins:
                 self._begin(first, last)
             try:
                 found = self._forward_to(number)
+            except _NotFreshError:
+                self._run, self._is_suspect = None, True
+                continue
             except _NotAKeyError:
                 # Some containers mark frames that nothing can be decoded from.
                 self.index = self.index.without_key(first)
@@ -141,8 +163,10 @@ class Decoder:
             if found is not None:
                 self._keep(number, found)
                 return found
-            self._run = None
-            if first < 0:
+            self._run, self._is_suspect = None, True
+            if not (self._is_fresh and begins):
+                continue
+            if first < 0 or self.index.is_intra:
                 raise MediaError("it cannot be decoded, the movie is damaged.")
             back = 2 * back + 1
 
@@ -154,8 +178,8 @@ class Decoder:
             if here == key and not (decoded.key_frame or decoded.pict_type == _INTRA):
                 self._kept.pop(here, None)
                 raise _NotAKeyError
-            if here >= number:
-                return decoded if here == number else None
+            if here == number:  # a damaged run may show it late
+                return decoded
         return None
 
     def _key_of(self, number: int) -> int:
@@ -177,8 +201,9 @@ class Decoder:
             self.container = None
 
     def _begin(self, first: int, last: int) -> None:
-        if self.container is None:
-            self.open()
+        if self.container is None or self._is_suspect:
+            self._open_again()
+        self._is_fresh, self._is_used = not self._is_used, True
         # Before anything is decoded: a search empties the decoder.
         self._go_to(next(self.index.run(first, last)))
         self._context.flush_buffers()
@@ -193,12 +218,30 @@ class Decoder:
         try:
             for place in index.run(first, end):
                 packet = self._packet(place)
+                if self._has_checksums and not ffv1.is_whole(bytes(packet)):
+                    if self._is_one_run:
+                        continue
+                    self._run = None
+                    raise MediaError("its checksum is not right, the movie is damaged.")
                 numbers.setdefault(index.times[place], []).append(index.numbers[place])
                 yield from self._numbered(self._context.decode(packet), numbers, (first, last))
             yield from self._numbered(self._context.decode(None), numbers, (first, last))
         except (av.FFmpegError, OSError, ValueError, StopIteration) as error:
+            self._suspect()
             self._run = None
             raise MediaError(f"the movie is damaged ({error}).") from error
+
+    def _suspect(self) -> None:
+        """Note that the run is damaged. Raises _NotFreshError when it must be decoded again."""
+        self._is_suspect = True
+        if not self._is_fresh:
+            raise _NotFreshError
+
+    def _leaves_out(self, number: int, last: int) -> bool:
+        """Whether this run should have shown other frames since the one before this number."""
+        key = self.index.numbers[self.index.keys[last]] if self.index.keys else 1
+        between = range(max(self._number + 1, key), number)
+        return any(self._key_of(n) == last for n in between)
 
     def _numbered(
         self, decoded: list[Any], numbers: dict[int, list[int]], run: tuple[int, int]
@@ -212,7 +255,9 @@ class Decoder:
             if not waiting:
                 continue
             numbers[frame.pts].remove(waiting[0])
-            self._number = waiting[0]
+            if frame.is_corrupt or self._leaves_out(waiting[0], run[1]):
+                self._suspect()
+            self._number = max(self._number, waiting[0])
             if run == (self._key_of(waiting[0]),) * 2:
                 self._keep(waiting[0], frame)
             yield waiting[0], frame
@@ -290,9 +335,16 @@ class Decoder:
                     return
             at, back = at - back, back * 2
         # Transport streams cannot be searched to their beginning: the file is opened anew.
-        kept, run, shown = self._kept.copy(), self._run, self._shown
+        run, shown = self._run, self._shown
+        self._open_again()
+        self._is_used = True
+        self._run, self._shown = run, shown
+
+    def _open_again(self) -> None:
+        """Open the file anew; frames that are decoded stay."""
+        kept = self._kept.copy()
         self.open()
-        self._kept, self._run, self._shown = kept, run, shown
+        self._kept = kept
 
     def _until_known(self, place: int) -> tuple[int | None, Any]:
         for _ in range(_WORTH_A_SEEK):

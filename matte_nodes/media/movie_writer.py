@@ -2,14 +2,17 @@
 """MovieWriter: straight foreground and alpha in one movie, by PyAV.
 
 `.mov`: ProRes 4444 (Y'CbCr 4:4:4 of 10 bits, limited range, alpha of 10 bits coded without loss).
-`.mkv`: FFV1, lossless, RGB and alpha of 16 bits, full range; Matroska rounds times to a
-millisecond. Colours are clipped to what the codes hold: -0.07 to 1.09 in ProRes, 0 to 1 in FFV1;
-alpha to 0..1. The plate's sound comes along (`sound`).
+`.mkv`: FFV1, lossless, alpha of 16 bits, full range; RGB of 16 bits, full range, or, for a plate that
+is a movie of limited range, Y'CbCr 4:4:4 of 16 bits, limited range, so that codes above white stay.
+Matroska rounds times to a millisecond. Colours are clipped to what the codes hold: 0 to 1 in RGB,
+-0.07 to 1.09 in Y'CbCr; alpha to 0..1. Frames that are clipped are warned of once. The plate's
+sound comes along (`sound`).
 """
 
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
@@ -61,6 +64,8 @@ class MovieWriter:
             raise OutputError(f"{path}: is already there; nothing written.")
         self._path = path
         self._is_prores = path.suffix.lower() == ".mov"
+        self._is_ycbcr = self._is_prores or bool(getattr(like, "is_limited", False))
+        self._has_clipped = False
         self._rate = rate or (like.rate if like else None) or DEFAULT_RATE
         times = like.time_base if like else None
         self._keeps_times = times is not None
@@ -139,7 +144,7 @@ class MovieWriter:
         else:
             options = {"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}
             stream = container.add_stream("ffv1", self._rate, options)
-            stream.pix_fmt = "gbrap16le"
+            stream.pix_fmt = "yuva444p16le" if self._is_ycbcr else "gbrap16le"
         display = first.source.display_window
         stream.width, stream.height = display.width, display.height
         context = stream.codec_context
@@ -149,8 +154,8 @@ class MovieWriter:
         context.sample_aspect_ratio = Fraction(first.source.pixel_aspect).limit_denominator(1000)
         context.color_primaries = self._tags.primaries
         context.color_trc = self._tags.transfer
-        context.colorspace = self._tags.matrix if self._is_prores else 0
-        context.color_range = _LIMITED if self._is_prores else _FULL
+        context.colorspace = self._tags.matrix if self._is_ycbcr else 0
+        context.color_range = _LIMITED if self._is_ycbcr else _FULL
         return stream
 
     def _time(self, frame: OutputFrame) -> int:
@@ -180,17 +185,33 @@ class MovieWriter:
                 f"{self._stream.width}x{self._stream.height}."
             )
         picture = av.VideoFrame(width, height, self._stream.pix_fmt)
+        self._warn_if_clipped(frame.frame, colour)
+        bits = 10 if self._is_prores else 16
         planes = (
-            ycbcr_codes(colour, alpha, self._tags) if self._is_prores else rgb_codes(colour, alpha)
+            ycbcr_codes(colour, alpha, self._tags, bits)
+            if self._is_ycbcr
+            else rgb_codes(colour, alpha)
         )
         for plane, codes in zip(picture.planes, planes, strict=True):
             rows = np.frombuffer(memoryview(plane), np.dtype("<u2")).reshape(plane.height, -1)
             rows[:, :width] = codes
-        picture.color_range = _LIMITED if self._is_prores else _FULL
-        picture.colorspace = self._tags.matrix if self._is_prores else 0
+        picture.color_range = _LIMITED if self._is_ycbcr else _FULL
+        picture.colorspace = self._tags.matrix if self._is_ycbcr else 0
         picture.color_primaries = self._tags.primaries
         picture.color_trc = self._tags.transfer
         return picture
+
+    def _warn_if_clipped(self, number: int, colour: NDArray[Any]) -> None:
+        white = np.float32((_HIGHEST - 64) / 876 if self._is_ycbcr else 1)
+        highest = float(colour.max())
+        if self._has_clipped or highest <= white * np.float32(1.001):
+            return
+        self._has_clipped = True
+        warnings.warn(
+            f"{self._path}: from frame {number} the foreground is brighter ({highest:.3g}) than this "
+            f"movie can hold ({white:.3g}), and is clipped. Write EXR files to keep it.",
+            stacklevel=2,
+        )
 
     def close(self) -> None:
         """Finish the movie and move it into place.
@@ -242,24 +263,28 @@ def rgb_codes(colour: NDArray[Any], alpha: NDArray[Any]) -> list[NDArray[Any]]:
     return [_codes(plane, 65535.0) for plane in planes]
 
 
-def ycbcr_codes(colour: NDArray[Any], alpha: NDArray[Any], tags: Tags) -> list[NDArray[Any]]:
-    """Limited-range 10-bit Y', Cb, Cr (ITU-R BT.709 section 4) and full-range 10-bit alpha.
+def ycbcr_codes(
+    colour: NDArray[Any], alpha: NDArray[Any], tags: Tags, bits: int = 10
+) -> list[NDArray[Any]]:
+    """Limited-range Y', Cb, Cr (ITU-R BT.709 section 4) and full-range alpha, of 10 or 16 bits.
 
-    Colours up to 1.09 are kept: the codes above white and below black that video has (4 to 1019).
-    The scaler inside FFmpeg takes 16-bit white as 65280 and comes out 3 codes too bright.
+    Colours up to 1.09 are kept: the codes above white and below black that video has (4 to 1019 of
+    10 bits). The scaler inside FFmpeg takes 16-bit white as 65280 and comes out 3 codes too bright.
     """
     low, high = (_LOWEST - 64) / 876, (_HIGHEST - 64) / 876
     red, green, blue = (np.clip(colour[..., i], low, high) for i in range(3))
     luma = tags.red * red + (1 - tags.red - tags.blue) * green + tags.blue * blue
     cb = (blue - luma) * np.float32(0.5 / (1 - tags.blue))
     cr = (red - luma) * np.float32(0.5 / (1 - tags.red))
+    one = 1 << (bits - 10)  # what a code of 10 bits is
     planes = (
-        luma * np.float32(876) + np.float32(64),
-        cb * np.float32(896) + np.float32(512),
-        cr * np.float32(896) + np.float32(512),
+        luma * np.float32(876 * one) + np.float32(64 * one),
+        cb * np.float32(896 * one) + np.float32(512 * one),
+        cr * np.float32(896 * one) + np.float32(512 * one),
     )
-    codes = [np.rint(p).clip(_LOWEST, _HIGHEST).astype(np.uint16) for p in planes]
-    return [*codes, _codes(alpha, 1023.0)]
+    limits = _LOWEST * one, _HIGHEST * one
+    codes = [np.rint(p).clip(*limits).astype(np.uint16) for p in planes]
+    return [*codes, _codes(alpha, (1 << bits) - 1)]
 
 
 def _codes(plane: NDArray[Any], white: float) -> NDArray[Any]:

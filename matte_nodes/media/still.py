@@ -17,7 +17,7 @@ import OpenImageIO as oiio
 from numpy.typing import NDArray
 
 from matte_nodes.errors import MediaError
-from matte_nodes.media import array_file, layers, limits, still_color
+from matte_nodes.media import array_file, heif, layers, limits, still_color
 from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.metadata import carried
 
@@ -88,6 +88,8 @@ def read_header(path: Path, want: Want = PICTURE) -> Header:
         return _array_header(path, want.layer)
     if path.suffix.lower() == ".exr" and path.is_file():
         limits.check_exr(path)
+    if heif.is_heif(path) and path.is_file():
+        return _heif_header(path, want.layer)
     with _opened(path) as source:
         header, spec = _header(source, path, want)
         if source.format_name() == "tiff" and _has_pages(source, spec):
@@ -113,6 +115,8 @@ def read_image(path: Path, want: Want = PICTURE) -> Image:
     """
     if array_file.is_array(path):
         return _array_image(path, want.layer)
+    if heif.is_heif(path) and path.is_file():
+        return _heif_image(path, want.layer)
     with _opened(path) as source:
         header, spec = _header(source, path, want)
         low, high = min(header.indices), max(header.indices) + 1
@@ -164,6 +168,36 @@ def _array_image(path: Path, layer: str) -> Image:
         display_window=window,
         colorspace=header.colorspace,
         alpha_associated=False if "A" in header.channels else None,
+    )
+
+
+def _heif_header(path: Path, layer: str) -> Header:
+    if layer:
+        raise MediaError(f"{path}: the file has no layer {layer!r}; a photograph has none.")
+    _wait_for(path)
+    if not path.stat().st_size:
+        raise _unreadable(path, "")
+    window = heif.size(path)
+    limits.check_size(f"{path}: its picture", window)
+    is_wide, has_alpha, space = heif.facts(path)
+    channels = ("R", "G", "B", "A")[: 3 + has_alpha]
+    return Header(
+        subimage=0, indices=tuple(range(len(channels))), channels=channels,
+        dtype="uint16" if is_wide else "uint8", data_window=window, display_window=window,
+        pixel_aspect=1.0, colorspace=space, rate=None, orientation=1,
+    )  # fmt: skip
+
+
+def _heif_image(path: Path, layer: str) -> Image:
+    header = _heif_header(path, layer)
+    found = heif.read(path)
+    return Image(
+        pixels=found.pixels,
+        channels=("R", "G", "B", "A")[: found.pixels.shape[2]],
+        data_window=header.data_window,
+        display_window=header.display_window,
+        colorspace=found.colorspace,
+        alpha_associated=False if found.pixels.shape[2] == 4 else None,
     )
 
 
@@ -220,11 +254,6 @@ def _unreadable(path: Path, said: str) -> MediaError:
         return MediaError(f"{path}: there is no such file.")
     if not path.stat().st_size:
         return MediaError(f"{path}: the file is empty.")
-    if path.suffix.lower() in (".heic", ".heif", ".avif"):
-        return MediaError(
-            f"{path}: this OpenImageIO has no reader for {path.suffix.lower()}. Convert it to PNG "
-            "or TIFF of 16 bits (macOS: sips -s format tiff; elsewhere: heif-convert, avifdec)"
-        )
     return MediaError(f"{path}: cannot be read as a picture ({said}).")
 
 

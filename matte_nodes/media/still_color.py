@@ -41,7 +41,7 @@ def of(spec: Any) -> str:
     """Return the colour space that a picture's header states; "" when it states none."""
     code = spec.getattribute("CICP")
     if isinstance(code, tuple) and len(code) >= 2 and code[0] != 2:
-        return _cicp(int(code[0]), int(code[1]))
+        return of_code(int(code[0]), int(code[1]))
     profile = spec.getattribute("ICCProfile")
     if profile is not None:
         return of_profile(np.asarray(profile, np.uint8).tobytes())
@@ -58,7 +58,8 @@ def of(spec: Any) -> str:
     return ""
 
 
-def _cicp(primaries: int, transfer: int) -> str:
+def of_code(primaries: int, transfer: int) -> str:
+    """Return the space of code points of ISO/IEC 23091-2, in words that `color.guess` knows."""
     curve = _CICP_TRANSFERS.get(transfer, "")
     if curve in ("pq", "hlg"):
         return curve

@@ -22,8 +22,9 @@ from matte_nodes.errors import (
 from matte_nodes.frame_range import parsed_numbers
 from matte_nodes.media.clip import ArrayClip, Clip, ClipBase, ClipSource, open_clip, paste
 from matte_nodes.media.image import Image, Rect
+from matte_nodes.media.layers import Purpose
 from matte_nodes.media.sequence import SequenceClip
-from matte_nodes.media.still import spoken_rate
+from matte_nodes.media.still import Want, spoken_rate
 from matte_nodes.node.hint_meaning import (
     Meaning,
     check_trimaps,
@@ -353,16 +354,28 @@ def _hint_clip(source: Any, name: str, keys: str, reading: Reading) -> tuple[Cli
 
 
 def _keyed_clip(keys: Mapping[int, Any], name: str, reading: Reading) -> Clip:
-    """{frame: array or file} as a clip; files are read as they are, one still each."""
-    arrays = {}
-    for frame, picture in keys.items():
-        if isinstance(picture, (str, os.PathLike)):
-            clip = as_clip(picture, name, reading)
-            if len(clip.frames) != 1:
-                raise UsageError(f"The {name} key at frame {frame} is a clip; give one picture.")
-            picture = clip.read(clip.frames[0]).pixels
-        arrays[frame] = np.asarray(picture)
+    """{frame: array or file} as a clip. Files alone are read at each use, as a sequence's are."""
+    clips = {
+        frame: _key_file(picture, name, frame, reading)
+        for frame, picture in keys.items()
+        if isinstance(picture, (str, os.PathLike))
+    }
+    if len(clips) == len(keys) and all(isinstance(clip, SequenceClip) for clip in clips.values()):
+        stills = {frame: next(iter(clip.files().values())) for frame, clip in clips.items()}
+        purpose: Purpose = "mask" if name in MASKS else "picture"
+        want = Want(reading.layer, reading.view, purpose)
+        first = os.fspath(keys[min(keys)])
+        return SequenceClip(first, stills, missing="skip", want=want, rate=reading.rate)
+    read = {frame: clip.read(clip.frames[0]).pixels for frame, clip in clips.items()}
+    arrays = {frame: np.asarray(read.get(frame, keys[frame])) for frame in keys}
     return ArrayClip(arrays, name=f"{name} keys")
+
+
+def _key_file(picture: Any, name: str, frame: int, reading: Reading) -> Clip:
+    clip = as_clip(picture, name, reading)
+    if len(clip.frames) != 1:
+        raise UsageError(f"The {name} key at frame {frame} is a clip; give one picture.")
+    return clip
 
 
 def is_file(source: Any) -> bool:

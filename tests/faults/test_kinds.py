@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import random
 import struct
+import sys
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -505,13 +506,52 @@ def test_unknown_profile(tmp_path: Path) -> None:
     assert run(tmp_path / "b", path, "--colorspace", "srgb_tx").code == 0
 
 
-@odd(
-    "Stills", "HEIC, AVIF", "refused", "What to convert them with (this OpenImageIO reads neither)."
-)
-@pytest.mark.parametrize("name", ["a.heic", "a.avif"])
+@odd("Stills", "HEIC of a phone, AVIF, with a reader (pi-heif, Pillow)", "taken", "As shown.")
+@pytest.mark.parametrize("name", ["photo.heic", "ten.heic", "photo.avif", "turned.avif"])
 def test_heic(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"\0\0\0\x1cftypheic" + bytes(400))
-    run(tmp_path / "o", tmp_path / name).refused("PNG")
+    has_reader(name)
+    ran = run(tmp_path, HERE / "heif" / name)
+    assert ran.code == 0, ran.said
+    assert "(by its tag)" in ran.said
+    is_subject(ran.frame(1))
+
+
+@odd("Stills", "HEIC with the profile of Display P3", "taken", "Display P3.")
+def test_heic_p3(tmp_path: Path) -> None:
+    has_reader("p3.heic")
+    assert open_clip(HERE / "heif" / "p3.heic").colorspace == "srgb_p3d65_scene"
+    is_subject(run(tmp_path, HERE / "heif" / "p3.heic").frame(1))
+
+
+@odd("Stills", "HEIC of HLG", "refused", "Named; `--colorspace` says what is meant.")
+def test_heic_hlg(tmp_path: Path) -> None:
+    has_reader("hlg.heic")
+    run(tmp_path, HERE / "heif" / "hlg.heic").refused("hlg", "--colorspace")
+
+
+@odd("Stills", "HEIC, AVIF, without a reader", "refused", "What to install, or to convert with.")
+@pytest.mark.parametrize(("name", "reader"), [("a.heic", "pi-heif"), ("a.avif", "pillow>=11.3")])
+def test_heic_without_a_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reader: str
+) -> None:
+    for module in ("pi_heif", "pillow_heif", "PIL.Image", "PIL.features"):
+        monkeypatch.setitem(sys.modules, module, None)
+    (tmp_path / name).write_bytes((HERE / "heif" / f"photo{Path(name).suffix}").read_bytes())
+    run(tmp_path / "o", tmp_path / name).refused("pip install", reader, "PNG")
+
+
+@pytest.mark.parametrize("name", ["photo.heic", "photo.avif"])
+@pytest.mark.parametrize("how", ["cut", "empty", "zeros"])
+def test_damaged_heic(tmp_path: Path, name: str, how: str) -> None:
+    has_reader(name)
+    whole = (HERE / "heif" / name).read_bytes()
+    spoilt = {"cut": whole[: len(whole) // 2], "empty": b"", "zeros": whole[:40] + bytes(400)}[how]
+    (tmp_path / name).write_bytes(spoilt)
+    run(tmp_path / "o", tmp_path / name).refused(name)
+
+
+def has_reader(name: str) -> None:
+    pytest.importorskip("PIL" if name.endswith("avif") else "pi_heif")
 
 
 @odd("Stills", "A still PNG, GIF and WebP", "taken", "One frame.")

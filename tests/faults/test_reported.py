@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -421,7 +424,35 @@ def test_super_white(tmp_path: Path, name: str, white: float) -> None:
     with av.open(str(tmp_path / "movie" / "out.mov")) as container:
         first = next(container.decode(video=0))
     luma = np.frombuffer(first.planes[0], "<u2").reshape(48, -1)[12, 35] / 4
-    assert luma == pytest.approx(1019 if name != "xavc8.mp4" else 1016, abs=2)
+    codes = 1019 if name != "xavc8.mp4" else 1016
+    assert luma == pytest.approx(codes, abs=2)
+    # FFV1 too, which is RGB where no code can lie above white.
+    kept = run(tmp_path / "lossless", HERE / "super_white" / name, output="out.mkv")
+    assert kept.code == 0, kept.said
+    assert "clipped" not in kept.said
+    with av.open(str(tmp_path / "lossless" / "out.mkv")) as container:
+        first = next(container.decode(video=0))
+    luma = np.frombuffer(first.planes[0], "<u2").reshape(48, -1)[12, 35] / 64
+    assert luma == pytest.approx(codes, abs=0.5)
+    again = run(tmp_path / "again", tmp_path / "lossless" / "out.mkv")
+    assert again.frame(1)["fg.G"][12, 35] == pytest.approx(white, abs=0.01)
+
+
+@odd(
+    "Movies",
+    "A plate brighter than white, written as a movie",
+    "said",
+    "Clipped at what the movie's codes hold; the first such frame is named.",
+)
+@pytest.mark.parametrize("output", ["out.mov", "out.mkv"])
+def test_brighter_than_a_movie(tmp_path: Path, output: str) -> None:
+    bright = (picture() ** 2.2).astype(np.float16)
+    bright[8:16, 34:38] = 6
+    write_image(tmp_path / "p.exr", bright)
+    ran = run(tmp_path / "out", tmp_path / "p.exr", output=output)
+    assert ran.code == 0, ran.said
+    assert "clipped" in ran.said
+    assert "frame 1 " in ran.said
 
 
 TRIMAPS = HERE / "trimap_without_foreground"
@@ -459,6 +490,44 @@ def test_unknown_extensions(tmp_path: Path, name: str) -> None:
     for n in clip.frames:  # lossy: the middle of the marker is looked at
         bright = clip.read(n).floats()[12, 30:].min(axis=-1) > 0.6
         assert np.nonzero(bright)[0].mean() + 30 == pytest.approx(33.5 + 2 * n, abs=0.6)
+
+
+@odd("Movies", "DV of a camera (a.dv)", "taken", "Its frames, with its pixel aspect.")
+def test_dv(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.dv"), "w", format="dv") as container:
+        stream: Any = container.add_stream("dvvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 720, 576, "yuv420p"
+        for n in range(3):
+            codes = (picture(n) * 255).astype(np.uint8)
+            large = cv2.resize(codes, (720, 576), interpolation=cv2.INTER_NEAREST)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(large, format="rgb24")))
+        container.mux(stream.encode(None))
+    ran = run(tmp_path / "out", tmp_path / "a.dv")
+    assert ran.frames == [1, 2, 3], ran.said
+    for n in (1, 2, 3):
+        alpha = ran.frame(n)["A"]
+        assert alpha.shape == (576, 720)
+        assert alpha[120:440, 80:150].min() == 1  # the bar
+        assert alpha[500:, 400:].max() == 0  # the screen
+        left = round((34 + 2 * (n - 1)) * 11.25)
+        assert alpha[100:180, left + 4 : left + 40].min() > 0.9  # the marker, where frame n has it
+
+
+def test_every_input_is_in_a_test() -> None:
+    text = "".join(path.read_text() for path in HERE.glob("test_*.py"))
+    unused = [
+        f"{path.parent.name}/{path.name}"
+        for path in sorted(HERE.glob("*/*.*"))
+        if path.suffix != ".pyc" and path.parent.name not in text
+    ]
+    assert not unused
+    files = {
+        re.sub(r"\.\d{4}\.", ".####.", path.name)
+        for path in HERE.glob("*/*.*")
+        if (path.suffix != ".pyc" and path.suffix != ".jpg") or path.parent.name != "sparse_numbers"
+    }
+    named = {name for name in files if name in text or f'"{name.partition(".")[0]}"' in text}
+    assert files - named == set()
 
 
 @odd("Movies", "A text file, or nothing that can be read", "refused", "Both readers are named.")

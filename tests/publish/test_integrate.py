@@ -125,6 +125,11 @@ def test_a_killed_publish_leaves_no_version(tmp_path: Path) -> None:
         process.wait()
     assert versions(root / "hero") == []
     assert all(name.startswith(".matte-") for name in names(root / "hero"))
+    # The next publish removes what the killed one left.
+    whole = tmp_path / "whole.1001.exr"
+    whole.write_bytes(b"y")
+    integrate([whole], root, "hero", {})
+    assert names(root / "hero") == ["v001"]
 
 
 def test_a_copy_that_is_not_what_was_read_is_an_error(

@@ -284,3 +284,21 @@ def test_a_plate_that_is_replaced_while_a_selector_reads_it_is_done_again(
         str(tmp_path / "p.png"), points={1: [(10, 10, True)]}, cache=None
     )
     assert np.array_equal(got.alpha, fresh.at(1).alpha)
+
+
+def test_a_key_that_is_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    for frame in (1, 2):
+        write_image(tmp_path / f"p.{frame}.png", np.full((24, 32, 3), (20, 200, 30), np.uint8))
+    masks = np.zeros((2, 24, 32), np.uint8)
+    masks[0, :, :16] = masks[1, :, 16:] = 255
+    keys = {1: tmp_path / "s.png"}
+    found = []
+    node = MatteNode("green-screen", segmentation_use="core")
+    write_image(tmp_path / "s.png", masks[0], "Y")
+    shot = node.connect(str(tmp_path / "p.#.png"), segmentation=keys, cache=disk(tmp_path / "c"))
+    for mask in (masks[0], masks[1]):
+        write_image(tmp_path / "s.png", mask, "Y")
+        found.append(shot.at(2).alpha)
+        fresh = node.connect(str(tmp_path / "p.#.png"), segmentation=keys, cache=None)
+        assert np.array_equal(found[-1], fresh.at(2).alpha)
+    assert not np.array_equal(*found)
