@@ -160,7 +160,7 @@ def turned(rig: Rig) -> list[tuple[Knob, Any]]:
 
 @pytest.mark.parametrize("card", suites())
 def test_every_knob_warm_as_cold(card: ModelCard, tmp_path: Path) -> None:
-    rig, source, warm = Rig(card), every_hint(card), disk(tmp_path)
+    rig, source, warm = Rig(card), every_hint(card), disk(tmp_path, frames=1 << 26)
     base = rig.matte(None, source)
     assert same(rig.matte(warm, source), base)
     idle = []
@@ -178,7 +178,7 @@ def test_every_knob_warm_as_cold(card: ModelCard, tmp_path: Path) -> None:
 @pytest.mark.parametrize("aligned", ["off", "on", "auto"])
 @pytest.mark.parametrize("card", suites())
 def test_every_hint_warm_as_cold(card: ModelCard, aligned: str, tmp_path: Path) -> None:
-    rig, source, warm = Rig(card), dict(material()), disk(tmp_path)
+    rig, source, warm = Rig(card), dict(material()), disk(tmp_path, frames=1 << 26)
     # With garbage a segmentation is multiplied in: finishing follows it everywhere.
     knobs = {"align_background": aligned, "segmentation_use": "garbage"}
     base = rig.matte(warm, source, **knobs)

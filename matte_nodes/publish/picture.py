@@ -133,7 +133,7 @@ def _of_array(path: Path) -> DeliveredPicture:
     return DeliveredPicture(
         path=path,
         alpha=np.ascontiguousarray(pixels[..., -1]),
-        foreground=np.ascontiguousarray(pixels[..., :3]) if len(image.channels) == 4 else None,
+        foreground=pixels[..., :3] if len(image.channels) == 4 else None,
         premultiplied=None,
         channels=image.channels,
         dtype=str(image.pixels.dtype),

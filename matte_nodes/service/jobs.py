@@ -12,7 +12,7 @@ import time
 import traceback
 import uuid
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,13 @@ from matte_nodes.service.frames import frame_path, kept_output
 from matte_nodes.service.place import own_place, placed
 from matte_nodes.service.pool import Cancelled, ModelPool
 from matte_nodes.service.request import Request, check_inputs
+from matte_nodes.temporal.cache import Cache
 
 MOST_WAITING = 200
 MOST_ENDED = 200
 MOST_EVENTS = 4096
+HOT_BYTES = 512 << 20
+"""Frames that are kept as they were read: five at 1080p, or one at 4K."""
 LANES = ("range", "frame")
 
 
@@ -120,6 +123,7 @@ class Board:
 
     def __init__(self, pool: ModelPool, changed: Callable[[Job], None], frames: Path) -> None:
         self._pool, self._changed, self._frames = pool, changed, frames
+        self._hot: Cache | None = None
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
         self._lanes: dict[str, queue.SimpleQueue[Job]] = {n: queue.SimpleQueue() for n in LANES}
@@ -204,9 +208,19 @@ class Board:
         with self._pool.lease(job.cancelled) as lease:
             render = Render(
                 asked.source, output, asked.model, knobs=asked.knobs,
-                node={**asked.node, "loader": lease.load}, connect=asked.connect, **asked.options,
+                node={**asked.node, "loader": lease.load}, connect=self._connect(asked),
+                **asked.options,
             )  # fmt: skip
             render.run(asked.first, asked.last, job)
         if asked.single and not job.last_path and asked.first is not None:
             job.last_path = frame_path(output, asked.first)  # it was there already
         return output
+
+    def _connect(self, asked: Request) -> Mapping[str, Any]:
+        """The request's `connect`. Single frames share one cache, which keeps the newest of them as
+        they were read: a person looks at one again and again with other finishing knobs."""
+        if not asked.single or asked.connect.get("cache") != "disk":
+            return asked.connect
+        if self._hot is None:
+            self._hot = Cache("disk", frames=HOT_BYTES)
+        return {**asked.connect, "cache": self._hot}

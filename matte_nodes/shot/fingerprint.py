@@ -74,6 +74,16 @@ def step_settings(shot: Setup) -> dict[str, Any]:
     }
 
 
+def seen_settings(shot: Setup) -> dict[str, Any]:
+    """Return what reading a frame, and changing it for the model, depends on besides pictures."""
+    identity = {name: value for name, value in shot_identity(shot).items() if name != "knobs"}
+    return {
+        **identity,
+        "knobs": dict(sorted(shot.node.knobs_of("view").items())),
+        "grey plates": shot.allow_grey,
+    }
+
+
 def finish_settings(shot: Setup) -> dict[str, Any]:
     """Return what finishing a frame depends on, besides pictures and the model's prediction."""
     if not active_neighbour_knobs(shot.node.knobs):

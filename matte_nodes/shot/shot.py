@@ -26,6 +26,7 @@ from matte_nodes.shot.fingerprint import (
     Setup,
     finish_settings,
     provenance,
+    seen_settings,
     shot_identity,
     step_settings,
 )
@@ -40,7 +41,7 @@ from matte_nodes.temporal.digest import digest
 from matte_nodes.temporal.keys import KeyedInputs, ShotKeys
 from matte_nodes.temporal.segments import Segments
 from matte_nodes.temporal.stat_cache import Look
-from matte_nodes.temporal.steady import Steadier
+from matte_nodes.temporal.steady import Steadier, flow_numerics
 from matte_nodes.temporal.steps import TRIES, LoadedFrame, Steps
 from matte_nodes.temporal.timeline import Timeline
 
@@ -148,7 +149,7 @@ class Shot:
             kept = self.cache.result(self.keys.result(index, look), size)
             if kept is not None:
                 return kept
-            loaded = self._steps.load(index, look)
+            loaded = self._steps.load(index, look, keep=True)
             return self._finished(loaded, self._prediction(loaded, look), look)
 
     def render(
@@ -239,7 +240,7 @@ class Shot:
     def _stamped(self, frame: int, look: Look) -> LoadedFrame:
         """A frame that was read, whose key is noted: that of the very files that were read."""
         for _ in range(TRIES):
-            loaded = self._steps.load(self._position[frame], look)
+            loaded = self._steps.load(self._position[frame], look, keep=True)
             try:
                 look.stamps[frame] = self.stamp(frame, look)
             except InputChangedError:
@@ -303,6 +304,7 @@ class Shot:
         """Return a matte from the model's answer, with the shares of several objects."""
         matte = self.node.finish(prediction, loaded.seen, self.color)
         frame = self.clip.frames[loaded.index]
+        self.notices.add(frame, loaded.seen.given.complaints)  # a kept frame was not read now
         self.notices.add(frame, self._held_complaints(frame, prediction, loaded.seen.inputs))
         if self._masks is None:
             return matte
@@ -366,6 +368,7 @@ class Shot:
                 step_settings(self._setup),
                 {**finish_settings(self._setup), "objects": self._objects},
             ),
+            seen=lambda: seen_settings(self._setup),
         )
         if isinstance(self._timeline, BankTimeline):
             return BankKeys(inputs, self._timeline, self.cache.hashes, content=content)
@@ -406,7 +409,20 @@ class Shot:
     def _prediction(self, loaded: LoadedFrame, look: Look, *, in_memory: bool = True) -> Prediction:
         if not self._steady.strength:
             return self._steps.prediction(loaded, look, in_memory=in_memory)
-        return self._steady.steadied(loaded, look)
+        if not self.cache.answers.limit:
+            return self._steady.steadied(loaded, look)
+        key = self._steadied_key(loaded.index, look)
+        answer = self.cache.answer(key)
+        if answer is None:
+            answer = self._steady.steadied(loaded, look)
+            if self._steadied_key(loaded.index, look) == key:
+                self.cache.keep_answer(key, answer)
+        return answer
+
+    def _steadied_key(self, index: int, look: Look) -> str:
+        around = self._timeline.steadied_by(index, look)
+        steps = [self.keys.step(place, look).key for place in around]
+        return digest("steadied", self._steady.strength, flow_numerics(), steps)
 
     def _step(self, inputs: Inputs, memory: Memory) -> tuple[Prediction, Memory]:
         return self.node.step(inputs, memory, inputs.neighbours)

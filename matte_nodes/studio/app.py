@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from matte_nodes.errors import MatteError, UsageError
 from matte_nodes.service.client import ServiceError
 from matte_nodes.studio import document as check
-from matte_nodes.studio import exporting, painting
+from matte_nodes.studio import browsing, exporting, painting
 from matte_nodes.studio.results import KEY
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Pages:
             Route("/api/declarations", self.answered(self.declarations)),
             Route("/api/plate/{frame:int}", self.answered(self.plate)),
             Route("/api/matte/{key}/{frame:int}/{part}", self.answered(self.part)),
+            Route("/api/list", self.answered(self.list)),
             Route("/api/value", self.answered(self.value)),
             Route("/api/events", self.stream),
             Route("/api/edit", self.answered(self.edit), methods=["POST"]),
@@ -142,6 +143,11 @@ class Pages:
         frame, x, y = (check.whole(asked.get(name), name) for name in ("frame", "x", "y"))
         key = asked.get("key", "")
         return await asyncio.to_thread(self.desk.value, frame, x, y, _key(key) if key else "")
+
+    async def list(self, request: Request) -> dict[str, Any]:
+        """What a folder holds that may be opened."""
+        asked = check.text(dict(request.query_params), "path")
+        return await asyncio.to_thread(browsing.listing, self.desk.places, asked)
 
     async def edit(self, request: Request) -> dict[str, Any]:
         """Change the session."""

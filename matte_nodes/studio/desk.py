@@ -13,7 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from matte_nodes import models
 from matte_nodes.errors import InputError, MatteError
+from matte_nodes.node.knobs import NODE_KNOBS
 from matte_nodes.publish.proxies import picture_behind
 from matte_nodes.service.client import Client, ServiceError
 from matte_nodes.shot.choose_model import SELECT, members
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 _OF_PLATE = ("plate", "layer", "colorspace", "ocio")
 FIRST_WIDTH = 960
+MOST_STEPPED = 64
 
 
 class Desk:
@@ -50,6 +53,7 @@ class Desk:
         self._plates: dict[tuple[str, ...], Plate] = {}
         self._files_key = ("", 0.0)
         self._slow = ""
+        self._stepped: dict[tuple[str, int], None] = {}
         self.is_running: Callable[[], bool] = lambda: False
         self._check(session.document)
 
@@ -78,11 +82,15 @@ class Desk:
     def key(self) -> str:
         """The name of results with the session as it is: its settings, and the plate's files."""
         with self._lock:
-            plate, now = self.plate, time.monotonic()
-            if now > self._files_key[1]:
-                self._files_key = plate.files_key(), now + 1.0
-            text = f"{self.session.settings_key()} {self._files_key[0]}"
+            text = f"{self.session.settings_key()} {self._files()}"
             return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _files(self) -> str:
+        """A hash of the plate's files, as they were less than a second ago."""
+        now = time.monotonic()
+        if now > self._files_key[1]:
+            self._files_key = self.plate.files_key(), now + 1.0
+        return self._files_key[0]
 
     def warm(self) -> None:
         """Read the first frame before anybody asks for it."""
@@ -149,15 +157,16 @@ class Desk:
             asked = self.request(document)
         began = time.monotonic()
         if self.results.path(key, frame) is None:
-            is_slow = bool(asked["refine"]) or asked["model"] == SELECT
+            has_steps = self._has_steps(document, frame)
+            is_slow = not has_steps and (bool(asked["refine"]) or asked["model"] == SELECT)
             self._do(asked, frame, key, is_slow=is_slow, document=document)
+            self._note_steps(document, frame)
             self.events.tell("matted", key=key, frame=frame)
         took = round((time.monotonic() - began) * 1000)
         return {"key": key, "frame": frame, "milliseconds": took}
 
     def declarations(self) -> dict[str, Any]:
         """Cards and knobs as every host gets them, and which models can run here."""
-        from matte_nodes import models
         from matte_nodes.shot.choose_model import is_ready
 
         found = self.client.models()
@@ -173,7 +182,7 @@ class Desk:
         It answers long before the whole chain. `key` is "" where there is no such mask.
         """
         document = self.session.document
-        if model_of(document) != SELECT:
+        if model_of(document) != SELECT or self._has_steps(document, frame):
             return {"key": "", "frame": frame, "milliseconds": 0}
         return self.matte(frame, {"model": members(SELECT)[0], "refine": ""})
 
@@ -228,6 +237,25 @@ class Desk:
         self.events.end()
         for plate in self._plates.values():
             plate.close()
+
+    def _has_steps(self, document: Document, frame: int) -> bool:
+        """Whether only finishing is left to do: the service keeps what the models answered."""
+        return (self._steps_key(document), frame) in self._stepped
+
+    def _note_steps(self, document: Document, frame: int) -> None:
+        with self._lock:
+            self._stepped[self._steps_key(document), frame] = None
+            while len(self._stepped) > MOST_STEPPED:
+                del self._stepped[next(iter(self._stepped))]
+
+    def _steps_key(self, document: Document) -> str:
+        """The name of what the models answer with a document, whatever its finishing knobs are."""
+        cards = [models.card(name) for name in taking(document, model_of(document))]
+        late = {knob.name for knob in NODE_KNOBS if knob.stage == "finish"}
+        late |= {knob.name for card in cards for knob in card.knobs if knob.stage == "finish"}
+        steps = {name: value for name, value in document.knobs.items() if name not in late}
+        own = self.session.settings_key(dataclasses.replace(document, knobs=steps))
+        return f"{own} {self._files()}"
 
     def _key_of(self, document: Document) -> str:
         facts = repr((self.key(), document)).encode()

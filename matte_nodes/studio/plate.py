@@ -18,6 +18,7 @@ from matte_nodes.errors import InputError, MediaError
 from matte_nodes.media.clip import paste
 from matte_nodes.shot.bind import Reading, as_clip, clip_is_float, guessed, rgb
 from matte_nodes.studio import pictures
+from matte_nodes.temporal.lru import Lru
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 KEPT = 3
 """Frames that are kept as they were read, for the next size and the next pixel."""
+
+FILES = 32 << 20
+"""Bytes of pictures that are kept as they were sent."""
 
 
 class Plate:
@@ -51,6 +55,8 @@ class Plate:
         self._lock = threading.Lock()
         self._encoders: dict[str, Callable[[Any], Float]] = {}
         self._kept: OrderedDict[tuple[int, str], NDArray[Any]] = OrderedDict()
+        self._files: Lru[tuple[bytes, str]] = Lru(FILES)
+        self._making: dict[str, threading.Lock] = {}
 
     @property
     def size(self) -> tuple[int, int]:
@@ -101,7 +107,25 @@ class Plate:
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
     def picture(self, frame: int, width: int) -> tuple[bytes, str]:
-        """A frame as a file for the browser and its type; width 0 is full size, in exact codes."""
+        """A frame as a file for the browser and its type; width 0 is full size, in exact codes.
+
+        Who asks for a picture that is just being made waits for it.
+        """
+        key = f"{self.frame_key(frame)} {width}"
+        with self._lock:
+            making = self._making.setdefault(key, threading.Lock())
+        try:
+            with making:
+                found = self._files.get(key)
+                if found is None:
+                    found = self._picture(frame, width)
+                    self._files.put(key, found, len(found[0]))
+                return found
+        finally:
+            with self._lock:
+                self._making.pop(key, None)
+
+    def _picture(self, frame: int, width: int) -> tuple[bytes, str]:
         pixels = self._pixels(frame)
         size = pictures.fitted(pixels.shape[1], pixels.shape[0], width)
         shown = self.shown(self.color.plate, pictures.resized(pixels, size))

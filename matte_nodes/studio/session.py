@@ -113,11 +113,15 @@ class Session:
         """How many edits can be undone, and how many can be done again."""
         return len(self._past), len(self._future)
 
-    def settings_key(self) -> str:
-        """A hash of all that the session says about results, without the plate's own files."""
+    def settings_key(self, document: Document | None = None) -> str:
+        """A hash of all that the session says about results, without the plate's own files.
+
+        document: in place of the session's own.
+        """
         with self._lock:
-            facts = arguments(self.document, self.folder)
-            shas = {str(frame): one.sha for frame, one in self.document.trimaps.items()}
+            document = document or self.document
+            facts = arguments(document, self.folder)
+            shas = {str(frame): one.sha for frame, one in document.trimaps.items()}
             return hashlib.sha256(
                 json.dumps([facts, shas], sort_keys=True, default=str).encode()
             ).hexdigest()

@@ -130,6 +130,11 @@ class BankKeys(ShotKeys):
                 key = digest("back", key, own, taken)
             return key
 
+    def answer(self, place: int, look: Look) -> str:
+        """Return the key of the model's answer at a place: of both chains."""
+        with self._lock:
+            return digest("answer", self.step(place, look).key, self.back(place, look))
+
     def result(self, index: int, look: Look) -> str:
         """Return the key of the finished matte: of both chains, and of all inputs."""
         with self._lock:
@@ -162,6 +167,19 @@ class BankSteps(Steps):
     def prediction(self, loaded: LoadedFrame, look: Look, *, in_memory: bool = True) -> Prediction:
         """Return the answer for a frame, from the masks of both chains."""
         del in_memory
+        place = loaded.index
+        if not self._cache.answers.limit:
+            return self._answer(loaded, look)
+        key = self._both.answer(place, look)
+        answer = self._cache.answer(key)
+        if answer is None:
+            answer = self._answer(loaded, look)
+            # A frame that was replaced while its masks were made has another key by now.
+            if self._both.answer(place, look) == key:
+                self._cache.keep_answer(key, answer)
+        return answer
+
+    def _answer(self, loaded: LoadedFrame, look: Look) -> Prediction:
         place = loaded.index
         forward = self._forward_masks(place, look)
         backward = self._backward_masks(place, look)

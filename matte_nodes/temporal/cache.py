@@ -26,6 +26,9 @@ from matte_nodes.temporal.tensors import load_tensors, save_tensors
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from matte_nodes.media.image import Image
+    from matte_nodes.node.frame import Seen
+
 
 MEMORY_STATES = 128 << 20
 MEMORY_PICTURES = 256 << 20
@@ -43,7 +46,9 @@ class Cache:
     state on disk, and nothing else there. `disk` keeps states, predictions and results, shares
     them with every process that uses the same folder, and computes each frame in one of them
     only. `off` keeps the newest state alone. store: the disk's, default the folder of
-    `paths.cache_folder()`. states, pictures: bytes in memory. One Cache may serve many shots.
+    `paths.cache_folder()`. states, pictures: bytes in memory. frames: bytes of frames as they were
+    read, and of what a model with a `Bank` answered for them: with them only the finishing of a
+    frame is done again when a finishing knob is turned. One Cache may serve many shots.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class Cache:
         store: Store | None = None,
         states: int = MEMORY_STATES,
         pictures: int = MEMORY_PICTURES,
+        frames: int = 0,
     ) -> None:
         if mode not in MODES:
             raise UsageError(f"cache is one of {', '.join(MODES)}, not {mode!r}.")
@@ -65,6 +71,8 @@ class Cache:
         self.states: Lru[Memory] = Lru(states, at_least=1)
         self.predictions: Lru[Prediction] = Lru(pictures // 2)
         self.results: Lru[Matte] = Lru(pictures // 2)
+        self.frames: Lru[tuple[Seen, Image]] = Lru(frames)
+        self.answers: Lru[Prediction] = Lru(frames // 4)
         self.hashes = FileHashes(None if self.store is None else self.store.memo)
         self._rolling: dict[str, str] = {}
 
@@ -167,6 +175,24 @@ class Cache:
         if self.mode == "disk" and self.store is not None and can_hold(matte):
             self.store.write("results", key, lambda path: save_matte(path, matte, key, provenance))
 
+    def keep_frame(self, key: str, seen: Seen, image: Image) -> None:
+        """Keep a frame as it was read. Nobody may change its arrays."""
+        given, inputs = seen.given, seen.inputs
+        arrays = [image.pixels, seen.working, seen.background, *inputs.neighbours]
+        arrays += [given.plate, given.trimap, given.background, given.segmentation]
+        arrays += [inputs.plate, inputs.trimap, inputs.background, inputs.segmentation, inputs.scene]
+        known = {id(array): array.nbytes for array in arrays if array is not None}
+        self.frames.put(key, (seen, image), sum(known.values()))
+
+    def answer(self, key: str) -> Prediction | None:
+        """Return what a model with a `Bank` answered for the frame with this key."""
+        found = self.answers.get(key)
+        return None if found is None else _own(found)
+
+    def keep_answer(self, key: str, prediction: Prediction) -> None:
+        """Keep an answer in memory, where frames are kept."""
+        self.answers.put(key, _own(prediction), _size(_arrays(prediction)))
+
     def claim(self, key: str) -> AbstractContextManager[object]:
         """Be the only process that computes this key; costs nothing where nothing is shared."""
         if self.mode != "disk" or self.store is None:
@@ -178,6 +204,8 @@ class Cache:
         self.states.clear()
         self.predictions.clear()
         self.results.clear()
+        self.frames.clear()
+        self.answers.clear()
 
 
 def as_cache(cache: Cache | str | None) -> Cache:

@@ -63,6 +63,8 @@ class KeyedInputs:
     """Returns the names of the hints that a stage reads."""
     settings: Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]]
     """Returns all that a step, and all that a finished frame, depends on besides pictures."""
+    seen: Callable[[], Mapping[str, Any]] = dict
+    """Returns all that reading a frame, and changing it for the model, depends on besides pictures."""
 
 
 class ShotKeys:
@@ -78,6 +80,7 @@ class ShotKeys:
         }
         self._links: dict[int, Link] = {}
         self._settings: tuple[str, str] | None = None
+        self._seen = ""
         self._lock = threading.RLock()
 
     def step(self, index: int, look: Look) -> Link:
@@ -101,6 +104,13 @@ class ShotKeys:
             ]
             inputs = [self._id(name, index, look)[0] for name in self._read_by("finish")]
             return digest(self.settings[1], steps, inputs)
+
+    def seen(self, index: int, look: Look) -> str:
+        """Return the key of a frame as it is read: of all its inputs, and of no step or finishing."""
+        with self._lock:
+            self._seen = self._seen or digest("seen", self._inputs.seen())
+            where = self._inputs.plate.name, self._timeline.frames[index]
+            return digest(self._seen, where, [text for text, _ in self._ids(index, look)])
 
     def forget(self, index: int, look: Look) -> None:
         """Check the inputs of this frame again: they may have changed."""

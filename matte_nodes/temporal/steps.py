@@ -52,16 +52,23 @@ class Steps:
         self._read, self._step = read, step
         self.count = 0
 
-    def load(self, index: int, look: Look) -> LoadedFrame:
-        """Read a frame's plate and hints; MediaError when they change again and again meanwhile."""
+    def load(self, index: int, look: Look, *, keep: bool = False) -> LoadedFrame:
+        """Read a frame's plate and hints; MediaError when they change again and again meanwhile.
+
+        keep: in the cache, where that keeps frames.
+        """
+        keep = keep and self._cache.frames.limit > 0
         for attempt in range(TRIES):
             if attempt:
                 self._keys.forget(index, look)
                 time.sleep(PAUSE_SECONDS * attempt)
             try:
                 link = self._keys.step(index, look)
+                key = self._keys.seen(index, look) if keep else ""
             except InputChangedError:
                 continue
+            if keep and (kept := self._cache.frames.get(key)) is not None:
+                return LoadedFrame(index, link, *kept)
             try:
                 seen, image = self._read(index, look)
             except MediaError:
@@ -71,6 +78,8 @@ class Steps:
                     raise
                 continue
             if self._unchanged(index, link):
+                if keep:
+                    self._cache.keep_frame(key, seen, image)
                 return LoadedFrame(index, link, seen, image)
         raise MediaError(
             f"Frame {self._timeline.frames[index]} of {self._timeline.name} is being written "

@@ -251,6 +251,23 @@ def test_a_single_frame_follows_its_inputs(service: Serving, tmp_path: Path) -> 
     assert not np.array_equal(read_named(path)["A"], before["A"])
 
 
+def test_a_single_frame_with_a_kept_plate_follows_its_inputs(
+    service: Serving, tmp_path: Path
+) -> None:
+    plate = plate_sequence(tmp_path / "in", 2)
+    asked = request(plate, None, connect={"cache": "disk"})
+    before = read_named(Path(service.client.frame(asked, 1002)))
+    shrunk = {**asked, "knobs": {**asked.get("knobs", {}), "shrink": 1.5}}
+    turned = read_named(Path(service.client.frame(shrunk, 1002)))
+    alone = {**shrunk, "connect": {"cache": "off"}}
+    assert np.array_equal(turned["A"], read_named(Path(service.client.frame(alone, 1002)))["A"])
+    assert turned["A"].sum() < before["A"].sum()
+    write_image(tmp_path / "in" / "plate.1002.exr", np.full((72, 96, 3), 0.25, np.float16))
+    replaced = read_named(Path(service.client.frame(shrunk, 1002)))["A"]
+    assert np.array_equal(replaced, read_named(Path(service.client.frame(alone, 1002)))["A"])
+    assert not np.array_equal(replaced, turned["A"])
+
+
 def test_models_are_declared_with_the_shared_knobs(service: Serving) -> None:
     found = service.client.models()
     cards = {card["name"]: card for card in found["models"]}

@@ -132,3 +132,17 @@ def state(page: Page, name: str) -> Any:
 def settled(page: Page, condition: str, seconds: float = 60.0) -> None:
     """Wait until an expression of `s`, the page's state, is true."""
     page.until(f"import('/static/state.js').then(({{state: s}}) => Boolean({condition}))", seconds)
+
+
+def touch(page: Page, kind: str, *places: tuple[float, float]) -> None:
+    """Fingers on the screen: touchStart, touchMove, touchEnd (of all). places: one for each."""
+    points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+    page.send("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+
+
+def pen(page: Page, kind: str, x: float, y: float, force: float) -> None:
+    """A pen with a pressure of 0 to 1, as a tablet sends it."""
+    page.send(
+        "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1,
+        force=force, pointerType="pen",
+    )  # fmt: skip

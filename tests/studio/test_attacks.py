@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -159,6 +160,27 @@ def test_paths_outside_of_the_root_are_refused(entered: Studio, folder: Path) ->
                 found
             )
     assert entered.ask("/api/state")[1]["session"]["hints"] == {}
+
+
+def test_only_folders_inside_of_the_root_are_listed(entered: Studio, folder: Path) -> None:
+    for path in ("/", str(folder), str(folder / "secret"), "../secret", "link", "~", "link/..//../secret"):
+        status, found = entered.ask(f"/api/list?path={quote(path)}")
+        assert status == 422, (path, found)
+        assert "plate" not in found["error"].replace(path, "")
+    status, found = entered.ask("/api/list?path=")
+    assert status == 200
+    assert str(folder / "inside") in [one["path"] for one in found["entries"]]
+    status, found = entered.ask(f"/api/list?path={quote(str(folder / 'inside'))}")
+    assert status == 200
+    assert found["above"] == ""
+    assert [one["name"] for one in found["entries"]] == [f"{HOSTILE}.####.png"]  # and no link
+
+
+def test_a_folder_that_is_not_there_shows_the_one_above(entered: Studio, folder: Path) -> None:
+    path = quote(str(folder / "inside" / "not" / "there"))
+    status, found = entered.ask(f"/api/list?path={path}")
+    assert status == 200
+    assert found["path"] == str(folder / "inside")
 
 
 def test_an_export_outside_of_the_root_is_refused(entered: Studio, folder: Path) -> None:

@@ -112,9 +112,12 @@ def settle() -> None:
     time.sleep(0.06)
 
 
-def disk(folder: Path, *, limit: int = 1 << 30, memory: int = 1 << 26) -> Cache:
+def disk(
+    folder: Path, *, limit: int = 1 << 30, memory: int = 1 << 26, frames: int = 0
+) -> Cache:
     """A cache as a new process would open it."""
-    return Cache("disk", store=Store(folder, limit), states=memory, pictures=memory)
+    store = Store(folder, limit)
+    return Cache("disk", store=store, states=memory, pictures=memory, frames=frames)
 
 
 def same(one: Matte, two: Matte) -> bool:

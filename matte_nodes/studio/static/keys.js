@@ -96,7 +96,8 @@ export function start() {
       if (event.key === "Escape" || event.key === "Enter") target.blur();
       return;
     }
-    if (/** @type {HTMLDialogElement} */ (byId("sheet")).open && event.key !== "?") return;
+    const dialog = document.querySelector("dialog[open]");
+    if (dialog && !(dialog.id === "sheet" && event.key === "?")) return;
     if (target.matches("button, [role=tab], summary, input[type=checkbox]") && (event.key === " " || event.key === "Enter")) return;
     if (target.matches("input[type=range]") && /^(Arrow|Home|End)/.test(event.key)) return;
     const ctrl = event.ctrlKey || event.metaKey ? "Ctrl+" : "";

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The panel that mattes ranges and exports them.
 import { edit, get, post, tried } from "./api.js";
+import { browse } from "./chooser.js";
 import { button, chooser, h, row } from "./dom.js";
 import { say, server, set, span, state } from "./state.js";
 
@@ -93,7 +94,8 @@ function exports() {
     h("h2", {}, "Export"),
     row("Form", about, chooser(forms.map((one) => ({ value: one.name, label: one.label })), exporting.form, (form) => { exporting.form = form; set({ server: { ...server() } }); })),
     h("p", { className: "note" }, about),
-    row("Folder", "Where it goes, inside of what Studio may open", text("folder")), row("Name", "The beginning of the file names", text("name")),
+    row("Folder", "Where it goes, inside of what Studio may open", text("folder"),
+      browse("Folder", () => exporting.folder, (path) => { exporting.folder = path; void refreshCommand(); }, true)), row("Name", "The beginning of the file names", text("name")),
     exporting.form.startsWith("over") ? row("Over", "A colour (white, #20c0ff), checker, blur, or a picture inside of what Studio may open", text("over")) : null,
     h("div", { className: "buttons" }, button("Export range", "Write the range in this form", () => void begin(), { disabled: isRunning, main: true })),
     h("h2", {}, "The same in a terminal"),
