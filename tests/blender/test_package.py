@@ -21,10 +21,10 @@ PLUGIN = Path(__file__).parents[2] / "plugins" / "blender"
 SOURCES = sorted(PLUGIN.rglob("*.py"))
 NAMED = pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PLUGIN)))
 PLAIN = {
-    "declarations", "environment", "folders", "handover", "job", "knobs", "mapping", "plan",
+    "clicks", "declarations", "environment", "folders", "handover", "job", "knobs", "mapping", "plan",
     "setup", "state", "trouble",
 }  # fmt: skip
-BLENDERS = {"bpy", "addon_utils", "bl_pkg", "nodeitems_utils"}
+BLENDERS = {"bpy", "bpy_extras", "addon_utils", "bl_pkg", "gpu", "gpu_extras", "nodeitems_utils"}
 
 
 def imports(path: Path) -> set[str]:

@@ -107,6 +107,20 @@ def set_apply_mask(node: Any) -> None:
         node.inputs["Type"].default_value = "Apply Mask"
 
 
+def set_replace_alpha(node: Any) -> None:
+    """Set Alpha as another alpha beside the same colours."""
+    if hasattr(node, "mode"):
+        node.mode = "REPLACE_ALPHA"
+    else:
+        node.inputs["Type"].default_value = "Replace Alpha"
+
+
+def has_alpha(image: Any) -> bool:
+    """Whether a picture's file has an alpha that means transparency."""
+    # Planes of the file: 32 bits of bytes, 64 of halves and 128 of floats are four channels.
+    return image.depth in (32, 64, 128) and image.alpha_mode in ("STRAIGHT", "PREMUL")
+
+
 def file_output(node: Any, folder: str, names: list[str]) -> None:
     """A File Output that writes half RGB EXRs, folder/name.0001.exr, one for each input.
 
@@ -139,6 +153,50 @@ def colour_config() -> str:
     folder = bpy.utils.system_resource("DATAFILES", path="colormanagement")
     path = os.path.join(folder or "", "config.ocio")
     return path if folder and os.path.isfile(path) else ""
+
+
+def in_working_space(image: Any) -> None:
+    """Let a picture be read as the working space that it was written in.
+
+    A file keeps the name of the space that it had; before 5.0 there is only one.
+    """
+    if getattr(bpy.data, "colorspace", None) is None:
+        return
+    wanted = str(bpy.data.colorspace.working_space)
+    if image.colorspace_settings.name != wanted:
+        try:
+            image.colorspace_settings.name = wanted
+        except TypeError:  # a config that does not let pictures be in it
+            return
+
+
+def dilate(node: Any, pixels: int) -> None:
+    """Let a Dilate/Erode node grow a mask by so many pixels; less than 0 shrinks it."""
+    if hasattr(node, "distance"):
+        node.mode, node.distance = "STEP", pixels
+    else:
+        node.inputs["Size"].default_value = pixels
+
+
+def math(tree: Any, operation: str, *values: float) -> Any:
+    """Return a new Math node; values: of its inputs, where nothing is linked to them."""
+    try:
+        node = tree.nodes.new("ShaderNodeMath")
+    except RuntimeError:  # before 5.0
+        node = tree.nodes.new("CompositorNodeMath")
+    node.operation = operation
+    for socket, value in zip(node.inputs, values):  # noqa: B905 (there are three inputs)
+        socket.default_value = value
+    return node
+
+
+def picture(node: Any, top: bool) -> Any:
+    """Return the input of an Alpha Over node for the picture on top, or for the one below."""
+    colours = [socket for socket in node.inputs if socket.type == "RGBA"]
+    named = {socket.name: socket for socket in colours}
+    if "Background" in named:  # 5.0 and newer
+        return named["Foreground" if top else "Background"]
+    return colours[1 if top else 0]
 
 
 def working_space() -> str:

@@ -29,17 +29,24 @@ def pattern(folder: str, name: str) -> str:
     return os.path.join(folder, f"{name}.{'#' * folders.DIGITS}.exr")
 
 
-def render(scene: Any, wanted: Mapping[str, Found], folder: str, first: int, last: int) -> None:
+def render(
+    scene: Any, wanted: Mapping[str, Found], folder: str, first: int, last: int,
+    size: tuple[int, int] = (0, 0),
+) -> None:  # fmt: skip
     """Write these frames of the inputs (half, RGB, scene-linear, premultiplied) to `pattern`.
 
-    Raises Trouble when Blender does not render or a frame is not there.
+    size: of a Mask node's and of a 3D render's picture; (0, 0) for that of the scene. Raises
+    Trouble when Blender does not render or a frame is not there.
     """
-    _render(scene, wanted, folder, first, last)
+    _render(scene, wanted, folder, (first, last), size)
     for name in wanted:
         _check(name, folder, first, last)
 
 
-def _render(scene: Any, wanted: Mapping[str, Found], folder: str, first: int, last: int) -> None:
+def _render(
+    scene: Any, wanted: Mapping[str, Found], folder: str, span: tuple[int, int],
+    size: tuple[int, int],
+) -> None:  # fmt: skip
     made: list[Any] = []
     copy = None
     busy[0] = True
@@ -55,7 +62,10 @@ def _render(scene: Any, wanted: Mapping[str, Found], folder: str, first: int, la
         for place, socket in enumerate(sockets.values()):
             tree.links.new(socket, output.inputs[place])
         _settings(copy.render, folder)
-        copy.frame_start, copy.frame_end, copy.frame_step = first, last, 1
+        if all(size):
+            copy.render.resolution_x, copy.render.resolution_y = size
+            copy.render.resolution_percentage = 100
+        (copy.frame_start, copy.frame_end), copy.frame_step = span, 1
         bpy.ops.render.render(animation=True, scene=copy.name)
     except RuntimeError as error:
         names = " and the ".join(wanted)

@@ -79,6 +79,33 @@ def inputs(way: Way, node: Any) -> dict[str, Found]:
     return found
 
 
+def in_order(root: Any) -> list[Any]:
+    """Return the Matte groups below a tree, each behind those that feed it."""
+    found: list[Any] = []
+    _ordered(root, found, set())
+    return found
+
+
+def _ordered(tree: Any, found: list[Any], seen: set[Any]) -> None:
+    def visit(node: Any) -> None:
+        key = tree.name_full, node.name
+        if key in seen:
+            return
+        seen.add(key)
+        for socket in node.inputs:
+            for link in socket.links:
+                visit(link.from_node)
+        inside = getattr(node, "node_tree", None)
+        if group.is_matte(inside):
+            if inside not in found:
+                found.append(inside)
+        elif inside is not None:
+            _ordered(inside, found, seen)
+
+    for node in tree.nodes:
+        visit(node)
+
+
 def places(tree: Any, way: Way) -> Iterator[tuple[Way, Any]]:
     if len(way.nodes) > _DEEPEST:
         return
@@ -159,12 +186,14 @@ def _image(node: Any, output: Any) -> Media | None:
         raise Trouble(
             f"Blender cannot read {path} (image {image.name}): it has no pixels. Replace the file."
         )
-    doubt = ""
+    doubt, alpha = "", compat.has_alpha(image)
     if output.name != "Image":
         doubt = f"its {output.name} is taken"
-    elif image.alpha_mode == "STRAIGHT" and _has_alpha(image):
+    elif alpha and (image.alpha_mode == "STRAIGHT" or not path.lower().endswith(".exr")):
         doubt = "it has an alpha that Blender multiplies in"
-    return Media(kind, path, image.colorspace_settings.name, frames, doubt)
+    size = int(image.size[0]), int(image.size[1])
+    space = image.colorspace_settings.name
+    return Media(kind, path, space, frames, doubt, size, alpha)
 
 
 def _clip(node: Any, output: Any) -> Media | None:
@@ -180,12 +209,8 @@ def _clip(node: Any, output: Any) -> Media | None:
     if clip.use_proxy:
         doubt = "the clip has proxies"
     space = clip.colorspace_settings.name
-    return Media("movie" if movie else "sequence", path, space, frames, doubt)
-
-
-def _has_alpha(image: Any) -> bool:
-    # Planes of the file: 32 bits of bytes, 64 of halves and 128 of floats are four channels.
-    return image.depth in (32, 64, 128)
+    size = int(clip.size[0]), int(clip.size[1])
+    return Media("movie" if movie else "sequence", path, space, frames, doubt, size)
 
 
 def _animated(node: Any) -> bool:
