@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.blender.desk import SCREEN, Desk, desk, difference, reference, rgb
+from tests.blender.desk import Desk, desk, difference, reference, rgb
 from tests.blender.test_routes import one
 from tests.made import read_named, scenes
 
@@ -357,8 +357,8 @@ last = comp.matte(tree)
 first = comp.matte(tree, plate.outputs[0])
 tree.links.new(first.outputs["Image"], last.inputs["Image"])
 last.node_tree.name, first.node_tree.name = "A last", "B first"
-walk, compat = comp.module("walk"), comp.module("compat")
-facts = {"order": [t.name for t in walk.in_order(compat.root_tree(bpy.context.scene))]}
+walk = comp.module("walk")
+facts = {"order": [t.name for t in walk.in_order(bpy.context.scene)]}
 facts["ended"] = sorted(bpy.ops.matte_nodes.bake_all())
 facts["states"] = [comp.state(first), comp.state(last)]
 again = sorted(bpy.ops.matte_nodes.bake_all())

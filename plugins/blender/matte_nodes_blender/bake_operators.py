@@ -6,7 +6,7 @@ import sys
 
 import bpy
 
-from . import baking, compat, status, walk
+from . import baking, status, walk
 from .baking import Bake
 from .operators import OnMatte, fail, redraw
 from .trouble import Trouble
@@ -187,8 +187,7 @@ class MATTE_OT_bake_all(bpy.types.Operator):
         return not waiting
 
     def execute(self, context):
-        root = compat.root_tree(context.scene)
-        trees = walk.in_order(root) if root is not None else []
+        trees = walk.in_order(context.scene)
         if not trees:
             return fail(self, None, Trouble("There is no Matte node in this scene."))
         if not bpy.app.background:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import bpy
 
@@ -16,36 +16,107 @@ OUTPUTS = (
 )
 
 
+class Root(NamedTuple):
+    """A compositor tree that stands for itself, and where.
+
+    before: trees of the effects whose result is its input, in order. strip: name of the strip of
+    the sequencer that it works on; "" for the scene's own compositor.
+    """
+
+    tree: Any
+    before: tuple[Any, ...] = ()
+    strip: str = ""
+
+
+def roots(scene: Any) -> list[Root]:
+    """Return all compositor trees of a scene: its own, or its stack of effects, and its strips'."""
+    found: list[Root] = []
+    if _stacks(scene):  # 5.3 and newer
+        before: tuple[Any, ...] = ()
+        for effect in scene.compositor_effects:
+            if effect.node_group is not None:
+                found.append(Root(effect.node_group, before))
+                if effect.enable_for_render:
+                    before = (*before, effect.node_group)
+    elif not _embeds(scene):
+        if scene.compositing_node_group is not None:
+            found.append(Root(scene.compositing_node_group))
+    elif scene.use_nodes and scene.node_tree is not None:
+        found.append(Root(scene.node_tree))
+    editor = scene.sequence_editor
+    for strip in getattr(editor, "strips_all", ()) if editor is not None else ():
+        owners = [strip, *getattr(strip, "modifiers", ())]
+        trees = [getattr(owner, "node_group", None) for owner in owners]
+        found += [Root(tree, (), strip.name) for tree in trees if tree is not None]
+    return found
+
+
 def root_tree(scene: Any) -> Any:
-    """Return the scene's compositor tree, or None."""
-    if hasattr(scene, "compositing_node_group"):
-        return scene.compositing_node_group
-    return scene.node_tree if scene.use_nodes else None
+    """Return the compositor tree that the scene shows, or None."""
+    if _stacks(scene):
+        effects = [effect for effect in scene.compositor_effects if effect.node_group is not None]
+        active = next((effect for effect in effects if effect.is_active), None)
+        chosen = active or (effects[0] if effects else None)
+        return None if chosen is None else chosen.node_group
+    found = [root.tree for root in roots(scene) if not root.strip]
+    return found[0] if found else None
 
 
 def ensure_tree(scene: Any) -> Any:
     """Return the scene's compositor tree; made where there is none."""
-    if hasattr(scene, "compositing_node_group"):
-        if scene.compositing_node_group is None:
-            scene.compositing_node_group = bpy.data.node_groups.new(
-                "Compositor", "CompositorNodeTree"
-            )
-        return scene.compositing_node_group
-    scene.use_nodes = True
-    return scene.node_tree
-
-
-def own_tree(scene: Any, made: list[Any]) -> Any:
-    """Return the tree of a scene that is a copy, as its own.
-
-    made: node groups and actions, to be removed later.
-    """
+    if _embeds(scene):
+        scene.use_nodes = True
+        return scene.node_tree
     tree = root_tree(scene)
-    if hasattr(scene, "compositing_node_group"):
-        tree = scene.compositing_node_group = tree.copy()
-        made.append(tree)
-    own_action(tree, made)
+    if tree is None:
+        tree = bpy.data.node_groups.new("Compositor", "CompositorNodeTree")
+        _set_trees(scene, [tree])
     return tree
+
+
+def own_tree(scene: Any, root: Root, made: list[Any]) -> Any:
+    """Return a copy of a tree as the compositor of a scene that is a copy.
+
+    The effects before it stay, as copies. made: node groups and actions, to be removed later.
+    """
+    if _embeds(scene):
+        own_action(scene.node_tree, made)
+        return scene.node_tree
+    before = [own_copy(tree, made) for tree in root.before]
+    tree = own_copy(root.tree, made)
+    _set_trees(scene, [*before, tree])
+    return tree
+
+
+def trees_of(scene: Any) -> list[Any]:
+    """Return the trees of a scene's own compositor, in order."""
+    return [root.tree for root in roots(scene) if not root.strip]
+
+
+def clear(scene: Any, made: list[Any]) -> None:
+    """Empty the trees of a scene that is a copy: a Render Layers node holds its own scene."""
+    for tree in trees_of(scene):
+        if _embeds(scene) or tree in made:
+            tree.nodes.clear()
+
+
+def _stacks(scene: Any) -> bool:
+    return "compositor_effects" in scene.bl_rna.properties
+
+
+def _embeds(scene: Any) -> bool:
+    """Whether a scene has one tree of its own, as before 5.0."""
+    return not _stacks(scene) and "compositing_node_group" not in scene.bl_rna.properties
+
+
+def _set_trees(scene: Any, trees: list[Any]) -> None:
+    if _stacks(scene):
+        scene.compositor_effects.clear()
+        for tree in trees:
+            effect = scene.compositor_effects.new(tree.name)
+            effect.node_group = tree
+    else:
+        scene.compositing_node_group = trees[-1]
 
 
 def own_copy(group: Any, made: list[Any]) -> Any:

@@ -109,6 +109,12 @@ def _node(way: Any, node: Any, facts: list[Any], still: list[bool], seen: set[An
         if above is not None:
             outer, parent = above
             _sockets(outer, parent, facts, still, seen)
+            return
+        still[0] = False  # a render, or what the effects before make of it
+        for tree in way.root.before:
+            for end in (n for n in tree.nodes if n.bl_idname == "NodeGroupOutput"):
+                before = type(way)(tree, root=way.root._replace(before=()))
+                _node(before, end, facts, still, seen)
         return
     inside = getattr(node, "node_tree", None)
     if inside is not None:

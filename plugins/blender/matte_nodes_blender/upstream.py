@@ -52,11 +52,13 @@ def _render(
     busy[0] = True
     try:
         copy = scene.copy()
-        tree = compat.own_tree(copy, made)
+        root = next(iter(wanted.values())).way.root
+        tree = compat.own_tree(copy, root, made)
         sockets = _exposed(tree, wanted, made)
         _strip(tree, made)
         _prune(tree, sockets)
-        _camera(copy, tree)
+        _effects_before(copy, tree, made)
+        _camera(copy)
         output = tree.nodes.new("CompositorNodeOutputFile")
         compat.file_output(output, folder, list(sockets))
         for place, socket in enumerate(sockets.values()):
@@ -75,7 +77,7 @@ def _render(
         ) from error
     finally:
         if copy is not None:
-            compat.root_tree(copy).nodes.clear()  # a Render Layers node holds its own scene
+            compat.clear(copy, made)
             bpy.data.scenes.remove(copy)
         compat.remove(made)
         for path in glob.glob(os.path.join(glob.escape(folder), "main*")):
@@ -83,8 +85,20 @@ def _render(
         busy[0] = False
 
 
-def _camera(scene: Any, tree: Any) -> None:
-    if scene.camera is None and any(n.bl_idname == "CompositorNodeRLayers" for n in tree.nodes):
+def _effects_before(scene: Any, tree: Any, made: list[Any]) -> None:
+    """Leave the effects before a tree only where the tree uses what they make; none of them writes."""
+    used = any(n.bl_idname == "NodeGroupInput" for n in tree.nodes)
+    if hasattr(scene, "compositor_effects"):
+        for effect in list(scene.compositor_effects):
+            if effect.node_group != tree and not used:
+                scene.compositor_effects.remove(effect)
+            elif effect.node_group != tree:
+                _strip(effect.node_group, made)
+
+
+def _camera(scene: Any) -> None:
+    kinds = {node.bl_idname for tree in compat.trees_of(scene) for node in tree.nodes}
+    if scene.camera is None and kinds & {"CompositorNodeRLayers", "NodeGroupInput"}:
         raise Trouble("The scene is rendered upstream of the Matte node, but it has no camera.")
 
 

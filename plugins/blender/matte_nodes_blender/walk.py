@@ -22,21 +22,30 @@ _DEEPEST = 32
 
 
 class Way(NamedTuple):
-    """The position of a socket: the group nodes from the scene's tree down, and the tree itself."""
+    """The position of a socket: the group nodes from the scene's tree down, and the tree itself.
+
+    root: where the tree at the top stands.
+    """
 
     tree: Any
     nodes: tuple[Any, ...] = ()
     trees: tuple[Any, ...] = ()
+    root: compat.Root = compat.Root(None)
+
+    @classmethod
+    def top(cls, root: compat.Root) -> Way:
+        """At a tree that stands for itself."""
+        return cls(root.tree, (), (), root)
 
     def down(self, node: Any) -> Way:
         """Into a group node."""
-        return Way(node.node_tree, (*self.nodes, node), (*self.trees, self.tree))
+        return Way(node.node_tree, (*self.nodes, node), (*self.trees, self.tree), self.root)
 
     def up(self) -> tuple[Way, Any] | None:
         """Out of the group, and the node that it is; None at the top."""
         if not self.nodes:
             return None
-        return Way(self.trees[-1], self.nodes[:-1], self.trees[:-1]), self.nodes[-1]
+        return Way(self.trees[-1], self.nodes[:-1], self.trees[:-1], self.root), self.nodes[-1]
 
 
 class Found(NamedTuple):
@@ -54,8 +63,7 @@ def place(tree: Any, scene: Any) -> tuple[Any, Way, Any]:
     places, whose inputs may differ.
     """
     for candidate in [scene, *(other for other in bpy.data.scenes if other != scene)]:
-        root = compat.root_tree(candidate)
-        found = list(places(tree, Way(root))) if root is not None else []
+        found = [at for root in compat.roots(candidate) for at in places(tree, Way.top(root))]
         if len(found) > 1:
             raise Trouble(
                 f"The node group {tree.name} is used in {len(found)} places of scene "
@@ -79,10 +87,11 @@ def inputs(way: Way, node: Any) -> dict[str, Found]:
     return found
 
 
-def in_order(root: Any) -> list[Any]:
-    """Return the Matte groups below a tree, each behind those that feed it."""
+def in_order(scene: Any) -> list[Any]:
+    """Return the Matte groups of a scene, each behind those that feed it."""
     found: list[Any] = []
-    _ordered(root, found, set())
+    for root in compat.roots(scene):
+        _ordered(root.tree, found, set())
     return found
 
 
@@ -139,7 +148,7 @@ def _upstream(way: Way, socket: Any, steps: int) -> tuple[Way, Any] | None:
     if node.bl_idname == "NodeGroupInput":
         above = way.up()
         if above is None:
-            return None
+            return _given(way, output)
         outer, parent = above
         match = [s for s in parent.inputs if s.identifier == output.identifier]
         return _upstream(outer, match[0], steps + 1) if match else None
@@ -150,6 +159,16 @@ def _upstream(way: Way, socket: Any, steps: int) -> tuple[Way, Any] | None:
         match = [s for s in end.inputs if s.identifier == output.identifier] if end else []
         if match and match[0].is_linked:
             return _upstream(inside, match[0], steps + 1)
+    return way, output
+
+
+def _given(way: Way, output: Any) -> tuple[Way, Any] | None:
+    """Return the input of a whole compositor tree: the render, or the effect before it."""
+    if way.root.strip:
+        raise Trouble(
+            f"The Matte node works on the strip {way.root.strip} of the sequencer, which cannot be "
+            "rendered by itself. Connect the plate by an Image or Movie Clip node in this tree."
+        )
     return way, output
 
 
