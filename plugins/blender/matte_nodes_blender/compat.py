@@ -170,6 +170,14 @@ def add_socket(tree: Any, kind: str, name: str, output: bool) -> Any:
     return (tree.outputs if output else tree.inputs).new(kind, name)
 
 
+def hide_values(tree: Any) -> None:
+    """Show no slider at an input that nothing is connected to: a number there would do nothing."""
+    items = tree.interface.items_tree if hasattr(tree, "interface") else tree.inputs
+    for item in items:
+        if getattr(item, "in_out", "INPUT") == "INPUT" and hasattr(item, "hide_value"):
+            item.hide_value = True
+
+
 def set_apply_mask(node: Any) -> None:
     """Set Alpha as the product of the picture and the mask."""
     if hasattr(node, "mode"):

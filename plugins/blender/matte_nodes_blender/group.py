@@ -55,6 +55,7 @@ def build(tree: Any) -> None:
         if name not in compat.socket_names(tree, output=False):
             kind = "NodeSocketColor" if name in COLOURS else "NodeSocketFloat"
             compat.add_socket(tree, kind, name, output=False)
+    compat.hide_values(tree)
     for name, kind in OUTPUTS.items():
         if name not in compat.socket_names(tree, output=True):
             compat.add_socket(tree, kind, name, output=True)

@@ -87,7 +87,7 @@ class MATTE_PT_matte(Panel, bpy.types.Panel):
         layout.operator("matte_nodes.cancel", icon="CANCEL").group = tree.name
 
     def choices(self, column, context, tree):
-        """Draw model, edge, range, folder and device."""
+        """Draw model, edge and range."""
         kept = tree.matte_nodes
         labelled(column, context, kept, "model_menu", "Model")
         self.terms(column, context, tree)
@@ -99,9 +99,6 @@ class MATTE_PT_matte(Panel, bpy.types.Panel):
             row = column.row(align=True)
             row.prop(kept, "frame_start")
             row.prop(kept, "frame_end")
-        labelled(column, context, kept, "plate_alpha", "Plate alpha")
-        labelled(column, context, kept, "bake_dir", "Bake folder")
-        labelled(column, context, kept, "device", "Device")
 
     def terms(self, layout, context, tree):
         """Draw the model's needs, its terms for commercial use, and what auto would take."""
@@ -220,7 +217,7 @@ class MATTE_PT_shared(Panel, bpy.types.Panel):
 
 
 class MATTE_PT_bake(Panel, bpy.types.Panel):
-    """Further actions for the bake."""
+    """Where a bake goes, and further actions."""
 
     bl_idname = "MATTE_PT_bake"
     bl_label = "Bake"
@@ -229,7 +226,10 @@ class MATTE_PT_bake(Panel, bpy.types.Panel):
 
     def draw(self, context):
         tree = active(context)
-        column = self.layout.column()
+        column, kept = self.layout.column(), tree.matte_nodes
+        labelled(column, context, kept, "plate_alpha", "Plate alpha")
+        labelled(column, context, kept, "bake_dir", "Bake folder")
+        labelled(column, context, kept, "device", "Device")
         image = group.linked_image(tree)
         if image is not None:
             wrapped(column, context, image.filepath, "FILE_IMAGE")

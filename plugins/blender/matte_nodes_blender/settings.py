@@ -60,11 +60,17 @@ def _models(self, context):
     if self.model not in names:
         names.append(self.model)
     cards = known().cards
-    _items[:] = [
+    return _kept(_items, [
         (name, _title(name, cards.get(name)), _summary(name, cards.get(name)), number)
         for number, name in enumerate(names)
-    ]
-    return _items
+    ])  # fmt: skip
+
+
+def _kept(items, now):
+    """The items of a menu: as long as they say the same, the same texts, which Blender points to."""
+    if items != now:
+        items[:] = now
+    return items
 
 
 def _title(name, card):
@@ -96,12 +102,11 @@ def _refiners(self, context):
     names = ["", *declared.refiners()]
     if self.refine not in names:
         names.append(self.refine)
-    _edges[:] = [
+    return _kept(_edges, [
         (name or "NONE", _title(name, declared.card(name)) if name else "none",
          _summary(name, declared.card(name)) if name else "The model's own edge", number)
         for number, name in enumerate(names)
-    ]  # fmt: skip
-    return _edges
+    ])  # fmt: skip
 
 
 def _get_refine(self):

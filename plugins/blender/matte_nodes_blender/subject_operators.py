@@ -32,7 +32,7 @@ class MATTE_OT_click(OnMatte, bpy.types.Operator):
             baking.editable(tree)
         except Trouble as error:
             return fail(self, None, error)
-        self.name = tree.name
+        self.chosen = tree.name
         viewer.showing[0] = tree.name
         viewer.draw_marks(True)
         context.window.cursor_modal_set("CROSSHAIR")
@@ -43,7 +43,7 @@ class MATTE_OT_click(OnMatte, bpy.types.Operator):
 
     def modal(self, context, event):
         """Take clicks on pictures; everything else goes on to the artist's tools."""
-        tree = bpy.data.node_groups.get(self.name)
+        tree = bpy.data.node_groups.get(self.chosen)
         if tree is None or (event.type in {"ESC", "RIGHTMOUSE"} and event.value == "PRESS"):
             return self.end(context)
         if event.type != "LEFTMOUSE" or event.value != "PRESS":
