@@ -6,7 +6,6 @@ import bpy
 
 from . import addon, learn, settings, weights_operators
 from .panel import lines
-from .setup import setup
 from .trouble import Trouble
 
 
@@ -37,7 +36,7 @@ class MATTE_AP_preferences(bpy.types.AddonPreferences):
         layout.prop(self, "home")
         layout.prop(self, "device")
         try:
-            layout.label(text=setup(self.python_path, self.home).python, icon="CONSOLE")
+            layout.label(text=addon.named(self.python_path, self.home).python, icon="CONSOLE")
         except Trouble as error:
             layout.label(text=str(error), icon="ERROR")
         layout.operator("matte_nodes.check_environment")

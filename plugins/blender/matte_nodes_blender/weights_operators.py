@@ -28,6 +28,9 @@ class Fetch:
         self._command = [
             chosen.python, "-P", "-m", "matte_nodes", "models", "pull", model, "--accept-licence",
         ]  # fmt: skip
+        self.offline = not getattr(bpy.app, "online_access", True)
+        if self.offline:
+            self._command += ["--source", "folder"]
         self._environment = clean_environment(chosen.home)
         threading.Thread(target=self._run, name="matte pull", daemon=True).start()
 
@@ -135,7 +138,13 @@ def finish(fetch, code):
     state["model"] = ""
     last = " ".join(fetch.lines[-3:]) or "it said nothing"
     if code:
-        state["said"] = f"{fetch.model}: the weights were not fetched. {last}"
+        online = (
+            " Blender may not go online (Preferences > System > Allow Online Access), so only "
+            "folders of $MATTE_WEIGHTS_PATH were looked into."
+        )
+        state["said"] = f"{fetch.model}: the weights were not fetched. {last}" + (
+            online if fetch.offline else ""
+        )
         return
     state["said"] = f"{fetch.model}: the weights are here. {fetch.lines[-1] if fetch.lines else ''}"
     try:
