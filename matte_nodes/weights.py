@@ -205,6 +205,23 @@ def ready(card: ModelCard) -> bool:
     return here and brought(card) is not None
 
 
+def state(card: ModelCard) -> str:
+    """Where a model's weights are: here, imported, shipped, to pull, to import, none needed."""
+    terms = card.checkpoint
+    if terms is None or terms.optional:
+        if terms is not None and imported(card).is_file():
+            return "imported"
+        here = all(find(item) for item in card.weights)
+        return "none needed" if not card.weights else "here" if here else "to pull"
+    if imported(card).is_file():
+        return "imported"
+    if pulled(card) is not None:
+        return "here"
+    if brought(card) is not None:
+        return "shipped"
+    return "to pull" if card.variants else "to import"
+
+
 def _replaces(card: ModelCard, checkpoint: Path | None) -> bool:
     """Whether this checkpoint stands in the place of the card's own weights."""
     return checkpoint is not None and card.checkpoint is not None and card.checkpoint.optional

@@ -1,11 +1,18 @@
 #!/bin/sh
 # Blenders as Python modules, each in an environment of its own: bpy.sh [VERSION ...]
 # 5.0.1 goes to .venv-bpy, VERSION to .venv-bpy-VERSION (0.8 GB each). Where one cannot be had
-# (another Python, another platform, no mirror) its tests are skipped and say so.
+# (another Python, another platform, no mirror) its tests are skipped and say so. 5.1 and newer
+# need Python 3.13: name it in $PYTHON313 where it is not on the path.
 set -eu
-python=$(command -v python3.11 || true)
-[ -n "$python" ] || { echo "bpy: needs Python 3.11, nothing installed"; exit 0; }
 for version in "${@:-5.0.1}"; do
+    case $version in
+        [34].*|5.0.*) python=$(command -v python3.11 || true) ;;
+        *) python=${PYTHON313:-$(command -v python3.13 || true)} ;;
+    esac
+    if [ -z "$python" ] || ! "$python" -c "" 2>/dev/null; then
+        echo "bpy: $version needs another Python, which is not here; its tests will be skipped"
+        continue
+    fi
     place=.venv-bpy-$version
     [ "$version" != 5.0.1 ] || place=.venv-bpy
     [ -e "$place/stamp-$version" ] && continue

@@ -13,7 +13,7 @@ import click
 from matte_nodes import models, weights
 from matte_nodes.card import ModelCard, Weights
 from matte_nodes.cli.models_card import show_card
-from matte_nodes.cli.models_for import in_words, print_table, show_suited, state
+from matte_nodes.cli.models_for import in_words, print_table, show_suited
 from matte_nodes.cli.models_import import import_checkpoint
 from matte_nodes.errors import WeightsError
 from matte_nodes.figures import PURPOSES
@@ -182,4 +182,4 @@ def _allowed(card: ModelCard, commercial_only: bool) -> bool:
 
 
 def _facts(card: ModelCard) -> dict[str, Any]:
-    return {**card.as_dict(), "weights_state": state(card)}
+    return {**card.as_dict(), "weights_state": weights.state(card)}

@@ -45,7 +45,7 @@ def show_suited(purpose: str, *, commercial_only: bool, as_json: bool) -> None:
             {
                 "model": card.name, "figure": asdict(figure) if figure else None,
                 "commercial": card.commercial, "licence": card.licence, "size": size(card),
-                "weights_state": state(card),
+                "weights_state": weights.state(card),
             }
             for card, figure in pairs
         ]  # fmt: skip
@@ -94,7 +94,7 @@ def speed(card: ModelCard) -> str:
 
 def in_words(card: ModelCard) -> str:
     """How a model's weights come to be here: here, one command, or bring your own."""
-    known = state(card)
+    known = weights.state(card)
     words = {
         "to pull": f"matte models pull {card.name}",
         "to import": "bring your own",
@@ -102,23 +102,6 @@ def in_words(card: ModelCard) -> str:
         "imported": "here (imported)",
     }
     return words.get(known, known)
-
-
-def state(card: ModelCard) -> str:
-    """Where a model's weights are: here, imported, shipped, to pull, to import, none needed."""
-    terms = card.checkpoint
-    if terms is None or terms.optional:
-        if terms is not None and weights.imported(card).is_file():
-            return "imported"
-        here = all(weights.find(item) for item in card.weights)
-        return "none needed" if not card.weights else "here" if here else "to pull"
-    if weights.imported(card).is_file():
-        return "imported"
-    if weights.pulled(card) is not None:
-        return "here"
-    if weights.brought(card) is not None:
-        return "shipped"
-    return "to pull" if card.variants else "to import"
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from matte_nodes import __version__, models
-from matte_nodes.card import SCHEMA_VERSION
+from matte_nodes import __version__, models, weights
+from matte_nodes.card import SCHEMA_VERSION, ModelCard
 from matte_nodes.errors import MatteError, UsageError
 from matte_nodes.media.sequence_writer import without_exr_pool
 from matte_nodes.node.knobs import NODE_KNOBS
@@ -30,6 +30,7 @@ from matte_nodes.service.endpoint import Endpoint, code_stamp
 from matte_nodes.service.jobs import Board, Job, UnknownJobError
 from matte_nodes.service.pool import ModelPool
 from matte_nodes.service.request import BadMessage, checked, parse
+from matte_nodes.shot import choose_model
 
 LARGEST_HELLO = 4096
 LARGEST_MESSAGE = 1 << 20
@@ -317,7 +318,7 @@ def _declarations() -> dict[str, Any]:
     cards, problems = [], []
     for name in models.names():
         try:
-            cards.append(models.card(name).as_dict())
+            cards.append(_card(models.card(name)))
         except MatteError as error:  # a broken third-party package must not break the others
             problems.append(str(error))
     return {
@@ -325,8 +326,17 @@ def _declarations() -> dict[str, Any]:
         "version": __version__,
         "models": cards,
         "knobs": [knob.as_dict() for knob in NODE_KNOBS],
+        "auto": choose_model.foreseen(),
         "problems": problems,
     }
+
+
+def _card(card: ModelCard) -> dict[str, Any]:
+    """A declaration, with what is true on this machine: whether it can run, and its terms."""
+    return {
+        **card.as_dict(), "licence": card.licence, "weights_state": weights.state(card),
+        "ready": choose_model.is_ready(card),
+    }  # fmt: skip
 
 
 def _facts(error: MatteError) -> dict[str, Any]:

@@ -91,6 +91,31 @@ def choose(hints: Collection[str], *, live: bool = False, look: Look | None = No
     return ModelChoice(chosen.name, refiner() if chosen.coarse and not live else None, why)
 
 
+def foreseen() -> dict[str, str]:
+    """Return what `auto` would take now, in words, by what is given: a hint, or "" for none.
+
+    A host shows it before the plate is looked at. Without a hint the look at the plate decides.
+    """
+    found = {}
+    for hint in ("trimap", "points", "background", ""):
+        try:
+            choice = choose({hint} if hint else ())
+        except WeightsError:
+            found[hint] = "nothing: no model for this has its weights here"
+            continue
+        found[hint] = _chain_in_words(choice.model, choice.refine)
+    people, salient = _first("people", ()), _first("anything", ())
+    if people is not None and salient is not None:
+        other = _chain_in_words(salient.name, refiner() if salient.coarse else None)
+        if other != found[""]:
+            found[""] += f" for people, {other} for anything else (it looks at the plate)"
+    return found
+
+
+def _chain_in_words(model: str, refine: str | None) -> str:
+    return f"{model} refined by {refine}" if refine else model
+
+
 def _first(job: Job, hints: Collection[str]) -> ModelCard | None:
     """The first model of a job that can run: on weights of its publisher, else on our own."""
     able = [card for own in (False, True) for card in ranked(job) if _can_run(card, hints, own=own)]

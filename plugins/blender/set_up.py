@@ -62,4 +62,5 @@ if getattr(bpy.app, "module", False):  # bpy as a module starts without the user
 verb, answer = sys.argv[sys.argv.index("--") + 1 :][:2]
 result = {"where": where, "enable": enable, "disable": disable}[verb]()
 with open(answer, "w", encoding="utf-8") as file:
-    json.dump({"version": list(bpy.app.version), "result": result}, file)
+    found = {"version": list(bpy.app.version), "result": result}
+    json.dump({**found, "config": bpy.utils.user_resource("CONFIG")}, file)

@@ -21,10 +21,15 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 INSIDE = Path(__file__).parent / "inside"
 EXAMPLE = ROOT / "plugins/blender/examples/walkthrough.py"
-MODULES = {"4.2": ".venv-bpy-4.2.23", "4.5": ".venv-bpy-4.5.15", "5.0": ".venv-bpy"}
+MODULES = {
+    "4.2": ".venv-bpy-4.2.23",
+    "4.5": ".venv-bpy-4.5.15",
+    "5.0": ".venv-bpy",
+    "5.3": ".venv-bpy-5.3.0",
+}
 """The environments that scripts/bpy.sh makes."""
 QUICK = ("3.4", "5.0")
-ALL = ("3.4", "4.2", "4.5", "5.0")
+ALL = ("3.4", "4.2", "4.5", "5.0", "5.3")
 SECONDS = 240.0
 
 

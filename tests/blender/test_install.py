@@ -86,7 +86,7 @@ def test_each_version_gets_its_own_kind(user: Path) -> None:
         assert not (made[version] / "scripts").exists()
         assert any(str(root) in line for line in said)
     assert tree(made["2.93"]) == {}, "too old"
-    facts = json.loads((root / "install.json").read_text())
+    facts = json.loads((made["5.0"] / "config/matte_nodes.json").read_text())
     assert facts == {"python": sys.executable, "environment": {}}
     assert (root / build.CLIENT).read_bytes() == Path(client.__file__).read_bytes()
 
@@ -97,6 +97,18 @@ def test_twice_is_once(user: Path) -> None:
     before = tree(user)
     assert install.install("blender")
     assert tree(user) == before
+
+
+def test_settings_outlive_the_add_on_s_folder(user: Path) -> None:
+    """Blender replaces an extension's folder at each update."""
+    made = started_once("4.2")
+    install.install("blender")
+    root = made["4.2"] / "extensions/user_default/matte_nodes"
+    assert not list(root.rglob("*.json"))
+    note = made["4.2"] / "config/matte_nodes.json"
+    assert json.loads(note.read_text())["python"] == sys.executable
+    install.uninstall("blender")
+    assert not note.exists()
 
 
 def test_a_file_of_an_older_version_goes(user: Path) -> None:
@@ -174,7 +186,7 @@ def test_the_home_is_kept_for_the_service(
     made = started_once("4.2")
     monkeypatch.setenv("MATTE_HOME", str(tmp_path / "weights here"))
     install.install("blender")
-    note = made["4.2"] / "extensions/user_default/matte_nodes/install.json"
+    note = made["4.2"] / "config/matte_nodes.json"
     assert json.loads(note.read_text())["environment"] == {
         "MATTE_HOME": str(tmp_path / "weights here")
     }
@@ -190,7 +202,8 @@ def test_the_doctor_sees_it(user: Path) -> None:
     install.install("blender")
     assert states() == ["ok", "ok"]
     root = made["4.2"] / "extensions/user_default/matte_nodes"
-    note, text = root / "install.json", (root / "install.json").read_text()
+    note = made["4.2"] / "config/matte_nodes.json"
+    text = note.read_text()
     note.write_text(text.replace(sys.executable, "/nowhere/python"))
     assert states() == ["ok", "problem"]
     note.write_text("{")

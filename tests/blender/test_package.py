@@ -21,10 +21,10 @@ PLUGIN = Path(__file__).parents[2] / "plugins" / "blender"
 SOURCES = sorted(PLUGIN.rglob("*.py"))
 NAMED = pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PLUGIN)))
 PLAIN = {
-    "declarations", "environment", "folders", "handover", "job", "knobs", "mapping", "plan",
+    "clicks", "declarations", "environment", "folders", "handover", "job", "knobs", "mapping", "plan",
     "setup", "state", "trouble",
 }  # fmt: skip
-BLENDERS = {"bpy", "addon_utils", "bl_pkg", "nodeitems_utils"}
+BLENDERS = {"bpy", "bpy_extras", "addon_utils", "bl_pkg", "gpu", "gpu_extras", "nodeitems_utils"}
 
 
 def imports(path: Path) -> set[str]:
@@ -99,6 +99,15 @@ def test_what_is_in_the_zip(tmp_path: Path) -> None:
     assert str(Path.home()).encode() not in everything, "a path of this machine"
 
 
+def test_the_website_is_the_package_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the package names none, the manifest has none: no address is made up."""
+    for named, wanted in (("", None), ("https://matte.example/", "https://matte.example/")):
+        monkeypatch.setattr(build, "website", lambda named=named: named)
+        declared = tomllib.loads(build.files()[manifest.FILE].decode())
+        assert declared.get("website") == wanted
+        assert manifest.problems(declared) == []
+
+
 def test_one_version_one_name() -> None:
     """The manifest, the legacy bl_info and the package agree, in what is built."""
     files = build.files()
@@ -136,7 +145,8 @@ def test_the_manifest_is_good() -> None:
         ({"blender_version_min": "4.1.0"}, "before 4.2.0"),
         ({"blender_version_min": "4.2"}, "three numbers"),
         ({"version": "1.0"}, "version must be three numbers"),
-        ({"permissions": {"files": "Reads plates", "network": "Fetches weights"}}, "network"),
+        ({"permissions": {"files": "Reads plates", "camera": "Sees you"}}, "camera"),
+        ({"permissions": {"files": "Reads plates", "network": "Fetches."}}, "punctuation"),
         ({"permissions": {"files": "Reads plates."}}, "punctuation"),
         ({"permissions": {}}, "files is missing"),
         ({"tagline": "Mattes."}, "punctuation"),

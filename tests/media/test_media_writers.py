@@ -115,13 +115,17 @@ def test_blender_layout(tmp_path: Path) -> None:
     path = writer(tmp_path / "m.####.exr", layout="blender").write(frame)
     spec = header(path)
     assert set(spec.channelnames) == {
-        "foreground.R", "foreground.G", "foreground.B", "alpha.V", "trimap.V"
+        "R", "G", "B", "A", "foreground.R", "foreground.G", "foreground.B", "alpha.V", "trimap.V"
     }  # fmt: skip
     straight = open_clip(path, layer="foreground").read(1).pixels
     assert np.array_equal(straight, frame.foreground.astype(np.float16))
     alpha = open_clip(path, layer="alpha").read(1).pixels[..., 0]
     assert np.array_equal(alpha, frame.alpha.astype(np.float16))
-    assert spec.getattribute("matte/association") == "straight"
+    assert spec.getattribute("matte/association") == "premultiplied"
+    shown = open_clip(path).read(1).pixels
+    product = straight.astype(np.float32) * alpha.astype(np.float32)[..., None]
+    assert np.array_equal(shown[..., 3], alpha)
+    assert np.array_equal(shown[..., :3], product.astype(np.float16))
 
 
 @pytest.mark.parametrize("extension", ["exr", "png", "tif", "tiff"])

@@ -276,6 +276,21 @@ def test_models_are_declared_with_the_shared_knobs(service: Serving) -> None:
     assert not found["problems"]
 
 
+def test_hosts_are_told_what_can_run_and_what_auto_would_take(service: Serving) -> None:
+    found = service.client.models()
+    cards = {card["name"]: card for card in found["models"]}
+    for name, card in cards.items():
+        if card["weights_state"] in ("to pull", "to import"):
+            assert not card["ready"], name
+        assert card["licence"], name
+    assert cards["closed-form"]["ready"]
+    assert not cards["adamatting"]["ready"], "its weights must be brought"
+    assert set(found["auto"]) == {"trimap", "points", "background", ""}
+    for hint, text in found["auto"].items():
+        assert any(name in text and cards[name]["ready"] for name in cards), (hint, text)
+    assert "refined by" in found["auto"]["points"]
+
+
 def test_status(service: Serving) -> None:
     wait_for(lambda: service.client.status()["connections"] == 1)
     status = service.client.status()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 import zipfile
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 from matte_nodes import __version__
@@ -32,6 +33,16 @@ def version() -> str:
     return found[0]
 
 
+def website() -> str:
+    """Return the home page that the package names; "" when it names none."""
+    try:
+        urls = metadata("matte-nodes").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return ""
+    named = dict(url.split(", ", 1) for url in urls if ", " in url)
+    return named.get("Homepage", "")
+
+
 def files() -> dict[str, bytes]:
     """Return every file of the add-on by its path in the zip: ours, the service client, the licence."""
     root = installer.sources("blender")
@@ -51,6 +62,10 @@ def files() -> dict[str, bytes]:
         if count != 1:
             raise OutputError(f"{name} of the Blender add-on has {count} versions, not one.")
         found[name] = text.encode("utf-8")
+    if website():
+        found[manifest.FILE] = found[manifest.FILE].replace(
+            b"\n[permissions]", f'\nwebsite = "{website()}"\n\n[permissions]'.encode(), 1
+        )
     return dict(sorted(found.items()))
 
 

@@ -20,12 +20,12 @@ from matte_nodes.errors import OutputError, UsageError
 from matte_nodes.hosts import install as installer
 from matte_nodes.hosts.blender import build, manifest, places
 from matte_nodes.hosts.blender.places import EXTENSION, BlenderFolder
+from matte_nodes.whole_files import whole_file
 
 if TYPE_CHECKING:
     from matte_nodes.hosts.finding import State
     from matte_nodes.hosts.install import Options
 
-SET_UP = "install.json"
 BY_HAND = "enable it there: Edit > Preferences > Add-ons > Matte"
 
 
@@ -79,6 +79,7 @@ def uninstall(options: Options) -> list[str]:
                 done.append(f"{place.name} still lists it as enabled: {error}")
         try:
             shutil.rmtree(place.folder)
+            place.note.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"{place.folder} cannot be removed ({error}).") from error
         done.append(f"{place.name}: removed {place.folder}")
@@ -98,11 +99,13 @@ def _put(zipped: Path, place: BlenderFolder) -> None:
             with zipfile.ZipFile(zipped) as packed:
                 packed.extractall(work)
             fresh = Path(work) / build.ADDON
-            facts = {"python": sys.executable, "environment": installer.environment()}
-            (fresh / SET_UP).write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
             if target.exists():
                 target.rename(Path(work) / "old")
             fresh.rename(target)
+        facts = {"python": sys.executable, "environment": installer.environment()}
+        place.config.mkdir(parents=True, exist_ok=True)
+        with whole_file(place.note) as part:
+            part.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
     except OSError as error:
         raise OutputError(f"{target} cannot be written ({error}).") from error
 
@@ -137,12 +140,12 @@ def findings() -> Iterator[tuple[str, State, str, str]]:
     for place in here:
         what = f"{place.name} add-on"
         try:
-            python = json.loads((place.folder / SET_UP).read_text("utf-8"))["python"]
+            python = json.loads(place.note.read_text("utf-8"))["python"]
         except FileNotFoundError:
             yield what, "note", "installed by hand: its preferences name the Python", ""
             continue
         except (OSError, ValueError, KeyError, TypeError):
-            yield what, "problem", f"{place.folder} is damaged", "matte install blender"
+            yield what, "problem", f"{place.note} is damaged", "matte install blender"
             continue
         if not Path(python).is_file():
             yield what, "problem", f"its Python {python} is gone", "matte install blender"

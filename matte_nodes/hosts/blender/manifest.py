@@ -12,7 +12,7 @@ REQUIRED = ("schema_version", "id", "version", "name", "tagline", "maintainer", 
             "blender_version_min", "license")  # fmt: skip
 OPTIONAL = ("tags", "website", "copyright", "permissions", "blender_version_max")
 LICENCES = frozenset({"SPDX:GPL-3.0-or-later", "SPDX:Apache-2.0"})
-PERMISSIONS = frozenset({"files"})
+PERMISSIONS = frozenset({"files", "network"})
 FIRST = (4, 2, 0)  # the first Blender that has extensions
 LONGEST = 64
 

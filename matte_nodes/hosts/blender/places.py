@@ -20,17 +20,28 @@ from matte_nodes.hosts import install as installer
 from matte_nodes.hosts.blender.build import ADDON
 
 EXTENSION = "matte_nodes"
+NOTE = "matte_nodes.json"
+"""In the folder of Blender's settings: an add-on's own folder is replaced at each update."""
 OLDEST, EXTENSIONS_SINCE = (3, 4), (4, 2)
 SECONDS = 120  # a Blender on a slow network home, with all its add-ons
 
 
 @dataclass(frozen=True)
 class BlenderFolder:
-    """One Blender: its version (major, minor), the add-on's folder in it, its program if known."""
+    """One Blender: its version (major, minor), the add-on's folder in it, its program if known.
+
+    config: the folder of the user's settings, which outlive the add-on.
+    """
 
     version: tuple[int, int]
     folder: Path
+    config: Path
     program: Path | None = None
+
+    @property
+    def note(self) -> Path:
+        """Where the installer keeps which Python matting is done with."""
+        return self.config / NOTE
 
     @property
     def name(self) -> str:
@@ -81,9 +92,11 @@ def folders() -> Iterator[BlenderFolder]:
             continue
         version = int(found[1]), int(found[2])
         if version >= EXTENSIONS_SINCE:
-            yield BlenderFolder(version, folder / "extensions/user_default" / EXTENSION)
+            yield BlenderFolder(
+                version, folder / "extensions/user_default" / EXTENSION, folder / "config"
+            )
         elif version >= OLDEST:
-            yield BlenderFolder(version, folder / "scripts/addons" / ADDON)
+            yield BlenderFolder(version, folder / "scripts/addons" / ADDON, folder / "config")
 
 
 def asked(program: Path) -> BlenderFolder:
@@ -97,7 +110,7 @@ def asked(program: Path) -> BlenderFolder:
             f"{program} has no repository 'User Default'. Add it again in its preferences "
             "(Get Extensions, Repositories, +, Add Local Repository, module user_default)."
         )
-    return BlenderFolder(version, Path(said["result"]), program)
+    return BlenderFolder(version, Path(said["result"]), Path(said["config"]), program)
 
 
 def known(program: Path | None) -> tuple[list[BlenderFolder], list[str]]:

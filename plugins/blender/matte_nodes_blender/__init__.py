@@ -22,10 +22,10 @@ def register() -> None:
     """Called by Blender when the add-on is enabled."""
     import bpy
 
-    from . import bake_operators, handlers, learn, operators, panel, preferences, settings
+    from . import handlers, learn, panel, settings
 
     settings.register()
-    for module in (preferences, operators, bake_operators, panel):
+    for module in _modules():
         for known in module.CLASSES:
             bpy.utils.register_class(known)
     bpy.types.NODE_MT_add.append(panel.add_menu)
@@ -41,13 +41,29 @@ def unregister() -> None:
     """Called by Blender when the add-on is disabled; files keep their nodes, bakes and settings."""
     import bpy
 
-    from . import bake_operators, handlers, learn, operators, panel, preferences, settings
+    from . import handlers, learn, panel, settings, viewer
 
+    viewer.draw_marks(False)
     if bpy.app.timers.is_registered(learn.recall):
         bpy.app.timers.unregister(learn.recall)
     handlers.unregister()
     bpy.types.NODE_MT_add.remove(panel.add_menu)
-    for module in (panel, bake_operators, operators, preferences):
+    for module in reversed(_modules()):
         for known in reversed(module.CLASSES):
             bpy.utils.unregister_class(known)
     settings.unregister()
+
+
+def _modules() -> tuple:
+    from . import (
+        bake_operators,
+        operators,
+        panel,
+        preferences,
+        subject_operators,
+        weights_operators,
+    )
+
+    return (
+        preferences, operators, bake_operators, subject_operators, weights_operators, panel,
+    )  # fmt: skip

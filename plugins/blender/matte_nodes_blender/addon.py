@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import bpy
 
+from .setup import NAME as NOTE
 from .setup import Setup, setup
 
 NAME = __package__
@@ -26,7 +28,14 @@ def preference(name: str) -> str:
 
 def chosen() -> Setup:
     """Return the Python that does the matting; raises Trouble."""
-    return setup(preference("python_path"), preference("home"))
+    return named(preference("python_path"), preference("home"))
+
+
+def named(python_path: str, home: str) -> Setup:
+    """Return the Python that these preferences stand for; raises Trouble."""
+    paths = [bpy.path.abspath(path) if path else "" for path in (python_path, home)]
+    note = os.path.join(bpy.utils.user_resource("CONFIG"), NOTE)
+    return setup(*paths, note)
 
 
 def client() -> Any:

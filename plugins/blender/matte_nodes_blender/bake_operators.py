@@ -6,25 +6,45 @@ import sys
 
 import bpy
 
-from . import baking, status
+from . import baking, status, walk
 from .baking import Bake
 from .operators import OnMatte, fail, redraw
 from .trouble import Trouble
 
 SECONDS = 0.2
+waiting: "list[str]" = []
+"""Names of the groups that Bake All has still to bake, in order."""
 
 
 def pump():
     """Follow all bakes at work; Blender calls it while there are any."""
-    drawn = False
+    drawn = _next()
     for bake in list(baking.running.values()):
-        if bake.job is not None:  # until then the operator renders its inputs
+        if bake.job is not None or bake.alone:  # until then the operator renders its inputs
             drawn = step(bake) or drawn
         if bake.ended:
             status.forget()
+            if bake.state != "done":
+                waiting.clear()
     if drawn:
         redraw()
-    return SECONDS if baking.running else None
+    return SECONDS if baking.running or waiting else None
+
+
+def _next():
+    """Begin the next bake of Bake All, when the one before has ended well. Whether it did."""
+    if not waiting or baking.running:
+        return False
+    tree = bpy.data.node_groups.get(waiting.pop(0))
+    if tree is None:
+        return False
+    try:
+        Bake(tree, bpy.context.scene).alone = True
+    except Exception as error:  # what feeds the others must be right: stop here
+        waiting.clear()
+        baking.complain(tree, bpy.context.scene, str(error) or type(error).__name__)
+    status.forget()
+    return True
 
 
 def step(bake):
@@ -155,6 +175,31 @@ class MATTE_OT_bake_frame(OnBake, bpy.types.Operator):
         return context.scene.frame_current
 
 
+class MATTE_OT_bake_all(bpy.types.Operator):
+    """Matte the ranges of all Matte nodes of the scene, one after the other: what feeds another
+    node comes first"""
+
+    bl_idname = "matte_nodes.bake_all"
+    bl_label = "Bake All"
+
+    @classmethod
+    def poll(cls, context):
+        return not waiting
+
+    def execute(self, context):
+        trees = walk.in_order(context.scene)
+        if not trees:
+            return fail(self, None, Trouble("There is no Matte node in this scene."))
+        if not bpy.app.background:
+            waiting[:] = [tree.name for tree in trees]
+            if not bpy.app.timers.is_registered(pump):
+                bpy.app.timers.register(pump, first_interval=0.0)
+            return {"FINISHED"}
+        for tree in trees:
+            bpy.ops.matte_nodes.bake(group=tree.name)
+        return {"FINISHED"}
+
+
 class MATTE_OT_cancel(OnMatte, bpy.types.Operator):
     """Stop the bake; frames that are done stay"""
 
@@ -163,6 +208,7 @@ class MATTE_OT_cancel(OnMatte, bpy.types.Operator):
 
     def work(self, context, tree):
         bake = baking.running.get(tree.matte_nodes.bake_name)
+        waiting.clear()
         if bake is None:
             raise Trouble("Nothing is being baked for this node.")
         bake.cancel()
@@ -171,9 +217,12 @@ class MATTE_OT_cancel(OnMatte, bpy.types.Operator):
 
 def stop_all() -> None:
     """Follow no bake any more; the service brings them to their end."""
+    waiting.clear()
+    for bake in list(baking.running.values()):
+        bake.stop_helper()
     baking.running.clear()
     if bpy.app.timers.is_registered(pump):
         bpy.app.timers.unregister(pump)
 
 
-CLASSES = (MATTE_OT_bake, MATTE_OT_bake_frame, MATTE_OT_cancel)
+CLASSES = (MATTE_OT_bake, MATTE_OT_bake_frame, MATTE_OT_bake_all, MATTE_OT_cancel)

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import bpy
 
-from . import addon, compat, exr_key, folders, group, settings, upstream, walk
+from . import addon, compat, corrections, exr_key, folders, group, helper, settings, upstream, walk
 from .handover import Handed
 from .job import CANCELLED, DONE, ERROR, Job
 from .plan import BakePlan, BakeRequest, Colour
@@ -32,12 +33,36 @@ def planned(
     asked = BakeRequest(
         kept.model, kept.values, kept.device or addon.preference("device"),
         settings.base_of(kept), kept.bake_name or tree.name, first, last,
-        settings.file_name(),
+        settings.file_name(), kept.points, kept.refine, kept.refine_width, corrections.files(tree),
     )  # fmt: skip
     colour = Colour(compat.working_space(), compat.colour_config())
     sources = {name: item.source for name, item in found.items()}
     plan = BakePlan(asked, settings.of_group(tree), sources, colour, frame)
     return plan, home, found
+
+
+def plate_size(tree: Any, scene: Any) -> tuple[int, int]:
+    """Return width and height of the plate; of a graph, those of the scene. Raises Trouble."""
+    home, way, node = walk.place(tree, scene)
+    plate = walk.inputs(way, node).get("plate")
+    media = plate.source.media if plate is not None else None
+    if media is not None and all(media.size):
+        return media.size
+    render = home.render
+    part = render.resolution_percentage / 100
+    return int(render.resolution_x * part), int(render.resolution_y * part)
+
+
+def rewire(tree: Any) -> None:
+    """Multiply the plate's alpha in, or no more, as the node is set now."""
+    if tree.library is not None or group.linked_image(tree) is None:
+        return
+    with contextlib.suppress(Trouble):
+        _, way, node = walk.place(tree, bpy.context.scene)
+        plate = walk.inputs(way, node).get("plate")
+        if plate is not None:
+            tree.matte_nodes.multiplies = settings.multiplies(tree.matte_nodes, plate.source)
+            group.wire(tree)
 
 
 def looked_at(tree: Any, scene: Any) -> Now:
@@ -99,7 +124,8 @@ class Bake:
     """One bake. Raises Trouble when it cannot begin; `step` until `ended`.
 
     First what is upstream is rendered, as far as that is needed, a few frames at a step; then the
-    job is handed in. frame: this one alone. The node shows frames as they come.
+    job is handed in. frame: this one alone. The node shows frames as they come. alone: no operator
+    follows it, only the timer.
     """
 
     def __init__(self, tree: Any, scene: Any, frame: int | None = None) -> None:
@@ -114,6 +140,7 @@ class Bake:
                 "the file."
             )
         self._client = addon.client()
+        corrections.save(tree)
         self.plan, home, _ = planned(tree, scene, frame)
         self.frame, self._scene = frame, home.name
         self._record = Record.read(tree.matte_nodes.record)
@@ -128,6 +155,8 @@ class Bake:
         self._inputs = folders.new_inputs(self.folder)
         self.job: Job | None = None
         self._linked = self._stopped = False
+        self.alone = False
+        self._helper: helper.Helper | None = None
         self._said = "starting"
         self._rendering = self._prepared(handed)
         tree.matte_nodes.message = ""
@@ -148,19 +177,46 @@ class Bake:
                 spans.setdefault((1, 1) if alone else plan.shot, []).append(name)
                 path = upstream.pattern(self._inputs, name)
                 paths[name] = path.replace("####", "0001") if alone else path, plan.colour.working
-        for (first, last), names in spans.items():
-            at, size = first, last - first + 1 if bpy.app.background else 1
-            while at <= last:
-                end, began = min(last, at + size - 1), time.monotonic()
-                self._said = f"rendering the inputs: {at} of {first}-{last}"
-                yield
-                self._render(names, at, end)
-                at = end + 1
-                size = size * 2 if time.monotonic() - began < RENDER_SECONDS else size
-        request = plan.request(paths, cut=handed["plate"].how == "file")
+        media = plan.sources["plate"].media
+        size = media.size if media is not None else (0, 0)
+        if spans:
+            yield from self._rendered(spans, size)
+            size = self._plate_size(spans, size)
+            odd = self._of_other_size(spans, size)
+            if odd and media is None:  # the graph's own size is not the scene's
+                yield from self._rendered(odd, size)
+                odd = self._of_other_size(spans, size)
+            self._check_sizes(odd, size)
+        request = plan.request(paths, cut=handed["plate"].how == "file", size=size)
         self.job = Job(self._client, request)
 
-    def _render(self, names: list[str], first: int, last: int) -> None:
+    def _rendered(
+        self, spans: dict[tuple[int, int], list[str]], size: tuple[int, int]
+    ) -> Iterator[None]:
+        """Render inputs: in a Blender of its own where the artist works in this one."""
+        if helper.possible():
+            asked = {
+                "scene": self._scene, "group": self.tree.name, "folder": self._inputs, "size": size,
+                "spans": [[*span, names] for span, names in spans.items()],
+            }  # fmt: skip
+            self._helper = helper.Helper(asked, self._inputs)
+            (first, last), names = max(spans.items(), key=lambda item: item[0][1] - item[0][0])
+            while not self._helper.ended():
+                done = folders.count(upstream.pattern(self._inputs, names[0]))
+                self._said = f"rendering the inputs: {done} of {last - first + 1}"
+                yield
+            return
+        for (first, last), names in spans.items():
+            at, many = first, last - first + 1 if bpy.app.background else 1
+            while at <= last:
+                end, began = min(last, at + many - 1), time.monotonic()
+                self._said = f"rendering the inputs: {at} of {first}-{last}"
+                yield
+                self._render(names, at, end, size)
+                at = end + 1
+                many = many * 2 if time.monotonic() - began < RENDER_SECONDS else many
+
+    def _render(self, names: list[str], first: int, last: int, size: tuple[int, int]) -> None:
         # The tree is looked up again: an undo makes other objects of all that was found before.
         tree, scene = self.tree, bpy.data.scenes.get(self._scene)
         if tree is None or scene is None:
@@ -170,7 +226,41 @@ class Bake:
             raise Trouble(
                 "The node or its inputs were changed while they were rendered: bake again."
             )
-        upstream.render(home, {name: found[name] for name in names}, self._inputs, first, last)
+        wanted = {name: found[name] for name in names}
+        upstream.render(home, wanted, self._inputs, first, last, size)
+
+    def _plate_size(
+        self, spans: dict[tuple[int, int], list[str]], size: tuple[int, int]
+    ) -> tuple[int, int]:
+        """Return the plate's size, from its first rendered frame where it was rendered."""
+        for (first, _), names in spans.items():
+            if "plate" in names:
+                return exr_key.size(self._rendered_file("plate", first))
+        return size
+
+    def _of_other_size(
+        self, spans: dict[tuple[int, int], list[str]], size: tuple[int, int]
+    ) -> dict[tuple[int, int], list[str]]:
+        """Return the rendered inputs that are not of the plate's size."""
+        if not all(size):
+            return {}
+        odd = {
+            span: [n for n in names if exr_key.size(self._rendered_file(n, span[0])) != size]
+            for span, names in spans.items()
+        }
+        return {span: names for span, names in odd.items() if names}
+
+    def _check_sizes(self, odd: dict[tuple[int, int], list[str]], size: tuple[int, int]) -> None:
+        for (first, _), names in odd.items():
+            width, height = exr_key.size(self._rendered_file(names[0], first))
+            raise Trouble(
+                f"The {names[0]} is {width} x {height}, the plate is {size[0]} x {size[1]}. Put a "
+                "Scale node before the socket, or connect a picture of the plate's size."
+            )
+
+    def _rendered_file(self, name: str, frame: int) -> str:
+        number = f"{frame:0{folders.DIGITS}d}"
+        return upstream.pattern(self._inputs, name).replace("#" * folders.DIGITS, number)
 
     @property
     def ended(self) -> bool:
@@ -184,8 +274,11 @@ class Bake:
 
     @property
     def said(self) -> str:
-        """The present work, in words."""
-        return self.job.said if self.job else self._said
+        """The present work, in words, and how long it will take."""
+        if self.job is None:
+            return self._said
+        left = self.job.left()
+        return f"{self.job.said}, {left}" if left else self.job.said
 
     @property
     def computed(self) -> int:
@@ -241,7 +334,13 @@ class Bake:
     def leave(self) -> None:
         """Follow it no more, and take its inputs away."""
         running.pop(self.name, None)
+        self.stop_helper()
         folders.remove(self._inputs)
+
+    def stop_helper(self) -> None:
+        """End the Blender that renders the inputs, if there is one."""
+        if self._helper is not None:
+            self._helper.stop()
 
     def _show(self, tree: Any, *, whole: bool) -> None:
         plan = self.plan
@@ -253,6 +352,8 @@ class Bake:
             count = 1 if plan.still else plan.last - plan.first + 1
             path = folders.frame_file(self.folder, shown)
             beside = settings.relative(tree.matte_nodes)
+            kept = tree.matte_nodes
+            kept.multiplies = settings.multiplies(kept, plan.sources["plate"])
             group.show(tree, path, plan.first, count, still=plan.still, relative=beside)
             self._linked = True
             keep = self._record.settings == plan.settings and self._record.whole

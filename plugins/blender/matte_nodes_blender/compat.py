@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import bpy
 
@@ -16,36 +16,107 @@ OUTPUTS = (
 )
 
 
+class Root(NamedTuple):
+    """A compositor tree that stands for itself, and where.
+
+    before: trees of the effects whose result is its input, in order. strip: name of the strip of
+    the sequencer that it works on; "" for the scene's own compositor.
+    """
+
+    tree: Any
+    before: tuple[Any, ...] = ()
+    strip: str = ""
+
+
+def roots(scene: Any) -> list[Root]:
+    """Return all compositor trees of a scene: its own, or its stack of effects, and its strips'."""
+    found: list[Root] = []
+    if _stacks(scene):  # 5.3 and newer
+        before: tuple[Any, ...] = ()
+        for effect in scene.compositor_effects:
+            if effect.node_group is not None:
+                found.append(Root(effect.node_group, before))
+                if effect.enable_for_render:
+                    before = (*before, effect.node_group)
+    elif not _embeds(scene):
+        if scene.compositing_node_group is not None:
+            found.append(Root(scene.compositing_node_group))
+    elif scene.use_nodes and scene.node_tree is not None:
+        found.append(Root(scene.node_tree))
+    editor = scene.sequence_editor
+    for strip in getattr(editor, "strips_all", ()) if editor is not None else ():
+        owners = [strip, *getattr(strip, "modifiers", ())]
+        trees = [getattr(owner, "node_group", None) for owner in owners]
+        found += [Root(tree, (), strip.name) for tree in trees if tree is not None]
+    return found
+
+
 def root_tree(scene: Any) -> Any:
-    """Return the scene's compositor tree, or None."""
-    if hasattr(scene, "compositing_node_group"):
-        return scene.compositing_node_group
-    return scene.node_tree if scene.use_nodes else None
+    """Return the compositor tree that the scene shows, or None."""
+    if _stacks(scene):
+        effects = [effect for effect in scene.compositor_effects if effect.node_group is not None]
+        active = next((effect for effect in effects if effect.is_active), None)
+        chosen = active or (effects[0] if effects else None)
+        return None if chosen is None else chosen.node_group
+    found = [root.tree for root in roots(scene) if not root.strip]
+    return found[0] if found else None
 
 
 def ensure_tree(scene: Any) -> Any:
     """Return the scene's compositor tree; made where there is none."""
-    if hasattr(scene, "compositing_node_group"):
-        if scene.compositing_node_group is None:
-            scene.compositing_node_group = bpy.data.node_groups.new(
-                "Compositor", "CompositorNodeTree"
-            )
-        return scene.compositing_node_group
-    scene.use_nodes = True
-    return scene.node_tree
-
-
-def own_tree(scene: Any, made: list[Any]) -> Any:
-    """Return the tree of a scene that is a copy, as its own.
-
-    made: node groups and actions, to be removed later.
-    """
+    if _embeds(scene):
+        scene.use_nodes = True
+        return scene.node_tree
     tree = root_tree(scene)
-    if hasattr(scene, "compositing_node_group"):
-        tree = scene.compositing_node_group = tree.copy()
-        made.append(tree)
-    own_action(tree, made)
+    if tree is None:
+        tree = bpy.data.node_groups.new("Compositor", "CompositorNodeTree")
+        _set_trees(scene, [tree])
     return tree
+
+
+def own_tree(scene: Any, root: Root, made: list[Any]) -> Any:
+    """Return a copy of a tree as the compositor of a scene that is a copy.
+
+    The effects before it stay, as copies. made: node groups and actions, to be removed later.
+    """
+    if _embeds(scene):
+        own_action(scene.node_tree, made)
+        return scene.node_tree
+    before = [own_copy(tree, made) for tree in root.before]
+    tree = own_copy(root.tree, made)
+    _set_trees(scene, [*before, tree])
+    return tree
+
+
+def trees_of(scene: Any) -> list[Any]:
+    """Return the trees of a scene's own compositor, in order."""
+    return [root.tree for root in roots(scene) if not root.strip]
+
+
+def clear(scene: Any, made: list[Any]) -> None:
+    """Empty the trees of a scene that is a copy: a Render Layers node holds its own scene."""
+    for tree in trees_of(scene):
+        if _embeds(scene) or tree in made:
+            tree.nodes.clear()
+
+
+def _stacks(scene: Any) -> bool:
+    return "compositor_effects" in scene.bl_rna.properties
+
+
+def _embeds(scene: Any) -> bool:
+    """Whether a scene has one tree of its own, as before 5.0."""
+    return not _stacks(scene) and "compositing_node_group" not in scene.bl_rna.properties
+
+
+def _set_trees(scene: Any, trees: list[Any]) -> None:
+    if _stacks(scene):
+        scene.compositor_effects.clear()
+        for tree in trees:
+            effect = scene.compositor_effects.new(tree.name)
+            effect.node_group = tree
+    else:
+        scene.compositing_node_group = trees[-1]
 
 
 def own_copy(group: Any, made: list[Any]) -> Any:
@@ -99,12 +170,34 @@ def add_socket(tree: Any, kind: str, name: str, output: bool) -> Any:
     return (tree.outputs if output else tree.inputs).new(kind, name)
 
 
+def hide_values(tree: Any) -> None:
+    """Show no slider at an input that nothing is connected to: a number there would do nothing."""
+    items = tree.interface.items_tree if hasattr(tree, "interface") else tree.inputs
+    for item in items:
+        if getattr(item, "in_out", "INPUT") == "INPUT" and hasattr(item, "hide_value"):
+            item.hide_value = True
+
+
 def set_apply_mask(node: Any) -> None:
     """Set Alpha as the product of the picture and the mask."""
     if hasattr(node, "mode"):
         node.mode = "APPLY"
     else:
         node.inputs["Type"].default_value = "Apply Mask"
+
+
+def set_replace_alpha(node: Any) -> None:
+    """Set Alpha as another alpha beside the same colours."""
+    if hasattr(node, "mode"):
+        node.mode = "REPLACE_ALPHA"
+    else:
+        node.inputs["Type"].default_value = "Replace Alpha"
+
+
+def has_alpha(image: Any) -> bool:
+    """Whether a picture's file has an alpha that means transparency."""
+    # Planes of the file: 32 bits of bytes, 64 of halves and 128 of floats are four channels.
+    return image.depth in (32, 64, 128) and image.alpha_mode in ("STRAIGHT", "PREMUL")
 
 
 def file_output(node: Any, folder: str, names: list[str]) -> None:
@@ -139,6 +232,50 @@ def colour_config() -> str:
     folder = bpy.utils.system_resource("DATAFILES", path="colormanagement")
     path = os.path.join(folder or "", "config.ocio")
     return path if folder and os.path.isfile(path) else ""
+
+
+def in_working_space(image: Any) -> None:
+    """Let a picture be read as the working space that it was written in.
+
+    A file keeps the name of the space that it had; before 5.0 there is only one.
+    """
+    if getattr(bpy.data, "colorspace", None) is None:
+        return
+    wanted = str(bpy.data.colorspace.working_space)
+    if image.colorspace_settings.name != wanted:
+        try:
+            image.colorspace_settings.name = wanted
+        except TypeError:  # a config that does not let pictures be in it
+            return
+
+
+def dilate(node: Any, pixels: int) -> None:
+    """Let a Dilate/Erode node grow a mask by so many pixels; less than 0 shrinks it."""
+    if hasattr(node, "distance"):
+        node.mode, node.distance = "STEP", pixels
+    else:
+        node.inputs["Size"].default_value = pixels
+
+
+def math(tree: Any, operation: str, *values: float) -> Any:
+    """Return a new Math node; values: of its inputs, where nothing is linked to them."""
+    try:
+        node = tree.nodes.new("ShaderNodeMath")
+    except RuntimeError:  # before 5.0
+        node = tree.nodes.new("CompositorNodeMath")
+    node.operation = operation
+    for socket, value in zip(node.inputs, values):  # noqa: B905 (there are three inputs)
+        socket.default_value = value
+    return node
+
+
+def picture(node: Any, top: bool) -> Any:
+    """Return the input of an Alpha Over node for the picture on top, or for the one below."""
+    colours = [socket for socket in node.inputs if socket.type == "RGBA"]
+    named = {socket.name: socket for socket in colours}
+    if "Background" in named:  # 5.0 and newer
+        return named["Foreground" if top else "Background"]
+    return colours[1 if top else 0]
 
 
 def working_space() -> str:

@@ -21,6 +21,10 @@ _CARD = (
     "commercial",
     "limits",
     "old_names",
+    "licence",
+    "training_data",
+    "weights_state",
+    "ready",
 )
 _KNOB = (
     "name",
@@ -41,7 +45,8 @@ _KNOB = (
 class Declarations:
     """The available models: cards by name, and the knobs that all models share.
 
-    version: of the library that said so, "" when nobody was asked yet.
+    version: of the library that said so, "" when nobody was asked yet. auto: what `auto` would
+    take, in words, by the hint that is given ("" for none).
     """
 
     def __init__(self, found: Mapping[str, Any] | None = None) -> None:
@@ -49,6 +54,7 @@ class Declarations:
         self.version = str(found.get("version") or "")
         self.cards = {str(card["name"]): _taken(card) for card in found.get("models") or ()}
         self.shared = [_knob(knob) for knob in found.get("knobs") or ()]
+        self.auto = {str(k): str(v) for k, v in (found.get("auto") or {}).items()}
 
     @classmethod
     def read(cls, text: str) -> Declarations:
@@ -64,6 +70,7 @@ class Declarations:
             "version": self.version,
             "models": list(self.cards.values()),
             "knobs": self.shared,
+            "auto": self.auto,
         }
         return json.dumps(found, sort_keys=True, separators=(",", ":"))
 
@@ -84,6 +91,20 @@ class Declarations:
             yield model, knob
         for knob in self.shared:
             yield SHARED, knob
+
+    def lacks_weights(self, model: str) -> bool:
+        """Whether it is known that a model cannot run on that machine yet."""
+        return (self.card(model) or {}).get("ready") is False
+
+    def refiners(self) -> list[str]:
+        """Return the models that can solve the edge of another model's matte."""
+        return [name for name in self.cards if self.needs(name) == ["trimap"]]
+
+    def foreseen(self, given: Iterable[str]) -> str:
+        """Return what `auto` would take for these hints, in words; "" when that is not known."""
+        hints = set(given)
+        first = next((hint for hint in ("trimap", "points", "background") if hint in hints), "")
+        return self.auto.get(first, "")
 
     def needs(self, model: str) -> list[str]:
         """Return the hints that a model must be given."""
@@ -113,6 +134,7 @@ def merged(all_of_them: Iterable[Declarations]) -> Declarations:
     whole = Declarations()
     for found in all_of_them:
         whole.version = whole.version or found.version
+        whole.auto = whole.auto or found.auto
         for name, card in found.cards.items():
             whole.cards.setdefault(name, card)
         have = {name for knob in whole.shared for name in (knob["name"], *knob["aliases"])}

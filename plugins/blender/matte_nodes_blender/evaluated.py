@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import bpy
@@ -37,9 +38,8 @@ def mask(thing: Any) -> str:
     return found
 
 
-def _over_time(thing: Any) -> list[Any]:
-    last = max(scene.frame_end for scene in bpy.data.scenes)
-    shown: list[Any] = []
+def shown(thing: Any, frames: Iterable[int]) -> Iterator[tuple[int, Any]]:
+    """Yield each frame and the mask as Blender evaluates it there, in a small scene of its own."""
     scene, made = bpy.data.scenes.new("matte mask"), []
     try:
         tree = compat.ensure_tree(scene)
@@ -47,17 +47,24 @@ def _over_time(thing: Any) -> list[Any]:
             made.append(tree)
         tree.nodes.clear()
         tree.nodes.new("CompositorNodeMask").mask = thing
-        # Frames at which nothing changes leave no trace, so the end of the range does not count.
-        for frame in range(_STEP * math.ceil((last + 1) / _STEP) + 1):
+        for frame in frames:
             scene.frame_set(frame)
-            now = _at_present(thing.evaluated_get(scene.view_layers[0].depsgraph))
-            if not shown or shown[-1][1] != now:
-                shown.append((frame, now))
+            yield frame, thing.evaluated_get(scene.view_layers[0].depsgraph)
     finally:
         bpy.data.scenes.remove(scene)
         for tree in made:
             bpy.data.node_groups.remove(tree)
-    return shown
+
+
+def _over_time(thing: Any) -> list[Any]:
+    last = max(scene.frame_end for scene in bpy.data.scenes)
+    found: list[Any] = []
+    # Frames at which nothing changes leave no trace, so the end of the range does not count.
+    for frame, mask_now in shown(thing, range(_STEP * math.ceil((last + 1) / _STEP) + 1)):
+        now = _at_present(mask_now)
+        if not found or found[-1][1] != now:
+            found.append((frame, now))
+    return found
 
 
 def _at_present(thing: Any) -> list[Any]:

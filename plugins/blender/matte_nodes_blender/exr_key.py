@@ -45,15 +45,30 @@ def key(path: str) -> str:
         return ""
 
 
+def size(path: str) -> tuple[int, int]:
+    """Return width and height of an EXR's display window; (0, 0) for a file that is none."""
+    try:
+        with open(path, "rb") as file:
+            found = _attribute(file.read(_LARGEST), b"displayWindow")
+        x0, y0, x1, y1 = struct.unpack("<4i", found)
+    except (OSError, ValueError, struct.error):
+        return 0, 0
+    return x1 - x0 + 1, y1 - y0 + 1
+
+
 def _key(data: bytes) -> str:
+    return _attribute(data, _NAME).decode("ascii")
+
+
+def _attribute(data: bytes, name: bytes) -> bytes:
     if data[:4] != _MAGIC:
-        return ""
+        return b""
     at = 8
     while data[at : at + 1] not in (b"\0", b""):
         end = data.index(b"\0", at)
         after = data.index(b"\0", end + 1) + 1
-        (size,) = struct.unpack_from("<i", data, after)
-        if data[at:end] == _NAME:
-            return data[after + 4 : after + 4 + max(size, 0)].decode("ascii")
-        at = after + 4 + max(size, 0)
-    return ""
+        (length,) = struct.unpack_from("<i", data, after)
+        if data[at:end] == name:
+            return data[after + 4 : after + 4 + max(length, 0)]
+        at = after + 4 + max(length, 0)
+    return b""

@@ -126,6 +126,12 @@ def link_inputs(folder: str, name: str, files: Mapping[int, str]) -> str:
     return os.path.join(folder, name + "." + "#" * DIGITS + ending)
 
 
+def count(pattern: str) -> int:
+    """Return how many files of a pattern with #### are there."""
+    found = sequence(pattern.replace("#" * DIGITS, "0" * DIGITS))
+    return len(found.there()) if found is not None else 0
+
+
 def lacking(folder: str, frames: Iterable[int]) -> list[int]:
     """Return those of the frames that are not there."""
     have = frames_there(folder)

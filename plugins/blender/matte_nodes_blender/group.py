@@ -27,6 +27,8 @@ INPUTS = {
 COLOURS = ("Image", "Background")
 OUTPUTS = {"Image": "NodeSocketColor", "Alpha": "NodeSocketFloat"}
 BAKE, ALPHA, IN, OUT = "matte_bake", "matte_set_alpha", "matte_inputs", "matte_outputs"
+SPLIT, TIMES, BOTH = "matte_plate_alpha", "matte_times_alpha", "matte_both_alphas"
+"""Only where the plate's own alpha is multiplied in."""
 
 
 def is_matte(tree: Any) -> bool:
@@ -53,6 +55,7 @@ def build(tree: Any) -> None:
         if name not in compat.socket_names(tree, output=False):
             kind = "NodeSocketColor" if name in COLOURS else "NodeSocketFloat"
             compat.add_socket(tree, kind, name, output=False)
+    compat.hide_values(tree)
     for name, kind in OUTPUTS.items():
         if name not in compat.socket_names(tree, output=True):
             compat.add_socket(tree, kind, name, output=True)
@@ -63,7 +66,7 @@ def build(tree: Any) -> None:
     compat.set_apply_mask(alpha)
     bake.label = "Bake"
     tree.matte_nodes.group_version = VERSION
-    _wire(tree)
+    wire(tree)
 
 
 def show(
@@ -80,7 +83,7 @@ def show(
     if image is None or image.users > 1:
         image = node.image = bpy.data.images.load(path)
         image.name = f"{tree.name} bake"
-    beside = relative and bpy.data.filepath and _same_drive(path)
+    beside = relative and bpy.data.filepath and same_drive(path)
     stored = bpy.path.relpath(path) if beside else path
     if image.filepath != stored:
         image.filepath = stored
@@ -89,6 +92,7 @@ def show(
         image.source = source
     node.frame_start, node.frame_duration, node.frame_offset = first, count, first - 1
     node.use_cyclic, node.use_auto_refresh = False, True
+    compat.in_working_space(image)
     image.reload()
     if not {"foreground", "alpha"} <= {socket.name for socket in node.outputs}:
         # The sockets appear with the picture's layers, once it was read.
@@ -96,7 +100,7 @@ def show(
         node.image = image
     if not {"foreground", "alpha"} <= {socket.name for socket in node.outputs}:
         raise Trouble(f"{path} is not a bake: it has no layers named foreground and alpha.")
-    _wire(tree)
+    wire(tree)
 
 
 def reload(tree: Any) -> None:
@@ -142,7 +146,7 @@ def first_frame(folder: str) -> int | None:
     return min(there) if there else None
 
 
-def _wire(tree: Any) -> None:
+def wire(tree: Any) -> None:
     """Link the bake where there is one, else let the plate through."""
     bake, alpha, out = (tree.nodes[name] for name in (BAKE, ALPHA, OUT))
     sockets = {socket.name: socket for socket in bake.outputs}
@@ -152,12 +156,42 @@ def _wire(tree: Any) -> None:
         picture = next(s for s in alpha.inputs if s.name == "Image")
         _link(tree, sockets["foreground"], picture)
         _link(tree, sockets["alpha"], mask)
+        if tree.matte_nodes.multiplies:
+            _with_plate_alpha(tree, sockets["alpha"])
+            return
+        _remove(tree)
         _link(tree, alpha.outputs[0], out.inputs["Image"])
         _link(tree, sockets["alpha"], out.inputs["Alpha"])
         return
+    _remove(tree)
     for link in list(out.inputs["Alpha"].links):
         tree.links.remove(link)
     _link(tree, tree.nodes[IN].outputs["Image"], out.inputs["Image"])
+
+
+def _with_plate_alpha(tree: Any, matte: Any) -> None:
+    """Multiply the matte by the plate's alpha; the plate's colours are premultiplied already."""
+    out = tree.nodes[OUT]
+    split = _node(tree, SPLIT, "CompositorNodeSeparateColor", 100, -100)
+    both = tree.nodes.get(TIMES) or compat.math(tree, "MULTIPLY")
+    both.name, both.location = TIMES, (280, -60)
+    replaced = _node(tree, BOTH, "CompositorNodeSetAlpha", 280, 200)
+    compat.set_replace_alpha(replaced)
+    sockets = {socket.name: socket for socket in replaced.inputs}
+    _link(tree, tree.nodes[IN].outputs["Image"], split.inputs[0])
+    _link(tree, matte, both.inputs[0])
+    _link(tree, next(s for s in split.outputs if s.name == "Alpha"), both.inputs[1])
+    _link(tree, tree.nodes[ALPHA].outputs[0], sockets["Image"])
+    _link(tree, both.outputs[0], sockets["Alpha"])
+    _link(tree, replaced.outputs[0], out.inputs["Image"])
+    _link(tree, both.outputs[0], out.inputs["Alpha"])
+
+
+def _remove(tree: Any) -> None:
+    for name in (SPLIT, TIMES, BOTH):
+        node = tree.nodes.get(name)
+        if node is not None:
+            tree.nodes.remove(node)
 
 
 def _link(tree: Any, source: Any, target: Any) -> None:
@@ -173,6 +207,7 @@ def _node(tree: Any, name: str, kind: str, x: float, y: float = 0.0) -> Any:
     return node
 
 
-def _same_drive(path: str) -> bool:
+def same_drive(path: str) -> bool:
+    """Whether a path and the file are on one drive, so that one can be told from the other."""
     drives = [os.path.splitdrive(p)[0].lower() for p in (path, bpy.data.filepath)]
     return drives[0] == drives[1]

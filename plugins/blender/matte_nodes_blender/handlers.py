@@ -73,11 +73,9 @@ def wrong(scene: Any) -> list[str]:
 
 
 def used(scene: Any) -> list[Any]:
-    """Return the Matte groups in a scene's compositor."""
-    root = compat.root_tree(scene)
-    if root is None:
-        return []
-    return [tree for tree in group.mattes() if any(walk.places(tree, walk.Way(root)))]
+    """Return the Matte groups in a scene's compositor, its effects and its strips."""
+    tops = [walk.Way.top(root) for root in compat.roots(scene)]
+    return [t for t in group.mattes() if any(True for top in tops for _ in walk.places(t, top))]
 
 
 _there: set[str] = set()

@@ -18,6 +18,8 @@ INPUTS = ("plate", "trimap", "background", "segmentation")
 MASKS = ("trimap", "segmentation")
 READ = (".exr", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".hdr", ".bmp", ".tga", ".webp")
 _SHOWN = 4
+_SPACES = {"Linear Rec.709": "Linear"}
+"""Names that Blender changed: the same file must keep its bake."""
 
 
 class Media(NamedTuple):
@@ -25,7 +27,8 @@ class Media(NamedTuple):
 
     kind: still, sequence or movie. path: absolute, as the node has it. space: name of its colour
     space. frames: which number is shown when (None for a still). doubt: why the file alone does
-    not say what the node shows, "" when it does.
+    not say what the node shows, "" when it does. size: width and height, (0, 0) when Blender has
+    not read it. alpha: its pictures may be transparent.
     """
 
     kind: str
@@ -33,6 +36,8 @@ class Media(NamedTuple):
     space: str
     frames: ImageFrames | ClipFrames | None = None
     doubt: str = ""
+    size: tuple[int, int] = (0, 0)
+    alpha: bool = False
 
 
 class Source(NamedTuple):
@@ -40,12 +45,19 @@ class Source(NamedTuple):
 
     print_: names all nodes and values upstream. still: the graph shows one picture for ever.
     files: absolute paths of the pictures and clips in the graph, and whether each is a sequence.
+    alpha: something in the graph makes an alpha.
     """
 
     media: Media | None
     print_: str = ""
     still: bool = False
     files: tuple[tuple[str, bool], ...] = ()
+    alpha: bool = False
+
+    @property
+    def transparent(self) -> bool:
+        """Whether its pictures may be transparent."""
+        return self.media.alpha if self.media is not None else self.alpha
 
 
 class Handed(NamedTuple):
@@ -139,6 +151,12 @@ def stamp(source: Source, first: int, last: int) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
+def stamp_of(files: Iterable[str]) -> str:
+    """Changes when one of these files does."""
+    facts = [(os.path.basename(path), _signed(path)) for path in sorted(files)]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
 def paths(source: Source) -> list[str]:
     """Return the files that an input is made of; of a sequence the one that its node names."""
     own = [source.media.path] if source.media else []
@@ -158,7 +176,7 @@ def identity(source: Source) -> list[Any]:
     return [
         media.kind,
         name,
-        media.space,
+        _SPACES.get(media.space, media.space),
         media.frames and media.frames.shift(),
         bool(media.doubt),
         source.print_,

@@ -6,9 +6,20 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from typing import Any
 
 DONE, ERROR, CANCELLED = "done", "error", "cancelled"
+
+
+def in_words(seconds: float) -> str:
+    """Return a length of time as a panel shows it."""
+    if seconds < 60:
+        return f"{max(int(seconds), 1)} s left"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min left"
+    return f"{minutes // 60} h {minutes % 60} min left"
 
 
 class Job:
@@ -22,6 +33,7 @@ class Job:
         self.frames: list[int] = []
         self.total, self.before, self.said = 0, 0, "asking the matte service"
         self.state, self.message, self.notes = "", "", []  # type: ignore[var-annotated]
+        self._began, self._latest = 0.0, 0.0
         self._client, self._request = client, request
         self._name, self._wanted_end, self._asked_end = "", False, False
         self._events: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -42,6 +54,14 @@ class Job:
             threading.Thread(target=self._cancel, name="matte cancel", daemon=True).start()
         self.frames += fresh
         return fresh
+
+    def left(self) -> str:
+        """Return how long it will still take, in words; "" while that is not known."""
+        # The first frame took the loading of the model along: the time counts from its end.
+        done = len(self.frames) - 1
+        if done < 1 or self.state or not self.total:
+            return ""
+        return in_words((self._latest - self._began) / done * (self.total - len(self.frames)))
 
     def wait(self, seconds: float) -> list[int]:
         """Poll, sleeping until something happens, for a Blender without a window."""
@@ -70,6 +90,8 @@ class Job:
             self.said = f"matting with {event['model']}"
         elif kind == "frame":
             fresh.append(int(event["frame"]))
+            self._latest = time.monotonic()
+            self._began = self._began or self._latest
         elif kind == "resumed":
             self.said = "the service had died; going on"
         elif kind in (DONE, ERROR, CANCELLED):

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from . import folders, handover, knobs
+from . import clicks, folders, handover, knobs
 from .declarations import AUTO, Declarations
 from .handover import Handed, Source
 from .trouble import Trouble
@@ -19,12 +20,19 @@ class Colour(NamedTuple):
     working: str
     config: str
 
+    @property
+    def named(self) -> str:
+        """The working space by one name in all Blenders: before 5.0 they had no other."""
+        return "scene_linear" if self.working == "Linear Rec.709" else self.working
+
 
 class BakeRequest(NamedTuple):
     """The settings in the panel.
 
     values: the text of the knobs. base: the bake folder, absolute. blend: the path of the file, or
-    a name of its own while it is not saved.
+    a name of its own while it is not saved. points: the text of the clicks. refine: a trimap model
+    that solves the edge of the first model's matte, refine_width: the half of its band in pixels
+    (0: the library's). corrections: painted mattes, absolute paths by frame.
     """
 
     model: str
@@ -35,6 +43,10 @@ class BakeRequest(NamedTuple):
     first: int
     last: int
     blend: str = ""
+    points: str = ""
+    refine: str = ""
+    refine_width: float = 0.0
+    corrections: Mapping[int, str] = MappingProxyType({})
 
 
 class BakePlan:
@@ -52,9 +64,7 @@ class BakePlan:
             raise Trouble("No model is chosen. Choose one in the tab Matte.")
         if "plate" not in sources:
             raise Trouble("Nothing is connected to the input Image of the Matte node.")
-        for hint in declared.needs(asked.model):
-            if hint not in sources:
-                raise Trouble(f"The model {asked.model} needs a {hint}: connect one.")
+        self._check_hints(declared, sources)
         takes = declared.takes(asked.model)
         self.sources = {
             name: source
@@ -71,6 +81,37 @@ class BakePlan:
         self.free = alone
         whole = frame is None or self.still or not alone
         self.shot = (self.first, self.last) if whole else (int(frame or 0), int(frame or 0))
+        if self.marked and not self.still:  # frames with marks are read, wherever they are
+            self.shot = min(self.shot[0], *self.marked), max(self.shot[1], *self.marked)
+
+    @property
+    def marked(self) -> list[int]:
+        """The frames that the artist clicked or painted at."""
+        return sorted({*clicks.frames(self.asked.points), *self.asked.corrections})
+
+    def _check_hints(self, declared: Declarations, sources: Mapping[str, Source]) -> None:
+        asked = self.asked
+        if asked.refine and "trimap" in declared.needs(asked.model):
+            raise Trouble(
+                f"The model {asked.model} solves the edge itself: set Edge to None, or choose a "
+                "model that needs no trimap."
+            )
+        for hint in declared.needs(asked.model):
+            if hint == "points" and not clicks.frames(asked.points):
+                raise Trouble(
+                    f"The model {asked.model} needs a click: press Click on Subject (Subject)."
+                )
+            if hint != "points" and hint not in sources:
+                raise Trouble(f"The model {asked.model} needs a {hint}: connect one.")
+        if asked.corrections and asked.model == AUTO and not clicks.frames(asked.points):
+            raise Trouble(
+                "With painted corrections, choose a model by its name: auto would take another one."
+            )
+        if asked.corrections and "trimap" in sources:
+            raise Trouble(
+                "A trimap is connected, so painted corrections have no place. Paint on the "
+                "trimap, or forget the corrections (Corrections)."
+            )
 
     def _range(self) -> tuple[int, int]:
         if self.still:
@@ -89,9 +130,17 @@ class BakePlan:
     @property
     def settings(self) -> str:
         """Names settings and inputs: what else would be another bake."""
+        asked = self.asked
+        # What was not asked for is no part of it: an older file's bake stays right.
+        more: dict[str, Any] = {
+            "points": clicks.read(asked.points), "refine": asked.refine,
+            "refine_width": asked.refine_width if asked.refine else 0.0,
+            "corrections": sorted(asked.corrections),
+        }  # fmt: skip
         return folders.settings_hash({
-            "model": self.asked.model, "knobs": self.knobs, "working": self.colour.working,
+            "model": asked.model, "knobs": self.knobs, "working": self.colour.named,
             "inputs": {name: handover.identity(s) for name, s in self.sources.items()},
+            **{name: value for name, value in more.items() if value},
         })  # fmt: skip
 
     @property
@@ -115,29 +164,66 @@ class BakePlan:
         span: first and last frame; None for the range of the bake.
         """
         first, last = span or (self.first, self.last)
-        return tuple(sorted((n, handover.stamp(s, first, last)) for n, s in self.sources.items()))
+        found = [(n, handover.stamp(s, first, last)) for n, s in self.sources.items()]
+        if self.asked.corrections:
+            found.append(("corrections", handover.stamp_of(self.asked.corrections.values())))
+        return tuple(sorted(found))
 
     def handed(self) -> dict[str, Handed]:
         """Return how each input is passed to the library. Raises Trouble for missing files."""
         first, last = self.shot
+        for frame, path in self.asked.corrections.items():
+            if not os.path.isfile(path):
+                raise Trouble(
+                    f"The painted matte of frame {frame} is not there: {path}. Bring it back, or "
+                    "forget the correction (Corrections)."
+                )
         return {
             name: handover.handed(name, source, first, last, alone=self.still)
             for name, source in self.sources.items()
         }
 
-    def request(self, paths: Mapping[str, tuple[str, str]], *, cut: bool) -> dict[str, Any]:
+    def request(
+        self, paths: Mapping[str, tuple[str, str]], *, cut: bool, size: tuple[int, int] = (0, 0)
+    ) -> dict[str, Any]:
         """Return the request to the service.
 
         paths: each input's pattern and colour space. cut: the plate's clip may have frames before
-        the range; the shot starts where the node says.
+        the range; the shot starts where the node says. size: width and height of the plate. Raises
+        Trouble.
         """
         from .matte_client import host_request
 
+        asked = self.asked
+        inputs: dict[str, tuple[Any, str]] = dict(paths)
+        more: dict[str, Any] = {}
+        if clicks.frames(asked.points):
+            inputs["points"] = clicks.points(asked.points, *size, still=self.still), ""
+        if asked.corrections:
+            painted = {str(n): path for n, path in sorted(asked.corrections.items())}
+            inputs["trimap"] = (next(iter(painted.values())) if self.still else painted), ""
+        if asked.refine:
+            more = {"refine": asked.refine, "refine_width": asked.refine_width}
         one = self.frame is not None and not self.still
-        return host_request(
-            paths, int(self.frame or 0) if one else (self.first, self.last),
-            self.first if cut and not self.free else None,
-            output=os.path.join(self.folder, folders.RESULT), model=self.asked.model,
+        request = host_request(
+            inputs, int(self.frame or 0) if one else (self.first, self.last),
+            self.shot[0] if cut and (self.marked or not self.free) else None,
+            output=os.path.join(self.folder, folders.RESULT), model=self.model,
             knobs=self.knobs, layout="blender", output_colorspace=self.colour.working,
-            node={"device": self.asked.device or "auto", "ocio": self.colour.config or None},
+            node={"device": asked.device or "auto", "ocio": self.colour.config or None}, **more,
         )  # fmt: skip
+        if asked.corrections and not self.still:
+            connect = request["connect"]
+            connect["hint_keys"] = "only"
+            mask = connect.get("segmentation")
+            if isinstance(mask, str) and "#" not in mask:  # one picture, which is every frame's
+                first, last = self.shot
+                connect["segmentation"] = {str(n): mask for n in range(first, last + 1)}
+        return request
+
+    @property
+    def model(self) -> str:
+        """The model that is asked for: a painted frame alone must not make `auto` take a trimap model."""
+        asked = self.asked
+        clicked = asked.model == AUTO and asked.corrections and clicks.frames(asked.points)
+        return "select" if clicked else asked.model

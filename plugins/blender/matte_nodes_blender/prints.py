@@ -14,7 +14,7 @@ from typing import Any
 
 import bpy
 
-from . import evaluated
+from . import compat, evaluated
 
 MOVING = {
     "CompositorNodeRLayers", "CompositorNodeTime", "CompositorNodeSceneTime",
@@ -32,11 +32,18 @@ _LOOKS = {
 _MENUS = ("layer", "view")
 
 
-def fingerprint(way: Any, output: Any) -> tuple[str, bool, tuple[tuple[str, bool], ...]]:
+MAKES_ALPHA = {
+    "CompositorNodeSetAlpha", "CompositorNodeKeying", "CompositorNodeChromaMatte",
+    "CompositorNodeColorMatte", "CompositorNodeDiffMatte", "CompositorNodeDistanceMatte",
+    "CompositorNodeLumaMatte", "CompositorNodeChannelMatte", "CompositorNodePremulKey",
+}  # fmt: skip
+
+
+def fingerprint(way: Any, output: Any) -> tuple[str, bool, tuple[tuple[str, bool], ...], bool]:
     """Return a fingerprint of the graph that ends in an output socket.
 
-    Also returns whether the graph shows one picture for ever, and its files: the absolute path of
-    each, and whether it is a sequence.
+    Also returns whether the graph shows one picture for ever, its files (the absolute path of
+    each, and whether it is a sequence), and whether something in it makes an alpha.
     """
     facts: list[Any] = []
     still = [True]
@@ -44,7 +51,8 @@ def fingerprint(way: Any, output: Any) -> tuple[str, bool, tuple[tuple[str, bool
     facts.append(output.identifier)
     text = repr(facts)
     print_ = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
-    return print_, still[0], tuple(sorted({f for f in facts if isinstance(f, File)}))
+    alpha = any(isinstance(fact, Alpha) for fact in facts)
+    return print_, still[0], tuple(sorted({f for f in facts if isinstance(f, File)})), alpha
 
 
 class File(tuple[str, bool]):
@@ -52,6 +60,23 @@ class File(tuple[str, bool]):
 
     def __repr__(self) -> str:
         return os.path.basename(self[0])
+
+
+class Alpha(str):
+    """A node that makes an alpha, by its kind."""
+
+    __slots__ = ()
+
+
+def _kind(node: Any) -> str:
+    """Return a node's kind, as an Alpha where its pictures may be transparent."""
+    kind = node.bl_idname
+    clear = kind in MAKES_ALPHA
+    if kind == "CompositorNodeImage" and node.image is not None:
+        clear = compat.has_alpha(node.image)
+    if kind == "CompositorNodeRLayers" and node.scene is not None:
+        clear = node.scene.render.film_transparent
+    return Alpha(kind) if clear else str(kind)
 
 
 def _file(node: Any) -> list[File]:
@@ -78,12 +103,18 @@ def _node(way: Any, node: Any, facts: list[Any], still: list[bool], seen: set[An
         still[0] = False
     if node.bl_idname == "CompositorNodeImage" and node.image is not None:
         still[0] = still[0] and node.image.source in ("FILE", "GENERATED")
-    facts += [node.bl_idname, node.mute, _values(node), *_file(node)]
+    facts += [_kind(node), node.mute, _values(node), *_file(node)]
     if node.bl_idname == "NodeGroupInput":
         above = way.up()
         if above is not None:
             outer, parent = above
             _sockets(outer, parent, facts, still, seen)
+            return
+        still[0] = False  # a render, or what the effects before make of it
+        for tree in way.root.before:
+            for end in (n for n in tree.nodes if n.bl_idname == "NodeGroupOutput"):
+                before = type(way)(tree, root=way.root._replace(before=()))
+                _node(before, end, facts, still, seen)
         return
     inside = getattr(node, "node_tree", None)
     if inside is not None:

@@ -15,6 +15,7 @@ import bpy
 from . import declarations, group, knobs
 from .declarations import Declarations
 
+_edges: list = []
 _items: list = []  # Blender keeps no reference to the texts of a menu
 _faces: list = []
 _made_of = [""]
@@ -59,17 +60,25 @@ def _models(self, context):
     if self.model not in names:
         names.append(self.model)
     cards = known().cards
-    _items[:] = [
+    return _kept(_items, [
         (name, _title(name, cards.get(name)), _summary(name, cards.get(name)), number)
         for number, name in enumerate(names)
-    ]
-    return _items
+    ])  # fmt: skip
+
+
+def _kept(items, now):
+    """The items of a menu: as long as they say the same, the same texts, which Blender points to."""
+    if items != now:
+        items[:] = now
+    return items
 
 
 def _title(name, card):
     if name == declarations.AUTO:
         return "auto"
-    return name if card else f"{name} (not known here)"
+    if not card:
+        return f"{name} (not known here)"
+    return f"{name} (no weights)" if card.get("ready") is False else name
 
 
 def _summary(name, card):
@@ -86,6 +95,34 @@ def _get_model(self):
 
 def _set_model(self, number):
     self.model = _models(self, None)[number][0]
+
+
+def _refiners(self, context):
+    declared = known()
+    names = ["", *declared.refiners()]
+    if self.refine not in names:
+        names.append(self.refine)
+    return _kept(_edges, [
+        (name or "NONE", _title(name, declared.card(name)) if name else "none",
+         _summary(name, declared.card(name)) if name else "The model's own edge", number)
+        for number, name in enumerate(names)
+    ])  # fmt: skip
+
+
+def _get_refine(self):
+    wanted = self.refine or "NONE"
+    return next((n for n, item in enumerate(_refiners(self, None)) if item[0] == wanted), 0)
+
+
+def _set_refine(self, number):
+    name = _refiners(self, None)[number][0]
+    self.refine = "" if name == "NONE" else name
+
+
+def _rewire(self, context):
+    from . import baking
+
+    baking.rewire(self.id_data)
 
 
 class MatteSettings(bpy.types.PropertyGroup):
@@ -120,6 +157,42 @@ class MatteSettings(bpy.types.PropertyGroup):
     )
     frame_start: bpy.props.IntProperty(name="First", default=1, min=0)
     frame_end: bpy.props.IntProperty(name="Last", default=250, min=0)
+    points: bpy.props.StringProperty(options={"HIDDEN"})
+    subject_mask: bpy.props.PointerProperty(
+        name="Mask", type=bpy.types.Mask,
+        description="Mask round the subject, for Subject from Mask and Trimap from Mask",
+    )  # fmt: skip
+    along: bpy.props.BoolProperty(
+        name="Along the range",
+        description="Take marks at every 10th frame of the range, not only at the present one",
+    )
+    refine: bpy.props.StringProperty(options={"HIDDEN"})
+    refine_menu: bpy.props.EnumProperty(
+        name="Edge", description="A trimap model that solves the edge of the model's matte again",
+        items=_refiners, get=_get_refine, set=_set_refine,
+    )  # fmt: skip
+    refine_width: bpy.props.FloatProperty(
+        name="Edge width", default=0.0, min=0.0, soft_max=100.0, precision=1,
+        description="Pixels to each side of the edge that are solved again. 0: as the size of the "
+        "plate wants it",
+    )  # fmt: skip
+    corrections: bpy.props.StringProperty(options={"HIDDEN"})
+    plate_alpha: bpy.props.EnumProperty(
+        name="Plate alpha",
+        items=[
+            (
+                "AUTO",
+                "Automatic",
+                "Multiply the matte by the plate's alpha where its file has one",
+                0,
+            ),
+            ("MULTIPLY", "Multiply", "Multiply the matte by the alpha of the picture at Image", 1),
+            ("IGNORE", "Ignore", "The matte alone", 2),
+        ],
+        description="What becomes of the plate's own alpha",
+        update=_rewire,
+    )
+    multiplies: bpy.props.BoolProperty(options={"HIDDEN"})
     record: bpy.props.StringProperty(options={"HIDDEN"})
     message: bpy.props.StringProperty(options={"HIDDEN"})
     message_about: bpy.props.StringProperty(options={"HIDDEN"})
@@ -131,6 +204,13 @@ def range_of(settings: Any, scene: Any) -> "tuple[int, int]":
     if settings.range_mode == "CUSTOM":
         return settings.frame_start, settings.frame_end
     return scene.frame_start, scene.frame_end
+
+
+def multiplies(settings: Any, plate: Any) -> bool:
+    """Whether the matte is multiplied by the alpha of the plate (a Source)."""
+    if settings.plate_alpha == "AUTO":
+        return bool(plate.transparent)
+    return bool(settings.plate_alpha == "MULTIPLY")
 
 
 def base_of(settings: Any) -> str:

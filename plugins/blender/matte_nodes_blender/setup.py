@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from .trouble import Trouble
 
-FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "install.json")
+NAME = "matte_nodes.json"
+"""In the folder of Blender's settings, where an update of the add-on does not take it away."""
 
 
 class Setup(NamedTuple):
@@ -19,11 +20,11 @@ class Setup(NamedTuple):
     home: str | None
 
 
-def setup(python_path: str, home: str, note: str = FILE) -> Setup:
+def setup(python_path: str, home: str, note: str) -> Setup:
     """Environment variables overrule the preferences, and those what the installer noted.
 
-    python_path, home: as the preferences have them, "" when they say nothing. Raises Trouble when
-    nothing names a Python.
+    python_path, home: as the preferences have them, "" when they say nothing. note: the installer's
+    file. Raises Trouble when nothing names a Python.
     """
     noted = _noted(note)
     python = os.environ.get("MATTE_PYTHON") or python_path or noted.get("python") or ""

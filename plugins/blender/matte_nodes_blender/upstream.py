@@ -29,33 +29,45 @@ def pattern(folder: str, name: str) -> str:
     return os.path.join(folder, f"{name}.{'#' * folders.DIGITS}.exr")
 
 
-def render(scene: Any, wanted: Mapping[str, Found], folder: str, first: int, last: int) -> None:
+def render(
+    scene: Any, wanted: Mapping[str, Found], folder: str, first: int, last: int,
+    size: tuple[int, int] = (0, 0),
+) -> None:  # fmt: skip
     """Write these frames of the inputs (half, RGB, scene-linear, premultiplied) to `pattern`.
 
-    Raises Trouble when Blender does not render or a frame is not there.
+    size: of a Mask node's and of a 3D render's picture; (0, 0) for that of the scene. Raises
+    Trouble when Blender does not render or a frame is not there.
     """
-    _render(scene, wanted, folder, first, last)
+    _render(scene, wanted, folder, (first, last), size)
     for name in wanted:
         _check(name, folder, first, last)
 
 
-def _render(scene: Any, wanted: Mapping[str, Found], folder: str, first: int, last: int) -> None:
+def _render(
+    scene: Any, wanted: Mapping[str, Found], folder: str, span: tuple[int, int],
+    size: tuple[int, int],
+) -> None:  # fmt: skip
     made: list[Any] = []
     copy = None
     busy[0] = True
     try:
         copy = scene.copy()
-        tree = compat.own_tree(copy, made)
+        root = next(iter(wanted.values())).way.root
+        tree = compat.own_tree(copy, root, made)
         sockets = _exposed(tree, wanted, made)
         _strip(tree, made)
         _prune(tree, sockets)
-        _camera(copy, tree)
+        _effects_before(copy, tree, made)
+        _camera(copy)
         output = tree.nodes.new("CompositorNodeOutputFile")
         compat.file_output(output, folder, list(sockets))
         for place, socket in enumerate(sockets.values()):
             tree.links.new(socket, output.inputs[place])
         _settings(copy.render, folder)
-        copy.frame_start, copy.frame_end, copy.frame_step = first, last, 1
+        if all(size):
+            copy.render.resolution_x, copy.render.resolution_y = size
+            copy.render.resolution_percentage = 100
+        (copy.frame_start, copy.frame_end), copy.frame_step = span, 1
         bpy.ops.render.render(animation=True, scene=copy.name)
     except RuntimeError as error:
         names = " and the ".join(wanted)
@@ -65,7 +77,7 @@ def _render(scene: Any, wanted: Mapping[str, Found], folder: str, first: int, la
         ) from error
     finally:
         if copy is not None:
-            compat.root_tree(copy).nodes.clear()  # a Render Layers node holds its own scene
+            compat.clear(copy, made)
             bpy.data.scenes.remove(copy)
         compat.remove(made)
         for path in glob.glob(os.path.join(glob.escape(folder), "main*")):
@@ -73,8 +85,20 @@ def _render(scene: Any, wanted: Mapping[str, Found], folder: str, first: int, la
         busy[0] = False
 
 
-def _camera(scene: Any, tree: Any) -> None:
-    if scene.camera is None and any(n.bl_idname == "CompositorNodeRLayers" for n in tree.nodes):
+def _effects_before(scene: Any, tree: Any, made: list[Any]) -> None:
+    """Leave the effects before a tree only where the tree uses what they make; none of them writes."""
+    used = any(n.bl_idname == "NodeGroupInput" for n in tree.nodes)
+    if hasattr(scene, "compositor_effects"):
+        for effect in list(scene.compositor_effects):
+            if effect.node_group != tree and not used:
+                scene.compositor_effects.remove(effect)
+            elif effect.node_group != tree:
+                _strip(effect.node_group, made)
+
+
+def _camera(scene: Any) -> None:
+    kinds = {node.bl_idname for tree in compat.trees_of(scene) for node in tree.nodes}
+    if scene.camera is None and kinds & {"CompositorNodeRLayers", "NodeGroupInput"}:
         raise Trouble("The scene is rendered upstream of the Matte node, but it has no camera.")
 
 

@@ -22,21 +22,30 @@ _DEEPEST = 32
 
 
 class Way(NamedTuple):
-    """The position of a socket: the group nodes from the scene's tree down, and the tree itself."""
+    """The position of a socket: the group nodes from the scene's tree down, and the tree itself.
+
+    root: where the tree at the top stands.
+    """
 
     tree: Any
     nodes: tuple[Any, ...] = ()
     trees: tuple[Any, ...] = ()
+    root: compat.Root = compat.Root(None)
+
+    @classmethod
+    def top(cls, root: compat.Root) -> Way:
+        """At a tree that stands for itself."""
+        return cls(root.tree, (), (), root)
 
     def down(self, node: Any) -> Way:
         """Into a group node."""
-        return Way(node.node_tree, (*self.nodes, node), (*self.trees, self.tree))
+        return Way(node.node_tree, (*self.nodes, node), (*self.trees, self.tree), self.root)
 
     def up(self) -> tuple[Way, Any] | None:
         """Out of the group, and the node that it is; None at the top."""
         if not self.nodes:
             return None
-        return Way(self.trees[-1], self.nodes[:-1], self.trees[:-1]), self.nodes[-1]
+        return Way(self.trees[-1], self.nodes[:-1], self.trees[:-1], self.root), self.nodes[-1]
 
 
 class Found(NamedTuple):
@@ -54,8 +63,7 @@ def place(tree: Any, scene: Any) -> tuple[Any, Way, Any]:
     places, whose inputs may differ.
     """
     for candidate in [scene, *(other for other in bpy.data.scenes if other != scene)]:
-        root = compat.root_tree(candidate)
-        found = list(places(tree, Way(root))) if root is not None else []
+        found = [at for root in compat.roots(candidate) for at in places(tree, Way.top(root))]
         if len(found) > 1:
             raise Trouble(
                 f"The node group {tree.name} is used in {len(found)} places of scene "
@@ -77,6 +85,34 @@ def inputs(way: Way, node: Any) -> dict[str, Found]:
             where, output = end
             found[name] = Found(_source(where, output), where, output)
     return found
+
+
+def in_order(scene: Any) -> list[Any]:
+    """Return the Matte groups of a scene, each behind those that feed it."""
+    found: list[Any] = []
+    for root in compat.roots(scene):
+        _ordered(root.tree, found, set())
+    return found
+
+
+def _ordered(tree: Any, found: list[Any], seen: set[Any]) -> None:
+    def visit(node: Any) -> None:
+        key = tree.name_full, node.name
+        if key in seen:
+            return
+        seen.add(key)
+        for socket in node.inputs:
+            for link in socket.links:
+                visit(link.from_node)
+        inside = getattr(node, "node_tree", None)
+        if group.is_matte(inside):
+            if inside not in found:
+                found.append(inside)
+        elif inside is not None:
+            _ordered(inside, found, seen)
+
+    for node in tree.nodes:
+        visit(node)
 
 
 def places(tree: Any, way: Way) -> Iterator[tuple[Way, Any]]:
@@ -112,7 +148,7 @@ def _upstream(way: Way, socket: Any, steps: int) -> tuple[Way, Any] | None:
     if node.bl_idname == "NodeGroupInput":
         above = way.up()
         if above is None:
-            return None
+            return _given(way, output)
         outer, parent = above
         match = [s for s in parent.inputs if s.identifier == output.identifier]
         return _upstream(outer, match[0], steps + 1) if match else None
@@ -123,6 +159,16 @@ def _upstream(way: Way, socket: Any, steps: int) -> tuple[Way, Any] | None:
         match = [s for s in end.inputs if s.identifier == output.identifier] if end else []
         if match and match[0].is_linked:
             return _upstream(inside, match[0], steps + 1)
+    return way, output
+
+
+def _given(way: Way, output: Any) -> tuple[Way, Any] | None:
+    """Return the input of a whole compositor tree: the render, or the effect before it."""
+    if way.root.strip:
+        raise Trouble(
+            f"The Matte node works on the strip {way.root.strip} of the sequencer, which cannot be "
+            "rendered by itself. Connect the plate by an Image or Movie Clip node in this tree."
+        )
     return way, output
 
 
@@ -159,12 +205,14 @@ def _image(node: Any, output: Any) -> Media | None:
         raise Trouble(
             f"Blender cannot read {path} (image {image.name}): it has no pixels. Replace the file."
         )
-    doubt = ""
+    doubt, alpha = "", compat.has_alpha(image)
     if output.name != "Image":
         doubt = f"its {output.name} is taken"
-    elif image.alpha_mode == "STRAIGHT" and _has_alpha(image):
+    elif alpha and (image.alpha_mode == "STRAIGHT" or not path.lower().endswith(".exr")):
         doubt = "it has an alpha that Blender multiplies in"
-    return Media(kind, path, image.colorspace_settings.name, frames, doubt)
+    size = int(image.size[0]), int(image.size[1])
+    space = image.colorspace_settings.name
+    return Media(kind, path, space, frames, doubt, size, alpha)
 
 
 def _clip(node: Any, output: Any) -> Media | None:
@@ -180,12 +228,8 @@ def _clip(node: Any, output: Any) -> Media | None:
     if clip.use_proxy:
         doubt = "the clip has proxies"
     space = clip.colorspace_settings.name
-    return Media("movie" if movie else "sequence", path, space, frames, doubt)
-
-
-def _has_alpha(image: Any) -> bool:
-    # Planes of the file: 32 bits of bytes, 64 of halves and 128 of floats are four channels.
-    return image.depth in (32, 64, 128)
+    size = int(clip.size[0]), int(clip.size[1])
+    return Media("movie" if movie else "sequence", path, space, frames, doubt, size)
 
 
 def _animated(node: Any) -> bool:
