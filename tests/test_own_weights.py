@@ -102,6 +102,40 @@ def test_modnet_looks_at_the_side_that_its_weights_were_trained_at(
     assert sides == ([128, 512] if asked == 0 else [asked, asked])
 
 
+@pytest.mark.parametrize(
+    ("asked", "mark", "side"),
+    [("auto", "192", 256), ("auto", "", 512), ("512", "192", 512), ("auto", "384", 512)],
+)
+def test_background_matting_looks_at_the_side_that_its_weights_were_trained_at(
+    asked: str, mark: str, side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mark of a small side means 256; a side that is asked for wins; files of others mean 512."""
+    from safetensors.torch import save_file
+
+    from matte_nodes import MatteNode
+    from matte_nodes.models import background_matting
+    from matte_nodes.models.networks.background_matting import BackgroundMatting
+
+    network = BackgroundMatting(width=0.0625)
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    path = tmp_path / "own.safetensors"
+    save_file(tensors, path, {"matte_nodes.side": mark} if mark else {})
+    seen: list[tuple[int, ...]] = []
+    original = background_matting.resized
+
+    def spy(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        seen.append(size)
+        found: np.ndarray = original(picture, size)
+        return found
+
+    monkeypatch.setattr(background_matting, "resized", spy)
+    node = MatteNode("background-matting", device="cpu", weights=path, network_size=asked)
+    plate, mask = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.float32)
+    mask[16:48, 16:48] = 1
+    node(plate, background=plate, segmentation=mask)
+    assert seen[0] == (side, side)
+
+
 def test_the_weights_of_modnet_are_in_the_package_and_are_what_is_declared() -> None:
     own = models.card("modnet").checkpoint.own  # type: ignore[union-attr]
     assert own is not None

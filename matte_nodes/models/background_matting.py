@@ -22,7 +22,7 @@ from matte_nodes.card import (
 from matte_nodes.media.resize import resized
 from matte_nodes.models.shipped import BACKGROUND_MATTING
 from matte_nodes.models.torch_model import picture
-from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array
+from matte_nodes.models.torch_network import WIDTH, TorchNetwork, array, trained_side
 
 if TYPE_CHECKING:
     from matte_nodes.architecture import Architecture
@@ -45,6 +45,7 @@ class BackgroundMatting:
 
     def __init__(self, context: LoadContext) -> None:
         self._network = TorchNetwork(context, architecture())
+        self._trained = trained_side(context.checkpoint)
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
@@ -58,7 +59,7 @@ class BackgroundMatting:
         foreground = np.zeros((*size, 3), np.float32)
         if box is None:
             return Prediction(alpha, foreground), {}
-        side = int(knobs["network_size"])
+        side = self._side(str(knobs["network_size"]))
         network, square = self._network, (side, side)
         mask = soft_mask(inputs.segmentation)
         parts = (inputs.plate, inputs.background, mask, picture("motion", inputs))
@@ -73,6 +74,13 @@ class BackgroundMatting:
         solid = alpha > 0.95
         foreground[solid] = inputs.plate[solid]
         return Prediction(alpha, foreground), {}
+
+
+    def _side(self, asked: str) -> int:
+        """Return the side of the network's square for a value of the knob `network_size`."""
+        if asked != "auto":
+            return int(asked)
+        return 256 if 0 < self._trained <= 256 else 512
 
 
 def subject_box(
@@ -149,8 +157,10 @@ CARD = ModelCard(
             "before and after.",
         ),
         Knob(
-            "network_size", "choice", "512", choices=("256", "512", "768", "1024"), unit="px",
-            help="Side of the square round the subject that the network sees.",
+            "network_size", "choice", "auto", choices=("auto", "256", "512", "768", "1024"),
+            unit="px",
+            help="Side of the square round the subject that the network sees. auto: 512, and 256 "
+            "for weights that were trained on smaller pictures, as our own were.",
         ),
         Knob(
             "wiring", "choice", "auto", choices=("auto", "published", "paper"), reload=True,

@@ -66,13 +66,12 @@ def run(
     assert outcome is not None  # a recipe has a stage
     facts = {"recipe": recipe.digest, "title": recipe.title, "network": recipe.network,
              "width": recipe.width, "score": outcome.best}  # fmt: skip
-    final = systems.inner(outcome.network)
-    state.save(
-        folder / "weights.safetensors",
-        final.state_dict(),
-        facts,
-        systems.marks(final, systems.find(recipe.network).architecture),
-    )
+    final, system = systems.inner(outcome.network), systems.find(recipe.network)
+    marks = systems.marks(final, system.architecture)
+    if system.side:
+        # A network that is asked at a square of its own size should be asked at this one.
+        marks["matte_nodes.side"] = str(recipe.stages[-1].crop)
+    state.save(folder / "weights.safetensors", final.state_dict(), facts, marks)
     return outcome
 
 

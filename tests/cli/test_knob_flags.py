@@ -41,7 +41,7 @@ def help_of(*words: str) -> str:
     return run.stdout
 
 
-@pytest.mark.parametrize("size", ["256", "512", "768", "1024"])
+@pytest.mark.parametrize("size", ["auto", "256", "512", "768", "1024"])
 def test_background_matting_takes_its_own_network_sizes(size: str) -> None:
     words = ("x.exr", "-o", "y.exr", "--model", "background-matting", "--network-size", size)
     assert parsed(*words) == {"network_size": size}
@@ -189,7 +189,7 @@ def test_farm_commands_pass_knobs_on(tmp_path: Path) -> None:
 def test_help_of_a_model_has_its_own_knobs_in_full() -> None:
     text = help_of("run", "--model", "background-matting")
     assert "Knobs of background-matting:" in text
-    assert "--network-size [256|512|768|1024]" in text
+    assert "--network-size [auto|256|512|768|1024]" in text
     assert "--backbone" not in text
     for knob in NODE_KNOBS:
         assert knob.flag in text
