@@ -205,7 +205,7 @@ def model_table(folder: str) -> str:
                 models_card.listed(card.needs) or "-",
                 type(card.memory).__name__.lower(),
                 _weights(card),
-                card.commercial,
+                _commercial(card),
             )
             for card in models.cards()
         ],
@@ -231,9 +231,18 @@ def _weights(card: ModelCard) -> str:
     """How a model's weights come to be here."""
     if card.weights:
         return "shipped" if _is_shipped(card) else "pull"
-    if card.variants:
-        return "pull"
-    return "bring your own" if card.checkpoint else "needs none"
+    others = "pull" if card.variants else "bring your own"
+    if card.checkpoint and card.checkpoint.own:
+        return f"shipped (published ones: {others})"
+    return others if card.variants or card.checkpoint else "needs none"
+
+
+def _commercial(card: ModelCard) -> str:
+    """The terms of the weights that a user has first, and of the published ones where they differ."""
+    own = card.checkpoint.own if card.checkpoint else None
+    if own is None or own.commercial == card.commercial:
+        return card.commercial
+    return f"{own.commercial} (published ones: {card.commercial})"
 
 
 def _is_shipped(card: ModelCard) -> bool:
