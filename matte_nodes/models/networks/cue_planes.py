@@ -131,8 +131,8 @@ class TorchTools(nn.Module):
             self.flood(sites, best, middle, step)
             step = step // 2
         self.flood(sites, best, middle, 1)
-        down = torch.arange(height, device=known.device) // 4
-        right = torch.arange(width, device=known.device) // 4
+        down = torch.div(torch.arange(height, device=known.device), 4, rounding_mode="floor")
+        right = torch.div(torch.arange(width, device=known.device), 4, rounding_mode="floor")
         sites = sites.index_select(1, down).index_select(2, right)
         sites = torch.where(known.unsqueeze(0), own, sites)
         best = (sites - own).square().sum(0)
