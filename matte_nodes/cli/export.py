@@ -61,8 +61,8 @@ def export_onnx(
 )
 @click.option("--weights", help="A checkpoint file (else the imported one).")
 @click.option("--allow-untrained", "untrained", is_flag=True, help="Random weights, for tests.")
-@click.option("--torch-python", metavar="PYTHON", help="An interpreter with torch 2.1, to load "
-              "the file there as Nuke will.")  # fmt: skip
+@click.option("--torch-python", metavar="PYTHON", help="An interpreter with the torch of a Nuke "
+              "(1.12.1 or 2.1), to load the file there.")  # fmt: skip
 def export_nuke_cat(
     model: str,
     out: Path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -85,8 +86,10 @@ class NetworkEncoder:
         self._lock = threading.Lock()
         if view.kind == "view":
             return
-        srgb = config.resolve("srgb_tx")
-        linear = linear_counterpart(config, srgb)
+        # A config of an own pipeline may have no space of that name: then the curve is our own, over
+        # linear Rec.709, or over the space that the config works in where it has no such name.
+        srgb = config.find("srgb_tx")
+        linear = linear_counterpart(config, srgb) if srgb else _linear_of(config)
         self._to_linear = transform(config, working, linear)
         self._srgb, self._linear = srgb, linear
 
@@ -96,20 +99,26 @@ class NetworkEncoder:
         if self._view.kind == "view":
             return self._config.view_processors(self._working)
         config, srgb, linear = self._config, self._srgb, self._linear
-        ways = ((linear, srgb), (srgb, linear), (linear, self._working))
+        ways = [(linear, self._working)]
+        ways += [(linear, srgb), (srgb, linear)] if srgb else []
         made = [self._to_linear.id, *(config.processor(a, b) for a, b in ways if a != b)]
-        return " ".join(filter(None, made))
+        return " ".join(filter(None, [*made, "" if srgb else BUILT_IN_CURVE]))
 
     # Made when first asked for: two threads at once would make the same twice, which is no harm.
 
     @cached_property
     def _encode(self) -> Curve:
-        return _bounded(transform(self._config, self._linear, self._srgb), root=True)
+        if self._srgb is None:
+            return _bounded(srgb_encoded, root=True)
+        return _bounded(transform(self._config, self._linear, self._srgb).exact, root=True)
 
     @cached_property
     def _decode(self) -> Curve:
+        soft = self._view.kind == "soft"
+        if self._srgb is None:
+            return _bounded(srgb_decoded, root=False, soft=soft)
         decoding = transform(self._config, self._srgb, self._linear)
-        return _bounded(decoding, root=False, soft=self._view.kind == "soft")
+        return _bounded(decoding.exact, root=False, soft=soft)
 
     @cached_property
     def _from_linear(self) -> Transform:
@@ -183,9 +192,30 @@ class NetworkEncoder:
         return linear
 
 
-def _bounded(to: Transform, *, root: bool, soft: bool = False) -> Curve:
+BUILT_IN_CURVE = "sRGB curve of IEC 61966-2-1"
+
+
+def srgb_encoded(linear: Float) -> Float:
+    """Return the sRGB curve of IEC 61966-2-1 for values of 0..1."""
+    curve = 1.055 * linear.clip(0, 1).astype(np.float64) ** (1 / 2.4) - 0.055
+    return np.where(linear <= 0.0031308, linear * 12.92, curve).astype(np.float32)
+
+
+def srgb_decoded(encoded: Float) -> Float:
+    """Return the inverse of `srgb_encoded` for values of 0..1."""
+    curve = ((encoded.clip(0, 1).astype(np.float64) + 0.055) / 1.055) ** 2.4
+    return np.where(encoded <= 0.04045, encoded / 12.92, curve).astype(np.float32)
+
+
+def _linear_of(config: ColorConfig) -> str:
+    """Return a config's linear Rec.709, else its scene_linear role. Raises ColorError."""
+    found = config.find("lin_rec709") or config.role("scene_linear")
+    return found or config.resolve("srgb_tx")
+
+
+def _bounded(to: Callable[[Float], Float], *, root: bool, soft: bool = False) -> Curve:
     """Return the sRGB curve in one direction, with exact ends (OCIO's own curve ends at 1.00002)."""
-    table = to.exact(np.repeat(Curve.places(root)[:, None], 3, axis=1))[:, 0]
+    table = to(np.repeat(Curve.places(root)[:, None], 3, axis=1))[:, 0]
     table = np.clip(table, 0, 1)
     table[0], table[-1] = 0.0, 1.0
     return Curve(roll_on(table) if soft else table, root=root)

@@ -130,7 +130,7 @@ def export_cat(
 ) -> dict[str, Any]:
     """Write all files into a folder. Returns the report, which is written there too.
 
-    torch_python: an interpreter with torch 2.1, to load the file there as Nuke will. Raises
+    torch_python: an interpreter with a Nuke's torch (1.12.1, 2.1), to load the file there as Nuke will. Raises
     ModelError when the model cannot be exported, differs from torch by more than 1e-4, or names
     operators that torch 2.1 does not have.
     """
@@ -161,7 +161,7 @@ def export_cat(
             "differences to eager": differences, "half precision": _half(file, plan),
             "knobs": _round_trip(file, plan), "operators": len(operators(scripted)),
             "operators torch 2.1 lacks": missing,
-            "loaded in torch 2.1": _loaded_there(file, plan, torch_python),
+            "loaded elsewhere": _loaded_there(file, plan, torch_python),
         }  # fmt: skip
     cat_files.write(folder, card, hint=plan.hint, knobs=plan.knobs)
     write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")

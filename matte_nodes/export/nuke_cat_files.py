@@ -15,13 +15,19 @@ from matte_nodes.hosts.nuke.script import Expression, Group, Node, UserKnob, wor
 from matte_nodes.whole_files import write_text
 
 CATEGORY = {"people": "Segmentation", "animals": "Segmentation"}
-MINIMUM_NUKE = 13.2
+MINIMUM_NUKE = 14.0
+"""Its torch is 1.12.1. That of Nuke 13, 1.6, ends Nuke when it meets these networks."""
 HERE = "[python {nuke.script_directory()}]"
 LABELS = {
     "linear": ("picture is linear", "Off for pictures that are display-encoded."),
     "exposure": ("exposure (stops)", "Of what the network sees."),
     "reference_size": ("reference size (px)", "Shorter side of what the network sees."),
 }
+
+PREMULTIPLY = UserKnob(
+    k.SWITCH, "premultiply", "premultiply", "Off: the plate as it came, with the alpha.",
+    ("+STARTLINE",), value="true",
+)  # fmt: skip
 
 
 def write(folder: Path, card: ModelCard, *, hint: str, knobs: Mapping[str, Any]) -> None:
@@ -33,7 +39,11 @@ def write(folder: Path, card: ModelCard, *, hint: str, knobs: Mapping[str, Any])
     write_text(cattery / f"{name}.gizmo", gizmo(card, hint, knobs))
     write_text(
         cattery / "init.py",
-        '# SPDX-License-Identifier: Apache-2.0\nimport nuke\n\nnuke.pluginAddPath("./")\n',
+        '# SPDX-License-Identifier: Apache-2.0\nimport nuke\n\nnuke.pluginAddPath("./")\n'
+        "if nuke.NUKE_VERSION_MAJOR < 14:\n"
+        f'    nuke.tprint("{name} needs Nuke 14.0 or newer.")\n'
+        "else:\n"
+        '    nuke.load("Inference")  # else the first use of its gizmo may not find the class\n',
     )
     facts = {
         "minimum_nuke_version_required": MINIMUM_NUKE,
@@ -72,7 +82,7 @@ def creator(card: ModelCard, hint: str, knobs: Mapping[str, Any]) -> str:
     name = gizmo_name(card)
     channels = ["rgba.red", "rgba.green", "rgba.blue", *(["rgba.alpha"] if hint else [])]
     lines = [
-        "version 13.2 v8", "CatFileCreator {", " inputs 0",
+        "version 14.0 v1", "CatFileCreator {", " inputs 0",
         f" torchScriptFile {word(f'{HERE}/{card.name}.pt')}",
         f" catFile {word(f'{HERE}/Cattery/{name}/{name}.cat')}",
         f" channelsIn {word(', '.join(channels))}", " channelsOut rgba.alpha",
@@ -107,7 +117,8 @@ def gizmo(card: ModelCard, hint: str, knobs: Mapping[str, Any]) -> str:
              {"modelFile": found, "serialiseKnob": serialised}, 4, 1),
         Node("Copy", "matted", ("plate", "network"),
              {"from0": "rgba.alpha", "to0": "rgba.alpha", "bbox": "B"}, 5, 1),
-        Node("Premult", "premultiplied", ("matted",), {}, 6, 1),
+        Node("Premult", "premultiplied", ("matted",),
+             {"disable": Expression("!parent.premultiply")}, 6, 1),
         Node("Output", "Output1", ("premultiplied",), {}, 7, 1),
     ]  # fmt: skip
     choose = [
@@ -119,6 +130,6 @@ def gizmo(card: ModelCard, hint: str, knobs: Mapping[str, Any]) -> str:
         name,
         {"name": name, "help": f"{card.title}: {card.summary}\n\n{card.limits}\n\nWeights: "
                                f"{card.licence}. Commercial use: {card.commercial}."},
-        [UserKnob(k.TAB, "matte_tab", card.title), *choose, *_user_knobs(knobs)], {}, nodes,
+        [UserKnob(k.TAB, "matte_tab", card.title), *choose, *_user_knobs(knobs), PREMULTIPLY], {}, nodes,
     )  # fmt: skip
-    return written(group)
+    return written(group, "14.0 v1")

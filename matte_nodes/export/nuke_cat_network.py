@@ -31,13 +31,11 @@ class Core(nn.Module):
 
 def seen(picture: Tensor, linear: bool, exposure: float) -> Tensor:
     """Return what the network sees: exposed, sRGB-encoded where the picture is linear, 0..1."""
-    exposed: Tensor = picture * (2.0**exposure)
+    exposed: Tensor = (picture * (2.0**exposure)).clamp(0.0, 1.0)
     if linear:
-        exposed = exposed.clamp(0.0, 1.0)
-        low = exposed * 12.92
-        high = 1.055 * exposed.clamp(min=0.0031308) ** (1.0 / 2.4) - 0.055
-        exposed = torch.where(exposed <= 0.0031308, low, high)
-    return exposed.clamp(0.0, 1.0)
+        curve = (1.055 * exposed ** (1.0 / 2.4) - 0.055).clamp(max=1.0)
+        exposed = torch.where(exposed <= 0.0031308, exposed * 12.92, curve)
+    return exposed
 
 
 class FromPictures(nn.Module):

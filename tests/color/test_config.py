@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from matte_nodes.color import ColorConfig, PlateColor, guess_space
@@ -112,6 +113,54 @@ def test_a_hosts_config_works_with_its_own_names(host: Path) -> None:
     assert PlateColor("scene_linear", config=config).working == "Linear Rec.709"
     assert PlateColor("Wide Log", config=config).working == "Wide Linear"
     assert PlateColor("lin_rec709", config=config).plate == "Linear Rec.709"
+
+
+@pytest.fixture
+def nameless(tmp_path: Path) -> ColorConfig:
+    """A pipeline's config: no space has a name of sRGB, and the linear one has none of Rec.709's."""
+    named = {"sRGB": "screen_out", "Linear Rec.709": "comp_light", "Non-Color": "numbers"}
+    text = HOST_CONFIG.replace("  sRGB:\n", "  monitor:\n")
+    for name, other in named.items():
+        text = text.replace(name, other)
+    path = tmp_path / "nameless.ocio"
+    path.write_text(text)
+    return ColorConfig(str(path))
+
+
+def test_a_config_without_a_name_of_srgb_has_the_built_in_curve(
+    nameless: ColorConfig, host: Path
+) -> None:
+    assert nameless.find("srgb_tx") is None
+    pixels = np.random.default_rng(4).random((20, 30, 3), np.float32) * 1.5 - 0.1
+    color = PlateColor("comp_light", config=nameless)
+    there = PlateColor("Linear Rec.709", config=ColorConfig(str(host)))
+    seen = color.to_network(pixels)
+    assert seen.min() == 0
+    assert seen.max() == 1
+    np.testing.assert_allclose(seen, there.to_network(pixels), atol=1e-4)
+    back = color.network_to_working(seen)
+    np.testing.assert_allclose(back, pixels.clip(0, 1), atol=1e-3)
+
+
+def test_the_built_in_curve_is_in_the_key(nameless: ColorConfig, host: Path) -> None:
+    without = PlateColor("comp_light", config=nameless)
+    there = PlateColor("Linear Rec.709", config=ColorConfig(str(host)))
+    assert "IEC 61966-2-1" in without.seen_id
+    assert "IEC 61966-2-1" not in there.seen_id
+
+
+def test_another_name_that_a_config_does_not_have_is_still_an_error(nameless: ColorConfig) -> None:
+    with pytest.raises(ColorError, match="Unknown colour space"):
+        PlateColor("srgb_tx", config=nameless)
+
+
+def test_the_built_in_curve_is_the_standards() -> None:
+    from matte_nodes.color.network import srgb_decoded, srgb_encoded
+
+    linear = np.array([0.0, 0.001, 0.0031308, 0.18, 0.5, 1.0], np.float32)
+    wanted = [0.0, 0.01292, 0.04045, 0.46135613, 0.7353569, 1.0]
+    np.testing.assert_allclose(srgb_encoded(linear), wanted, atol=1e-5)
+    np.testing.assert_allclose(srgb_decoded(srgb_encoded(linear)), linear, atol=1e-6)
 
 
 def test_ocio_in_the_environment_is_used(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,10 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -218,6 +220,60 @@ def picture_of(plate: Any, trimap: Any) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(both, np.float32))
 
 
+@pytest.mark.parametrize("version", [13, 14, 16])
+def test_a_nuke_that_is_too_old_is_told(
+    version: int, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = made(SHIPPED, tmp_path_factory)
+    (place,) = (folder / "Cattery").iterdir()
+    said: list[str] = []
+    loaded: list[str] = []
+    nuke = SimpleNamespace(
+        NUKE_VERSION_MAJOR=version, pluginAddPath=lambda path: None, tprint=said.append,
+        load=loaded.append,
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, "nuke", nuke)
+    exec((place / "init.py").read_text(), {})
+    assert loaded == ([] if version < 14 else ["Inference"])
+    assert bool(said) is (version < 14)
+
+
+def test_distances_are_nearly_exact_and_their_pixels_are_known() -> None:
+    """By blocks and a walk, where the training has OpenCV's exact ones."""
+    import cv2
+
+    from matte_nodes.models.networks.cue_planes import TorchTools
+
+    rng = np.random.default_rng(1)
+    noise = cv2.GaussianBlur(rng.random((271, 333), np.float32), (0, 0), 6)
+    rows, columns = np.mgrid[:271, :333]
+    one = np.zeros((271, 333), bool)
+    one[130, 7] = True
+    for known in (noise > 0.5, np.abs(np.sin(columns / 7 + rows / 31)) < 0.06, one):
+        away, place = TorchTools().nearest(torch.from_numpy(known))
+        at = place.numpy()
+        assert known.reshape(-1)[at].all()
+        there = np.hypot(at // 333 - rows, at % 333 - columns)
+        np.testing.assert_allclose(there, away.numpy(), atol=1e-2)
+        exact = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        difference = (np.log1p(away.numpy()) - np.log1p(exact)) / np.log1p(400)
+        assert difference.min() > -1e-4
+        assert difference[~known].mean() < 0.001
+        whole = TorchTools().distance(torch.from_numpy(known)).numpy()
+        assert np.abs(np.log1p(whole) - np.log1p(exact)).mean() < 0.006
+
+
+def test_a_picture_is_shortened_by_area_at_any_size() -> None:
+    from matte_nodes.models.networks.cue_planes import TorchTools
+
+    picture = torch.rand(31, 44, 3, generator=torch.Generator().manual_seed(1))
+    for height, width in ((16, 22), (15, 14), (31, 44), (1, 1)):
+        small = TorchTools().shrunk(picture, height, width).numpy()
+        repeated = picture.repeat_interleave(height, 0).repeat_interleave(width, 1)
+        wanted = repeated.reshape(height, 31, width, 44, 3).mean((1, 3)).numpy()
+        np.testing.assert_allclose(small, wanted, atol=1e-5)
+
+
 def test_linear_pictures_are_encoded() -> None:
     from matte_nodes.export.nuke_cat_network import seen
 
@@ -247,7 +303,10 @@ def test_the_cattery_folder(exported: Any) -> None:
     (place,) = (folder / "Cattery").iterdir()
     facts = json.loads((place / "cat.json").read_text())
     assert models.card(name).commercial in facts["description"]
-    ast.parse((place / "init.py").read_text(), feature_version=(3, 7))
+    start = (place / "init.py").read_text()
+    ast.parse(start, feature_version=(3, 7))
+    assert 'nuke.load("Inference")' in start
+    assert facts["minimum_nuke_version_required"] == 14.0
     gizmo = place / facts["cats"][0]["filepath"]
     (group,) = Script(gizmo.read_text()).nodes
     inputs = [node.name for node in group.children if node.kind == "Input"]
@@ -258,6 +317,7 @@ def test_the_cattery_folder(exported: Any) -> None:
     assert wiring["network"] == [source]
     assert wiring["matted"] == ["plate", "network"], "B is the plate, alpha comes from A"
     assert wiring["Output1"] == ["premultiplied"]
+    assert group.child("premultiplied").value("disable") == "!parent.premultiply"
     if taken:
         assert wiring["with_hint"] == ["plate", f"{taken}_channel"]
     own = {knob.name for knob in group.user_knobs}
@@ -267,7 +327,7 @@ def test_the_cattery_folder(exported: Any) -> None:
     for node in group.children:
         for value in node.knobs.values():
             if expression(value):
-                assert expression(value).removeprefix("parent.") in own
+                assert expression(value).removeprefix("!").removeprefix("parent.") in own
 
 
 REFUSED = {
@@ -295,27 +355,43 @@ def test_a_scripted_interpolate_would_be_caught() -> None:
     assert any("upsample" in name for name in missing)
 
 
+TORCHES = {
+    "2.1": ("python3.11", "MATTE_TORCH21", "torch21", "python"),
+    "1.12.1": ("python3.10", "MATTE_TORCH112", "torch112", "env/bin/python"),
+}  # fmt: skip
+
+
+def older_torch(version: str) -> str:
+    """The interpreter of an environment with a Nuke's torch; made by scripts/ (900 MB from PyPI)."""
+    needed, variable, name, inside = TORCHES[version]
+    found = os.environ.get(variable)
+    if found:
+        return found
+    # A shim of pyenv is there though the version that it stands for is not chosen.
+    there = shutil.which(needed)
+    if not there or subprocess.run([there, "-c", ""], capture_output=True, check=False).returncode:
+        pytest.skip(f"torch {version} needs {needed}")
+    if version == "2.1" and not shutil.which("gcc"):
+        pytest.skip(f"torch {version} needs {needed} (and gcc for what stands in for CUDA)")
+    place = Path.home() / ".cache" / "matte-nodes" / name
+    script = Path(__file__).parents[2] / "scripts" / f"{name}.sh"
+    if subprocess.run(["sh", str(script), str(place)], check=False).returncode:
+        pytest.skip(f"torch {version} could not be had")
+    return str(place / inside)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("version", TORCHES)
 @pytest.mark.parametrize(
     "name", [pytest.param(card.name, marks=needs_weights(card.name)) for card in able()]
 )
-def test_a_real_load_in_torch_2_1(name: str, tmp_path: Path) -> None:
-    """In an environment of its own, made by scripts/torch21.sh (about 900 MB from PyPI)."""
-    python = os.environ.get("MATTE_TORCH21")
-    if not python:
-        root = Path(__file__).parents[2]
-        if not shutil.which("python3.11") or not shutil.which("gcc"):
-            pytest.skip("torch 2.1 needs Python 3.11 (and gcc for what stands in for CUDA)")
-        place = Path.home() / ".cache" / "matte-nodes" / "torch21"
-        made = subprocess.run(["sh", str(root / "scripts" / "torch21.sh"), str(place)], check=False)
-        if made.returncode:
-            pytest.skip("torch 2.1 could not be had")
-        python = str(place / "python")
+def test_a_real_load_in_the_torch_of_a_nuke(name: str, version: str, tmp_path: Path) -> None:
+    """Nuke 14 has torch 1.12.1, Nuke 15 and 16 have 2.1."""
     report = cat.export_cat(
         models.card(name), tmp_path, untrained=untrained(models.card(name)),
         knobs=small(models.card(name)),
-        torch_python=python,
+        torch_python=older_torch(version),
     )  # fmt: skip
-    there = report["loaded in torch 2.1"]
-    assert there["torch"].startswith("2.1.")
+    there = report["loaded elsewhere"]
+    assert there["torch"].startswith(version)
     assert there["difference"] < 1e-3

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +211,15 @@ def test_a_relative_script_is_a_saved_script(desk: Desk, monkeypatch: pytest.Mon
     assert desk.text("state").startswith("done")
     assert desk.result(1001).is_file()
     assert desk.result(1001).is_absolute()
+
+
+def test_a_service_of_another_version_is_left_alone(desk: Desk, tmp_path: Path) -> None:
+    """The plug-in's client names its Python: it speaks only to services that run that code."""
+    client = importlib.import_module("matte_nuke.matte_client").Client
+    desk.open()
+    desk.press()
+    other = tmp_path / "python"
+    other.write_text("#!/bin/sh\necho 0123456789abcdef\n")
+    other.chmod(0o755)
+    assert client(str(other), str(desk.home)).hello() is None
+    assert client(sys.executable, str(desk.home)).hello()["pid"] == desk.client.hello()["pid"]

@@ -299,7 +299,7 @@ def _passing_nodes() -> list[Node]:
         Node("Shuffle", "straight", ("passed",),
              {"in": "fg", "in2": "rgba", "alpha": "alpha2"}, 6, 5),
         Node("Copy", "plate_and_alpha", ("passed", "plate"),
-             {**copied, "bbox": Expression("parent.tight?3:0")}, 6, 3),
+             {**copied, "bbox": Expression("parent.tight?3:0")}, 6, 2),
         Node("Switch", "output", ("passed", "straight", "plate_and_alpha"),
              {"which": Expression("parent.output")}, 7, 3),
     ]  # fmt: skip

@@ -17,7 +17,6 @@ from torch.nn import functional
 from matte_nodes.architecture import Architecture, Published, Training
 from matte_nodes.models.networks.blocks import base_channels
 from matte_nodes.models.networks.cue_planes import PLANES, CuePlanes, TorchTools
-from matte_nodes.models.networks.scriptable import grown
 from matte_nodes.recognition import Detector, Recognition, Shapes, number, present
 
 PLATE_CUES = 7  # plate, clean plate, segmentation
@@ -122,29 +121,39 @@ class TrimapCues(nn.Module):
 
     def seen(self, planes: Tensor, coarse: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Features and candidate alphas, pixel by pixel."""
-        plate, near_front, near_back, front, back = torch.split(planes[:, :15], 3, 1)
-        trimap, rest = planes[:, 15:16], planes[:, 16:19]
-        is_front, is_back = (trimap > 0.75).to(planes), (trimap < 0.25).to(planes)
-        unknown = 1 - is_front - is_back
-        near = projected(plate, near_front, near_back) * unknown + is_front
-        best = projected(plate, front, back) * unknown + is_front
-        given = torch.full_like(trimap, -1) if coarse is None else coarse
-        there = (given >= 0).to(planes)
-        third = torch.where(given >= 0, given, best) * unknown + is_front
-        offers = torch.cat((near, best, third), 1)
-        apart = (front - back).square().sum(1, keepdim=True).sqrt()
-        features = torch.cat(
-            (plate * 2 - 1, is_front, is_back, offers, there, rest, apart,
-             plate - near_front, plate - near_back, plate - front, plate - back), 1,
-        )  # fmt: skip
-        return features, offers
+        return seen(planes, coarse)
 
     def kept(self, answer: Tensor, planes: Tensor) -> Tensor:
         """Return the alpha with the trimap's 0 and 1 put back."""
-        trimap = planes[:, 15:16]
-        is_front, is_back = (trimap > 0.75).to(planes), (trimap < 0.25).to(planes)
-        found: Tensor = answer * (1 - is_front - is_back) + is_front
-        return found
+        return kept(answer, planes)
+
+
+def seen(planes: Tensor, coarse: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Features and candidate alphas of the planes, pixel by pixel."""
+    plate, near_front, near_back, front, back = torch.split(planes[:, :15], 3, 1)
+    trimap, rest = planes[:, 15:16], planes[:, 16:19]
+    is_front, is_back = (trimap > 0.75).to(planes), (trimap < 0.25).to(planes)
+    unknown = 1 - is_front - is_back
+    near = projected(plate, near_front, near_back) * unknown + is_front
+    best = projected(plate, front, back) * unknown + is_front
+    given = torch.full_like(trimap, -1) if coarse is None else coarse
+    there = (given >= 0).to(planes)
+    third = torch.where(given >= 0, given, best) * unknown + is_front
+    offers = torch.cat((near, best, third), 1)
+    apart = (front - back).square().sum(1, keepdim=True).sqrt()
+    features = torch.cat(
+        (plate * 2 - 1, is_front, is_back, offers, there, rest, apart,
+         plate - near_front, plate - near_back, plate - front, plate - back), 1,
+    )  # fmt: skip
+    return features, offers
+
+
+def kept(answer: Tensor, planes: Tensor) -> Tensor:
+    """Return the alpha with the trimap's 0 and 1 put back."""
+    trimap = planes[:, 15:16]
+    is_front, is_back = (trimap > 0.75).to(planes), (trimap < 0.25).to(planes)
+    found: Tensor = answer * (1 - is_front - is_back) + is_front
+    return found
 
 
 class PlateCues(nn.Module):
@@ -197,16 +206,105 @@ def _join(small: Tensor, large: Tensor) -> Tensor:
     return torch.cat((grown, large), 1)
 
 
-def half_traced(network: nn.Module) -> nn.Module:
-    """Return the network with its convolutions traced; what is before them follows the precision.
+class Piece(nn.Module):
+    """One part of a CueMatting with its own weights alone, for tracing."""
 
-    A trace keeps the precision that it was made in wherever a tensor is made or converted.
+    def __init__(self, net: CueMatting, names: tuple[str, ...]) -> None:
+        super().__init__()
+        for name in names:
+            setattr(self, name, getattr(net, name))
+
+
+class Halved(Piece):
+    """`CueMatting.halved`."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the first features."""
+        return CueMatting.halved(self, features)  # type: ignore[arg-type]
+
+
+class Deep(Piece):
+    """`CueMatting.deep`."""
+
+    def forward(self, halved: Tensor) -> Tensor:
+        """Return what the last unit but two is given."""
+        return CueMatting.deep(self, halved)  # type: ignore[arg-type]
+
+
+class Fine(Piece):
+    """`CueMatting.fine`."""
+
+    def forward(self, deep: Tensor, given: Tensor, offers: Tensor) -> Tensor:
+        """Return alpha at full size."""
+        return CueMatting.fine(self, deep, given, offers)  # type: ignore[arg-type]
+
+
+DEEP = ("stem", "down1", "down2", "down3", "down4", "up3", "up2", "up1")
+FINE = ("up0", "refine", "answer")
+
+
+class CuesInPieces(nn.Module):
+    """The trimap network for `torch.jit.script`, in bands of rows: the same numbers in less memory.
+
+    Full-size tensors are made for a band alone, and the last part only where the trimap is unknown.
+    The convolutions are traced; what is before them follows the precision, since a trace keeps the
+    precision that it was made in wherever a tensor is made or converted.
     """
-    jit: Any = torch.jit
-    given = torch.rand(1, 25, 128, 160), torch.rand(1, 3, 128, 160)
-    shell = TrimapCues(0.1).eval()
-    shell.net = jit.trace(network.net, given, check_trace=False)
-    return shell
+
+    def __init__(self, net: CueMatting) -> None:
+        super().__init__()
+        jit: Any = torch.jit
+        features = torch.rand(1, net.features, 128, 160)
+        offers, given = torch.rand(1, net.candidates, 128, 160), features[:, :SEEN].contiguous()
+        halved, deep = Halved(net, ("stem",)), Deep(net, DEEP)
+        first = halved(features)
+        self.halved = jit.trace(halved, features, check_trace=False)
+        self.deep = jit.trace(deep, first, check_trace=False)
+        self.fine = jit.trace(Fine(net, FINE), (deep(first), given, offers), check_trace=False)
+        self.band = 64
+        self.margin = 2 * REACH
+        self.seen = SEEN
+
+    def forward(self, planes: Tensor) -> Tensor:
+        """Return alpha (1, 1, H, W) of planes (1, 19, H, W); H and W are multiples of 32."""
+        height = planes.shape[2]
+        bands: list[Tensor] = []
+        for top in range(0, height, self.band):
+            features, _ = seen(planes[:, :, top : top + self.band])
+            bands.append(self.halved(features))
+        deep = self.deep(torch.cat(bands, 2))
+        bands.clear()
+        trimap = planes[:, 15:16]
+        alpha = (trimap > 0.75).to(planes.dtype)
+        unknown = torch.logical_and(trimap >= 0.25, trimap <= 0.75)[0, 0]
+        for top in range(0, height, 2 * self.band):
+            bottom = min(height, top + 2 * self.band)
+            columns = unknown[top:bottom].any(0).nonzero()
+            if columns.shape[0] > 0:
+                left, right = int(columns.min()), int(columns.max()) + 1
+                self.finish(planes, deep, alpha, [top, bottom, left, right])
+        return alpha
+
+    def finish(self, planes: Tensor, deep: Tensor, alpha: Tensor, box: list[int]) -> None:
+        """Put the last part's answer into a box of the alpha: top, bottom, left, right.
+
+        Some more halved pixels on each side, as far as there are any, are cut off again.
+        """
+        top, bottom, left, right = box[0], box[1], box[2], box[3]
+        upper, lower = self.widened(top, bottom, planes.shape[2])
+        start, end = self.widened(left, right, planes.shape[3])
+        part = planes[:, :, upper:lower, start:end]
+        features, offers = seen(part)
+        halves = deep[:, :, upper // 2 : lower // 2, start // 2 : end // 2]
+        answer = kept(self.fine(halves, features[:, : self.seen], offers).to(part.dtype), part)
+        alpha[:, :, top:bottom, left:right] = answer[
+            :, :, top - upper : bottom - upper, left - start : right - start
+        ]
+
+    def widened(self, first: int, last: int, length: int) -> tuple[int, int]:
+        """Return a stretch of full pixels with a margin, from and to even places."""
+        grown = (last + 1) // 2 * 2 + self.margin
+        return max(0, first // 2 * 2 - self.margin), min(length, grown)
 
 
 class CuesInside(nn.Module):
@@ -215,19 +313,19 @@ class CuesInside(nn.Module):
     def __init__(self, core: nn.Module) -> None:
         super().__init__()
         self.core = core
-        self.planes = CuePlanes(TorchTools())
+        self.planes = CuePlanes(TorchTools(32))
 
     def forward(self, plate: Tensor, trimap: Tensor) -> Tensor:
         """The planes are made in full precision; the network works in the plate's."""
         height, width = plate.shape[2], plate.shape[3]
         given = self.planes(plate[0].permute(1, 2, 0).float(), trimap[0, 0].float())
-        alpha: Tensor = self.core(grown(given, 32).to(plate.dtype))
+        alpha: Tensor = self.core(given.to(plate.dtype))
         return alpha[:, :, :height, :width].to(plate.dtype)
 
 
 def scripted(network: nn.Module) -> nn.Module:
     """Return a trimap network with its planes made inside, for `torch.jit.script`."""
-    return CuesInside(half_traced(network))
+    return CuesInside(CuesInPieces(network.net))  # type: ignore[arg-type]
 
 
 def width_of(shapes: Shapes) -> float:

@@ -27,23 +27,41 @@ TRIMAP = 15
 class TorchTools(nn.Module):
     """The tools in torch alone. Distances come from jump flooding (Rong and Tan 2006)."""
 
+    def __init__(self, multiple: int = 1) -> None:
+        super().__init__()
+        self.multiple = multiple
+        """The multiple of the sides of the planes."""
+        self.band = 65536
+        """Pixels that are flooded at once."""
+
     def shrunk(self, picture: Tensor, height: int, width: int) -> Tensor:
         """Return a picture at a smaller size, by area.
 
         Adaptive pooling counts border pixels twice.
         """
-        planes = picture.permute(2, 0, 1)
-        rows = self.shares(picture.shape[0], height, picture)
-        columns = self.shares(picture.shape[1], width, picture)
-        return torch.matmul(torch.matmul(rows, planes), columns.t()).permute(1, 2, 0)
+        if picture.shape[0] == 2 * height and picture.shape[1] == 2 * width:
+            whole = picture.permute(2, 0, 1).unsqueeze(0)
+            return F.avg_pool2d(whole, 2)[0].permute(1, 2, 0)
+        return self.shorter(self.shorter(picture, height, 0), width, 1)
 
-    def shares(self, length: int, shorter: int, like: Tensor) -> Tensor:
-        """Return (shorter, length): how much of each old pixel lies in each new one."""
-        size = float(length) / float(shorter)
-        new = torch.arange(shorter, device=like.device).float().unsqueeze(1) * size
-        old = torch.arange(length, device=like.device).float().unsqueeze(0)
-        covered = torch.minimum(old + 1.0, new + size) - torch.maximum(old, new)
-        return covered.clamp(min=0.0) / size
+    def shorter(self, picture: Tensor, length: int, axis: int) -> Tensor:
+        """Return a picture with one side shortened, by area: each new pixel is a few old ones."""
+        old = picture.shape[axis]
+        if old == length:
+            return picture
+        size = float(old) / float(length)
+        begin = torch.arange(length, device=picture.device).float() * size
+        first = begin.floor()
+        total = torch.zeros(1, device=picture.device)
+        for step in range(math.ceil(size) + 1):
+            place = first + float(step)
+            covered = torch.minimum(place + 1.0, begin + size) - torch.maximum(place, begin)
+            share = (covered.clamp(min=0.0) / size).reshape(-1, 1, 1)
+            if axis == 1:
+                share = share.reshape(1, -1, 1)
+            part = picture.index_select(axis, place.long().clamp(max=old - 1))
+            total = total + part * share
+        return total
 
     def enlarged(self, picture: Tensor, height: int, width: int) -> Tensor:
         """Return a picture at a larger size, by linear interpolation."""
@@ -72,46 +90,139 @@ class TorchTools(nn.Module):
         return torch.where(where.unsqueeze(2), picture, other)
 
     def distance(self, known: Tensor) -> Tensor:
-        """Return (H, W): how far the nearest known pixel is. known: (H, W) bool, not all False."""
-        return self.nearest(known)[0]
+        """Return (H, W): how far the nearest known pixel is. known: (H, W) bool, not all False.
+
+        Only the box of the other pixels is looked at: one more pixel round it is known.
+        """
+        unknown = torch.logical_not(known)
+        found = torch.zeros(known.shape[0], known.shape[1], device=known.device)
+        rows, columns = unknown.any(1).nonzero(), unknown.any(0).nonzero()
+        if rows.shape[0] > 0:
+            top, bottom = max(0, int(rows.min()) - 1), int(rows.max()) + 2
+            left, right = max(0, int(columns.min()) - 1), int(columns.max()) + 2
+            part = self.nearest(known[top:bottom, left:right].contiguous())[0]
+            found[top:bottom, left:right] = part
+        return found
 
     def nearest(self, known: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the distance to the nearest known pixel (H, W), and its flat index, int64 (H, W)."""
+        """Return the distance to the nearest known pixel (H, W), and its flat index, int64 (H, W).
+
+        Blocks of 4 x 4 pixels are flooded, by one known pixel of each. Then every pixel walks from
+        what it was given towards itself as far as pixels are known, and looks at its neighbours.
+        """
         height, width = known.shape[0], known.shape[1]
-        ys = torch.arange(height, device=known.device).unsqueeze(1).expand(height, width).float()
-        xs = torch.arange(width, device=known.device).unsqueeze(0).expand(height, width).float()
-        none = torch.full_like(ys, 1e6)
-        row, column = torch.where(known, ys, none), torch.where(known, xs, none)
-        best = torch.where(known, torch.zeros_like(ys), torch.full_like(ys, 1e12))
+        own = self.coordinates(height, width, 1, known)
+        rows, columns = (height + 3) // 4, (width + 3) // 4
+        grown = torch.zeros(4 * rows, 4 * columns, device=known.device)
+        grown[:height, :width] = known.float()
+        # Of a block's pixels one that is known, by its place 0..15; 16 where there is none.
+        order = (16.0 - torch.arange(16, device=known.device).float()).reshape(1, 4, 1, 4)
+        score = grown.reshape(rows, 4, columns, 4) * order
+        place = 16.0 - score.amax(3).amax(1)
+        middle = self.coordinates(rows, columns, 4, known)
+        inside = torch.stack([(place / 4.0).floor(), place - 4.0 * (place / 4.0).floor()])
+        sites = middle - 1.5 + inside
+        sites = torch.where((place < 16.0).unsqueeze(0), sites, torch.full_like(sites, 1e6))
+        best = (sites - middle).square().sum(0)
         step = 1
-        while step < max(height, width):
+        while 2 * step < max(rows, columns):
             step *= 2
-        # Down to one pixel, and one pixel once more: that mends nearly all of what flooding misses.
-        last = 2
-        while last > 0:
-            for down in range(-1, 2):
-                rows = torch.arange(height, device=known.device) + down * step
-                rows = rows.clamp(0, height - 1)
-                for right in range(-1, 2):
-                    columns = torch.arange(width, device=known.device) + right * step
-                    columns = columns.clamp(0, width - 1)
-                    other_row = row.index_select(0, rows).index_select(1, columns)
-                    other_column = column.index_select(0, rows).index_select(1, columns)
-                    across, along = other_column - xs, other_row - ys
-                    away = along * along + across * across
-                    nearer = away < best
-                    best = torch.where(nearer, away, best)
-                    row = torch.where(nearer, other_row, row)
-                    column = torch.where(nearer, other_column, column)
-            if step == 1:
-                last -= 1
-            step = max(1, step // 2)
-        place = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
-        return best.sqrt(), place.long()
+        while step > 0:
+            self.flood(sites, best, middle, step)
+            step = step // 2
+        self.flood(sites, best, middle, 1)
+        down = torch.div(torch.arange(height, device=known.device), 4, rounding_mode="floor")
+        right = torch.div(torch.arange(width, device=known.device), 4, rounding_mode="floor")
+        sites = sites.index_select(1, down).index_select(2, right)
+        sites = torch.where(known.unsqueeze(0), own, sites)
+        best = (sites - own).square().sum(0)
+        band = height if known.is_cuda else max(1, self.band // width)
+        top = 0
+        while top < height:
+            bottom = min(height, top + band)
+            for _ in range(4):
+                self.walk(known, sites[:, top:bottom], best[top:bottom], own[:, top:bottom])
+            top = bottom
+        self.flood(sites, best, own, 4)
+        self.flood(sites, best, own, 2)
+        self.flood(sites, best, own, 1)
+        return best.sqrt(), sites[0].long() * width + sites[1].long()
+
+    def coordinates(self, height: int, width: int, size: int, like: Tensor) -> Tensor:
+        """Return (2, height, width): rows and columns of the middles of blocks of so many pixels."""
+        ys = torch.arange(height, device=like.device).float() * size + 0.5 * (size - 1)
+        xs = torch.arange(width, device=like.device).float() * size + 0.5 * (size - 1)
+        return torch.stack(
+            [ys.unsqueeze(1).expand(height, width), xs.unsqueeze(0).expand(height, width)]
+        )
+
+    def walk(self, known: Tensor, sites: Tensor, best: Tensor, own: Tensor) -> None:
+        """Move sites by one pixel towards the pixels that they are nearest to, if that is known."""
+        away = own - sites
+        ahead = (sites + away / best.sqrt().clamp(min=1.0)).round()
+        ahead[0].clamp_(0, known.shape[0] - 1)
+        ahead[1].clamp_(0, known.shape[1] - 1)
+        place = ahead[0].long() * known.shape[1] + ahead[1].long()
+        is_known = known.reshape(-1).index_select(0, place.reshape(-1)).reshape(best.shape)
+        left = (own - ahead).square().sum(0)
+        nearer = torch.logical_and(is_known, left < best)
+        sites.copy_(torch.where(nearer.unsqueeze(0), ahead, sites))
+        best.copy_(torch.where(nearer, left, best))
+
+    def flood(self, sites: Tensor, best: Tensor, own: Tensor, step: int) -> None:
+        """Give every pixel the sites of pixels a step away that are nearer; changes both.
+
+        In bands of rows on a processor, so that a band's numbers stay in its cache.
+        """
+        height, width = best.shape[0], best.shape[1]
+        before = sites.clone()
+        band = height if best.is_cuda else max(1, self.band // width)
+        top = 0
+        while top < height:
+            self.flooded(before, sites, best, own, top, min(height, top + band), step)
+            top += band
+
+    def flooded(
+        self, before: Tensor, sites: Tensor, best: Tensor, own: Tensor, top: int, bottom: int,
+        step: int,
+    ) -> None:  # fmt: skip
+        """Flood rows top..bottom alone, from the sites of before."""
+        height, width = best.shape[0], best.shape[1]
+        for place in range(9):
+            down, right = step * (place // 3 - 1), step * (place % 3 - 1)
+            low, high = max(top, -down), min(bottom, height - down)
+            left, end = max(0, -right), min(width, width - right)
+            if low < high and left < end and place != 4:
+                other = before[:, low + down : high + down, left + right : end + right]
+                apart = other - own[:, low:high, left:end]
+                away = apart[0] * apart[0] + apart[1] * apart[1]
+                mine = best[low:high, left:end]
+                nearer = away < mine
+                here = sites[:, low:high, left:end]
+                here.copy_(torch.where(nearer.unsqueeze(0), other, here))
+                mine.copy_(torch.minimum(away, mine))
 
     def joined(self, pictures: list[Tensor]) -> Tensor:
-        """Return the planes of all pictures, (1, P, H, W)."""
-        return torch.cat(pictures, 2).permute(2, 0, 1).unsqueeze(0).contiguous()
+        """Return the planes of all pictures, (1, P, H, W).
+
+        H and W are grown to the multiple by repeating the edges at the bottom and right.
+        """
+        count = 0
+        for picture in pictures:
+            count += picture.shape[2]
+        height, width = pictures[0].shape[0], pictures[0].shape[1]
+        rows, columns = height + -height % self.multiple, width + -width % self.multiple
+        found = torch.empty(1, count, rows, columns, device=pictures[0].device)
+        first = 0
+        for picture in pictures:
+            last = first + picture.shape[2]
+            found[0, first:last, :height, :width] = picture.permute(2, 0, 1)
+            first = last
+        if columns > width:
+            found[:, :, :height, width:] = found[:, :, :height, width - 1 : width]
+        if rows > height:
+            found[:, :, height:] = found[:, :, height - 1 : height]
+        return found
 
 
 class CuePlanes(nn.Module):

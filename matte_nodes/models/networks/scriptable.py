@@ -12,6 +12,8 @@ from torch import Tensor
 
 def resized(picture: Tensor, height: int, width: int) -> Tensor:
     """Return x at another size: reduced by area, enlarged by linear interpolation."""
+    if height == picture.shape[2] and width == picture.shape[3]:
+        return picture
     if height < picture.shape[2] or width < picture.shape[3]:
         return F.adaptive_avg_pool2d(picture, (height, width))
     # The function under F.interpolate: scripted, the latter does not load in torch 2.1.
@@ -25,6 +27,8 @@ def grown(picture: Tensor, multiple: int) -> Tensor:
     By index_select, as padding by replication has no half precision.
     """
     height, width = picture.shape[2], picture.shape[3]
+    if height % multiple == 0 and width % multiple == 0:
+        return picture
     rows = torch.arange(height + -height % multiple, device=picture.device).clamp(max=height - 1)
     columns = torch.arange(width + -width % multiple, device=picture.device).clamp(max=width - 1)
     return picture.index_select(2, rows).index_select(3, columns)
