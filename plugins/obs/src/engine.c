@@ -202,8 +202,11 @@ static void say(struct engine *e)
 				 obs_module_text("Report.Rate"), e->person_rate);
 	if (e->status.state == MX_READY && e->settings.sync && used < (int)sizeof text &&
 	    e->needs_ms > e->settings.delay_ms)
-		used += snprintf(text + used, sizeof text - used, "\n%s %.0f ms",
-				 obs_module_text("Report.Needs"), e->needs_ms + 40);
+		used += e->needs_ms > 1000
+				? snprintf(text + used, sizeof text - used, "\n%s",
+					   obs_module_text("Report.Slow"))
+				: snprintf(text + used, sizeof text - used, "\n%s %.0f ms",
+					   obs_module_text("Report.Needs"), e->needs_ms);
 	if (e->status.drift && used < (int)sizeof text)
 		snprintf(text + used, sizeof text - used, "\n%s", obs_module_text("Report.Drift"));
 	pthread_mutex_lock(&e->lock);
