@@ -121,6 +121,18 @@ def test_every_text_has_an_english_line_and_every_line_is_used() -> None:
     assert {name for name in texts if "." in name} <= have
 
 
+@pytest.mark.parametrize("language", ["de-DE", "es-ES"])
+def test_each_language_has_each_line(language: str) -> None:
+    def lines(name: str) -> dict[str, str]:
+        text = (PRESETS / f"data/locale/{name}.ini").read_text(encoding="utf-8")
+        return dict(re.findall(r'^([A-Za-z.]+)="(.+)"$', text, re.MULTILINE))
+
+    english, other = lines("en-US"), lines(language)
+    assert list(other) == list(english)
+    same = [key for key in english if english[key] == other[key]]
+    assert set(same) <= {"Matte", "Background.Image", "View.Alpha"}
+
+
 def test_nothing_in_the_plugin_fails_open() -> None:
     code = "\n".join(path.read_text() for path in (PRESETS / "src").glob("*.c"))
     assert "skip_video_filter" not in code
@@ -151,7 +163,7 @@ def test_the_windows_plugin_compiles_and_links(tmp_path: Path) -> None:
         )
     )
     strange = {n for n in left if not re.match(r"obs_|gs_|os_|b(free|malloc|memdup|log)$|blog|"
-               r"signal_handler_|text_|profile_", n)}  # fmt: skip
+               r"signal_handler_|calldata_|text_|profile_", n)}  # fmt: skip
     assert left
     assert not strange
     (tmp_path / "obs.def").write_text("LIBRARY obs.dll\nEXPORTS\n" + "\n".join(sorted(left)))

@@ -16,7 +16,7 @@ from matte_nodes.hosts.obs import protocol
 from . import pictures, rig
 from .rig import Obs, until
 
-HOSTILE = '''#!/usr/bin/python3
+HOSTILE = """#!/usr/bin/python3
 import errno, fcntl, mmap, os, random, signal, struct, time
 said = []
 for attack in (lambda: os.ftruncate(3, 0), lambda: os.ftruncate(3, 1 << 30),
@@ -40,7 +40,7 @@ while time.monotonic() < end:
     struct.pack_into("<I", memory, 4 * 33, random.getrandbits(32))
     time.sleep(0.002)
 os.kill(os.getpid(), signal.SIGKILL)
-'''
+"""
 
 
 def frames(obs: Obs) -> int:

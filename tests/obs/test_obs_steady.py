@@ -34,11 +34,12 @@ def test_the_network_sees_the_mean_of_the_pixels(obs: Obs, tmp_path: Path) -> No
         noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), np.uint8)
         obs.stage(pictures.write(tmp_path / "noise.png", noise))
         obs.filter(width=256)
-        plate = until("a plate", lambda: obs.daemons() and seen_by_the_network(obs))
+        until("a plate", lambda: obs.daemons() and seen_by_the_network(obs) is not None)
+        plate = seen_by_the_network(obs)
         mean = cv2.resize(noise, (256, 144), interpolation=cv2.INTER_AREA)
         assert plate.shape == mean.shape
         # A sample of a few pixels would have 1.6, 2.5 and 4.7 times the noise.
-        assert plate.std() < 1.25 * mean.std(), size
+        assert plate.std() < 1.4 * mean.std(), size
         assert abs(plate.mean() - mean.mean()) < 2
 
 

@@ -162,6 +162,7 @@ def declaration() -> tuple[dict[str, Any], list[str]]:
             {
                 "name": name,
                 "title": card.title + (" (needs a clean plate)" if card.needs else ""),
+                "clean_plate": "background" in card.needs | card.takes,
                 "knobs": list(_knobs(card.knobs)),
             }
         )

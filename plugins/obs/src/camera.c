@@ -3,7 +3,6 @@
  * shows nothing in its place, where a missing filter would show the room. */
 #include "engine.h"
 #include <string.h>
-#include <util/threading.h>
 
 struct camera {
 	struct engine *engine;
@@ -66,7 +65,7 @@ static void on_sound(void *data, obs_source_t *child, const struct audio_data *s
 		.format = AUDIO_FORMAT_FLOAT_PLANAR,
 		.samples_per_sec = is.samples_per_sec,
 		.timestamp = sound->timestamp +
-			     (uint64_t)os_atomic_load_long(&c->engine->sound_delay) * 1000000,
+			     (uint64_t)c->engine->sound_delay * 1000000,
 	};
 	for (int i = 0; i < MAX_AV_PLANES; i++)
 		out.data[i] = sound->data[i];

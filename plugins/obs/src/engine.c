@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <util/platform.h>
-#include <util/threading.h>
 
 #define MS 1000000ull
 
@@ -146,11 +145,25 @@ static void take_settings(struct engine *e)
 	pthread_mutex_unlock(&e->lock);
 	const bool late = e->settings.sync && !e->settings.unprocessed &&
 			  e->settings.view != VIEW_PLATE;
-	os_atomic_set_long(&e->sound_delay, late ? (long)e->settings.delay_ms : 0);
+	e->sound_delay = late ? (long)e->settings.delay_ms : 0;
 	if (other)
 		engine_forget(e, "settings");
 	if (tell && e->memory.base)
 		mx_put_settings(e->memory.base, e->settings.json);
+}
+
+/* An open window of properties is made anew when the state is another, at most every two seconds:
+ * not for each number, as that would take a slider out of the user's hand. */
+static void tell_window(struct engine *e, const char *state)
+{
+	const uint64_t now = os_gettime_ns();
+	const bool rated = e->person_rate > 0;
+	if (now - e->told_at < 2000 * MS || (e->told && !strcmp(e->told, state) && e->rated == rated))
+		return;
+	e->told = state;
+	e->rated = rated;
+	e->told_at = now;
+	obs_source_update_properties(e->source);
 }
 
 static void say(struct engine *e)
@@ -189,13 +202,17 @@ static void say(struct engine *e)
 				 obs_module_text("Report.Rate"), e->person_rate);
 	if (e->status.state == MX_READY && e->settings.sync && used < (int)sizeof text &&
 	    e->needs_ms > e->settings.delay_ms)
-		used += snprintf(text + used, sizeof text - used, "\n%s %.0f ms",
-				 obs_module_text("Report.Needs"), e->needs_ms + 40);
+		used += e->needs_ms > 1000
+				? snprintf(text + used, sizeof text - used, "\n%s",
+					   obs_module_text("Report.Slow"))
+				: snprintf(text + used, sizeof text - used, "\n%s %.0f ms",
+					   obs_module_text("Report.Needs"), e->needs_ms);
 	if (e->status.drift && used < (int)sizeof text)
 		snprintf(text + used, sizeof text - used, "\n%s", obs_module_text("Report.Drift"));
 	pthread_mutex_lock(&e->lock);
 	memcpy(e->report, text, sizeof text);
 	pthread_mutex_unlock(&e->lock);
+	tell_window(e, state);
 }
 
 void engine_report(struct engine *e, char *text, size_t size)

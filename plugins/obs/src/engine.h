@@ -80,6 +80,10 @@ struct engine {
 	bool effect_failed, pass_failed;
 	struct backdrop_state back;
 
+	const char *told; /* the state that an open window of properties shows */
+	bool rated;
+	uint64_t told_at;
+
 	volatile long sound_delay; /* ms: the sound of a Matte Camera is as late as its picture */
 	volatile long capture_at; /* seconds of the clock; 0 is none */
 	uint8_t *clean;

@@ -502,6 +502,7 @@ void gpu_draw(struct engine *e)
 {
 	struct plate *plate = &e->ring[e->settings.sync ? e->shown : e->newest];
 	const float size[2] = {(float)e->small_width, (float)e->small_height};
+	const int invert = e->settings.invert;
 	const int view = e->settings.view, linear = e->settings.linear && view == VIEW_COMPOSITE;
 	gs_texture_t *full = gs_texrender_get_texture(plate->full);
 	gs_texture_t *small = gs_texrender_get_texture(plate->small);
@@ -530,6 +531,7 @@ void gpu_draw(struct engine *e)
 		{"kind", &back.kind, sizeof back.kind, NULL},
 		{"view", &view, sizeof view, NULL},
 		{"linear_light", &linear, sizeof linear, NULL},
+		{"invert", &invert, sizeof invert, NULL},
 	};
 	struct gpu_state before = over_canvas(e);
 	gpu_pass(e, "Draw", values, GPU_COUNT(values), e->width, e->height);

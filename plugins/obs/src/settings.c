@@ -87,7 +87,7 @@ void settings_defaults(obs_data_t *data)
 	obs_data_set_default_int(data, "delay", 300);
 	obs_data_set_default_int(data, "hide_after", 1500);
 	obs_data_set_default_int(data, "background", BACK_TRANSPARENT);
-	obs_data_set_default_int(data, "background_colour", 0xff00b140);
+	obs_data_set_default_int(data, "background_colour", 0xff40b100); /* ABGR of 00b140 */
 	obs_data_set_default_double(data, "background_blur", 12.0);
 	obs_data_set_default_int(data, "view", VIEW_COMPOSITE);
 	obs_data_set_default_int(data, "edges", 0);
@@ -145,6 +145,7 @@ void settings_read(struct settings *s, obs_data_t *data)
 	s->delay_ms = within(obs_data_get_int(data, "delay"), 0, 1000);
 	s->sync = obs_data_get_bool(data, "sync");
 	s->linear = obs_data_get_int(data, "edges") == 1;
+	s->invert = obs_data_get_bool(data, "invert");
 	s->unprocessed = obs_data_get_bool(data, "show_unprocessed");
 	s->blank = obs_data_get_bool(data, "blank");
 	snprintf(s->model, sizeof s->model, "%s", obs_data_get_string(data, "model"));

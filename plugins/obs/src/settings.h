@@ -14,7 +14,7 @@ struct settings {
 	float blur;     /* sigma, in thousandths of the picture's width */
 	float crop[4];  /* left, top, right, bottom edges, 0..1 */
 	uint32_t width, fps, hide_after_ms, delay_ms;
-	bool sync, linear, unprocessed, blank;
+	bool sync, linear, invert, unprocessed, blank;
 	char model[64], device[32];
 	char json[4096]; /* for the daemon */
 };
