@@ -267,7 +267,9 @@ def test_every_page_can_be_reached() -> None:
 
 def test_pictures_are_small_and_used() -> None:
     text = "".join(page.read_text("utf-8") for page in PAGES)
-    pictures = [path for path in (DOCS / "pictures").iterdir() if path.suffix in (".jpg", ".png", ".webp")]
+    pictures = [
+        path for path in (DOCS / "pictures").iterdir() if path.suffix in (".jpg", ".png", ".webp")
+    ]
     assert pictures
     for picture in pictures:
         assert picture.stat().st_size < MOST_PICTURE_BYTES, picture.name

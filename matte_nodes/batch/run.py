@@ -93,11 +93,11 @@ def run(
     many at the same time; 0 chooses by the cores. Models are loaded once; their steps run one at a
     time, on all cores, while other pictures are read and written.
     """
-    room = Room(_available() // 2)
+    room = Room(available() // 2)
     pool = ModelPool(budget=4 << 30)
 
     def work(item: Item) -> Outcome:
-        with room.take(_bytes(item)):
+        with room.take(bytes_of(item)):
             outcome = one(item, arguments, pool)
         say(outcome)
         return outcome
@@ -136,8 +136,8 @@ def one(item: Item, arguments: Mapping[str, Any], pool: ModelPool) -> Outcome:
     return Outcome(item, report.count, time.monotonic() - began, report.notes, report.model)
 
 
-def _bytes(item: Item) -> int:
-    """What an item needs, by its first picture's size; unreadable ones fail later, with a reason."""
+def bytes_of(item: Item) -> int:
+    """Return what an item needs, by its first picture's size; unreadable ones fail later, with a reason."""
     from matte_nodes.media.pattern import Pattern
     from matte_nodes.media.still import read_header
 
@@ -153,8 +153,8 @@ def _bytes(item: Item) -> int:
     return window.width * window.height * BYTES_A_PIXEL * (2 if item.frames > 1 else 1)
 
 
-def _available() -> int:
-    """Bytes of memory that are free for this process; 4 GB where the system does not tell."""
+def available() -> int:
+    """Return bytes of memory that are free for this process; 4 GB where the system does not tell."""
     try:
         lines = Path("/proc/meminfo").read_text("ascii").splitlines()
         free = next(line for line in lines if line.startswith("MemAvailable"))

@@ -15,6 +15,7 @@ import click
 
 from matte_nodes.cli import run as one_machine
 from matte_nodes.cli import verb
+from matte_nodes.cli.given import pairs
 from matte_nodes.cli.knob_flags import KnobCommand
 from matte_nodes.frame_range import parsed_frames, parsed_numbers, spelled
 from matte_nodes.paths import cache_at
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from matte_nodes.farm.request import FarmPlan
 
 HERE_ONLY = ("as_json", "quiet", "no_service", "detect_cuts", "again", "cache", "session",
-             "recursive", "each")  # fmt: skip
+             "recursive", "each", "jobs")  # fmt: skip
 PLANNED = ("source", "output", "model", "refine", "frames", "cuts", "warm_up")
 
 
@@ -256,21 +257,8 @@ def _asked(
 
 def _given(options: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
     """Return the given flags of `matte run` that pass through unchanged, by parameter name."""
-    context = click.get_current_context()
-    found = {}
-    for param in context.command.get_params(context):
-        name = param.name or ""
-        is_default = context.get_parameter_source(name) is click.core.ParameterSource.DEFAULT
-        own = param.name in ("folder", "size", "overlap", "seam_limit", "name", "gpus",
-                             "gpu_memory", "timeout", *PLANNED)  # fmt: skip
-        if not own and not is_default and name in options:
-            flag = next(opt for opt in param.opts if opt.startswith("--"))
-            value = options[name]
-            # A knob that is yes or no has a value, a switch has none.
-            if value is True and not getattr(param, "is_flag", False):
-                value = "true"
-            found[name] = (flag, value)
-    return found
+    own = ("folder", "size", "overlap", "seam_limit", "name", "gpus", "gpu_memory", "timeout")
+    return pairs(click.get_current_context(), options, (*own, *PLANNED))
 
 
 def _states(output: str | None) -> Path | None:

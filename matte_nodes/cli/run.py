@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from matte_nodes.frame_range import parsed_span
 from matte_nodes.node.knobs import NODE_KNOBS
 
 if TYPE_CHECKING:
+    from matte_nodes.cli.stills_report import StillsReport
     from matte_nodes.render.progress import Quiet
 
 
@@ -50,6 +52,8 @@ def command() -> click.Command:
 @shared.connect_flags("output")
 @flag("--again", group=shared.OUTPUT, is_flag=True, help="Do frames anew that are already done.")
 @shared.node_flags
+@flag("--jobs", group=shared.MACHINE, type=click.IntRange(1), metavar="N",
+      help="Processes at the same time, for a folder of stills or a pattern (docs/devices.md).")  # fmt: skip
 @flag("--no-service", group=shared.MACHINE, is_flag=True,
       help="Run here even when `matte serve` runs; so does MATTE_SERVICE=off.")  # fmt: skip
 @flag("--json", "as_json", group=shared.REPORT, is_flag=True,
@@ -66,6 +70,7 @@ def run(
     Exit codes: 0 done, 2 wrong request, 3 bad input, 4 weights, 5 device, 6 cannot write,
     7 the model failed, 130 stopped.
     """
+    from matte_nodes.cli.stills_report import StillsReport
     from matte_nodes.render.progress import reporter
 
     if session is None and source is None:
@@ -80,14 +85,20 @@ def run(
         print_cuts(source, first, last, knobs, node, shared.connect_keywords(options))
         return
     quiet, here = options.pop("quiet"), options.pop("no_service")
-    as_json = options.pop("as_json")
+    as_json, jobs = options.pop("as_json"), options.pop("jobs")
     from matte_nodes.batch.folder import is_many
 
     of_folder = {name: options.pop(name) for name in ("recursive", "each")}
     if session is None and output is not None and is_many(source, output):
-        stills(source, output, model, options, of_folder, as_json=as_json, quiet=quiet)
+        report_of = partial(StillsReport, as_json=as_json, quiet=quiet)
+        stills(source, output, model, options, of_folder, report_of, jobs or 0)
         return
     report = reporter(as_json=as_json, quiet=quiet)
+    if jobs and jobs > 1:
+        if session is not None:
+            raise UsageError("--jobs is for a pattern or a folder of stills, not for a session.")
+        parts(source, str(output or ""), model, options, report, jobs)
+        return
     arguments, first, last = asked(source, output, model, options)
     if session is not None:
         arguments, first, last = _of_session(session, arguments, first, last)
@@ -100,24 +111,62 @@ def stills(
     model: str,
     options: dict[str, Any],
     of_folder: Mapping[str, bool],
-    *,
-    as_json: bool,
-    quiet: bool,
+    report_of: Callable[[int], StillsReport],
+    jobs: int,
 ) -> None:
     """Matte each picture of a folder. Errors are listed at the end; the first one's code is the exit's."""
-    from matte_nodes.batch import folder, run
-    from matte_nodes.cli.stills_report import StillsReport
+    from matte_nodes.batch import folder, processes, run
 
     arguments, first, last = asked(source, output, model, options)
     if first is not None or last is not None:
         raise UsageError("--frames is for a clip. A folder of stills has no frames.")
     stopping.watch()
     items = folder.found(Path(source), output, layout=arguments["layout"], **of_folder)
-    report = StillsReport(len(items), as_json=as_json, quiet=quiet)
+    report = report_of(len(items))
     without = {name: value for name, value in arguments.items() if name not in ("source", "output")}
-    outcomes = run.run(items, without, report.say)
+    if jobs > 1:
+        outcomes = processes.stills_run(items, without, report.say, jobs)
+    else:
+        outcomes = run.run(items, without, report.say, jobs)
     if code := report.end(outcomes):
         raise SystemExit(code)
+
+
+def parts(
+    source: str, output: str, model: str, options: dict[str, Any], report: Quiet, jobs: int
+) -> None:
+    """Matte parts of a clip in several processes: takes where a model remembers, else any frames."""
+    from matte_nodes.batch import processes
+    from matte_nodes.cli.given import flags_of
+    from matte_nodes.farm import request
+    from matte_nodes.farm.paths import output_parameter
+
+    output_parameter("Output", output)
+    context = click.get_current_context()
+    given = flags_of(context, options, PLANNED)
+    arguments, first, last = asked(source, output, model, options)
+    stopping.watch()
+    with report:
+        warm_up = arguments["connect"]["warm_up"]
+        plan = request.plan_job(arguments, first, last, _NO_CHUNKS)
+        jobs = processes.fitting(jobs, plan.pixels)
+        cut = request.local_parts(
+            plan, jobs * processes.PARTS_A_PROCESS, is_warm=warm_up is not None
+        )
+        if len(cut) == 1 and len(plan.frames) > 1:
+            report.warn(
+                f"{plan.model} remembers the frames before, and the clip is one take: one process "
+                "does it. --cuts auto finds takes; --warm-up W cuts anywhere."
+            )
+        words = [source, f"--output={output}", *given, *request.shot_flags(plan, warm_up)]
+        processes.Parts(words, report, len(plan.frames)).run(cut, min(jobs, len(cut)), output)
+
+
+_NO_CHUNKS = 1 << 30
+
+PLANNED = ("source", "output", "model", "refine", "frames", "cuts", "warm_up", "jobs", "as_json",
+           "quiet", "no_service", "session", "detect_cuts", "recursive", "each")  # fmt: skip
+"""Options of the verb that each part gets from the plan, or that are not its matter."""
 
 
 def asked(

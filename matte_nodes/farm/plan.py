@@ -125,6 +125,11 @@ def balanced(frames: Sequence[int], size: int) -> list[Sequence[int]]:
     return [frames[a:b] for a, b in pairwise(edges)]
 
 
+def takes_of(frames: Sequence[int], cuts: Sequence[int]) -> list[Sequence[int]]:
+    """Return the frames by takes."""
+    return _groups(frames, cuts, 1)
+
+
 def _groups(frames: Sequence[int], cuts: Sequence[int], size: int) -> list[Sequence[int]]:
     """Return takes; neighbouring short takes are joined while they fit into one chunk."""
     inner = set(cuts)

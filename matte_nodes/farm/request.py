@@ -13,8 +13,8 @@ from matte_nodes import models
 from matte_nodes.card import HINTS, Window
 from matte_nodes.farm.bundle import FarmJob
 from matte_nodes.farm.paths import FileParameter, input_parameter, literal, output_parameter
-from matte_nodes.farm.plan import ChunkPlan, handover, plan
-from matte_nodes.frame_range import spelled
+from matte_nodes.farm.plan import ChunkPlan, balanced, handover, plan, takes_of
+from matte_nodes.frame_range import contiguous, spelled
 from matte_nodes.media.clip import Clip
 from matte_nodes.media.still import read_header
 from matte_nodes.render.render import Render
@@ -47,6 +47,8 @@ class FarmPlan:
     """Files that workers need."""
     notes: tuple[str, ...]
     """What the user should know, one sentence each."""
+    pixels: int = 0
+    """Pixels of a frame."""
 
 
 def plan_job(
@@ -80,6 +82,7 @@ def plan_job(
             frames=frames,
             assets=(*_assets(shot, frames, cuts, found, nodes), *_with_declarations(own)),
             notes=(*render.chain.notes, *_notes(found, cuts)),
+            pixels=shot.clip.canvas.width * shot.clip.canvas.height,
         )
     finally:
         shot.close()
@@ -172,6 +175,24 @@ def placed(flags: Mapping[str, tuple[str, Any]]) -> dict[str, tuple[str, Any]]:
         option: (flag, os.path.abspath(value) if is_file(option, value) else value)
         for option, (flag, value) in flags.items()
     }
+
+
+def local_parts(asked: FarmPlan, count: int, *, is_warm: bool) -> list[tuple[int, int]]:
+    """Return first and last frames of parts for one machine: whole takes where a model remembers,
+    else about `count` of one length. is_warm: the user lets parts begin some frames early."""
+    frames = asked.frames
+    if asked.plan.handover == "free" or is_warm:
+        size = max(1, -(-len(frames) // count))
+        takes = [part for run in contiguous(frames) for part in balanced(run, size)]
+    else:
+        takes = takes_of(frames, asked.cuts)
+    return [(take[0], take[-1]) for take in takes]
+
+
+def shot_flags(asked: FarmPlan, warm_up: int | None) -> list[str]:
+    """Return the flags of a part on one machine that follow from the plan."""
+    words = [f"--model={asked.model}", *([f"--refine={asked.refine}"] if asked.refine else [])]
+    return [*words, *_cuts_flag(asked), *([] if warm_up is None else [f"--warm-up={warm_up}"])]
 
 
 def own_flags(asked: FarmPlan, overlap: int) -> list[str]:

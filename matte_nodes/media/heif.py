@@ -110,7 +110,7 @@ def _widened(pixels: NDArray[Any], source: Any) -> NDArray[Any]:
     """Codes of 10 and 12 bits come shifted up, so that white is 65472: fill the low bits."""
     bits = int(source.info.get("bit_depth", 8))
     if pixels.dtype == np.uint16 and 8 < bits < 16:
-        return pixels | (pixels >> bits)
+        return np.asarray(pixels | (pixels >> bits))
     return pixels
 
 

@@ -46,6 +46,9 @@ class Quiet:
         else:
             self.start(left, **facts)
 
+    def before(self, count: int) -> None:
+        """So many further frames were done before."""
+
     def frame(self, frame: int, path: Path) -> None:
         """A frame is whole on disk."""
         self.count += 1
@@ -164,6 +167,11 @@ class Bar(Quiet):
         )
         self._progress.start()
         self._task = self._progress.add_task("matte", total=total, speed="")
+
+    def before(self, count: int) -> None:
+        """Count them for the last line, and move the bar."""
+        self._before += count
+        self._progress.update(self._task, advance=count)
 
     def frame(self, frame: int, path: Path) -> None:
         """Move the bar."""

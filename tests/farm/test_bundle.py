@@ -80,7 +80,7 @@ def test_flags_travel_as_they_were_given(tmp_path: Path) -> None:
 def test_every_flag_of_run_that_is_not_this_machines_is_there() -> None:
     run = {param.name for param in verb("run").params}
     left = {"as_json", "quiet", "no_service", "detect_cuts", "again", "cache", "session"}
-    left |= {"recursive", "each"}  # of folders of stills
+    left |= {"recursive", "each", "jobs"}  # of folders of stills, of one machine
     for sub in ("bundle", "commands", "chunk"):
         mine = {param.name for param in verb("farm").commands[sub].params}  # type: ignore[attr-defined]
         assert run - mine == left
