@@ -216,9 +216,7 @@ def _first_colours(
     return found
 
 
-def _colours(
-    lab: Float, weight: Float, sure: NDArray[np.int8], beside: NDArray[np.bool_]
-) -> Float:
+def _colours(lab: Float, weight: Float, sure: NDArray[np.int8], beside: NDArray[np.bool_]) -> Float:
     """Return colour odds of the mask against the rest; clicks count more.
 
     beside: (H, W) bool, round the clicks beside the subject. They count most: a wrong map has their
