@@ -295,6 +295,7 @@ def test_values_of_half_floats_are_read_out_as_they_are(tmp_path: Path) -> None:
         browser(tmp_path / "chromium", 1280, 800) as page,
     ):
         found.open(page)
+        settled(page, "s.declarations !== null", 120)  # its service runs, and is ended with it
         mouse(page, "mouseMoved", *on_screen(page, 60, 40), button="none")
         page.until("document.getElementById('readout').textContent.includes('3.2500')")
         told = page.run("document.getElementById('readout').textContent")
