@@ -39,6 +39,9 @@ REACH = 0.16
 DOUBT = 0.16
 """Of the longer side: how far a map is doubted round a click that it is wrong about."""
 
+BESIDE = 60.0
+"""Weight of the colours of clicks beside the subject, against those of clicks on it."""
+
 ROUNDS = 3
 """Times that the picture is cut; colours are learnt anew from each cut."""
 
@@ -59,6 +62,7 @@ def select(
     """
     lab = cv2.cvtColor(np.ascontiguousarray(plate, np.float32), cv2.COLOR_RGB2Lab)
     sure = sure_pixels(lab.shape[:2], marks)
+    beside = sure_pixels(lab.shape[:2], Marks(marks.subject, marks.others)) < 0
     if min(sure.shape) < 2:
         return (sure > 0).astype(np.float32)
     steps = edge_steps(cv2.GaussianBlur(lab, (0, 0), 1.0), EDGE)
@@ -70,15 +74,15 @@ def select(
     else:
         known, strength = before, CARRIED
     if known is None:
-        colours = _first_colours(lab, sure, steps)
+        colours = _first_colours(lab, sure, beside, steps)
     else:
         known = _doubted(known, sure, steps)
         fixed = fixed + np.float32(strength) * (2 * known - 1)
         # What clicks are near to counts as theirs, or a wrong map would confirm itself.
-        colours = _colours(lab, np.clip(known + near, 0, 1), sure)
+        colours = _colours(lab, np.clip(known + near, 0, 1), sure, beside)
     for _ in range(ROUNDS):
         mask = cut(lab, np.clip(fixed + np.float32(COLOUR) * colours, -LIMIT, LIMIT), sure)
-        colours = _colours(lab, mask.astype(np.float32), sure)
+        colours = _colours(lab, mask.astype(np.float32), sure, beside)
     return _clicked_parts(mask, sure, before).astype(np.float32)
 
 
@@ -194,24 +198,30 @@ def _fits(found: Float, marks: Marks) -> float:
     return float(clicks * min(1.0, wide) * min(1.0, high))
 
 
-def _first_colours(lab: Float, sure: NDArray[np.int8], steps: tuple[Float, Float]) -> Float:
+def _first_colours(
+    lab: Float, sure: NDArray[np.int8], beside: NDArray[np.bool_], steps: tuple[Float, Float]
+) -> Float:
     """Return colour odds where no map is known.
 
     Of the surroundings of each click, or of all of the box.
     """
     count, labels = cv2.connectedComponents((sure > 0).astype(np.uint8), connectivity=8)
     if count < 2:
-        return _colours(lab, (sure == 0).astype(np.float32), sure)
+        return _colours(lab, (sure == 0).astype(np.float32), sure, beside)
     found = np.full(sure.shape, -np.inf, np.float32)
     for label in range(1, count):
         away = geodesic(*steps, np.where(labels == label, 0, FAR).astype(np.float32))
         around = away <= np.quantile(away[sure >= 0], VICINITY)
-        found = np.maximum(found, _colours(lab, around.astype(np.float32), sure))
+        found = np.maximum(found, _colours(lab, around.astype(np.float32), sure, beside))
     return found
 
 
-def _colours(lab: Float, weight: Float, sure: NDArray[np.int8]) -> Float:
-    """Return colour odds of the mask against the rest; sure pixels count more."""
+def _colours(lab: Float, weight: Float, sure: NDArray[np.int8], beside: NDArray[np.bool_]) -> Float:
+    """Return colour odds of the mask against the rest; clicks count more.
+
+    beside: (H, W) bool, round the clicks beside the subject. They count most: a wrong map has their
+    colours among the subject's, and a texture of many edges lets their nearness reach nowhere.
+    """
     more = np.float32(sure.size / 400)
     clicks = sure > 0
     trust = np.abs(2 * weight - 1)
@@ -219,6 +229,8 @@ def _colours(lab: Float, weight: Float, sure: NDArray[np.int8]) -> Float:
     rest = np.where(clicks, 0, (1 - weight) * trust)
     if clicks.any():
         subject = subject + clicks * (more / clicks.sum())
+    if beside.any():
+        rest = rest + beside * (np.float32(BESIDE) * more / beside.sum())
     return np.clip(colour_odds(lab, subject.astype(np.float32), rest.astype(np.float32)), -4, 4)
 
 

@@ -16,8 +16,8 @@ from starlette.staticfiles import StaticFiles
 
 from matte_nodes.errors import MatteError, UsageError
 from matte_nodes.service.client import ServiceError
-from matte_nodes.studio import document as check
 from matte_nodes.studio import browsing, exporting, painting
+from matte_nodes.studio import document as check
 from matte_nodes.studio.results import KEY
 
 if TYPE_CHECKING:

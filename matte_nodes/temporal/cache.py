@@ -180,7 +180,13 @@ class Cache:
         given, inputs = seen.given, seen.inputs
         arrays = [image.pixels, seen.working, seen.background, *inputs.neighbours]
         arrays += [given.plate, given.trimap, given.background, given.segmentation]
-        arrays += [inputs.plate, inputs.trimap, inputs.background, inputs.segmentation, inputs.scene]
+        arrays += [
+            inputs.plate,
+            inputs.trimap,
+            inputs.background,
+            inputs.segmentation,
+            inputs.scene,
+        ]
         known = {id(array): array.nbytes for array in arrays if array is not None}
         self.frames.put(key, (seen, image), sum(known.values()))
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of Studio in a real Chromium, used as a person uses it: mouse and keys alone.
 
-The tests of this file are one story and run in their order. MATTE_DOC_PICTURES=FOLDER keeps the
-pictures of the page that docs/studio.md shows.
+The tests of this file are one story and run in their order. MATTE_DOC_PICTURES=FOLDER keeps
+pictures of the page that docs/studio.md shows; docs/pictures/studio.py makes those with a person.
 """
 
 from __future__ import annotations
@@ -133,7 +133,6 @@ def test_a_click_on_the_subject_gives_its_matte(running: Studio, page: Page) -> 
     mouse(page, "mouseMoved", *on_screen(page, 300, 20), button="none")
     page.until("document.getElementById('readout').textContent.includes('A 0.0000')")
     settled(page, "s.view === 'outline'")
-    keep(page, "select")
 
 
 def test_two_painted_trimap_keys_are_kept_and_can_be_undone(running: Studio, page: Page) -> None:
@@ -145,7 +144,6 @@ def test_two_painted_trimap_keys_are_kept_and_can_be_undone(running: Studio, pag
         x, y = centre(frame)
         drag(page, [on_screen(page, x + dx, y + dy + down) for down in (-14, -7, 0, 7, 14)])
         settled(page, f"s.server.session.trimaps['{frame}'] && s.busy === ''", 400)
-    keep(page, "paint")
     for frame, (_, code, (dx, dy)) in strokes.items():
         plane = cv2.imread(str(running.session / f"hints/trimap.{frame}.png"), cv2.IMREAD_UNCHANGED)
         x, y = centre(frame)
@@ -189,7 +187,6 @@ def test_ten_frames_run_with_progress(running: Studio, page: Page) -> None:
         alpha = whole_alpha(matte_of(running, frame))
         assert alpha[y, x] == 1, frame
         assert 0.08 < alpha.mean() < 0.2, frame
-    keep(page, "run")
 
 
 def test_every_view_shows_what_it_says(running: Studio, page: Page) -> None:
@@ -241,7 +238,6 @@ def test_wipe_and_toggle_show_two_results(running: Studio, page: Page) -> None:
     settled(page, "s.wipe < 0.1")
     page.run("new Promise(done => setTimeout(done, 100))")
     assert canvas_at(page, *edge)[0] == of_b
-    keep(page, "wipe")
     key(page, "w")
     key(page, "z", ctrl=True)
     settled(page, "s.server.session.knobs.shrink === 1.5")

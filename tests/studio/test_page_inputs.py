@@ -138,7 +138,9 @@ def test_a_pen_paints_wider_with_more_pressure(running: Studio, page: Page) -> N
     settled(page, f"s.server.session.trimaps['{FIRST + 2}'] && s.busy === ''", 200)
     first = state(page, "server")["session"]["trimaps"][str(FIRST + 2)]["sha"]
     stroke(page, 130, 1.0)
-    settled(page, f"s.server.session.trimaps['{FIRST + 2}'].sha !== '{first}' && s.busy === ''", 200)
+    settled(
+        page, f"s.server.session.trimaps['{FIRST + 2}'].sha !== '{first}' && s.busy === ''", 200
+    )
     plane = painted(running, FIRST + 2)
     light = int((plane[10:80, 240] == 255).sum())
     hard = int((plane[100:170, 240] == 255).sum())
@@ -220,10 +222,14 @@ def test_a_file_is_chosen_from_the_disk(running: Studio, page: Page, folder: Pat
     page.until("document.getElementById('files').open")
     assert entries(page) == ["clip plate.####.png"]  # beside the plate at first
     press(page, "Up", "#files")
-    page.until("[...document.querySelectorAll('#files .entry')].some(e => e.dataset.name === 'hints')")
+    page.until(
+        "[...document.querySelectorAll('#files .entry')].some(e => e.dataset.name === 'hints')"
+    )
     assert entries(page) == ["folder clip", "folder hints", "folder out"]  # no link to the outside
     choose_entry(page, "hints")
-    page.until("[...document.querySelectorAll('#files .entry')].some(e => e.dataset.name === 'mask.png')")
+    page.until(
+        "[...document.querySelectorAll('#files .entry')].some(e => e.dataset.name === 'mask.png')"
+    )
     choose_entry(page, "mask.png")
     settled(page, "s.server.session.hints.segmentation")
     assert session_of(running)["hints"]["segmentation"] == str(folder / "hints" / "mask.png")
@@ -261,13 +267,15 @@ def test_the_folder_of_an_export_is_chosen(page: Page, folder: Path) -> None:
             choose_entry(page, str(folder))
         else:
             press(page, "Up", "#files")
-        page.until(
-            f"document.getElementById('files-path').textContent !== {json.dumps(shown)}"
-        )
+        page.until(f"document.getElementById('files-path').textContent !== {json.dumps(shown)}")
     choose_entry(page, "out")
-    page.until(f"document.getElementById('files-path').textContent === {json.dumps(str(folder / 'out'))}")
+    page.until(
+        f"document.getElementById('files-path').textContent === {json.dumps(str(folder / 'out'))}"
+    )
     press(page, "Choose this folder", "#files")
-    page.until(f"document.getElementById('command').textContent.includes({json.dumps(str(folder / 'out'))})")
+    page.until(
+        f"document.getElementById('command').textContent.includes({json.dumps(str(folder / 'out'))})"
+    )
 
 
 def test_values_of_half_floats_are_read_out_as_they_are(tmp_path: Path) -> None:
@@ -281,10 +289,13 @@ def test_values_of_half_floats_are_read_out_as_they_are(tmp_path: Path) -> None:
     out.write_image(pixels)
     out.close()
     with (
-        studio(str(tmp_path / "clip" / "one.exr"), tmp_path / "home", "--root", str(tmp_path)) as found,
+        studio(
+            str(tmp_path / "clip" / "one.exr"), tmp_path / "home", "--root", str(tmp_path)
+        ) as found,
         browser(tmp_path / "chromium", 1280, 800) as page,
     ):
         found.open(page)
+        settled(page, "s.declarations !== null", 120)  # its service runs, and is ended with it
         mouse(page, "mouseMoved", *on_screen(page, 60, 40), button="none")
         page.until("document.getElementById('readout').textContent.includes('3.2500')")
         told = page.run("document.getElementById('readout').textContent")

@@ -112,9 +112,7 @@ def settle() -> None:
     time.sleep(0.06)
 
 
-def disk(
-    folder: Path, *, limit: int = 1 << 30, memory: int = 1 << 26, frames: int = 0
-) -> Cache:
+def disk(folder: Path, *, limit: int = 1 << 30, memory: int = 1 << 26, frames: int = 0) -> Cache:
     """A cache as a new process would open it."""
     store = Store(folder, limit)
     return Cache("disk", store=store, states=memory, pictures=memory, frames=frames)

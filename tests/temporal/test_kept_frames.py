@@ -22,7 +22,9 @@ def plate(folder: Path, seed: int = 0) -> str:
     rng = np.random.default_rng(seed)
     for frame in range(1001, 1004):
         pixels = (0.2 * rng.random((48, 64, 3))).astype(np.float16)
-        pixels[12:36, 16 + 2 * (frame - 1000) : 40 + 2 * (frame - 1000)] += np.float16([0.6, 0.3, 0.1])
+        pixels[12:36, 16 + 2 * (frame - 1000) : 40 + 2 * (frame - 1000)] += np.float16(
+            [0.6, 0.3, 0.1]
+        )
         write_image(folder / f"plate.{frame}.exr", pixels)
     return str(folder / "plate.####.exr")
 
@@ -30,7 +32,9 @@ def plate(folder: Path, seed: int = 0) -> str:
 def matte(cache: Cache | None, source: str, model: str, **knobs: Any) -> Any:
     given = {"points": {1001: [(30, 24, True)], 1003: [(34, 24, True)]}} if model == "click" else {}
     node = MatteNode(model, device="cpu", threads=1, **knobs)
-    return list(node.connect(source, cache=cache, **given).process(lambda n, m, i: m, 1002, 1002))[0][1]
+    shot = node.connect(source, cache=cache, **given)
+    ((_, found),) = shot.process(lambda frame, matte, image: matte, 1002, 1002)
+    return found
 
 
 @pytest.fixture
@@ -49,9 +53,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("model", ["click", "green-screen"])
-def test_a_finishing_knob_reads_nothing_again(
-    model: str, tmp_path: Path, reads: list[str]
-) -> None:
+def test_a_finishing_knob_reads_nothing_again(model: str, tmp_path: Path, reads: list[str]) -> None:
     source, hot = plate(tmp_path / "in"), disk(tmp_path / "cache", frames=1 << 26)
     first = matte(hot, source, model)
     assert "read" in reads
