@@ -115,4 +115,4 @@ class Window:
     def kill(self) -> None:
         """As a crash would."""
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)  # a loaded machine takes its time to free it
