@@ -40,7 +40,7 @@ def website() -> str:
     except PackageNotFoundError:
         return ""
     named = dict(url.split(", ", 1) for url in urls if ", " in url)
-    return named.get("Homepage", "")
+    return str(named.get("Homepage", ""))
 
 
 def files() -> dict[str, bytes]:

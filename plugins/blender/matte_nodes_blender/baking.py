@@ -71,6 +71,11 @@ def looked_at(tree: Any, scene: Any) -> Now:
         plan, _, _ = planned(tree, scene)
     except Trouble as error:
         return Now(trouble=str(error))
+    return present(plan)
+
+
+def present(plan: BakePlan) -> Now:
+    """Return what a plan asks for. It looks at files alone, so that any thread may call it."""
     return Now(plan.settings, plan.first, plan.last, plan.still, plan.stamps())
 
 

@@ -74,7 +74,11 @@ def in_words(text: str) -> str:
     count = {kind: sum(1 for mark in marks if mark[1] == kind) for kind in (SUBJECT, NOT, BOX)}
     if not marks:
         return "no marks yet"
-    told = [f"{count[SUBJECT]} on it", f"{count[NOT]} beside it", f"{count[BOX]} boxes"]
+    told = [
+        f"{count[SUBJECT]} on it",
+        f"{count[NOT]} beside it",
+        f"{count[BOX]} box{'' if count[BOX] == 1 else 'es'}",
+    ]
     many = len(frames(text))
     return ", ".join(told) + f", in {many} frame{'s' if many > 1 else ''}"
 

@@ -27,7 +27,8 @@ def files(tree: Any) -> dict[int, str]:
     """Return the painted pictures of a node, absolute paths by frame."""
     try:
         noted = json.loads(tree.matte_nodes.corrections or "{}")
-        return {int(frame): _absolute(tree, str(path)) for frame, path in sorted(noted.items())}
+        found = {int(frame): _absolute(tree, str(path)) for frame, path in noted.items()}
+        return dict(sorted(found.items()))
     except (ValueError, AttributeError):
         return {}
 
