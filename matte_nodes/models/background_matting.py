@@ -75,7 +75,6 @@ class BackgroundMatting:
         foreground[solid] = inputs.plate[solid]
         return Prediction(alpha, foreground), {}
 
-
     def _side(self, asked: str) -> int:
         """Return the side of the network's square for a value of the knob `network_size`."""
         if asked != "auto":

@@ -113,7 +113,7 @@ class Maker:
         route = Route(linear=self.route.linear, camera=self.route.camera)
         seen = compose(rng, front, now, route).plate
         grain = rng.uniform(0, self.route.noise_sigma)
-        noisy = [p + rng.normal(0, grain, p.shape) for p in (seen, clean)]
+        noisy = [(p + rng.normal(0, grain, p.shape)).astype(np.float32) for p in (seen, clean)]
         return noisy[0], noisy[1]
 
     def _layers(self, rng: Rng) -> np.ndarray:

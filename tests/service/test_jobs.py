@@ -284,7 +284,7 @@ def test_hosts_are_told_what_can_run_and_what_auto_would_take(service: Serving) 
             assert not card["ready"], name
         assert card["licence"], name
     assert cards["closed-form"]["ready"]
-    assert not cards["adamatting"]["ready"], "its weights must be brought"
+    assert not cards["background-matting-v2"]["ready"], "its weights must be brought"
     assert set(found["auto"]) == {"trimap", "points", "background", ""}
     for hint, text in found["auto"].items():
         assert any(name in text and cards[name]["ready"] for name in cards), (hint, text)

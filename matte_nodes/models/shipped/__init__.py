@@ -58,17 +58,29 @@ GFM = replace(
 )
 """For GFM, taken until the published weights are imported."""
 BACKGROUND_MATTING = replace(
-    _shipped("background-matting-cues.safetensors", "0", 0),
+    _shipped(
+        "background-matting-people.safetensors",
+        "d1132bafa30cb69ce003c57a5e3efd28b6ff4c26605705db3bcc87da35ec7c91",
+        2307480,
+    ),
     publisher="this repository, docs/people.md",
 )
 """For Background Matting, taken until the published weights are imported."""
 DEEP_IMAGE_MATTING = replace(
-    _shipped("deep-image-matting-cues.safetensors", "e62a6e687643ddacdd4fb538d1d8ff83c110c6fa77233115bfa1f6c2b41f5d8d", 833556),
+    _shipped(
+        "deep-image-matting-cues.safetensors",
+        "e62a6e687643ddacdd4fb538d1d8ff83c110c6fa77233115bfa1f6c2b41f5d8d",
+        833556,
+    ),
     publisher="this repository, docs/people.md",
 )
 """For Deep Image Matting, taken until published weights are imported."""
 ADAMATTING = replace(
-    _shipped("adamatting-cues.safetensors", "40999067bbb7f0e42a06fdbb397b337cd6f8ba3e34ba57bc584f02a81152487f", 2210554),
+    _shipped(
+        "adamatting-cues.safetensors",
+        "40999067bbb7f0e42a06fdbb397b337cd6f8ba3e34ba57bc584f02a81152487f",
+        2210554,
+    ),
     publisher="this repository, docs/people.md",
 )
 """For AdaMatting, whose authors published none."""
