@@ -4,7 +4,7 @@
 set -eu
 wanted="libgl1 libglib2.0-0 tcl"
 # OBS without a screen, and what its plug-in is built with.
-wanted="$wanted obs-studio obs-plugins libobs-dev xvfb xauth libgl1-mesa-dri cmake make pkg-config gcc libc6-dev"
+wanted="$wanted obs-studio obs-plugins libobs-dev xvfb xauth x11-utils libgl1-mesa-dri cmake make pkg-config gcc libc6-dev"
 # Its Windows side is compiled too.
 wanted="$wanted gcc-mingw-w64-x86-64"
 # Blender, the libraries of bpy, and somebody who presses keys.

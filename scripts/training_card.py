@@ -3,7 +3,7 @@
 
 python scripts/training_card.py RUN OUT.png
 
-RUN is a folder of `matte train people`. Stages follow one another; a line marks where one ends.
+RUN is a folder of `matte train people`, or of `matte train` (which measures no IoU). Stages follow one another; a line marks where one ends.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ def read(run: Path) -> tuple[list[dict[str, float]], list[int]]:
     ends, before = [], 0
     for stage in sorted(run.glob("stage-*")):
         told = [json.loads(line) for line in (stage / "progress.jsonl").read_text().splitlines()]
-        scores = [json.loads(line) for line in (stage / "heldout.jsonl").read_text().splitlines()]
+        kept = stage / "heldout.jsonl"
+        scores = (
+            [json.loads(line) for line in kept.read_text().splitlines()] if kept.is_file() else []
+        )
         # A stage that was killed has told some checks twice, with the same figures.
-        by_step = {line["step"]: line for line in told}
+        by_step = {line["step"]: {"mad": line.get("score"), **line} for line in told}
         iou = {score["mad"]: score["iou"] for score in scores}
         for step, line in sorted(by_step.items()):
             lines.append({**line, "step": before + step, "iou": iou.get(line["mad"], np.nan)})
@@ -73,7 +76,8 @@ def main(run: Path, out: Path) -> None:
     for name, title in (("total", "loss"), ("mad", "held-out error"), ("iou", "held-out IoU")):
         kept = [line for line in lines if np.isfinite(line[name])]
         steps, values = [line["step"] for line in kept], [line[name] for line in kept]
-        charts.append(chart(title, steps, values, ends))
+        if kept:
+            charts.append(chart(title, steps, values, ends))
     cv2.imwrite(str(out), np.hstack(charts))
 
 
