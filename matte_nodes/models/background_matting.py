@@ -175,12 +175,13 @@ CARD = ModelCard(
         own=BACKGROUND_MATTING,
     ),
     auto={"background": 20},
-    training_data="published weights: Adobe Composition-1k (non-commercial) and the authors' own clips. Ours: 266 "
-    "rendered people and 915 public-domain or CC0 photographs of people labelled by `selfie` and "
-    "`closed-form-refined`, over free places (docs/people.md)",
+    training_data="published weights: Adobe Composition-1k (non-commercial) and the authors' own clips. Ours: "
+    "rendered people, 915 public-domain or CC0 photographs of people labelled by `selfie` and "
+    "`closed-form-refined`, procedural things, over free places (docs/people.md)",
     papers=("Sengupta, Jayaram, Curless, Seitz, Kemelmacher-Shlizerman: Background Matting: The "
             "World is Your Green Screen, CVPR 2020",),
     limits="One person; the clean plate from the same place (align_background helps a hand-held "
-           "camera). Our own weights are of a quarter of the width and saw 4,800 pictures: "
-           "`clean-plate-cues` has a fifth less error (docs/people.md).",
+           "camera). Our own weights are of a quarter of the width, with the difference "
+           "to the clean plate as channels that the paper does not have: outlines are smooth, and "
+           "`clean-plate-cues` has a third less error (docs/people.md).",
 )  # fmt: skip

@@ -59,9 +59,9 @@ GFM = replace(
 """For GFM, taken until the published weights are imported."""
 BACKGROUND_MATTING = replace(
     _shipped(
-        "background-matting-people.safetensors",
-        "d1132bafa30cb69ce003c57a5e3efd28b6ff4c26605705db3bcc87da35ec7c91",
-        2307480,
+        "background-matting-cues.safetensors",
+        "37fb1d37f91dd6791a6161d5fa0d233d23fa04098485dd06e28f95212d8d0b8a",
+        2315232,
     ),
     publisher="this repository, docs/people.md",
 )
