@@ -76,7 +76,7 @@ def by_model(asked: str) -> Callable[..., Picture]:
     node = MatteNode(name, weights=weights or None, **({key: value} if key else {}))
 
     def method(plate: Picture, clean: Picture, rough: Picture) -> Picture:
-        return node(plate, background=clean, segmentation=rough).alpha
+        return node(codes(plate), background=codes(clean), segmentation=rough).alpha
 
     return method
 
@@ -96,13 +96,18 @@ def composite(rng: Any, cutout: Path, place: Path) -> tuple[Picture, Picture, Pi
     return np.ascontiguousarray(seen[0]), np.ascontiguousarray(seen[1]), alpha
 
 
-def square(codes: Any, how: int) -> Picture:
+def codes(picture: Picture) -> Any:
+    """Return a display-encoded picture as 8-bit codes: a node takes floats as scene-linear."""
+    return np.round(picture * 255).astype(np.uint8)
+
+
+def square(stored: Any, how: int) -> Picture:
     """Return the middle of a picture at SIDE x SIDE, 0..1."""
-    height, width = codes.shape[:2]
+    height, width = stored.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    part = codes[top : top + side, left : left + side].astype(np.float32)
-    part = part / np.float32(65535 if codes.dtype == np.uint16 else 255)
+    part = stored[top : top + side, left : left + side].astype(np.float32)
+    part = part / np.float32(65535 if stored.dtype == np.uint16 else 255)
     found: Picture = cv2.resize(part, (SIDE, SIDE), interpolation=how)
     return found
 

@@ -44,7 +44,7 @@ def main(photographs: Path, people: Path) -> None:
     ]
     sheet = np.concatenate(rows)
     codes = np.round(sheet.clip(0, 1)[..., ::-1] * 255).astype(np.uint8)
-    cv2.imwrite(str(OUT), codes, [cv2.IMWRITE_JPEG_QUALITY, 82])
+    cv2.imwrite(str(OUT), codes, [cv2.IMWRITE_JPEG_QUALITY, 72])
 
 
 def row(name: str, plate: Picture, **given: Picture) -> Picture:

@@ -9,6 +9,7 @@ from matte_nodes.card import (
     Checkpoint,
     ModelCard,
 )
+from matte_nodes.figures import Figure
 from matte_nodes.models.shipped import ADAMATTING
 from matte_nodes.models.torch_model import torch_model
 from matte_nodes.models.torch_network import WIDTH
@@ -41,6 +42,14 @@ CARD = ModelCard(
         "", "no weights of the paper's network were ever published", "unclear", own=ADAMATTING
     ),
     auto={"trimap": 40},
+    figures=(
+        Figure(
+            "trimap",
+            "SAD/1000",
+            6.46,
+            "15 photographs of alphamatting.com, trimap 1, unknown region",
+        ),
+    ),
     training_data="Ours: 1,536 procedural composites with exact alpha over procedural textures and free "
     "photographs (docs/people.md)",
     papers=("Cai et al.: Disentangled Image Matting, ICCV 2019",),
