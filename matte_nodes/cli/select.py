@@ -16,7 +16,9 @@ from matte_nodes.errors import UsageError
 from matte_nodes.shot.chain import SELECT_KNOBS
 from matte_nodes.shot.choose_model import SELECT, refiner
 
-_OTHERS = ("model", "refine", "detect_cuts", "segmentation_model", "session", "recursive", "each")
+_OTHERS = (
+    "model", "refine", "detect_cuts", "segmentation_model", "session", "recursive", "each", "jobs",
+)  # fmt: skip
 
 
 def command() -> click.Command:

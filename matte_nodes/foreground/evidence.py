@@ -58,5 +58,7 @@ def weigh(guess: Float, solved: Float, behind: Float, plate: Float, alpha: Float
     # No contrast and no light: nothing to tell apart, and the solved colour stays.
     belief = np.zeros_like(left)
     np.divide(left, near, out=belief, where=near > 0)
+    # Its square must be a float; from 11 on the exponential is 0.
+    np.minimum(belief, np.float32(100), out=belief)
     belief = np.where(near > 0, np.float32(_BELIEF) * np.exp(-(belief**2)), np.float32(0))
     return np.asarray(solved + belief * (guess - solved), np.float32)

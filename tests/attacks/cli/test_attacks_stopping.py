@@ -47,8 +47,10 @@ def started(code: str, folder: Path, *flags: str) -> subprocess.Popen[str]:
     write_image(folder / "p.png", np.full((24, 32, 3), 90, np.uint8))
     arguments = ["run", str(folder / "p.png"), "-o", str(folder / "o.exr"), "--no-service",
                  "--model", "green-screen", *flags]  # fmt: skip
+    # Under nohup this process ignores SIGHUP, and so would its children.
     return subprocess.Popen([sys.executable, "-c", code, *arguments], text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))  # fmt: skip
 
 
 def until(process: subprocess.Popen[str], words: str) -> None:
