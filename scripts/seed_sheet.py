@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matte_nodes import MatteNode
+from matte_nodes.color.network import srgb_encoded
 from matte_nodes.train import hints
 
 OUT = Path(__file__).resolve().parents[1] / "docs" / "pictures" / "seeds.jpg"
@@ -53,7 +54,7 @@ def row(name: str, plate: Picture, **given: Picture) -> Picture:
     matte = MatteNode(name)(codes, **given)
     hint = next(iter(given.values()), np.full(plate.shape[:2], 0.2, np.float32))
     cover = matte.alpha[..., None]
-    shown = encoded(matte.foreground) * cover + COLOUR * (1 - cover)
+    shown = srgb_encoded(matte.foreground.clip(0, 1)) * cover + COLOUR * (1 - cover)
     cells = [plate, hint, matte.alpha, shown]
     return np.concatenate([c if c.ndim == 3 else np.repeat(c[..., None], 3, 2) for c in cells], 1)
 
@@ -72,15 +73,6 @@ def over(layer: Picture, behind: Picture) -> tuple[Picture, Picture]:
     """Return a straight layer over a place, and its alpha."""
     alpha = np.ascontiguousarray(layer[..., 3])
     return layer[..., :3] * layer[..., 3:] + behind * (1 - layer[..., 3:]), alpha
-
-
-def encoded(linear: Picture) -> Picture:
-    """Return scene-linear values as sRGB, 0..1."""
-    bounded = linear.clip(0, 1)
-    found: Picture = np.where(
-        bounded <= 0.0031308, bounded * 12.92, 1.055 * bounded ** (1 / 2.4) - 0.055
-    )
-    return found
 
 
 if __name__ == "__main__":

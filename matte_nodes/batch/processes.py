@@ -158,26 +158,12 @@ def stills_run(
     jobs: int,
 ) -> list[stills.Outcome]:
     """Matte every item in processes of their own; else as `batch.run.run`."""
-    room = stills.Room(stills.available() // 2)
+    with shared_cores(jobs), ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
 
-    def work(item: Item) -> stills.Outcome:
-        with room.take(PROCESS_BYTES + stills.bytes_of(item)):
-            outcome = pool.submit(_still, item, dict(arguments)).result()
-        say(outcome)
-        return outcome
+        def matted(item: Item) -> stills.Outcome:
+            return pool.submit(_still, item, dict(arguments)).result()
 
-    with (
-        shared_cores(jobs),
-        ProcessPoolExecutor(jobs, get_context("spawn")) as pool,
-        ThreadPoolExecutor(jobs, "matte-still") as workers,
-    ):
-        waiting = [workers.submit(work, item) for item in items]
-        try:
-            return [job.result() for job in waiting]
-        except BaseException:
-            for job in waiting:
-                job.cancel()
-            raise
+        return stills.each(items, matted, say, jobs, PROCESS_BYTES)
 
 
 @cache

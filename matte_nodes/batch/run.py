@@ -93,16 +93,31 @@ def run(
     many at the same time; 0 chooses by the cores. Models are loaded once; their steps run one at a
     time, on all cores, while other pictures are read and written.
     """
-    room = Room(available() // 2)
     pool = ModelPool(budget=4 << 30)
+    return each(items, lambda item: one(item, arguments, pool), say, jobs or min(4, cores() + 1))
+
+
+def each(
+    items: Sequence[Item],
+    matted: Callable[[Item], Outcome],
+    say: Callable[[Outcome], None],
+    jobs: int,
+    more: int = 0,
+) -> list[Outcome]:
+    """Return how every item ended, in their order, `jobs` at the same time.
+
+    An item waits until half of the memory that is free at the start has room for its pictures and
+    for `more` bytes. say: called as each ends.
+    """
+    room = Room(available() // 2)
 
     def work(item: Item) -> Outcome:
-        with room.take(bytes_of(item)):
-            outcome = one(item, arguments, pool)
+        with room.take(more + bytes_of(item)):
+            outcome = matted(item)
         say(outcome)
         return outcome
 
-    with ThreadPoolExecutor(jobs or min(4, cores() + 1), "matte-still") as workers:
+    with ThreadPoolExecutor(jobs, "matte-still") as workers:
         waiting = [workers.submit(work, item) for item in items]
         try:
             return [job.result() for job in waiting]

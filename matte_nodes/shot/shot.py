@@ -409,15 +409,10 @@ class Shot:
     def _prediction(self, loaded: LoadedFrame, look: Look, *, in_memory: bool = True) -> Prediction:
         if not self._steady.strength:
             return self._steps.prediction(loaded, look, in_memory=in_memory)
-        if not self.cache.answers.limit:
-            return self._steady.steadied(loaded, look)
-        key = self._steadied_key(loaded.index, look)
-        answer = self.cache.answer(key)
-        if answer is None:
-            answer = self._steady.steadied(loaded, look)
-            if self._steadied_key(loaded.index, look) == key:
-                self.cache.keep_answer(key, answer)
-        return answer
+        return self.cache.answered(
+            lambda: self._steadied_key(loaded.index, look),
+            lambda: self._steady.steadied(loaded, look),
+        )
 
     def _steadied_key(self, index: int, look: Look) -> str:
         around = self._timeline.steadied_by(index, look)

@@ -167,17 +167,9 @@ class BankSteps(Steps):
     def prediction(self, loaded: LoadedFrame, look: Look, *, in_memory: bool = True) -> Prediction:
         """Return the answer for a frame, from the masks of both chains."""
         del in_memory
-        place = loaded.index
-        if not self._cache.answers.limit:
-            return self._answer(loaded, look)
-        key = self._both.answer(place, look)
-        answer = self._cache.answer(key)
-        if answer is None:
-            answer = self._answer(loaded, look)
-            # A frame that was replaced while its masks were made has another key by now.
-            if self._both.answer(place, look) == key:
-                self._cache.keep_answer(key, answer)
-        return answer
+        return self._cache.answered(
+            lambda: self._both.answer(loaded.index, look), lambda: self._answer(loaded, look)
+        )
 
     def _answer(self, loaded: LoadedFrame, look: Look) -> Prediction:
         place = loaded.index

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -190,14 +190,22 @@ class Cache:
         known = {id(array): array.nbytes for array in arrays if array is not None}
         self.frames.put(key, (seen, image), sum(known.values()))
 
-    def answer(self, key: str) -> Prediction | None:
-        """Return what a model with a `Bank` answered for the frame with this key."""
-        found = self.answers.get(key)
-        return None if found is None else _own(found)
+    def answered(self, key: Callable[[], str], make: Callable[[], Prediction]) -> Prediction:
+        """Return a kept answer, or a new one, which is kept where frames are kept.
 
-    def keep_answer(self, key: str, prediction: Prediction) -> None:
-        """Keep an answer in memory, where frames are kept."""
-        self.answers.put(key, _own(prediction), _size(_arrays(prediction)))
+        key: returns the answer's key as it is now. A frame that was replaced while its answer was
+        made has another key by then, and the answer is not kept.
+        """
+        if not self.answers.limit:
+            return make()
+        before = key()
+        found = self.answers.get(before)
+        if found is not None:
+            return _own(found)
+        made = make()
+        if key() == before:
+            self.answers.put(before, _own(made), _size(_arrays(made)))
+        return made
 
     def claim(self, key: str) -> AbstractContextManager[object]:
         """Be the only process that computes this key; costs nothing where nothing is shared."""

@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from matte_nodes.architecture import Architecture, Parity, Published, Training
 from matte_nodes.models.networks.blocks import base_channels
+from matte_nodes.models.networks.cue_matting import difference_keys
 from matte_nodes.recognition import Recognition, Shapes, number, present, vote
 
 Wiring = Literal["published", "paper"]
@@ -184,10 +184,7 @@ def difference_cues(image: Tensor, background: Tensor) -> Tensor:
     same of its mean over 9 x 9 pixels, the signed difference of each channel.
     """
     difference = (image - background) / 2
-    size = difference.abs().amax(1, keepdim=True)
-    around = functional.avg_pool2d(size, 9, 1, 4)
-    key = ((size - 0.03) / 0.15).clamp(0, 1)
-    calm = ((around - 0.03) / 0.12).clamp(0, 1)
+    key, calm, _ = difference_keys(difference)
     return torch.cat((key * 2 - 1, calm * 2 - 1, difference * 4), 1)
 
 

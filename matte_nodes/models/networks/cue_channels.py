@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from matte_nodes.models.networks.blocks import IMAGENET
-from matte_nodes.models.networks.cue_matting import projected
+from matte_nodes.models.networks.cue_matting import seen
 from matte_nodes.models.networks.cue_planes import CuePlanes, TorchTools
 from matte_nodes.models.networks.cue_tools import quick
 from matte_nodes.runtime import use_threads
@@ -58,18 +58,10 @@ def _planes(plate: Tensor, trimap: Tensor) -> Tensor:
 
 
 def channels(planes: Tensor) -> Tensor:
-    """Return (N, CHANNELS, H, W) of the planes (N, 19, H, W), pixel by pixel."""
-    plate, near_front, near_back, front, back = torch.split(planes[:, :15], 3, 1)
-    trimap, rest = planes[:, 15:16], planes[:, 16:19]
-    is_front, is_back = (trimap > 0.75).to(planes), (trimap < 0.25).to(planes)
-    unknown = 1 - is_front - is_back
-    near = projected(plate, near_front, near_back) * unknown + is_front
-    best = projected(plate, front, back) * unknown + is_front
-    apart = (front - back).square().sum(1, keepdim=True).sqrt()
-    return torch.cat(
-        (near * 2 - 1, best * 2 - 1, rest, apart,
-         plate - near_front, plate - near_back, plate - front, plate - back), 1,
-    )  # fmt: skip
+    """Return (N, CHANNELS, H, W) of the planes (N, 19, H, W): part of `cue_matting.seen`."""
+    features, _ = seen(planes)
+    # Before: the plate and the trimap, which the network has; between: no coarse alpha is given.
+    return torch.cat((features[:, 5:7] * 2 - 1, features[:, 9:]), 1)
 
 
 def unexportable(network: Any) -> str:

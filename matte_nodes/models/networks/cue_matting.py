@@ -170,16 +170,25 @@ class PlateCues(nn.Module):
         -1 everywhere when there is none."""
         plate, clean, rough = planes[:, :3], planes[:, 3:6], planes[:, 6:7]
         difference = plate - clean
-        size = difference.abs().amax(1, keepdim=True)
-        around = functional.avg_pool2d(size, 9, 1, 4)
-        key = ((size - 0.03) / 0.15).clamp(0, 1)
-        calm = ((around - 0.03) / 0.12).clamp(0, 1)
+        key, calm, around = difference_keys(difference)
         features = torch.cat(
             (plate * 2 - 1, key, calm, difference * 4, clean * 2 - 1,
              (rough >= 0).to(planes), rough.clamp_min(0), around * 4), 1,
         )  # fmt: skip
         answer: Tensor = self.net(features, torch.cat((key, calm), 1))
         return answer
+
+
+def difference_keys(difference: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return a soft key of a difference to a clean plate, one of its mean, and that mean.
+
+    difference: (N, 3, H, W), display-encoded. All (N, 1, H, W); the mean is of 9 x 9 pixels.
+    """
+    size = difference.abs().amax(1, keepdim=True)
+    around = functional.avg_pool2d(size, 9, 1, 4)
+    key = ((size - 0.03) / 0.15).clamp(0, 1)
+    calm = ((around - 0.03) / 0.12).clamp(0, 1)
+    return key, calm, around
 
 
 def projected(plate: Tensor, front: Tensor, back: Tensor) -> Tensor:

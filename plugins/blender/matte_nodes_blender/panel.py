@@ -150,10 +150,15 @@ class MATTE_PT_subject(Panel, bpy.types.Panel):
         made.group = tree.name
         layout.prop(kept, "along")
         if kept.points:
-            row = layout.row(align=True)
-            row.operator("matte_nodes.forget_marks", text="Clear").group = tree.name
-            here = row.operator("matte_nodes.forget_marks", text="This Frame")
-            here.group, here.here = tree.name, True
+            forget_row(layout, tree, "matte_nodes.forget_marks", "Clear")
+
+
+def forget_row(layout, tree, operator, everything):
+    """Two buttons: forget everything, and what belongs to this frame."""
+    row = layout.row(align=True)
+    row.operator(operator, text=everything).group = tree.name
+    here = row.operator(operator, text="This Frame")
+    here.group, here.here = tree.name, True
 
 
 class MATTE_PT_corrections(Panel, bpy.types.Panel):
@@ -171,10 +176,7 @@ class MATTE_PT_corrections(Panel, bpy.types.Panel):
         wrapped(layout, context, f"painted frames: {told}", "BRUSH_DATA")
         layout.operator("matte_nodes.paint", icon="TPAINT_HLT").group = tree.name
         if painted:
-            row = layout.row(align=True)
-            row.operator("matte_nodes.forget_paint", text="Forget All").group = tree.name
-            here = row.operator("matte_nodes.forget_paint", text="This Frame")
-            here.group, here.here = tree.name, True
+            forget_row(layout, tree, "matte_nodes.forget_paint", "Forget All")
 
 
 class MATTE_PT_view(Panel, bpy.types.Panel):

@@ -61,29 +61,27 @@ def until(process: subprocess.Popen[str], words: str) -> None:
     raise AssertionError(process.communicate()[1])
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_step_that_never_returns_is_ended(name: str, tmp_path: Path) -> None:
-    process = started(HANGS, tmp_path)
+def ended(process: subprocess.Popen[str], words: str, name: str) -> tuple[str, str]:
+    """Send a signal once the process has said these words; what it printed and what it said."""
     try:
-        until(process, "in the step")
+        until(process, words)
         process.send_signal(getattr(signal, name))
-        _, said = process.communicate(timeout=60)
+        found = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130
+    return found
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_step_that_never_returns_is_ended(name: str, tmp_path: Path) -> None:
+    _, said = ended(started(HANGS, tmp_path), "in the step", name)
     assert "whole frames" in said
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_signal_leaves_no_temporary_file(name: str, tmp_path: Path) -> None:
-    process = started(WAITS, tmp_path, "--json")
-    try:
-        until(process, "about to put in place")
-        process.send_signal(getattr(signal, name))
-        printed, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 130
+    printed, _ = ended(started(WAITS, tmp_path, "--json"), "about to put in place", name)
     assert [path.name for path in tmp_path.iterdir() if is_temporary(path.name)] == []
     last: dict[str, Any] = json.loads(printed.splitlines()[-1])
     assert last["exit_code"] == 130
