@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from matte_nodes import MatteNode
+from matte_nodes.card import Prediction
 from matte_nodes.models.click import Click
 from matte_nodes.shot.shot import Shot
 from matte_nodes.temporal.cache import Cache
@@ -97,3 +98,18 @@ def test_steadied_answers_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert same(turned, matte(None, source, "green-screen", steady=0.5, shrink=1.0))
     matte(hot, source, "green-screen", steady=0.7)
     assert len(calls) > 2
+
+
+def test_an_answer_whose_key_changed_while_it_was_made_is_not_kept() -> None:
+    cache = Cache(frames=1 << 20)
+    keys = iter(["old", "new"])
+    made: list[int] = []
+
+    def make() -> Prediction:
+        made.append(1)
+        return Prediction(np.full((2, 2), len(made), np.float32))
+
+    first = cache.answered(lambda: next(keys), make)
+    assert first.alpha[0, 0] == 1
+    assert cache.answered(lambda: "old", make).alpha[0, 0] == 2
+    assert cache.answered(lambda: "old", make).alpha[0, 0] == 2
