@@ -2,12 +2,18 @@
 # Blenders as Python modules, each in an environment of its own: bpy.sh [VERSION ...]
 # 5.0.1 goes to .venv-bpy, VERSION to .venv-bpy-VERSION (0.8 GB each). Where one cannot be had
 # (another Python, another platform, no mirror) its tests are skipped and say so. 5.1 and newer
-# need Python 3.13: name it in $PYTHON313 where it is not on the path.
+# need Python 3.13: on the path, one of pyenv's, or named in $PYTHON313.
 set -eu
+python313=${PYTHON313:-}
+for python in "$(command -v python3.13 || true)" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13.*/bin/python; do
+    # A shim of pyenv is on the path, and fails, where another version is chosen.
+    if [ -z "$python313" ] && [ -n "$python" ] && "$python" -c "" 2>/dev/null; then python313=$python; fi
+done
 for version in "${@:-5.0.1}"; do
     case $version in
-        [34].*|5.0.*) python=$(command -v python3.11 || true) ;;
-        *) python=${PYTHON313:-$(command -v python3.13 || true)} ;;
+        # numpy: those before 4.5 do not say that they cannot have 2.
+        [34].*|5.0.*) python=$(command -v python3.11 || true) numpy="numpy<2" ;;
+        *) python=$python313 numpy=numpy ;;
     esac
     if [ -z "$python" ] || ! "$python" -c "" 2>/dev/null; then
         echo "bpy: $version needs another Python, which is not here; its tests will be skipped"
@@ -18,10 +24,9 @@ for version in "${@:-5.0.1}"; do
     [ -e "$place/stamp-$version" ] && continue
     echo "bpy: installing $version into $place"
     rm -rf "$place"
-    # numpy: those before 4.5 do not say that they cannot have 2.
     if "$python" -m venv "$place" &&
         "$place/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
-            --only-binary :all: "bpy==$version" "numpy<2" &&
+            --only-binary :all: "bpy==$version" "$numpy" &&
         "$place/bin/python" -c "import bpy"; then
         touch "$place/stamp-$version"
     else

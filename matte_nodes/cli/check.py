@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -51,14 +52,23 @@ def delivery_flags(function: Function) -> Function:
 @click.argument("source", metavar="DIR")
 @click.option("--json", "as_json", is_flag=True, help="One object with all checks and findings.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
-def check(source: str, as_json: bool, strict: bool, **options: Any) -> None:
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path),
+              help="Also write the review page here (.html), whatever the checks find.")  # fmt: skip
+def check(
+    source: str, as_json: bool, strict: bool, report: Path | None, **options: Any
+) -> None:  # fmt: skip
     """DIR is a folder with one sequence, or its pattern.
 
     Exit codes: 0 all checks passed, 1 a check failed, 3 nothing to check.
     """
     from matte_nodes.publish.checks import run
 
-    results = run(delivery(source, options))
+    found = delivery(source, options)
+    results = run(found)
+    if report is not None:
+        from matte_nodes.publish.report import write_report
+
+        write_report(found, report, title=found.folder.name)
     if as_json:
         click.echo(json.dumps(as_facts(results), indent=1))
     else:

@@ -173,7 +173,7 @@ def test_cancelled_frames_stay_and_are_shown_as_they_come(third_desk: Desk) -> N
     late = [f"baked {count} of 8 frames" for count in (len(there) - 1, len(there))]
     assert went["after"][1] in late
     assert went["note"].startswith("cancelled")
-    assert "already being baked" in went["again"]
+    assert "is busy (baking)" in went["again"]
 
 
 BAD = """

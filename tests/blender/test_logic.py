@@ -238,7 +238,7 @@ NOW = state.Now("s", 1, 4, False, (("plate", "a"),))
         ({"now": NOW._replace(last=3)}, "done", False),
         ({"now": NOW._replace(trouble="no file")}, "error", False),
         ({"record": RECORD._replace(whole=False)}, "stale", True),
-        ({"running": (2, 4)}, "running", True),
+        ({"running": ("baking", 2, 4)}, "running", True),
     ],
 )
 def test_states(change: dict[str, Any], kind: str, wrong: bool) -> None:

@@ -57,6 +57,7 @@ def unregister() -> None:
 def _modules() -> tuple:
     from . import (
         bake_operators,
+        errand_operators,
         operators,
         panel,
         preferences,
@@ -65,5 +66,6 @@ def _modules() -> tuple:
     )
 
     return (
-        preferences, operators, bake_operators, subject_operators, weights_operators, panel,
+        preferences, operators, bake_operators, errand_operators, subject_operators,
+        weights_operators, panel,
     )  # fmt: skip

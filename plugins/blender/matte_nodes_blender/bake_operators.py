@@ -8,6 +8,7 @@ import bpy
 
 from . import baking, status, walk
 from .baking import Bake
+from .job import DONE
 from .operators import OnMatte, fail, redraw
 from .trouble import Trouble
 
@@ -24,7 +25,7 @@ def pump():
             drawn = step(bake) or drawn
         if bake.ended:
             status.forget()
-            if bake.state != "done":
+            if bake.state != DONE:
                 waiting.clear()
     if drawn:
         redraw()
@@ -65,25 +66,26 @@ def end(bake, error):
         baking.complain(tree, bpy.context.scene, str(error) or type(error).__name__)
 
 
-class OnBake(OnMatte):
-    """Base class of the two bake operators."""
+class OnWork(OnMatte):
+    """Base class of the operators that start work beside the artist: a bake, a page, a training."""
 
-    def frame(self, context):
-        """The frame that is baked, None for the range."""
-        return
+    unfinished = "It was cancelled."
+
+    def started(self, context, tree):
+        """Start the work and return it. Raises Trouble."""
+        raise NotImplementedError
 
     def work(self, context, tree):
-        """Without a window: bake to the end."""
-        bake = self.begin(context, tree)
-        while not bake.ended:
-            if bake.step(SECONDS):
-                text = f"Matte {tree.name}: {bake.done} of {bake.total} frames"
+        """Without a window: work to the end."""
+        work = self.begin(context, tree)
+        while not work.ended:
+            if work.step(SECONDS):
+                text = f"Matte {tree.name}: {work.doing}, {work.done} of {work.total}"
                 sys.stdout.write(text + "\n")
                 sys.stdout.flush()
         if tree.matte_nodes.message:
             raise Trouble(tree.matte_nodes.message)
-        computed = bake.computed
-        tree.matte_nodes.note = f"{computed} frames matted now" if computed else "nothing to do"
+        tree.matte_nodes.note = work.result
         return {"FINISHED"}
 
     def begin(self, context, tree):
@@ -91,11 +93,11 @@ class OnBake(OnMatte):
         from .matte_client import ServiceError
 
         try:
-            return Bake(tree, context.scene, self.frame(context))
+            return self.started(context, tree)
         except ServiceError as error:
             raise Trouble(str(error)) from error
         except OSError as error:
-            raise Trouble(f"The bake could not begin: {error}") from error
+            raise Trouble(f"{self.bl_label}: it could not begin: {error}") from error
 
     def invoke(self, context, event):
         if bpy.app.background:
@@ -104,7 +106,7 @@ class OnBake(OnMatte):
         try:
             tree = self.tree(context)
             context.window.cursor_set("WAIT")
-            self.bake = self.begin(context, tree)
+            self.running = self.begin(context, tree)
         except Trouble as error:
             return fail(self, tree, error)
         finally:
@@ -120,35 +122,36 @@ class OnBake(OnMatte):
 
     def modal(self, context, event):
         """Only watch: all events but ours go on to the artist's tools."""
-        if self.bake.ended:
+        work = self.running
+        if work.ended:
             return self.finish(context)
         if event.type == "ESC" and event.value == "PRESS":
-            self.bake.cancel()
+            work.cancel()
             return {"RUNNING_MODAL"}
-        if event.type == "TIMER" and self.bake.job is None:
-            step(self.bake)
+        if event.type == "TIMER" and work.job is None:
+            step(work)
             redraw()
-        if event.type == "TIMER" and self.bake.total:
-            context.window_manager.progress_update(100 * self.bake.done / self.bake.total)
+        if event.type == "TIMER" and work.total:
+            context.window_manager.progress_update(100 * work.done / work.total)
         return {"PASS_THROUGH"}
 
     def cancel(self, context):
-        """Blender takes the operator away: the bake goes on."""
+        """Blender takes the operator away: the work goes on."""
         self.leave(context)
 
     def finish(self, context):
         """Report how it went."""
         self.leave(context)
         redraw()
-        tree = self.bake.tree
+        tree = self.running.tree
         message = tree.matte_nodes.message if tree is not None else ""
         if message:
             self.report({"ERROR"}, message)
             return {"CANCELLED"}
-        if self.bake.state != "done":
-            self.report({"WARNING"}, "The bake was cancelled; frames that are done stay.")
+        if self.running.state != DONE:
+            self.report({"WARNING"}, self.unfinished)
             return {"CANCELLED"}
-        self.report({"INFO"}, f"Baked: {self.bake.computed} frames matted now.")
+        self.report({"INFO"}, f"{self.bl_label}: {self.running.result}.")
         return {"FINISHED"}
 
     def leave(self, context):
@@ -156,6 +159,19 @@ class OnBake(OnMatte):
         manager = context.window_manager
         manager.progress_end()
         manager.event_timer_remove(self.timer)
+
+
+class OnBake(OnWork):
+    """Base class of the two bake operators."""
+
+    unfinished = "The bake was cancelled; frames that are done stay."
+
+    def frame(self, context):
+        """The frame that is baked, None for the range."""
+        return
+
+    def started(self, context, tree):
+        return Bake(tree, context.scene, self.frame(context))
 
 
 class MATTE_OT_bake(OnBake, bpy.types.Operator):
@@ -201,16 +217,16 @@ class MATTE_OT_bake_all(bpy.types.Operator):
 
 
 class MATTE_OT_cancel(OnMatte, bpy.types.Operator):
-    """Stop the bake; frames that are done stay"""
+    """Stop what is being done for this node; frames that are done stay"""
 
     bl_idname = "matte_nodes.cancel"
-    bl_label = "Cancel Bake"
+    bl_label = "Cancel"
 
     def work(self, context, tree):
         bake = baking.running.get(tree.matte_nodes.bake_name)
         waiting.clear()
         if bake is None:
-            raise Trouble("Nothing is being baked for this node.")
+            raise Trouble("Nothing is being done for this node.")
         bake.cancel()
         return {"FINISHED"}
 
@@ -219,7 +235,7 @@ def stop_all() -> None:
     """Follow no bake any more; the service brings them to their end."""
     waiting.clear()
     for bake in list(baking.running.values()):
-        bake.stop_helper()
+        bake.quit()
     baking.running.clear()
     if bpy.app.timers.is_registered(pump):
         bpy.app.timers.unregister(pump)

@@ -4,22 +4,17 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import bpy
 
-from . import addon, compat, corrections, exr_key, folders, group, helper, settings, upstream, walk
-from .handover import Handed
-from .job import CANCELLED, DONE, ERROR, Job
+from . import addon, compat, corrections, exr_key, folders, group, settings, walk
+from .inputs import Inputs, Planned
+from .job import DONE, ERROR, Job
 from .plan import BakePlan, BakeRequest, Colour
 from .state import Now, Record
 from .trouble import Trouble
-
-RENDER_SECONDS = 0.5
-running: dict[str, Bake] = {}
-"""Bakes at work, by the name that their node keeps its bakes under."""
+from .work import Work, running
 
 
 def planned(
@@ -125,227 +120,86 @@ def editable(tree: Any) -> None:
         )
 
 
-class Bake:
+def again(tree: Any, scene: Any, frame: int | None = None) -> Planned:
+    """Return what plans the same once more, later: an undo makes other objects of node and scene."""
+    name, where = tree.matte_nodes.bake_name, scene.name
+
+    def planned_now() -> tuple[BakePlan, Any, dict[str, Any]]:
+        there = [t for t in group.mattes() if t.matte_nodes.bake_name == name and not t.library]
+        home = bpy.data.scenes.get(where)
+        if not there or home is None:
+            raise Trouble("The Matte node was removed.")
+        return planned(there[0], home, frame)
+
+    return planned_now
+
+
+def free(tree: Any) -> str:
+    """Return the node's name for its bakes. Raises Trouble when it cannot be worked on now."""
+    editable(tree)
+    own_name(tree)
+    name = str(tree.matte_nodes.bake_name)
+    if name in running:
+        raise Trouble(f"This node is busy ({running[name].doing}). Cancel that first.")
+    if not settings.base_of(tree.matte_nodes):
+        raise Trouble(
+            "Save the file first, or choose a bake folder on the node: bakes are kept beside the "
+            "file."
+        )
+    return name
+
+
+class Bake(Work):
     """One bake. Raises Trouble when it cannot begin; `step` until `ended`.
 
-    First what is upstream is rendered, as far as that is needed, a few frames at a step; then the
-    job is handed in. frame: this one alone. The node shows frames as they come. alone: no operator
-    follows it, only the timer.
+    frame: this one alone. The node shows frames as they come.
     """
 
+    doing = "baking"
+
     def __init__(self, tree: Any, scene: Any, frame: int | None = None) -> None:
-        editable(tree)
-        own_name(tree)
-        self.name = tree.matte_nodes.bake_name
-        if self.name in running:
-            raise Trouble("This node is already being baked. Cancel that bake first.")
-        if not settings.base_of(tree.matte_nodes):
-            raise Trouble(
-                "Save the file first, or choose a bake folder on the node: bakes are kept beside "
-                "the file."
-            )
+        name = free(tree)
         self._client = addon.client()
         corrections.save(tree)
-        self.plan, home, _ = planned(tree, scene, frame)
-        self.frame, self._scene = frame, home.name
+        self.frame = frame
         self._record = Record.read(tree.matte_nodes.record)
+        inputs = Inputs(tree.name, again(tree, scene, frame))
+        self.plan = inputs.plan
         self.folder = self.plan.folder
         self._stamps = self.plan.stamps()
-        handed = self.plan.handed()
-        folders.make(self.folder)
         span = self._record.first, self._record.last
         same = self._record.settings == self.plan.settings
         if same and self.plan.stamps(span) == self._record.stamps:
             folders.seed(self.folder, group.linked_folder(tree))
-        self._inputs = folders.new_inputs(self.folder)
-        self.job: Job | None = None
-        self._linked = self._stopped = False
-        self.alone = False
-        self._helper: helper.Helper | None = None
-        self._said = "starting"
-        self._rendering = self._prepared(handed)
+        self._linked = False
         tree.matte_nodes.message = ""
-        running[self.name] = self
+        super().__init__(name, inputs)
 
-    def _prepared(self, handed: dict[str, Handed]) -> Iterator[None]:
-        """Render what has to be, then hand the job in; pauses for the artist every half second."""
-        plan, paths = self.plan, {}
-        spans: dict[tuple[int, int], list[str]] = {}
-        for name, item in handed.items():
-            if item.how == "links":
-                assert item.files is not None
-                paths[name] = folders.link_inputs(self._inputs, name, item.files), item.space
-            elif item.how == "file":
-                paths[name] = item.path, item.space
-            else:
-                alone = item.still and (name != "plate" or plan.still)
-                spans.setdefault((1, 1) if alone else plan.shot, []).append(name)
-                path = upstream.pattern(self._inputs, name)
-                paths[name] = path.replace("####", "0001") if alone else path, plan.colour.working
-        media = plan.sources["plate"].media
-        size = media.size if media is not None else (0, 0)
-        if spans:
-            yield from self._rendered(spans, size)
-            size = self._plate_size(spans, size)
-            odd = self._of_other_size(spans, size)
-            if odd and media is None:  # the graph's own size is not the scene's
-                yield from self._rendered(odd, size)
-                odd = self._of_other_size(spans, size)
-            self._check_sizes(odd, size)
-        request = plan.request(paths, cut=handed["plate"].how == "file", size=size)
-        self.job = Job(self._client, request)
+    def _begun(self) -> Job:
+        inputs = self.inputs
+        request = self.plan.request(inputs.paths, cut=inputs.whole_clip, size=inputs.size)
+        return Job(self._client, request)
 
-    def _rendered(
-        self, spans: dict[tuple[int, int], list[str]], size: tuple[int, int]
-    ) -> Iterator[None]:
-        """Render inputs: in a Blender of its own where the artist works in this one."""
-        if helper.possible():
-            asked = {
-                "scene": self._scene, "group": self.tree.name, "folder": self._inputs, "size": size,
-                "spans": [[*span, names] for span, names in spans.items()],
-            }  # fmt: skip
-            self._helper = helper.Helper(asked, self._inputs)
-            (first, last), names = max(spans.items(), key=lambda item: item[0][1] - item[0][0])
-            while not self._helper.ended():
-                done = folders.count(upstream.pattern(self._inputs, names[0]))
-                self._said = f"rendering the inputs: {done} of {last - first + 1}"
-                yield
-            return
-        for (first, last), names in spans.items():
-            at, many = first, last - first + 1 if bpy.app.background else 1
-            while at <= last:
-                end, began = min(last, at + many - 1), time.monotonic()
-                self._said = f"rendering the inputs: {at} of {first}-{last}"
-                yield
-                self._render(names, at, end, size)
-                at = end + 1
-                many = many * 2 if time.monotonic() - began < RENDER_SECONDS else many
-
-    def _render(self, names: list[str], first: int, last: int, size: tuple[int, int]) -> None:
-        # The tree is looked up again: an undo makes other objects of all that was found before.
-        tree, scene = self.tree, bpy.data.scenes.get(self._scene)
-        if tree is None or scene is None:
-            raise Trouble("The Matte node was removed.")
-        plan, home, found = planned(tree, scene, self.frame)
-        if plan.settings != self.plan.settings:
-            raise Trouble(
-                "The node or its inputs were changed while they were rendered: bake again."
-            )
-        wanted = {name: found[name] for name in names}
-        upstream.render(home, wanted, self._inputs, first, last, size)
-
-    def _plate_size(
-        self, spans: dict[tuple[int, int], list[str]], size: tuple[int, int]
-    ) -> tuple[int, int]:
-        """Return the plate's size, from its first rendered frame where it was rendered."""
-        for (first, _), names in spans.items():
-            if "plate" in names:
-                return exr_key.size(self._rendered_file("plate", first))
-        return size
-
-    def _of_other_size(
-        self, spans: dict[tuple[int, int], list[str]], size: tuple[int, int]
-    ) -> dict[tuple[int, int], list[str]]:
-        """Return the rendered inputs that are not of the plate's size."""
-        if not all(size):
-            return {}
-        odd = {
-            span: [n for n in names if exr_key.size(self._rendered_file(n, span[0])) != size]
-            for span, names in spans.items()
-        }
-        return {span: names for span, names in odd.items() if names}
-
-    def _check_sizes(self, odd: dict[tuple[int, int], list[str]], size: tuple[int, int]) -> None:
-        for (first, _), names in odd.items():
-            width, height = exr_key.size(self._rendered_file(names[0], first))
-            raise Trouble(
-                f"The {names[0]} is {width} x {height}, the plate is {size[0]} x {size[1]}. Put a "
-                "Scale node before the socket, or connect a picture of the plate's size."
-            )
-
-    def _rendered_file(self, name: str, frame: int) -> str:
-        number = f"{frame:0{folders.DIGITS}d}"
-        return upstream.pattern(self._inputs, name).replace("#" * folders.DIGITS, number)
-
-    @property
-    def ended(self) -> bool:
-        """Whether the job has ended and its end was taken in."""
-        return self.name not in running
-
-    @property
-    def state(self) -> str:
-        """The result: done, error or cancelled; "" while it runs."""
-        return self.job.state if self.job else CANCELLED if self._stopped else ""
-
-    @property
-    def said(self) -> str:
-        """The present work, in words, and how long it will take."""
-        if self.job is None:
-            return self._said
+    def _told(self) -> str:
         left = self.job.left()
-        return f"{self.job.said}, {left}" if left else self.job.said
+        return f"{self.job.said}, {left}" if left else str(self.job.said)
 
     @property
     def computed(self) -> int:
         """Frames that were matted by this bake."""
         return len(self.job.frames) if self.job else 0
 
-    @property
-    def done(self) -> int:
-        """Frames that are right so far."""
-        return self.job.before + len(self.job.frames) if self.job else 0
-
-    @property
-    def total(self) -> int:
-        """Frames in all; 0 when that is not known yet."""
-        return self.job.before + self.job.total if self.job else 0
-
-    @property
-    def tree(self) -> Any:
-        """The node's group, or None when it was deleted. An undo makes it another object."""
-        for tree in group.mattes():
-            if tree.matte_nodes.bake_name == self.name and tree.library is None:
-                return tree
-        return None
-
-    def step(self, seconds: float = 0.0) -> bool:
-        """Handle new events of the bake. Returns whether Blender must redraw. Raises Trouble."""
-        if self.job is None:
-            try:
-                if not self._stopped:
-                    next(self._rendering)
-            except StopIteration:
-                return True
-            except BaseException:
-                self.leave()
-                raise
-            if self._stopped:
-                self._end(self.tree)
-            return True
+    def _follow(self, seconds: float) -> bool:
         fresh = self.job.wait(seconds) if seconds else self.job.poll()
         tree = self.tree
+        self.done = self.job.before + len(self.job.frames)
+        self.total = self.job.before + self.job.total
         if fresh and tree is not None:
             self._show(tree, whole=False)
         if self.job.state:
+            self.state = self.job.state
             self._end(tree)
         return bool(fresh) or self.ended
-
-    def cancel(self) -> None:
-        """Stop; frames that are done stay."""
-        self._stopped = True
-        if self.job is not None:
-            self.job.cancel()
-
-    def leave(self) -> None:
-        """Follow it no more, and take its inputs away."""
-        running.pop(self.name, None)
-        self.stop_helper()
-        folders.remove(self._inputs)
-
-    def stop_helper(self) -> None:
-        """End the Blender that renders the inputs, if there is one."""
-        if self._helper is not None:
-            self._helper.stop()
 
     def _show(self, tree: Any, *, whole: bool) -> None:
         plan = self.plan
@@ -385,7 +239,7 @@ class Bake:
             return
         job, kept = self.job, tree.matte_nodes
         kept.message = ""
-        if job is not None and job.state == DONE:
+        if self.state == DONE:
             alone = self.frame is not None and not self.plan.still
             try:
                 self._show(tree, whole=not alone)
@@ -393,7 +247,8 @@ class Bake:
             except Trouble as error:
                 complain(tree, bpy.context.scene, str(error))
             kept.note = " ".join(job.notes)
-        elif job is not None and job.state == ERROR:
+            self.result = f"{self.computed} frames matted now" if self.computed else "nothing to do"
+        elif self.state == ERROR:
             complain(tree, bpy.context.scene, job.message or "The bake failed.")
         else:
             kept.note = f"cancelled: {self.done} of {self.total} frames are there"

@@ -52,6 +52,11 @@ class Helper:
         except (OSError, RuntimeError) as error:
             raise Trouble(f"The inputs could not be rendered: {error}") from error
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
     def ended(self) -> bool:
         """Whether it has done all. Raises Trouble when it failed."""
         code = self._process.poll()

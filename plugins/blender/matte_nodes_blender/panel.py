@@ -177,6 +177,8 @@ class MATTE_PT_corrections(Panel, bpy.types.Panel):
         layout.operator("matte_nodes.paint", icon="TPAINT_HLT").group = tree.name
         if painted:
             forget_row(layout, tree, "matte_nodes.forget_paint", "Forget All")
+            labelled(layout, context, tree.matte_nodes, "tuned_name", "New model")
+            layout.operator("matte_nodes.finetune", text="Fine-Tune", icon="MODIFIER")
 
 
 class MATTE_PT_view(Panel, bpy.types.Panel):
@@ -193,6 +195,8 @@ class MATTE_PT_view(Panel, bpy.types.Panel):
         for kind, text, _ in artist_nodes.VIEWS:
             made = flow.operator("matte_nodes.view", text=text)
             made.group, made.kind = tree.name, kind
+        review = self.layout.operator("matte_nodes.review", icon="URL")
+        review.group = tree.name
 
 
 class MATTE_PT_model(Panel, bpy.types.Panel):

@@ -177,6 +177,10 @@ class MatteSettings(bpy.types.PropertyGroup):
         "plate wants it",
     )  # fmt: skip
     corrections: bpy.props.StringProperty(options={"HIDDEN"})
+    tuned_name: bpy.props.StringProperty(
+        name="New model",
+        description="Name of the model that Fine-Tune makes; empty: the names of file and node",
+    )
     plate_alpha: bpy.props.EnumProperty(
         name="Plate alpha",
         items=[

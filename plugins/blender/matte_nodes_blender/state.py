@@ -74,17 +74,18 @@ class State(NamedTuple):
 
 def state(
     record: Record, now: Now, there: Collection[int], *, linked: bool, error: str = "",
-    running: tuple[int, int] | None = None, foreign: Collection[int] = (),
+    running: tuple[str, int, int] | None = None, foreign: Collection[int] = (),
 ) -> State:  # fmt: skip
     """Return the state of a node.
 
     there: frames in the folder that is linked. linked: the node shows a bake. error: what the last
-    bake ended with. running: frames done and in all, while it is at work.
-    foreign: frames of the folder whose files another bake has written.
+    bake ended with. running: what is being done, and the count of it done and in all. foreign:
+    frames of the folder whose files another bake has written.
     """
     if running is not None:
-        done, total = running
-        return State(RUNNING, f"baking: {done} of {total}" if total else "starting", wrong=True)
+        doing, done, total = running
+        text = f"{doing}: {done} of {total}" if total else f"{doing}: starting"
+        return State(RUNNING, text, wrong=True)
     if not linked:
         if error:
             return State(ERROR, error, wrong=True)

@@ -28,7 +28,8 @@ def of(tree: Any, scene: Any, *, fresh: bool = False) -> State:
     """
     bake = baking.running.get(tree.matte_nodes.bake_name)
     if bake is not None:
-        return state(Record(), Now(), (), linked=True, running=(bake.done, bake.total))
+        counted = bake.doing, bake.done, bake.total
+        return state(Record(), Now(), (), linked=True, running=counted)
     known = _seen.get(tree.name_full)
     if not fresh and not bpy.app.background:
         if known is None or time.monotonic() - known[0] >= SECONDS:

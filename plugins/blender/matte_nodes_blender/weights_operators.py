@@ -2,13 +2,10 @@
 """Fetch the weights of a model with the Python of the preferences, after its terms were read."""
 
 # No `from __future__ import annotations` here: Blender reads the annotations as properties.
-import queue
-import subprocess
-import threading
-
 import bpy
 
 from . import addon, learn, settings
+from .commands import Command
 from .operators import fail, redraw
 from .trouble import Trouble
 
@@ -17,47 +14,16 @@ state = {"model": "", "said": ""}
 """The model that is being fetched, and what was said last."""
 
 
-class Fetch:
-    """`matte models pull MODEL` on its way; `poll` is called from Blender's main thread."""
+class Fetch(Command):
+    """`matte models pull MODEL` on its way."""
 
     def __init__(self, model):
-        from .matte_client import clean_environment
-
-        chosen = addon.chosen()
-        self.model, self.lines, self._events = model, [], queue.Queue()
-        self._command = [
-            chosen.python, "-P", "-m", "matte_nodes", "models", "pull", model, "--accept-licence",
-        ]  # fmt: skip
+        self.model = model
         self.offline = not getattr(bpy.app, "online_access", True)
+        arguments = ["models", "pull", model, "--accept-licence"]
         if self.offline:
-            self._command += ["--source", "folder"]
-        self._environment = clean_environment(chosen.home)
-        threading.Thread(target=self._run, name="matte pull", daemon=True).start()
-
-    def poll(self, seconds=0.0):
-        """Return None while it runs, afterwards its exit code."""
-        while True:
-            try:
-                told = self._events.get(timeout=seconds) if seconds else self._events.get_nowait()
-            except queue.Empty:
-                return None
-            if isinstance(told, int):
-                return told
-            self.lines.append(told)
-
-    def _run(self):
-        try:
-            process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, text=True, errors="replace", env=self._environment,
-            )  # fmt: skip
-            for line in process.stdout:
-                if line.strip():
-                    self._events.put(line.strip())
-            self._events.put(process.wait())
-        except OSError as error:
-            self._events.put(str(error))
-            self._events.put(1)
+            arguments += ["--source", "folder"]
+        super().__init__(addon.chosen(), arguments)
 
 
 class MATTE_OT_pull(bpy.types.Operator):
@@ -136,13 +102,12 @@ class MATTE_OT_pull(bpy.types.Operator):
 def finish(fetch, code):
     """Note how it went, and ask the environment what it can do now."""
     state["model"] = ""
-    last = " ".join(fetch.lines[-3:]) or "it said nothing"
     if code:
         online = (
             " Blender may not go online (Preferences > System > Allow Online Access), so only "
             "folders of $MATTE_WEIGHTS_PATH were looked into."
         )
-        state["said"] = f"{fetch.model}: the weights were not fetched. {last}" + (
+        state["said"] = f"{fetch.model}: the weights were not fetched. {fetch.end()}" + (
             online if fetch.offline else ""
         )
         return
