@@ -58,7 +58,7 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "blender": Layout(
         "one multilayer EXR: foreground.R,G,B straight, alpha.V; R,G,B,A premultiplied, for the "
-        "sequencer; extras as name.V; half, zips",
+        "sequencer; extras as name.V, objects as alpha_NAME.V; half, zips",
         (".exr",),
         "premultiplied",
     ),
@@ -152,8 +152,10 @@ def _extra_channels(
     for name, extra in extras.items():
         layer = layer_name(name)
         if name.startswith("alpha.") and extra.ndim == 2:
-            # One of several objects: all of them are channels of one layer, by their names.
-            names.append(f"alpha.{layer_name(name[6:])}")
+            # One of several objects. Channels of one layer, by their names; Blender reads only
+            # channels of one letter, so there each object is a layer.
+            own = layer_name(name[6:])
+            names.append(f"alpha.{own}" if single == "A" else f"alpha_{own}.{single}")
             planes.append(extra)
             continue
         if layer in taken:

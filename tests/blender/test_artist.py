@@ -192,6 +192,91 @@ def test_clicks_and_the_edge_give_the_library_s_matte(version: str, desk: Desk) 
     assert "solves the edge itself" in went["edge twice"]
 
 
+OBJECTS = """
+tree = comp.fresh(given["blend"], frames=(1, 2))
+plate = comp.image(tree, given["plate"], frames=(2, 1, 0, False))
+node = comp.matte(tree, plate.outputs[0], model="click")
+kept, facts = node.node_tree.matte_nodes, {}
+clicks, subject = comp.module("clicks"), comp.module("subject_operators")
+compat = comp.module("compat")
+for kept.object_name, place in zip(("left", "right"), given["spots"]):
+    subject.mark_subject(kept, [[1, "subject", *place]])
+outputs = lambda: compat.socket_names(node.node_tree, output=True)
+facts["before"] = outputs()
+facts["bake"], facts["after"] = comp.bake(node), outputs()
+for title in ("Alpha left", "Alpha right", "Alpha"):
+    comp.finish(tree, node.outputs[title])
+    comp.render(2, given["out"] + f"-{title[6:]}.exr")
+kept.plate_alpha = "MULTIPLY"
+comp.finish(tree, node.outputs["Alpha left"])
+comp.render(2, given["out"] + "-multiplied.exr")
+kept.plate_alpha = "AUTO"
+# Another object takes the place of one: its output appears, and the old one's is empty.
+kept.points = kept.points.replace("right", "pot")
+facts["renamed"], facts["renamed outputs"] = comp.bake(node), outputs()
+comp.finish(tree, node.outputs["Alpha right"])
+comp.render(2, given["out"] + "-gone.exr")
+comp.finish(tree, node.outputs["Alpha pot"])
+comp.render(2, given["out"] + "-pot.exr")
+kept.object_name = "a b"
+try:
+    bpy.ops.matte_nodes.subject_from(group=node.node_tree.name, source="EMPTY")
+except RuntimeError as error:
+    facts["bad name"] = str(error)
+bpy.ops.wm.save_mainfile()
+inside.answer(**facts)
+"""
+WITHOUT = """
+bpy.ops.wm.open_mainfile(filepath=given["blend"])
+tree = comp.tree_of(bpy.context.scene)
+comp.finish(tree, tree.nodes["Matte"].outputs["Alpha left"])
+comp.render(2, given["out"])
+inside.answer(done=True)
+"""
+
+
+def test_named_objects_are_outputs_of_the_node(version: str, desk: Desk) -> None:
+    """`Alpha NAME` for each, the library's pixels; another object, another output."""
+    plate, out = desk.plates(2), desk.folder / "object"
+    made = scenes(2)[0]
+    height, width = made.alpha.shape
+    rows, columns = np.nonzero(made.alpha > 0.99)
+    ends = [int(n) for n in (np.argmin(columns), np.argmax(columns))]
+    pixels = [(int(columns[n]) + 0.5, int(rows[n]) + 0.5) for n in ends]
+    spots = [(x / width, 1 - y / height) for x, y in pixels]
+    went = desk.run(version, OBJECTS, plate=plate, spots=spots, out=out)
+    assert went["before"] == ["Image", "Alpha"]
+    assert went["bake"]["state"][0] == "done", went["bake"]
+    assert went["after"] == ["Image", "Alpha", "Alpha left", "Alpha right"]
+    points = {
+        "schema": "matte-points", "version": 1, "width": width, "height": height,
+        "objects": [
+            {"name": name, "frames": {"1": {"subject": [list(spot)]}}}
+            for name, spot in zip(("left", "right"), pixels, strict=True)
+        ],
+    }  # fmt: skip
+    right = reference(
+        desk.folder / "library", plate.with_name("plate.####.exr"), 1, 2, "click",
+        connect={"points": points},
+    )  # fmt: skip
+    wanted = read_named(one(right, 2))
+    assert {"alpha_left.V", "alpha_right.V"} <= set(wanted)
+    assert np.abs(wanted["alpha_left.V"] - wanted["alpha_right.V"]).max() > 0.5, "two objects"
+    for title in ("left", "right"):
+        shown = rgb(Path(f"{out}-{title}.exr"))[..., 0]
+        assert np.abs(shown - wanted[f"alpha_{title}.V"]).max() < 2e-3, title
+    shown = {name: rgb(Path(f"{out}-{name}.exr"))[..., 0] for name in
+             ("left", "multiplied", "gone", "pot", "right")}  # fmt: skip
+    assert np.array_equal(shown["multiplied"], shown["left"]), "the plate is opaque"
+    assert went["renamed outputs"][-1] == "Alpha pot"
+    assert shown["gone"].max() == 0.0
+    assert np.array_equal(shown["pot"], shown["right"])
+    assert "begin with a letter" in went["bad name"]
+    alone = desk.folder / "alone.exr"
+    desk.run(version, WITHOUT, with_addon=False, out=alone)
+    assert np.array_equal(rgb(alone)[..., 0], shown["left"])
+
+
 TRIMAP = """
 tree = comp.fresh(given["blend"], frames=(1, 1))
 plate = comp.image(tree, given["plate"], "FILE")

@@ -55,10 +55,37 @@ def test_what_cannot_be_asked_for_is_said() -> None:
     assert clicks.read("{") == clicks.read('[["x"]]') == []
 
 
+def test_named_objects_are_objects_of_the_request() -> None:
+    """Each with its own clicks and box; the one that nobody named is `subject`."""
+    there = text([1, "subject", 0.25, 0.5, "left"], [1, "subject", 0.75, 0.5])
+    there = clicks.added(there, [[1, "box", 0.5, 0.0, 1.0, 1.0, "right"]])
+    there = clicks.added(there, [[1, "box", 0.6, 0.0, 1.0, 1.0, "right"]])
+    found = from_dict(clicks.points(there, 200, 100, still=False))
+    assert sorted(found.objects) == ["left", "right", "subject"]
+    assert clicks.in_words(there) == [
+        "right: 1 box, in 1 frame",
+        "left: 1 on it, in 1 frame",
+        "subject: 1 on it, in 1 frame",
+    ]
+    beside = clicks.added(there, [[2, "not", 0.5, 0.5, "pot"]])
+    with pytest.raises(Trouble, match="beside the object pot"):
+        clicks.points(beside, 200, 100, still=False)
+    assert clicks.read(clicks.removed(there, 1, 0.25, 0.5)) == [
+        mark for mark in clicks.read(there) if mark[-1] != "left"
+    ]
+
+
+def test_a_name_that_no_object_can_have_is_refused() -> None:
+    assert [clicks.checked(name) for name in ("", "subject", " left-2 ")] == ["", "", "left-2"]
+    for name in ("2nd", "a b", "a.b"):
+        with pytest.raises(Trouble, match="begin with a letter"):
+            clicks.checked(name)
+
+
 def test_words_for_the_panel() -> None:
     there = text([1, "subject", 0.5, 0.5], [9, "box", 0.1, 0.1, 0.2, 0.2])
-    assert clicks.in_words(there) == "1 on it, 0 beside it, 1 box, in 2 frames"
-    assert clicks.in_words("") == "no marks yet"
+    assert clicks.in_words(there) == ["1 on it, 1 box, in 2 frames"]
+    assert clicks.in_words("") == ["no marks yet"]
     assert clicks.along(1, 25) == [1, 11, 21, 25]
     assert [job.in_words(s) for s in (0.2, 59, 90, 7300)] == [
         "1 s left", "59 s left", "2 min left", "2 h 2 min left",

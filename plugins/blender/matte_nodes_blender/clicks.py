@@ -2,7 +2,7 @@
 """Clicks and boxes on the subject, as a text on the node and as the points of a request.
 
 The text is JSON: a list of marks, `[frame, kind, x, y]` with kind `subject` or `not`, and
-`[frame, "box", x0, y0, x1, y1]`. Coordinates are parts of the picture (0 to 1) from its lower left
+`[frame, "box", x0, y0, x1, y1]`. A mark of a named object ends with its name. Coordinates are parts of the picture (0 to 1) from its lower left
 corner, as Blender counts; the service counts pixels from the upper left.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,6 +21,41 @@ EVERY = 10
 """Frames between two marks that are taken along a range from something that moves."""
 NEAR = 0.01
 """Parts of the picture: a click so near to a mark is on it."""
+ONLY = "subject"
+"""The name of the object that nobody named."""
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+def checked(name: str) -> str:
+    """Return an object's name as marks hold it: "" for the one that nobody named. Raises Trouble."""
+    name = name.strip()
+    if name and not _NAME.fullmatch(name):
+        raise Trouble(
+            f"The object's name {name!r} cannot be used: begin with a letter, then letters, "
+            "digits, - and _."
+        )
+    return "" if name.lower() == ONLY else name
+
+
+def named(marks: Iterable[Sequence[Any]], name: str) -> list[list[Any]]:
+    """Return marks as those of one object."""
+    return [[*mark, name] if name else [*mark] for mark in marks]
+
+
+def object_of(mark: Sequence[Any]) -> str:
+    """Return the name of a mark's object, "" for the one that nobody named."""
+    return mark[-1] if isinstance(mark[-1], str) and len(mark) > 2 else ""
+
+
+def spots(mark: Sequence[Any]) -> list[tuple[float, float]]:
+    """Return the place of a click, or two corners of a box."""
+    place = [number for number in mark[2:] if not isinstance(number, str)]
+    return [(place[n], place[n + 1]) for n in range(0, len(place), 2)]
+
+
+def objects(text: str) -> list[str]:
+    """Return the names of the objects that have marks, in the order of the marks."""
+    return list(dict.fromkeys(object_of(mark) for mark in read(text)))
 
 
 def read(text: str) -> list[list[Any]]:
@@ -32,12 +68,12 @@ def read(text: str) -> list[list[Any]]:
 
 
 def added(text: str, marks: Iterable[Sequence[Any]]) -> str:
-    """Return the text with more marks. A box takes the place of the box of its frame."""
+    """Return the text with more marks. A box takes the place of the object's box in its frame."""
     kept = read(text)
     for mark in marks:
         new = _whole(mark)
         if new[1] == BOX:
-            kept = [old for old in kept if old[:2] != new[:2]]
+            kept = [old for old in kept if (old[:2], object_of(old)) != (new[:2], object_of(new))]
         if new not in kept:
             kept.append(new)
     return json.dumps(sorted(kept, key=lambda mark: (mark[0], mark[1])))
@@ -68,19 +104,23 @@ def along(first: int, last: int) -> list[int]:
     return sorted({*range(first, last + 1, EVERY), last})
 
 
-def in_words(text: str) -> str:
-    """Return how many marks there are, for the panel."""
+def in_words(text: str) -> list[str]:
+    """Return how many marks there are, for the panel: a line for each object."""
     marks = read(text)
-    count = {kind: sum(1 for mark in marks if mark[1] == kind) for kind in (SUBJECT, NOT, BOX)}
     if not marks:
-        return "no marks yet"
-    told = [
-        f"{count[SUBJECT]} on it",
-        f"{count[NOT]} beside it",
-        f"{count[BOX]} box{'' if count[BOX] == 1 else 'es'}",
-    ]
-    many = len(frames(text))
-    return ", ".join(told) + f", in {many} frame{'s' if many > 1 else ''}"
+        return ["no marks yet"]
+    names = objects(text)
+    lines = []
+    for name in names:
+        own = [mark for mark in marks if object_of(mark) == name]
+        count = {kind: sum(1 for mark in own if mark[1] == kind) for kind in (SUBJECT, NOT, BOX)}
+        boxes = "box" if count[BOX] == 1 else "boxes"
+        words = ((SUBJECT, "on it"), (NOT, "beside it"), (BOX, boxes))
+        told = [f"{count[kind]} {word}" for kind, word in words if count[kind]]
+        many = len({mark[0] for mark in own})
+        line = ", ".join(told) + f", in {many} frame{'s' if many > 1 else ''}"
+        lines.append(line if names == [""] else f"{name or ONLY}: {line}")
+    return lines
 
 
 def points(text: str, width: int, height: int, *, still: bool) -> dict[str, Any]:
@@ -90,22 +130,26 @@ def points(text: str, width: int, height: int, *, still: bool) -> dict[str, Any]
     """
     if not (width and height):
         raise Trouble("Blender cannot say how large the plate is, so clicks have no place on it.")
-    told: dict[str, dict[str, Any]] = {}
-    for frame, kind, *place in read(text):
-        at = told.setdefault("first" if still else str(frame), {})
+    told: dict[str, dict[str, dict[str, Any]]] = {}
+    for mark in read(text):
+        frame, kind = mark[:2]
+        at = told.setdefault(object_of(mark), {}).setdefault("first" if still else str(frame), {})
+        places = spots(mark)
         if kind == BOX:  # a shape may go on beyond the picture
-            place = [min(max(number, 0.0), 1.0) for number in place]
-        spots = [_pixel(place[n : n + 2], width, height, frame) for n in range(0, len(place), 2)]
+            places = [(min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0)) for x, y in places]
+        pixels = [_pixel(place, width, height, frame) for place in places]
         if kind == BOX:
-            (x0, y0), (x1, y1) = spots
+            (x0, y0), (x1, y1) = pixels
             at[BOX] = [min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)]
         else:
-            at.setdefault(kind, []).append(spots[0])
-    if not any(SUBJECT in marks or BOX in marks for marks in told.values()):
-        raise Trouble("All clicks are beside the subject. Click on it, or draw a box round it.")
+            at.setdefault(kind, []).append(pixels[0])
+    for name, frames_of in told.items():
+        if not any(SUBJECT in marks or BOX in marks for marks in frames_of.values()):
+            what = f"the object {name}" if name else "the subject"
+            raise Trouble(f"All clicks are beside {what}. Click on it, or draw a box round it.")
     return {
         "schema": "matte-points", "version": 1, "width": width, "height": height,
-        "objects": [{"name": "subject", "frames": told}],
+        "objects": [{"name": name or ONLY, "frames": at} for name, at in told.items()],
     }  # fmt: skip
 
 
@@ -118,6 +162,8 @@ def _pixel(place: Sequence[float], width: int, height: int, frame: int) -> list[
 
 def _whole(mark: Sequence[Any]) -> list[Any]:
     frame, kind, *place = mark
+    name = place.pop() if place and isinstance(place[-1], str) else ""
     if kind not in (SUBJECT, NOT, BOX) or len(place) != (4 if kind == BOX else 2):
         raise ValueError(mark)
-    return [int(frame), str(kind), *(round(float(number), 6) for number in place)]
+    whole = [int(frame), str(kind), *(round(float(number), 6) for number in place)]
+    return [*whole, name] if name else whole

@@ -26,6 +26,8 @@ INPUTS = {
 """The group's inputs, and what the library calls them."""
 COLOURS = ("Image", "Background")
 OUTPUTS = {"Image": "NodeSocketColor", "Alpha": "NodeSocketFloat"}
+OBJECT, OBJECT_PASS = "Alpha ", "alpha_"
+"""What the output of one of several objects begins with, and its layer in the bake."""
 BAKE, ALPHA, IN, OUT = "matte_bake", "matte_set_alpha", "matte_inputs", "matte_outputs"
 SPLIT, TIMES, BOTH = "matte_plate_alpha", "matte_times_alpha", "matte_both_alphas"
 """Only where the plate's own alpha is multiplied in."""
@@ -85,7 +87,8 @@ def show(
         image.name = f"{tree.name} bake"
     beside = relative and bpy.data.filepath and same_drive(path)
     stored = bpy.path.relpath(path) if beside else path
-    if image.filepath != stored:
+    moved = image.filepath != stored
+    if moved:
         image.filepath = stored
     source = "FILE" if still else "SEQUENCE"
     if image.source != source:
@@ -94,8 +97,8 @@ def show(
     node.use_cyclic, node.use_auto_refresh = False, True
     compat.in_working_space(image)
     image.reload()
-    if not {"foreground", "alpha"} <= {socket.name for socket in node.outputs}:
-        # The sockets appear with the picture's layers, once it was read.
+    if moved or not {"foreground", "alpha"} <= {socket.name for socket in node.outputs}:
+        # The sockets appear with the picture's layers, once it was read: other objects, other layers.
         _ = image.size[:]
         node.image = image
     if not {"foreground", "alpha"} <= {socket.name for socket in node.outputs}:
@@ -150,7 +153,7 @@ def wire(tree: Any) -> None:
     """Link the bake where there is one, else let the plate through."""
     bake, alpha, out = (tree.nodes[name] for name in (BAKE, ALPHA, OUT))
     sockets = {socket.name: socket for socket in bake.outputs}
-    out.inputs["Alpha"].default_value = 1.0
+    out.inputs["Alpha"].default_value = 1.0  # until there is a bake
     if bake.image is not None and {"foreground", "alpha"} <= set(sockets):
         mask = next(s for s in alpha.inputs if s.name == "Alpha")
         picture = next(s for s in alpha.inputs if s.name == "Image")
@@ -158,15 +161,46 @@ def wire(tree: Any) -> None:
         _link(tree, sockets["alpha"], mask)
         if tree.matte_nodes.multiplies:
             _with_plate_alpha(tree, sockets["alpha"])
-            return
-        _remove(tree)
-        _link(tree, alpha.outputs[0], out.inputs["Image"])
-        _link(tree, sockets["alpha"], out.inputs["Alpha"])
+        else:
+            _remove(tree)
+            _link(tree, alpha.outputs[0], out.inputs["Image"])
+            _link(tree, sockets["alpha"], out.inputs["Alpha"])
+        _wire_objects(tree, sockets)
         return
     _remove(tree)
-    for link in list(out.inputs["Alpha"].links):
-        tree.links.remove(link)
+    for socket in [s for s in out.inputs if s.name == "Alpha" or s.name.startswith(OBJECT)]:
+        socket.default_value = 1.0
+        for link in list(socket.links):
+            tree.links.remove(link)
     _link(tree, tree.nodes[IN].outputs["Image"], out.inputs["Image"])
+
+
+def _wire_objects(tree: Any, baked: dict[str, Any]) -> None:
+    """Give each object of the bake an output; an output whose object is not in it gives 0."""
+    found = {
+        OBJECT + name[len(OBJECT_PASS) :]: socket
+        for name, socket in baked.items()
+        if name.startswith(OBJECT_PASS)
+    }
+    for title in found:
+        if title not in compat.socket_names(tree, output=True):
+            compat.add_socket(tree, "NodeSocketFloat", title, output=True)
+    for target in [s for s in tree.nodes[OUT].inputs if s.name.startswith(OBJECT)]:
+        source = found.get(target.name)
+        if source is None:
+            target.default_value = 0.0
+            for link in list(target.links):
+                tree.links.remove(link)
+        elif tree.matte_nodes.multiplies:
+            name = TIMES + target.name
+            times = tree.nodes.get(name) or compat.math(tree, "MULTIPLY")
+            times.name, times.location = name, (280, -220)
+            split = next(s for s in tree.nodes[SPLIT].outputs if s.name == "Alpha")
+            _link(tree, source, times.inputs[0])
+            _link(tree, split, times.inputs[1])
+            _link(tree, times.outputs[0], target)
+        else:
+            _link(tree, source, target)
 
 
 def _with_plate_alpha(tree: Any, matte: Any) -> None:
@@ -188,9 +222,8 @@ def _with_plate_alpha(tree: Any, matte: Any) -> None:
 
 
 def _remove(tree: Any) -> None:
-    for name in (SPLIT, TIMES, BOTH):
-        node = tree.nodes.get(name)
-        if node is not None:
+    for node in list(tree.nodes):
+        if node.name in (SPLIT, BOTH) or node.name.startswith(TIMES):
             tree.nodes.remove(node)
 
 

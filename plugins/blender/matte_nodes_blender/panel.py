@@ -133,7 +133,9 @@ class MATTE_PT_subject(Panel, bpy.types.Panel):
     def draw(self, context):
         layout, tree = self.layout, active(context)
         kept = tree.matte_nodes
-        wrapped(layout, context, clicks.in_words(kept.points), "PIVOT_CURSOR")
+        for line in clicks.in_words(kept.points):
+            wrapped(layout, context, line, "PIVOT_CURSOR")
+        labelled(layout, context, kept, "object_name", "Object")
         layout.operator("matte_nodes.click", icon="EYEDROPPER").group = tree.name
         column = layout.column(align=True)
         for source, text, icon in (

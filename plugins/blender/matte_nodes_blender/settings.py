@@ -158,6 +158,11 @@ class MatteSettings(bpy.types.PropertyGroup):
     frame_start: bpy.props.IntProperty(name="First", default=1, min=0)
     frame_end: bpy.props.IntProperty(name="Last", default=250, min=0)
     points: bpy.props.StringProperty(options={"HIDDEN"})
+    object_name: bpy.props.StringProperty(
+        name="Object",
+        description="Clicks mark this object. Several objects: each gets an output Alpha NAME of "
+        "its own, and Alpha is all of them. Empty: one subject",
+    )
     subject_mask: bpy.props.PointerProperty(
         name="Mask", type=bpy.types.Mask,
         description="Mask round the subject, for Subject from Mask and Trimap from Mask",

@@ -30,6 +30,7 @@ class MATTE_OT_click(OnMatte, bpy.types.Operator):
         try:
             tree = self.tree(context)
             baking.editable(tree)
+            clicks.checked(tree.matte_nodes.object_name)
         except Trouble as error:
             return fail(self, None, error)
         self.chosen = tree.name
@@ -56,7 +57,7 @@ class MATTE_OT_click(OnMatte, bpy.types.Operator):
             kept.points = clicks.removed(kept.points, frame, *place)
         else:
             kind = clicks.NOT if event.ctrl else clicks.SUBJECT
-            kept.points = clicks.added(kept.points, [[frame, kind, *place]])
+            mark_subject(kept, [[frame, kind, *place]])
         bpy.ops.ed.undo_push(message="Click on subject")
         redraw()
         return {"RUNNING_MODAL"}
@@ -89,6 +90,7 @@ class MATTE_OT_subject_from(OnMatte, bpy.types.Operator):
     def work(self, context, tree):
         baking.editable(tree)
         kept, scene = tree.matte_nodes, context.scene
+        clicks.checked(kept.object_name)
         first, last = settings.range_of(kept, scene)
         frames = clicks.along(first, last) if kept.along else [scene.frame_current]
         if self.source == "MASK":
@@ -97,7 +99,7 @@ class MATTE_OT_subject_from(OnMatte, bpy.types.Operator):
             found = marks.of_empties(scene, list(context.selected_objects), frames)
         else:
             found = marks.of_tracks(frames)
-        kept.points = clicks.added(kept.points, found)
+        mark_subject(kept, found)
         redraw()
         return {"FINISHED"}
 
@@ -191,6 +193,12 @@ class MATTE_OT_view(OnMatte, bpy.types.Operator):
     def work(self, context, tree):
         artist_nodes.view(tree, context.scene, self.kind)
         return {"FINISHED"}
+
+
+def mark_subject(kept, marks):
+    """Add marks of the object that is chosen on the node. Raises Trouble for a bad name."""
+    name = clicks.checked(kept.object_name)
+    kept.points = clicks.added(kept.points, clicks.named(marks, name))
 
 
 def needed_mask(kept):

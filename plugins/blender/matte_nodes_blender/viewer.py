@@ -13,6 +13,8 @@ COLOURS = {
     clicks.SUBJECT: (0.2, 1.0, 0.2, 1.0), clicks.NOT: (1.0, 0.2, 0.2, 1.0),
     clicks.BOX: (0.2, 0.7, 1.0, 1.0),
 }  # fmt: skip
+OTHER = 0.5
+"""Light of the marks of the objects that are not chosen."""
 ARM = 7
 """Pixels of half a cross."""
 showing = [""]
@@ -95,14 +97,17 @@ def _draw() -> None:
         frame = found
     else:
         return
-    now = bpy.context.scene.frame_current
+    now, name = bpy.context.scene.frame_current, tree.matte_nodes.object_name
+    name = "" if name == clicks.ONLY else name
     for mark in clicks.read(tree.matte_nodes.points):
         if mark[0] == now:
             spots = [
-                (frame[0] + mark[n] * frame[2], frame[1] + mark[n + 1] * frame[3])
-                for n in range(2, len(mark), 2)
+                (frame[0] + x * frame[2], frame[1] + y * frame[3]) for x, y in clicks.spots(mark)
             ]
-            _lines(_box(*spots) if mark[1] == clicks.BOX else _cross(*spots), COLOURS[mark[1]])
+            colour = COLOURS[mark[1]]
+            if clicks.object_of(mark) != name:
+                colour = (*(part * OTHER for part in colour[:3]), 1.0)
+            _lines(_box(*spots) if mark[1] == clicks.BOX else _cross(*spots), colour)
 
 
 def _cross(at: tuple[float, float]) -> list[tuple[float, float]]:
