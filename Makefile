@@ -31,7 +31,7 @@ docs: $(VENV)/test.stamp
 
 soak: $(VENV)/test.stamp
 	scripts/hosts.sh
-	scripts/bpy.sh 5.0.1 5.3.0 4.5.15 4.2.23
+	scripts/bpy.sh 5.0.1 5.3.0 5.2.3 5.1.2 4.5.15 4.2.23
 	$(BIN)/python scripts/weights.py
 	$(BIN)/python -m pytest -m slow --timeout 3600
 

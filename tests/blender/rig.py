@@ -25,11 +25,13 @@ MODULES = {
     "4.2": ".venv-bpy-4.2.23",
     "4.5": ".venv-bpy-4.5.15",
     "5.0": ".venv-bpy",
+    "5.1": ".venv-bpy-5.1.2",
+    "5.2": ".venv-bpy-5.2.3",
     "5.3": ".venv-bpy-5.3.0",
 }
 """The environments that scripts/bpy.sh makes."""
 QUICK = ("3.4", "5.0")
-ALL = ("3.4", "4.2", "4.5", "5.0", "5.3")
+ALL = ("3.4", "4.2", "4.5", "5.0", "5.1", "5.2", "5.3")
 SECONDS = 240.0
 
 
