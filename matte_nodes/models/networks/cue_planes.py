@@ -33,6 +33,7 @@ class TorchTools(nn.Module):
         """The multiple of the sides of the planes."""
         self.band = 65536
         """Pixels that are flooded at once."""
+        self.planes = PLANES
 
     def shrunk(self, picture: Tensor, height: int, width: int) -> Tensor:
         """Return a picture at a smaller size, by area.
@@ -202,25 +203,21 @@ class TorchTools(nn.Module):
                 here.copy_(torch.where(nearer.unsqueeze(0), other, here))
                 mine.copy_(torch.minimum(away, mine))
 
-    def joined(self, pictures: list[Tensor]) -> Tensor:
-        """Return the planes of all pictures, (1, P, H, W).
-
-        H and W are grown to the multiple by repeating the edges at the bottom and right.
-        """
-        count = 0
-        for picture in pictures:
-            count += picture.shape[2]
-        height, width = pictures[0].shape[0], pictures[0].shape[1]
+    def started(self, height: int, width: int, like: Tensor) -> Tensor:
+        """Return planes (1, PLANES, H, W) to be filled; H and W are grown to the multiple."""
         rows, columns = height + -height % self.multiple, width + -width % self.multiple
-        found = torch.empty(1, count, rows, columns, device=pictures[0].device)
-        first = 0
-        for picture in pictures:
-            last = first + picture.shape[2]
-            found[0, first:last, :height, :width] = picture.permute(2, 0, 1)
-            first = last
-        if columns > width:
+        return torch.empty(1, self.planes, rows, columns, device=like.device)
+
+    def put(self, found: Tensor, first: int, picture: Tensor) -> None:
+        """Put a picture (H, W, C) into planes, from number `first` on."""
+        height, width, count = picture.shape[0], picture.shape[1], picture.shape[2]
+        found[0, first : first + count, :height, :width] = picture.permute(2, 0, 1)
+
+    def finished(self, found: Tensor, height: int, width: int) -> Tensor:
+        """Repeat the edges at the bottom and right beyond the picture; returns the planes."""
+        if found.shape[3] > width:
             found[:, :, :height, width:] = found[:, :, :height, width - 1 : width]
-        if rows > height:
+        if found.shape[2] > height:
             found[:, :, height:] = found[:, :, height - 1 : height]
         return found
 
@@ -252,13 +249,22 @@ class CuePlanes(nn.Module):
 
         plate: (H, W, 3), display-encoded 0..1. trimap: (H, W) with 0, 0.5 (unknown) and 1.
         """
+        # Each picture goes into its planes as soon as it is made: all of them take 160 MB at 1080p.
+        height, width = plate.shape[0], plate.shape[1]
         front, back = trimap > 0.75, trimap < 0.25
-        near_front, near_back = self.push_pull(plate, front), self.push_pull(plate, back)
-        best_front, best_back, error = self.best_pairs(plate, front, back, near_front, near_back)
-        last = [trimap.unsqueeze(2), self.closeness(front), self.closeness(back)]
-        pictures = [plate, near_front, near_back, best_front, best_back]
-        found: Tensor = self.tools.joined(pictures + last + [error.sqrt().clamp(0.0, 1.0)])
-        return found
+        found: Tensor = self.tools.started(height, width, plate)
+        near: list[Tensor] = []
+        for known in (front, back):
+            colours = self.push_pull(plate, known)
+            self.tools.put(found, 3 + 3 * len(near), colours)
+            near.append(self.tools.shrunk(colours, max(1, height // 2), max(1, width // 2)))
+        self.put_best_pairs(found, plate, front, back, near)
+        self.tools.put(found, 0, plate)
+        self.tools.put(found, 15, trimap.unsqueeze(2))
+        self.tools.put(found, 16, self.closeness(front))
+        self.tools.put(found, 17, self.closeness(back))
+        done: Tensor = self.tools.finished(found, height, width)
+        return done
 
     def closeness(self, known: Tensor) -> Tensor:
         """Return (H, W, 1): logarithm of the distance to a side, over that of 400 pixels, at most 1.
@@ -299,21 +305,24 @@ class CuePlanes(nn.Module):
             filled = self.tools.enlarged(filled, picture.shape[0], picture.shape[1])
         return self.tools.over(picture, known, filled)
 
-    def best_pairs(
-        self, plate: Tensor, front: Tensor, back: Tensor, near_front: Tensor, near_back: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return colours of both sides that explain each unknown pixel best, and the squared error left.
+    def put_best_pairs(
+        self, found: Tensor, plate: Tensor, front: Tensor, back: Tensor, near: list[Tensor]
+    ) -> None:
+        """Put in the colours of both sides that explain each unknown pixel best, and the error left.
 
-        They are found at half size, and smoothed by how well they explain.
+        They are found at half size, and smoothed by how well they explain. near: the nearest
+        colours of both sides at half size; without any pair they are the best ones.
         """
         height, width = plate.shape[0], plate.shape[1]
-        rows, columns = max(1, height // 2), max(1, width // 2)
+        rows, columns = near[0].shape[0], near[0].shape[1]
         small = self.tools.shrunk(plate, rows, columns)
         is_front = self.tools.shrunk(front.float().unsqueeze(2), rows, columns)[:, :, 0] > 0.99
         is_back = self.tools.shrunk(back.float().unsqueeze(2), rows, columns)[:, :, 0] > 0.99
         places = torch.nonzero(torch.logical_not(torch.logical_or(is_front, is_back)))
         if places.shape[0] == 0 or not bool(is_front.any()) or not bool(is_back.any()):
-            return near_front, near_back, torch.zeros_like(plate[:, :, :1])
+            found[:, 9:15] = found[:, 3:9]
+            found[:, 18:] = 0.0
+            return
         at = places[:, 0] * columns + places[:, 1]
         pixels = small.reshape(-1, 3).index_select(0, at)
         fronts = self.candidates(small, is_front, places)
@@ -321,15 +330,16 @@ class CuePlanes(nn.Module):
         best_front, best_back, error = self.chosen(pixels, fronts, backs)
         weights = torch.exp(-error / 0.003) + 1e-3
         total = self.tools.blurred(self.placed(weights.unsqueeze(1), at, rows, columns))
-        answers: list[Tensor] = []
-        for colours, near in ((best_front, near_front), (best_back, near_back)):
+        for number, colours in enumerate((best_front, best_back)):
             weighed = self.placed(colours * weights.unsqueeze(1), at, rows, columns)
             smooth = self.tools.blurred(weighed).reshape(-1, 3).index_select(0, at)
             smooth = smooth / total.reshape(-1, 1).index_select(0, at).clamp(min=1e-8)
-            own = self.tools.shrunk(near, rows, columns).reshape(-1, 3).index_copy(0, at, smooth)
-            answers.append(self.tools.enlarged(own.reshape(rows, columns, 3), height, width))
+            own = near[number].reshape(-1, 3).index_copy(0, at, smooth)
+            large = self.tools.enlarged(own.reshape(rows, columns, 3), height, width)
+            self.tools.put(found, 9 + 3 * number, large)
         left = self.placed(error.unsqueeze(1), at, rows, columns)
-        return answers[0], answers[1], self.tools.enlarged(left, height, width)
+        left = self.tools.enlarged(left, height, width)
+        self.tools.put(found, 18, left.sqrt().clamp(0.0, 1.0))
 
     def placed(self, values: Tensor, at: Tensor, rows: int, columns: int) -> Tensor:
         """Return values (N, C) at flat places of a picture (rows, columns, C) that is 0 elsewhere."""

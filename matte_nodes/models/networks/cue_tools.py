@@ -63,18 +63,11 @@ class OpenCVTools(TorchTools):
         of_label[labels.reshape(-1)[places]] = places
         return torch.from_numpy(away), torch.from_numpy(of_label[labels])
 
-    def joined(self, pictures: list[Tensor]) -> Tensor:
-        """Return the planes of all pictures, (1, P, H, W)."""
-        height, width = pictures[0].shape[:2]
-        count = sum(picture.shape[2] for picture in pictures)
-        found = np.empty((count, height, width), np.float32)
-        index = 0
-        for picture in pictures:
-            pixels = np.ascontiguousarray(picture.numpy())
-            for channel in range(picture.shape[2]):
-                cv2.extractChannel(pixels, channel, found[index])
-                index += 1
-        return torch.from_numpy(found)[None]
+    def put(self, found: Tensor, first: int, picture: Tensor) -> None:
+        """Put a picture (H, W, C) into planes, from number `first` on."""
+        pixels = np.ascontiguousarray(picture.numpy())
+        for channel in range(picture.shape[2]):
+            cv2.extractChannel(pixels, channel, found[0, first + channel].numpy())
 
 
 class QuickCuePlanes(CuePlanes):
