@@ -79,7 +79,11 @@ class CatPlan:
     @property
     def knobs(self) -> dict[str, Any]:
         """Attributes that are knobs, with their defaults."""
-        own = {"reference_size": self.reference_size} if self.reference_size else {}
+        own: dict[str, Any] = {}
+        if self.reference_size:
+            own = {"reference_size": self.reference_size}
+        elif not self.size[0]:
+            own = {"downrez": 1}
         return {"linear": True, "exposure": 0.0, **own}
 
 

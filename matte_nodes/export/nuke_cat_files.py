@@ -22,7 +22,18 @@ LABELS = {
     "linear": ("picture is linear", "Off for pictures that are display-encoded."),
     "exposure": ("exposure (stops)", "Of what the network sees."),
     "reference_size": ("reference size (px)", "Shorter side of what the network sees."),
+    "downrez": (
+        "downrez",
+        "The network sees the picture at a half (2), a third (3) ... of its size, for large plates and "
+        "small cards. The matte is enlarged again, and is softer.",
+    ),
 }
+RANGES = {"reference_size": (64, 2048), "downrez": (1, 8)}
+ON_CARD = UserKnob(
+    k.LINK, "useGPUIfAvailable", "use GPU if available",
+    "Nuke's own knob of the Inference node inside.", ("+STARTLINE",),
+    script="network.useGPUIfAvailable",
+)  # fmt: skip
 
 PREMULTIPLY = UserKnob(
     k.SWITCH, "premultiply", "premultiply", "Off: the plate as it came, with the alpha.",
@@ -70,7 +81,8 @@ def _user_knobs(knobs: Mapping[str, Any]) -> list[UserKnob]:
                 k.SWITCH, name, label, tooltip, ("+STARTLINE",), value=str(default).lower()
             )
         elif isinstance(default, int):
-            made = UserKnob(k.INT, name, label, tooltip, low=64, high=2048, value=str(default))
+            low, high = RANGES[name]
+            made = UserKnob(k.INT, name, label, tooltip, low=low, high=high, value=str(default))
         else:
             made = UserKnob(k.FLOAT, name, label, tooltip, low=-8, high=8, value=f"{default:g}")
         found.append(made)
@@ -119,7 +131,10 @@ def gizmo(card: ModelCard, hint: str, knobs: Mapping[str, Any]) -> str:
              {"from0": "rgba.alpha", "to0": "rgba.alpha", "bbox": "B"}, 5, 1),
         Node("Premult", "premultiplied", ("matted",),
              {"disable": Expression("!parent.premultiply")}, 6, 1),
-        Node("Output", "Output1", ("premultiplied",), {}, 7, 1),
+        Node("Assert", "guard", ("premultiplied",),
+             {"expression": Expression(f"$nuke_version >= {MINIMUM_NUKE:g}"),
+              "message": f"{name} needs Nuke {MINIMUM_NUKE} or newer."}, 7, 1),
+        Node("Output", "Output1", ("guard",), {}, 8, 1),
     ]  # fmt: skip
     choose = [
         UserKnob(k.CHOICE, f"{hint}_channel", f"{hint} is in",
@@ -130,6 +145,7 @@ def gizmo(card: ModelCard, hint: str, knobs: Mapping[str, Any]) -> str:
         name,
         {"name": name, "help": f"{card.title}: {card.summary}\n\n{card.limits}\n\nWeights: "
                                f"{card.licence}. Commercial use: {card.commercial}."},
-        [UserKnob(k.TAB, "matte_tab", card.title), *choose, *_user_knobs(knobs), PREMULTIPLY], {}, nodes,
+        [UserKnob(k.TAB, "matte_tab", card.title), *choose, *_user_knobs(knobs), PREMULTIPLY,
+         ON_CARD], {}, nodes,
     )  # fmt: skip
     return written(group, "14.0 v1")

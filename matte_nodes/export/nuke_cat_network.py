@@ -44,7 +44,8 @@ class FromPictures(nn.Module):
     core: takes plate and trimap. hint: whether there is a trimap; its 0 and 1 are kept. multiple:
     of the core's sides. size: height and width that the core always works at; 0: the shorter side
     is the knob reference_size, and where that is 0 too, the picture's own size times `share`.
-    Knobs: linear (the picture is scene-linear), exposure (stops), and reference_size.
+    Knobs: linear (the picture is scene-linear), exposure (stops), reference_size, and where that is
+    0 downrez (1: the picture's own size, 2: half of it).
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class FromPictures(nn.Module):
         self.linear: bool = True
         self.exposure: float = 0.0
         self.reference_size: int = reference_size
+        self.downrez: int = 1
 
     def forward(self, x: Tensor) -> Tensor:
         """Return alpha, 0..1, as large as the picture."""
@@ -85,7 +87,7 @@ class FromPictures(nn.Module):
         """Return the size at which the core sees the picture, before it is grown to the multiple."""
         if self.height > 0:
             return self.height, self.width
-        share = self.share
+        share = self.share / float(max(1, self.downrez))
         if self.reference_size > 0:
             share = float(self.reference_size) / float(min(height, width))
             share = min(share, float(self.longest) / float(max(height, width)))

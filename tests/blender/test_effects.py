@@ -4,16 +4,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.blender import rig
 from tests.blender.conftest import needs
 from tests.blender.desk import Desk, composite, desk, difference, reference, rgb
 from tests.blender.test_routes import one
 from tests.made import plate_sequence, read_named
 
 __all__ = ["desk"]
+
+
+def since(first: str) -> list[Any]:
+    """The Blenders from a version on; the newest in a usual run, the others only by make soak."""
+    found = [v for v in rig.ALL if v >= first]
+    return [pytest.param(v, marks=() if v == found[-1] else pytest.mark.slow) for v in found]
+
 
 START = """
 tree = comp.fresh(given["blend"], frames=(1, 2))
@@ -57,10 +66,11 @@ inside.answer(**facts)
 """
 
 
-def test_the_input_of_the_whole_compositor_is_the_render(desk: Desk) -> None:
+@pytest.mark.parametrize("newer", since("5.1"))
+def test_the_input_of_the_whole_compositor_is_the_render(desk: Desk, newer: str) -> None:
     """bpy 5.0.1 has such an input too, and gives nothing at it, to any node."""
-    needs("5.3")
-    went = desk.run("5.3", START + ROOT)
+    needs(newer)
+    went = desk.run(newer, START + ROOT)
     assert went["bake"]["state"][0] == "done", went["bake"]
     planes = read_named(one(Path(went["bake"]["folder"]), 1))
     found = [float(planes[f"foreground.{c}"].mean()) for c in "RGB"]
@@ -137,8 +147,10 @@ node = matte_in(made)
 made.links.new(begin.outputs[0], node.inputs["Image"])
 made.links.new(node.outputs["Image"], end.inputs[0])
 editor = scene.sequence_editor_create()
-strip = editor.strips.new_effect(name="Shot", type="COLOR", channel=1, frame_start=1, length=2)
-strip.modifiers.new("Matte", "COMPOSITOR").node_group = made
+kind = "COLOR" if given["kind"] == "modifier" else "COMPOSITOR"
+strip = editor.strips.new_effect(name="Shot", type=kind, channel=1, frame_start=1, length=2)
+owner = strip if kind == "COMPOSITOR" else strip.modifiers.new("Matte", "COMPOSITOR")
+owner.node_group = made
 facts["input"] = comp.bake(node)["error"]
 plate = comp.image(made, given["plate"], frames=(2, 1, 0, False))
 made.links.new(plate.outputs[0], node.inputs["Image"])
@@ -150,13 +162,29 @@ inside.answer(**facts)
 """
 
 
-def test_a_matte_in_a_strip_s_compositor_modifier(desk: Desk) -> None:
+@pytest.mark.parametrize("newer", since("5.1"))
+def test_a_matte_in_a_strip_s_compositor_modifier(desk: Desk, newer: str) -> None:
     """bpy 5.0.1 ends with a segmentation fault when such a modifier is made, whoever makes it."""
-    needs("5.3")
+    needs(newer)
     plate = desk.plates(2)
     other = plate_sequence(desk.folder / "other", 2, 1, gain=2.0)
     other = Path(str(other).replace("####", "0001"))
-    went = desk.run("5.3", START + STRIP, plate=plate, other=other)
+    went = desk.run(newer, START + STRIP, plate=plate, other=other, kind="modifier")
+    right_in_a_strip(desk, went, plate)
+
+
+@pytest.mark.parametrize("newer", since("5.2"))
+def test_a_matte_in_a_compositor_strip(desk: Desk, newer: str) -> None:
+    """A strip that is itself a node tree."""
+    needs(newer)
+    plate = desk.plates(2)
+    other = plate_sequence(desk.folder / "other", 2, 1, gain=2.0)
+    other = Path(str(other).replace("####", "0001"))
+    went = desk.run(newer, START + STRIP, plate=plate, other=other, kind="strip")
+    right_in_a_strip(desk, went, plate)
+
+
+def right_in_a_strip(desk: Desk, went: dict[str, Any], plate: Path) -> None:
     assert "strip Shot" in went["input"]
     assert went["bake"]["state"][0] == "done", went["bake"]
     right = reference(desk.folder / "right", plate.with_name("plate.####.exr"), 1, 2)

@@ -93,9 +93,9 @@ def test_two_files_in_one_folder_never_share_frames(version: str, desk: Desk) ->
     went = ran.good()
     assert went["state"][0] == "stale"
     assert went["state"][2]
-    assert "frames 1, 2 are from another bake" in went["state"][1]
-    assert "frames 1, 2 are from another bake" in went["check"]
-    assert "frames 1, 2 are from another bake" in ran.text.split("RENDERS")[1]
+    assert "frames 1, 2 are damaged, or from another bake" in went["state"][1]
+    assert "frames 1, 2 are damaged, or from another bake" in went["check"]
+    assert "frames 1, 2 are damaged, or from another bake" in ran.text.split("RENDERS")[1]
     assert np.abs(rgb(out) - right).max() > 0.01, "this test would see it"
 
 

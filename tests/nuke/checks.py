@@ -14,7 +14,7 @@ from tests.nuke.nk import NkError, Script, expression, references
 
 CLASSES = frozenset({
     "Input", "Output", "Write", "Read", "Shuffle", "Switch", "Merge2", "Expression",
-    "MergeExpression", "Dilate", "Inference", "Colorspace", "Crop", "Copy", "Remove",
+    "MergeExpression", "Dilate", "Inference", "Assert", "Colorspace", "Crop", "Copy", "Remove",
 })  # fmt: skip
 PLACING = {"inputs", "name", "xpos", "ypos"}
 LOUD = {"$gui?1:0", "error"}

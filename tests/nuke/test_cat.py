@@ -214,6 +214,24 @@ def test_the_shipped_network_answers_what_the_library_answers(
     assert (answer[~unknown] == scene.trimap[~unknown]).all()
 
 
+def test_downrez_gives_the_network_a_smaller_picture(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """The shipped network at half the size: near the whole one, softer, and the trimap is kept."""
+    folder, report = made(SHIPPED, tmp_path_factory)
+    assert report["knobs"]["downrez"] == "survives"
+    scene = scenes(1, 151, 210)[0]
+    picture = picture_of(scene.plate.clip(0, 1).astype(np.float32), scene.trimap)
+    model = torch.jit.load(str(folder / f"{SHIPPED}.pt"))
+    whole = model(picture)
+    model.downrez = 2
+    half = model(picture)
+    assert half.shape == whole.shape
+    assert 1e-3 < float((half - whole).abs().mean()) < 0.03
+    known = torch.from_numpy(scene.trimap != 0.5)
+    assert torch.equal(half[0, 0][known], torch.from_numpy(scene.trimap)[known])
+
+
 def picture_of(plate: Any, trimap: Any) -> torch.Tensor:
     """(1, 4, H, W) as Inference hands it over."""
     both = np.dstack((plate, trimap)).transpose(2, 0, 1)[None]
@@ -316,7 +334,14 @@ def test_the_cattery_folder(exported: Any) -> None:
     source = "with_hint" if taken else "plate"
     assert wiring["network"] == [source]
     assert wiring["matted"] == ["plate", "network"], "B is the plate, alpha comes from A"
-    assert wiring["Output1"] == ["premultiplied"]
+    assert wiring["guard"] == ["premultiplied"]
+    assert wiring["Output1"] == ["guard"]
+    guard = group.child("guard")
+    assert guard.kind == "Assert"
+    assert expression(guard.value("expression")) == "$nuke_version >= 14"
+    assert "needs Nuke 14.0" in guard.value("message")
+    (card_knob,) = (knob for knob in group.user_knobs if knob.name == "useGPUIfAvailable")
+    assert (card_knob.code, card_knob.script) == (41, "network.useGPUIfAvailable")
     assert group.child("premultiplied").value("disable") == "!parent.premultiply"
     if taken:
         assert wiring["with_hint"] == ["plate", f"{taken}_channel"]
@@ -326,7 +351,7 @@ def test_the_cattery_folder(exported: Any) -> None:
         assert f"{knob}:{{parent.{knob}}};" in group.child("network").value("serialiseKnob")
     for node in group.children:
         for value in node.knobs.values():
-            if expression(value):
+            if expression(value) and node is not guard:
                 assert expression(value).removeprefix("!").removeprefix("parent.") in own
 
 

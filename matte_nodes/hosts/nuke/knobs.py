@@ -15,7 +15,7 @@ AUTO = "auto"
 
 # Numbers of Nuke's knob kinds (NDK, "Knobs by ID").
 TEXT, FILE, INT, CHOICE, SWITCH, FLOAT, PLACE, BOX = 1, 2, 3, 4, 6, 7, 12, 15
-TAB, BUTTON, LINE, NOTE = 20, 22, 26, 43
+TAB, BUTTON, LINE, LINK, NOTE = 20, 22, 26, 41, 43
 _CODES = {"text": TEXT, "int": INT, "choice": CHOICE, "bool": SWITCH, "float": FLOAT}
 OPEN, CLOSE = 1, -1
 

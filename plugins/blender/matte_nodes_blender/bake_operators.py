@@ -66,6 +66,16 @@ def end(bake, error):
         baking.complain(tree, bpy.context.scene, str(error) or type(error).__name__)
 
 
+def over_compositor(context, event):
+    """Whether the mouse is over a compositor: ESC elsewhere is meant for another tool."""
+    x, y = event.mouse_x, event.mouse_y
+    for area in context.window.screen.areas:
+        if area.x <= x < area.x + area.width and area.y <= y < area.y + area.height:
+            space = area.spaces.active
+            return area.type == "NODE_EDITOR" and space.tree_type == "CompositorNodeTree"
+    return False
+
+
 class OnWork(OnMatte):
     """Base class of the operators that start work beside the artist: a bake, a page, a training."""
 
@@ -125,7 +135,7 @@ class OnWork(OnMatte):
         work = self.running
         if work.ended:
             return self.finish(context)
-        if event.type == "ESC" and event.value == "PRESS":
+        if event.type == "ESC" and event.value == "PRESS" and over_compositor(context, event):
             work.cancel()
             return {"RUNNING_MODAL"}
         if event.type == "TIMER" and work.job is None:
@@ -175,7 +185,7 @@ class OnBake(OnWork):
 
 
 class MATTE_OT_bake(OnBake, bpy.types.Operator):
-    """Matte the range. What is done already stays; ESC stops it"""
+    """Matte the range. What is done already stays; ESC over the compositor stops it"""
 
     bl_idname = "matte_nodes.bake"
     bl_label = "Bake Matte"

@@ -16,6 +16,14 @@ OUTPUTS = (
 )
 
 
+RELATIVE_PATH: set[str] = (
+    {"PATH_SUPPORTS_BLEND_RELATIVE"}
+    if "is_path_supports_blend_relative" in bpy.types.Property.bl_rna.properties
+    else set()
+)
+"""Options of a property that holds a path which may begin with `//`: 4.5 and newer want to know."""
+
+
 class Root(NamedTuple):
     """A compositor tree that stands for itself, and where.
 

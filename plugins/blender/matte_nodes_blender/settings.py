@@ -12,7 +12,7 @@ from typing import Any
 
 import bpy
 
-from . import declarations, group, knobs
+from . import compat, declarations, group, knobs
 from .declarations import Declarations
 
 _edges: list = []
@@ -145,6 +145,7 @@ class MatteSettings(bpy.types.PropertyGroup):
     bake_dir: bpy.props.StringProperty(
         name="Bake folder",
         subtype="DIR_PATH",
+        options=compat.RELATIVE_PATH,
         default="//matte",
         description="Where bakes go, a folder for each set of settings. Nothing in it is deleted",
     )
@@ -153,6 +154,7 @@ class MatteSettings(bpy.types.PropertyGroup):
         items=[
             ("SCENE", "Scene", "The frames of the scene in which the inputs move", 0),
             ("CUSTOM", "Own", "The frames below", 1),
+            ("PREVIEW", "Preview", "The preview range, while the timeline has one", 2),
         ],
     )
     frame_start: bpy.props.IntProperty(name="First", default=1, min=0)
@@ -212,6 +214,8 @@ def range_of(settings: Any, scene: Any) -> "tuple[int, int]":
     """First and last frame that the panel asks for."""
     if settings.range_mode == "CUSTOM":
         return settings.frame_start, settings.frame_end
+    if settings.range_mode == "PREVIEW" and scene.use_preview_range:
+        return scene.frame_preview_start, scene.frame_preview_end
     return scene.frame_start, scene.frame_end
 
 

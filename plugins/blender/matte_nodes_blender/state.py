@@ -91,7 +91,9 @@ def state(
             return State(ERROR, error, wrong=True)
         text = "not baked: Image passes through, Alpha is 1"
         return State(NONE, text, wrong=True)
-    wanted = [0] if record.still else range(now.first, now.last + 1)
+    # With trouble nobody knows what is asked for: what was baked stays what is looked for.
+    first, last = (record.first, record.last) if now.trouble else (now.first, now.last)
+    wanted = [0] if record.still else range(first, last + 1)
     have = (1 if there else 0) if record.still else sum(1 for frame in wanted if frame in there)
     if not have:
         return State(ERROR, error or "the files of the bake are missing", wrong=True)
@@ -101,7 +103,9 @@ def state(
         return State(ERROR, now.trouble)
     strange = [frame for frame in sorted(foreign) if record.still or frame in wanted]
     if strange:
-        return State(STALE, f"{_listed(strange)} from another bake: bake again", wrong=True)
+        return State(
+            STALE, f"{_listed(strange)} damaged, or from another bake: bake again", wrong=True
+        )
     why = _stale(record, now)
     if why:
         return State(STALE, f"stale: {why} since the bake", wrong=True)
