@@ -21,10 +21,19 @@ PLUGIN = Path(__file__).parents[2] / "plugins" / "blender"
 SOURCES = sorted(PLUGIN.rglob("*.py"))
 NAMED = pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PLUGIN)))
 PLAIN = {
-    "clicks", "declarations", "environment", "folders", "handover", "job", "knobs", "mapping", "plan",
+    "clicks", "commands", "declarations", "environment", "folders", "handover", "job", "knobs", "mapping", "plan",
     "setup", "state", "trouble",
 }  # fmt: skip
-BLENDERS = {"bpy", "bpy_extras", "addon_utils", "bl_pkg", "gpu", "gpu_extras", "nodeitems_utils"}
+BLENDERS = {
+    "bpy",
+    "bpy_extras",
+    "addon_utils",
+    "bl_pkg",
+    "bl_operators",
+    "gpu",
+    "gpu_extras",
+    "nodeitems_utils",
+}
 
 
 def imports(path: Path) -> set[str]:

@@ -215,3 +215,31 @@ def test_bake_all_in_a_window_says_the_time_that_is_left(desk: Desk) -> None:
     assert any(text.startswith("matting with slow, ") and text.endswith(" left") for text in said)
     assert len(desk.frames()) >= FRAMES
     assert "Traceback" not in desk.window.log(), desk.window.log()[-3000:]
+
+
+PRESET = """
+    window = bpy.context.window_manager.windows[0]
+    area = max(window.screen.areas, key=lambda a: a.width * a.height)
+    region = next(r for r in area.regions if r.type == "WINDOW")
+    tree = area.spaces.active.node_tree
+    tree.nodes.active = tree.nodes["Matte"]
+    kept = tree.nodes["Matte"].node_tree.matte_nodes
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        kept.model, kept.values, kept.refine = "green-screen", '{"green-screen/x": 1}', "closed-form"
+        out["made"] = sorted(bpy.ops.matte_nodes.preset(name="Hard Green"))
+        kept.model, kept.values, kept.refine = "auto", "", ""
+        path, = bpy.utils.preset_paths("matte_nodes")
+        import os
+        out["files"] = os.listdir(path)
+        out["used"] = sorted(bpy.ops.script.execute_preset(
+            filepath=os.path.join(path, out["files"][0]), menu_idname="MATTE_MT_presets"))
+    out["kept"] = [kept.model, kept.values, kept.refine]
+"""
+
+
+def test_a_preset_keeps_model_knobs_and_edge(desk: Desk) -> None:
+    """Blender's own presets, in the user's folder."""
+    went = desk.window.do(PRESET)
+    assert went["made"] == went["used"] == ["FINISHED"]
+    assert went["files"] == ["Hard_Green.py"] or went["files"] == ["hard_green.py"]
+    assert went["kept"] == ["green-screen", '{"green-screen/x": 1}', "closed-form"]

@@ -61,11 +61,12 @@ def _modules() -> tuple:
         operators,
         panel,
         preferences,
+        presets,
         subject_operators,
         weights_operators,
     )
 
     return (
         preferences, operators, bake_operators, errand_operators, subject_operators,
-        weights_operators, panel,
+        weights_operators, presets, panel,
     )  # fmt: skip

@@ -66,7 +66,7 @@ def _key(data: bytes) -> str:
 
 def _whole(file: BinaryIO, head: bytes) -> bool:
     """Whether the last block that an EXR (of lines) names is in the file to its end."""
-    x0, y0, x1, y1 = struct.unpack("<4i", _attribute(head, b"dataWindow"))
+    _, y0, _, y1 = struct.unpack("<4i", _attribute(head, b"dataWindow"))
     lines = _LINES.get(_attribute(head, b"compression"), 0)
     end = _end(head)
     if not lines or end < 0:

@@ -24,7 +24,12 @@ def active(context):
 
 
 class OnMatte:
-    """An operator on one Matte node: the active one, or the group that is named."""
+    """An operator on one Matte node: the active one, or the group that is named.
+
+    edits: it changes the node, so a node that is linked from another file is refused.
+    """
+
+    edits = False
 
     group: bpy.props.StringProperty(
         name="Node group", description="Name of the Matte node's group; empty: the active node's"
@@ -41,6 +46,8 @@ class OnMatte:
             raise Trouble(
                 f"{self.group} is no Matte node." if self.group else "Select a Matte node first."
             )
+        if self.edits:
+            baking.editable(found)
         return found
 
     def execute(self, context):
@@ -108,9 +115,9 @@ class MATTE_OT_clear_bake(OnMatte, bpy.types.Operator):
     bl_idname = "matte_nodes.clear_bake"
     bl_label = "Clear Bake Link"
     bl_options = {"REGISTER", "UNDO"}
+    edits = True
 
     def work(self, context, tree):
-        baking.editable(tree)
         group.clear(tree)
         tree.matte_nodes.message = tree.matte_nodes.note = ""
         return {"FINISHED"}
@@ -122,10 +129,10 @@ class MATTE_OT_relink(OnMatte, bpy.types.Operator):
     bl_idname = "matte_nodes.relink"
     bl_label = "Relink Bake"
     bl_options = {"REGISTER", "UNDO"}
+    edits = True
     directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE"})
 
     def work(self, context, tree):
-        baking.editable(tree)
         kept = tree.matte_nodes
         record = Record.read(kept.record)
         folder, plan = "", None
@@ -184,9 +191,9 @@ class MATTE_OT_repair(OnMatte, bpy.types.Operator):
     bl_idname = "matte_nodes.repair"
     bl_label = "Repair Node"
     bl_options = {"REGISTER", "UNDO"}
+    edits = True
 
     def work(self, context, tree):
-        baking.editable(tree)
         group.build(tree)
         return {"FINISHED"}
 

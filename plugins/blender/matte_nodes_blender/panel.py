@@ -15,6 +15,7 @@ from . import (
     group,
     knobs,
     learn,
+    presets,
     settings,
     status,
 )  # fmt: skip
@@ -89,6 +90,7 @@ class MATTE_PT_matte(Panel, bpy.types.Panel):
     def choices(self, column, context, tree):
         """Draw model, edge and range."""
         kept = tree.matte_nodes
+        presets.row(column)
         labelled(column, context, kept, "model_menu", "Model")
         self.terms(column, context, tree)
         labelled(column, context, kept, "refine_menu", "Edge")

@@ -25,11 +25,11 @@ class MATTE_OT_click(OnMatte, bpy.types.Operator):
     bl_idname = "matte_nodes.click"
     bl_label = "Click on Subject"
     bl_options = {"REGISTER"}
+    edits = True
 
     def invoke(self, context, event):
         try:
             tree = self.tree(context)
-            baking.editable(tree)
             clicks.checked(tree.matte_nodes.object_name)
         except Trouble as error:
             return fail(self, None, error)
@@ -57,7 +57,10 @@ class MATTE_OT_click(OnMatte, bpy.types.Operator):
             kept.points = clicks.removed(kept.points, frame, *place)
         else:
             kind = clicks.NOT if event.ctrl else clicks.SUBJECT
-            mark_subject(kept, [[frame, kind, *place]])
+            try:
+                mark_subject(kept, [[frame, kind, *place]])
+            except Trouble as error:  # the name of the object was changed meanwhile
+                fail(self, tree, error)
         bpy.ops.ed.undo_push(message="Click on subject")
         redraw()
         return {"RUNNING_MODAL"}
@@ -81,6 +84,7 @@ class MATTE_OT_subject_from(OnMatte, bpy.types.Operator):
     bl_idname = "matte_nodes.subject_from"
     bl_label = "Subject From"
     bl_options = {"REGISTER", "UNDO"}
+    edits = True
     source: bpy.props.EnumProperty(items=SOURCES)
 
     @classmethod
@@ -88,7 +92,6 @@ class MATTE_OT_subject_from(OnMatte, bpy.types.Operator):
         return next(text for kind, _, text in SOURCES if kind == properties.source)
 
     def work(self, context, tree):
-        baking.editable(tree)
         kept, scene = tree.matte_nodes, context.scene
         clicks.checked(kept.object_name)
         first, last = settings.range_of(kept, scene)
@@ -104,22 +107,39 @@ class MATTE_OT_subject_from(OnMatte, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class MATTE_OT_forget_marks(OnMatte, bpy.types.Operator):
+class OnForget(OnMatte):
+    """Base class of what is forgotten whole, or at the present frame only."""
+
+    bl_options = {"REGISTER", "UNDO"}
+    edits = True
+    here: bpy.props.BoolProperty(name="Only at this frame", options={"SKIP_SAVE"})
+
+    def work(self, context, tree):
+        self.forget(tree, context.scene.frame_current if self.here else None)
+        redraw()
+        return {"FINISHED"}
+
+
+class MATTE_OT_forget_marks(OnForget, bpy.types.Operator):
     """Remove clicks and boxes"""
 
     bl_idname = "matte_nodes.forget_marks"
     bl_label = "Clear Clicks"
-    bl_options = {"REGISTER", "UNDO"}
-    here: bpy.props.BoolProperty(name="Only at this frame", options={"SKIP_SAVE"})
 
-    def work(self, context, tree):
-        baking.editable(tree)
+    def forget(self, tree, frame):
         kept = tree.matte_nodes
-        kept.points = clicks.without(kept.points, context.scene.frame_current) if self.here else ""
-        if not clicks.read(kept.points):
-            kept.points = ""
-        redraw()
-        return {"FINISHED"}
+        left = "" if frame is None else clicks.without(kept.points, frame)
+        kept.points = left if clicks.read(left) else ""
+
+
+class MATTE_OT_forget_paint(OnForget, bpy.types.Operator):
+    """Use painted mattes no more. Their files stay"""
+
+    bl_idname = "matte_nodes.forget_paint"
+    bl_label = "Forget Corrections"
+
+    def forget(self, tree, frame):
+        corrections.forget(tree, frame)
 
 
 class MATTE_OT_trimap_from_mask(OnMatte, bpy.types.Operator):
@@ -147,9 +167,9 @@ class MATTE_OT_paint(OnMatte, bpy.types.Operator):
     bl_idname = "matte_nodes.paint"
     bl_label = "Paint This Frame"
     bl_options = {"REGISTER"}
+    edits = True
 
     def work(self, context, tree):
-        baking.editable(tree)
         plan, _, _ = baking.planned(tree, context.scene)
         image = corrections.begin(tree, context.scene, plan.home)
         areas = context.screen.areas if context.screen else ()
@@ -161,20 +181,6 @@ class MATTE_OT_paint(OnMatte, bpy.types.Operator):
             self.report(
                 {"INFO"}, f"Open the image {image.name} in an Image Editor and paint on it."
             )
-        return {"FINISHED"}
-
-
-class MATTE_OT_forget_paint(OnMatte, bpy.types.Operator):
-    """Use painted mattes no more. Their files stay"""
-
-    bl_idname = "matte_nodes.forget_paint"
-    bl_label = "Forget Corrections"
-    bl_options = {"REGISTER", "UNDO"}
-    here: bpy.props.BoolProperty(name="Only at this frame", options={"SKIP_SAVE"})
-
-    def work(self, context, tree):
-        baking.editable(tree)
-        corrections.forget(tree, context.scene.frame_current if self.here else None)
         return {"FINISHED"}
 
 
