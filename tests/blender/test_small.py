@@ -40,7 +40,9 @@ scene.use_preview_range = False
 addon = comp.module("addon")
 link = os.path.join(os.path.dirname(given["blend"]), "python")
 os.symlink(addon.chosen().python, link)
+chosen = os.environ.pop("MATTE_PYTHON")  # it would overrule the preferences
 facts["python"] = [addon.named("//python", "").python, link]
+os.environ["MATTE_PYTHON"] = chosen
 # auto says what it takes for what is connected.
 panel = comp.module("panel")
 declared = settings.of_group(node.node_tree)

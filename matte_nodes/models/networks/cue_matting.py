@@ -78,17 +78,17 @@ class CueMatting(nn.Module):
 
     def deep(self, halved: Tensor) -> Tensor:
         """Encoder and decoder, half the size; what the last unit but two is given."""
-        return _join(*self.decoded(halved))
-
-    def decoded(self, halved: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the two parts of `deep`: a quarter of the size, and half; not joined yet."""
         half = self.stem[1](halved)
+        x, d1 = self.encoded(half)
+        return _join(self.up1(_join(x, d1)), half)
+
+    def encoded(self, half: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `up1` joins, from the stem's features: an eighth of the size, and a quarter."""
         d1 = self.down1(half)
         d2 = self.down2(d1)
         d3 = self.down3(d2)
         x = self.up3(_join(self.down4(d3), d3))
-        x = self.up2(_join(x, d2))
-        return self.up1(_join(x, d1)), half
+        return self.up2(_join(x, d2)), d1
 
     def fine(self, deep: Tensor, seen: Tensor, offers: Tensor) -> Tensor:
         """Return alpha at full size; a pixel depends on REACH halved pixels round it and no others.
@@ -228,20 +228,31 @@ class Piece(nn.Module):
             setattr(self, name, getattr(net, name))
 
 
-class Halved(Piece):
-    """`CueMatting.halved`."""
+class Stem(Piece):
+    """`CueMatting.halved` and the unit after it; a row is made of the halved row on each side."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the first features."""
-        return CueMatting.halved(self, features)  # type: ignore[arg-type]
+        """Return the stem's features, half the size."""
+        halved = CueMatting.halved(self, features)  # type: ignore[arg-type]
+        found: Tensor = self.stem[1](halved)
+        return found
 
 
-class Deep(Piece):
-    """`CueMatting.decoded`."""
+class Encoded(Piece):
+    """`CueMatting.encoded`."""
 
-    def forward(self, halved: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both parts of what the last unit but two is given."""
-        return CueMatting.decoded(self, halved)  # type: ignore[arg-type]
+    def forward(self, half: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the next unit joins."""
+        return CueMatting.encoded(self, half)  # type: ignore[arg-type]
+
+
+class Up1(Piece):
+    """The unit at a quarter of the size."""
+
+    def forward(self, joined: Tensor) -> Tensor:
+        """Return its answer."""
+        found: Tensor = self.up1(joined)
+        return found
 
 
 class Fine(Piece):
@@ -252,12 +263,13 @@ class Fine(Piece):
         return CueMatting.fine(self, deep, given, offers)  # type: ignore[arg-type]
 
 
-DEEP = ("stem", "down1", "down2", "down3", "down4", "up3", "up2", "up1")
+DEEP = ("down1", "down2", "down3", "down4", "up3", "up2")
 FINE = ("up0", "refine", "answer")
 
 
 class CuesInPieces(nn.Module):
-    """The trimap network for `torch.jit.script`, in bands of rows: the same numbers in less memory.
+    """The trimap network for `torch.jit.script`, in bands of rows: the same numbers
+    (to 1e-6: a convolution of a band may add in another order) in less memory.
 
     Full-size tensors are made for a band alone, and the last part only where the trimap is unknown.
     The convolutions are traced; what is before them follows the precision, since a trace keeps the
@@ -269,11 +281,14 @@ class CuesInPieces(nn.Module):
         jit: Any = torch.jit
         features = torch.rand(1, net.features, 128, 160)
         offers, given = torch.rand(1, net.candidates, 128, 160), features[:, :SEEN].contiguous()
-        halved, deep = Halved(net, ("stem",)), Deep(net, DEEP)
-        first = halved(features)
-        joined = _join(*deep(first))
-        self.halved = jit.trace(halved, features, check_trace=False)
-        self.deep = jit.trace(deep, first, check_trace=False)
+        stem, deep, up1 = Stem(net, ("stem",)), Encoded(net, DEEP), Up1(net, ("up1",))
+        half = stem(features)
+        eighth, quarter = deep(half)
+        last = _join(eighth, quarter)
+        joined = _join(up1(last), half)
+        self.stem = jit.trace(stem, features, check_trace=False)
+        self.deep = jit.trace(deep, half, check_trace=False)
+        self.up1 = jit.trace(up1, last, check_trace=False)
         self.fine = jit.trace(Fine(net, FINE), (joined, given, offers), check_trace=False)
         self.band = 64
         self.margin = 2 * REACH
@@ -282,12 +297,8 @@ class CuesInPieces(nn.Module):
     def forward(self, planes: Tensor) -> Tensor:
         """Return alpha (1, 1, H, W) of planes (1, 19, H, W); H and W are multiples of 32."""
         height = planes.shape[2]
-        bands: list[Tensor] = []
-        for top in range(0, height, self.band):
-            features, _ = seen(planes[:, :, top : top + self.band])
-            bands.append(self.halved(features))
-        quarter, half = self.deep(torch.cat(bands, 2))
-        bands.clear()
+        half = self.halved(planes)
+        quarter = self.quarter(half)
         trimap = planes[:, 15:16]
         alpha = (trimap > 0.75).to(planes.dtype)
         unknown = torch.logical_and(trimap >= 0.25, trimap <= 0.75)[0, 0]
@@ -298,6 +309,38 @@ class CuesInPieces(nn.Module):
                 left, right = int(columns.min()), int(columns.max()) + 1
                 self.finish(planes, quarter, half, alpha, [top, bottom, left, right])
         return alpha
+
+    def halved(self, planes: Tensor) -> Tensor:
+        """Return the stem's features, half the size, by bands of rows."""
+        height = planes.shape[2]
+        first, _ = seen(planes[:, :, : self.band + 2])
+        part = self.stem(first)
+        found = self.room(part, height // 2, planes.shape[3] // 2)
+        for top in range(0, height, self.band):
+            upper, bottom = max(0, top - 2), min(height, top + self.band)
+            if top > 0:
+                features, _ = seen(planes[:, :, upper : bottom + 2])
+                part = self.stem(features)
+            start = (top - upper) // 2
+            found[:, :, top // 2 : bottom // 2] = part[:, :, start : start + (bottom - top) // 2]
+        return found
+
+    def quarter(self, half: Tensor) -> Tensor:
+        """Return the answer of the unit at a quarter of the size, by bands of rows."""
+        eighth, below = self.deep(half)
+        rows, columns = below.shape[2], below.shape[3]
+        found = self.room(below, rows, columns)
+        for top in range(0, rows, self.band):
+            upper, bottom = max(0, top - 1), min(rows, top + self.band)
+            part = self.up1(self.joined(eighth, below, [upper, min(rows, bottom + 1), 0, columns]))
+            found[:, :, top:bottom] = part[:, :, top - upper : bottom - upper]
+        return found
+
+    def room(self, like: Tensor, rows: int, columns: int) -> Tensor:
+        """Return an empty picture with as many channels, the channels of a pixel side by side."""
+        count = like.shape[1]
+        made = torch.empty(1, rows, columns, count, dtype=like.dtype, device=like.device)
+        return made.permute(0, 3, 1, 2)
 
     def finish(
         self, planes: Tensor, quarter: Tensor, half: Tensor, alpha: Tensor, box: list[int]
@@ -317,19 +360,19 @@ class CuesInPieces(nn.Module):
             :, :, top - upper : bottom - upper, left - start : right - start
         ]
 
-    def joined(self, quarter: Tensor, half: Tensor, box: list[int]) -> Tensor:
-        """Return a box of what `deep` makes: whole, it takes 150 MB at 1080p and twice that on its way.
+    def joined(self, small: Tensor, large: Tensor, box: list[int]) -> Tensor:
+        """Return a box of two joined pictures: whole, the last one takes 150 MB at 1080p.
 
-        One more pixel of the quarter on each side gives the enlarged picture the same numbers.
+        One more pixel of the small one on each side gives the enlarged picture the same numbers.
         """
         top, bottom, left, right = box[0], box[1], box[2], box[3]
         upper, start = max(0, top // 2 - 1), max(0, left // 2 - 1)
-        part = quarter[:, :, upper : bottom // 2 + 2, start : right // 2 + 2]
-        large = resized(part, 2 * part.shape[2], 2 * part.shape[3])
-        large = large[
+        part = small[:, :, upper : bottom // 2 + 2, start : right // 2 + 2]
+        grown = resized(part, 2 * part.shape[2], 2 * part.shape[3])
+        grown = grown[
             :, :, top - 2 * upper : bottom - 2 * upper, left - 2 * start : right - 2 * start
         ]
-        return torch.cat((large, half[:, :, top:bottom, left:right]), 1)
+        return torch.cat((grown, large[:, :, top:bottom, left:right]), 1)
 
     def widened(self, first: int, last: int, length: int) -> tuple[int, int]:
         """Return a stretch of full pixels with a margin, from and to even places."""
