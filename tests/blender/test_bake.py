@@ -17,7 +17,7 @@ from tests.blender.conftest import needs
 from tests.blender.desk import HEAD, Desk, desk, other_python, third_desk
 from tests.blender.test_routes import numbers
 from tests.made import write_image
-from tests.service.serving import wait_for
+from tests.service.serving import hurry, wait_for
 
 __all__ = ["desk", "other_python", "third_desk"]
 
@@ -103,6 +103,7 @@ def test_killed_in_mid_bake_the_next_bake_resumes(third_desk: Desk) -> None:
     """Blender and the service are killed; what lies on disk is not matted again."""
     needs("5.0")
     desk, version = third_desk, "5.0"
+    hurry(desk.service_home, False)
     plate = desk.plates(8)
     home, script = desk.folder / "killed", desk.folder / "slow.py"
     home.mkdir()
@@ -130,6 +131,7 @@ def test_killed_in_mid_bake_the_next_bake_resumes(third_desk: Desk) -> None:
     wait_for(lambda: client.hello() is None)
     there = len(list(desk.blend.parent.rglob("matte.*.exr")))
     assert 2 <= there < 8
+    hurry(desk.service_home)
     went = desk.run(version, SLOW, plate=plate, step=0.6)["bake"]
     assert went["state"][1] == "baked (8 frames)"
     assert went["note"] == f"{8 - there} frames matted now"
@@ -163,6 +165,7 @@ inside.answer(states=states, linked=linked, after=comp.state(node), note=group.m
 
 def test_cancelled_frames_stay_and_are_shown_as_they_come(third_desk: Desk) -> None:
     desk = third_desk
+    hurry(desk.service_home, False)
     went = desk.run("3.4", LIVE, plate=desk.plates(8))
     assert "baking: 2 of 8" in went["states"]
     assert went["linked"].startswith(str(desk.blend.parent)), "shown while it goes on"

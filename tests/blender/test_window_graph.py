@@ -52,10 +52,12 @@ def test_a_graph_is_baked_and_the_viewer_shows_it(desk: Desk) -> None:
     assert any("rendering the inputs" in text for text in said), said
     # Green of the made plates lies below 1 nearly everywhere: the matte of `slow`.
     until("the viewer shows frame 2", lambda: desk.window.do(LOOK)["least"] < 0.9)
+    desk.hurry()
     until("all frames are there", lambda: len(desk.frames()) == FRAMES)
     until("it has ended", lambda: desk.window.do(LOOK)["said"] == "")
     assert desk.window.do(LOOK)["scenes"] == 1, "nothing is left behind"
     assert "Traceback" not in desk.window.log()
+    desk.hurry(False)
     desk.set(seconds=0.3)
     desk.press_again()
     desk.window.hand("mousemove", window.WIDTH // 3, window.HEIGHT // 2)
