@@ -9,7 +9,6 @@ import numpy as np
 
 from matte_nodes import Inputs, Knob, LoadContext, Memory, ModelCard, Prediction, Still
 
-
 HURRY = Path(os.environ.get("MATTE_TEST_LOADS", os.devnull) + ".hurry")
 """While this file is there, no step waits: a test that has seen enough need not wait for the rest."""
 
