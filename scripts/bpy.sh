@@ -4,15 +4,13 @@
 # (another Python, another platform, no mirror) its tests are skipped and say so. 5.1 and newer
 # need Python 3.13: on the path, one of pyenv's, or named in $PYTHON313.
 set -eu
-python313=${PYTHON313:-}
-for python in "$(command -v python3.13 || true)" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13.*/bin/python; do
-    # A shim of pyenv is on the path, and fails, where another version is chosen.
-    if [ -z "$python313" ] && [ -n "$python" ] && "$python" -c "" 2>/dev/null; then python313=$python; fi
-done
+python_of=$(dirname "$0")/python_of.sh
+python313=${PYTHON313:-$(sh "$python_of" 3.13 || true)}
+python311=$(sh "$python_of" 3.11 || true)
 for version in "${@:-5.0.1}"; do
     case $version in
         # numpy: those before 4.5 do not say that they cannot have 2.
-        [34].*|5.0.*) python=$(command -v python3.11 || true) numpy="numpy<2" ;;
+        [34].*|5.0.*) python=$python311 numpy="numpy<2" ;;
         *) python=$python313 numpy=numpy ;;
     esac
     if [ -z "$python" ] || ! "$python" -c "" 2>/dev/null; then

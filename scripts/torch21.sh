@@ -6,7 +6,7 @@ set -eu
 place=$1
 [ -x "$place/python" ] && "$place/python" -c "import torch" 2>/dev/null && exit 0
 mkdir -p "$place/stubs"
-python3.11 -m venv "$place/env"
+"$(sh "$(dirname "$0")/python_of.sh" 3.11)" -m venv "$place/env"
 pip="$place/env/bin/pip -q --disable-pip-version-check install"
 $pip "numpy<2" filelock typing_extensions sympy networkx jinja2 fsspec
 $pip --no-deps torch==2.1.2 nvidia-cuda-runtime-cu12==12.1.105 nvidia-nvtx-cu12==12.1.105 \

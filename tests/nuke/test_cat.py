@@ -381,8 +381,8 @@ def test_a_scripted_interpolate_would_be_caught() -> None:
 
 
 TORCHES = {
-    "2.1": ("python3.11", "MATTE_TORCH21", "torch21", "python"),
-    "1.12.1": ("python3.10", "MATTE_TORCH112", "torch112", "env/bin/python"),
+    "2.1": ("3.11", "MATTE_TORCH21", "torch21", "python"),
+    "1.12.1": ("3.10", "MATTE_TORCH112", "torch112", "env/bin/python"),
 }  # fmt: skip
 
 
@@ -392,15 +392,14 @@ def older_torch(version: str) -> str:
     found = os.environ.get(variable)
     if found:
         return found
-    # A shim of pyenv is there though the version that it stands for is not chosen.
-    there = shutil.which(needed)
-    if not there or subprocess.run([there, "-c", ""], capture_output=True, check=False).returncode:
-        pytest.skip(f"torch {version} needs {needed}")
+    scripts = Path(__file__).parents[2] / "scripts"
+    if subprocess.run(["sh", str(scripts / "python_of.sh"), needed], check=False).returncode:
+        pytest.skip(f"torch {version} needs Python {needed}")
     if version == "2.1" and not shutil.which("gcc"):
-        pytest.skip(f"torch {version} needs {needed} (and gcc for what stands in for CUDA)")
+        pytest.skip(f"torch {version} needs gcc (for what stands in for CUDA)")
     place = Path.home() / ".cache" / "matte-nodes" / name
-    script = Path(__file__).parents[2] / "scripts" / f"{name}.sh"
-    if subprocess.run(["sh", str(script), str(place)], check=False).returncode:
+    made = subprocess.run(["sh", str(scripts / f"{name}.sh"), str(place)], check=False)
+    if made.returncode:
         pytest.skip(f"torch {version} could not be had")
     return str(place / inside)
 
