@@ -79,8 +79,17 @@ class CueMatting(nn.Module):
     def deep(self, halved: Tensor) -> Tensor:
         """Encoder and decoder, half the size; what the last unit but two is given."""
         half = self.stem[1](halved)
-        x, d1 = self.encoded(half)
-        return _join(self.up1(_join(x, d1)), half)
+        return _join(self.last(_join(*self.encoded(half))), half)
+
+    def stemmed(self, features: Tensor) -> Tensor:
+        """Return the stem's features, half the size."""
+        found: Tensor = self.stem[1](CueMatting.halved(self, features))
+        return found
+
+    def last(self, joined: Tensor) -> Tensor:
+        """Return the answer of the unit at a quarter of the size."""
+        found: Tensor = self.up1(joined)
+        return found
 
     def encoded(self, half: Tensor) -> tuple[Tensor, Tensor]:
         """Return what `up1` joins, from the stem's features: an eighth of the size, and a quarter."""
@@ -233,8 +242,7 @@ class Stem(Piece):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the stem's features, half the size."""
-        halved = CueMatting.halved(self, features)  # type: ignore[arg-type]
-        found: Tensor = self.stem[1](halved)
+        found: Tensor = CueMatting.stemmed(self, features)  # type: ignore[arg-type]
         return found
 
 
@@ -251,8 +259,7 @@ class Up1(Piece):
 
     def forward(self, joined: Tensor) -> Tensor:
         """Return its answer."""
-        found: Tensor = self.up1(joined)
-        return found
+        return CueMatting.last(self, joined)  # type: ignore[arg-type]
 
 
 class Fine(Piece):

@@ -156,6 +156,7 @@ class Bake(Work):
     """
 
     doing = "baking"
+    changes = True
 
     def __init__(self, tree: Any, scene: Any, frame: int | None = None) -> None:
         name = free(tree)

@@ -39,6 +39,12 @@ class Errand(Work):
     def _begun(self) -> Command:
         return Command(self._chosen, self._arguments(), self._colour)
 
+    def quit(self) -> None:
+        """Blender or the add-on ends: nobody would take in what the command makes."""
+        super().quit()
+        if self.job is not None:
+            self.job.cancel()
+
     def _told(self) -> str:
         return str(self.job.lines[-1]) if self.job.lines else f"{self.doing}: starting"
 

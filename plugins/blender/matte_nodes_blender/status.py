@@ -26,10 +26,11 @@ def of(tree: Any, scene: Any, *, fresh: bool = False) -> State:
     Otherwise nothing is computed and no file is touched, as a panel that is drawn needs it: the
     last known state is returned, and a timer looks again when that is old.
     """
-    bake = baking.running.get(tree.matte_nodes.bake_name)
-    if bake is not None:
-        counted = bake.doing, bake.done, bake.total
-        return state(Record(), Now(), (), linked=True, running=counted)
+    work = baking.running.get(tree.matte_nodes.bake_name)
+    if work is not None and (work.changes or not fresh):
+        counted = work.doing, work.done, work.total
+        shown = state(Record(), Now(), (), linked=True, running=counted)
+        return shown._replace(wrong=work.changes)
     known = _seen.get(tree.name_full)
     if not fresh and not bpy.app.background:
         if known is None or time.monotonic() - known[0] >= SECONDS:

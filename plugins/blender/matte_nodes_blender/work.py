@@ -19,9 +19,11 @@ class Work:
     doing: what the panel calls it. job: the other process, or the service's job; None while the
     inputs are prepared. state: "" while it runs, else how it ended. result: a sentence of that.
     done, total: the count that the panel shows. alone: no operator follows it, only the timer.
+    changes: while it runs, the frames that the node shows are not all right.
     """
 
     doing = "at work"
+    changes = False
 
     def __init__(self, name: str, inputs: Inputs) -> None:
         self.name, self.inputs = name, inputs
