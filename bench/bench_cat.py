@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parents[1]
-ROUNDS, FRAMES = 3, 3
+ROUNDS, FRAMES = 2, 3
 EXPORT = """
 import sys
 sys.path.insert(0, sys.argv[1])
