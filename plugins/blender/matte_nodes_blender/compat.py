@@ -108,6 +108,14 @@ def clear(scene: Any, made: list[Any]) -> None:
             tree.nodes.clear()
 
 
+def gives_input() -> bool:
+    """Whether the input of a whole compositor tree is the render.
+
+    5.0 to 5.2 have such an input, and give nothing at it to any node (measured with bpy).
+    """
+    return "compositor_effects" in bpy.types.Scene.bl_rna.properties
+
+
 def _stacks(scene: Any) -> bool:
     return "compositor_effects" in scene.bl_rna.properties
 

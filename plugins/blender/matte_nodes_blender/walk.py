@@ -169,6 +169,11 @@ def _given(way: Way, output: Any) -> tuple[Way, Any] | None:
             f"The Matte node works on the strip {way.root.strip} of the sequencer, which cannot be "
             "rendered by itself. Connect the plate by an Image or Movie Clip node in this tree."
         )
+    if not compat.gives_input():
+        raise Trouble(
+            "This Blender gives no picture at the compositor's own input when it renders (5.3 is the "
+            "first that does). Connect a Render Layers node, or the plate by an Image node."
+        )
     return way, output
 
 
