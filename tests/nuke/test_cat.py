@@ -338,7 +338,7 @@ def test_the_cattery_folder(exported: Any) -> None:
     assert wiring["Output1"] == ["guard"]
     guard = group.child("guard")
     assert guard.kind == "Assert"
-    assert expression(guard.value("expression")) == "$nuke_version >= 14"
+    assert expression(guard.knobs["expression"]) == "$nuke_version >= 14"
     assert "needs Nuke 14.0" in guard.value("message")
     (card_knob,) = (knob for knob in group.user_knobs if knob.name == "useGPUIfAvailable")
     assert (card_knob.code, card_knob.script) == (41, "network.useGPUIfAvailable")
