@@ -30,6 +30,12 @@ VERSION = 1
 ONLY = "object"
 """The name of an object that nobody named."""
 
+PLACE = "{object}"
+"""What stands for the name of an object in the name of an output."""
+
+OUTPUTS = ("auto", "files", "layers", "union")
+"""How several objects may be written. `auto` goes by the name of the output and by its layout."""
+
 FIRST: None = None
 """In place of a frame number: the first frame of the shot."""
 
