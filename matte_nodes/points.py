@@ -386,13 +386,13 @@ def _frame_number(frame: Any) -> Frame:
     if frame is None or frame == "first":
         return FIRST
     if isinstance(frame, str) and not re.fullmatch(r"[+-]?[0-9]{1,18}", frame):
-        raise UsageError(f"{frame!r} is no frame number.")
+        raise UsageError(f"There is no frame number {frame!r}: frames are whole numbers.")
     try:
         number = int(frame)
     except (TypeError, ValueError, OverflowError):
-        raise UsageError(f"{frame!r} is no frame number.") from None
+        raise UsageError(f"There is no frame number {frame!r}: frames are whole numbers.") from None
     if isinstance(frame, bool) or (not isinstance(frame, str) and number != frame):
-        raise UsageError(f"{frame!r} is no frame number: frames are whole numbers.")
+        raise UsageError(f"There is no frame number {frame!r}: frames are whole numbers.")
     return number
 
 

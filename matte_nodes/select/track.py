@@ -50,7 +50,10 @@ AGAIN = 0.1
 AGAIN_PARTLY = 0.06
 """The same, where the border cuts it."""
 
-PARTLY_SEEN = 0.15
+OF_CONTRAST = 0.4
+"""And that difference as a share of the part's own contrast: a flat part is found everywhere."""
+
+PARTLY_SEEN = 0.06
 """Share of an object that must be in the picture to be found again."""
 
 SALIENCE = 4.0
@@ -515,11 +518,15 @@ def _place(plate: Float, like: Float, mask: Float) -> tuple[int, int] | None:
     masked = like * mask[..., None]
     apart = correlated((grown * grown).sum(axis=2), mask)
     apart = apart - 2 * correlated(grown, masked)
-    apart = apart + correlated(there, (masked * masked).sum(axis=2))
-    seen = correlated(there, mask)
-    missed = np.sqrt(np.maximum(apart, 0) / np.maximum(3 * seen, 1))
-    share = np.maximum(seen / mask.sum(), np.float32(1e-6))
-    limit = np.where(share > 0.99, np.float32(AGAIN), np.float32(AGAIN_PARTLY))
+    power = correlated(there, (masked * masked).sum(axis=2))
+    apart = apart + power
+    seen = np.maximum(correlated(there, mask), 1)
+    means = [correlated(there, masked[..., channel]) / seen for channel in range(3)]
+    contrast = np.sqrt(np.maximum(power / seen - sum(mean * mean for mean in means), 0) / 3)
+    missed = np.sqrt(np.maximum(apart, 0) / (3 * seen))
+    share = seen / mask.sum()
+    partly = np.minimum(np.float32(AGAIN_PARTLY), contrast * np.float32(OF_CONTRAST))
+    limit = np.where(share > 0.99, np.float32(AGAIN), partly)
     fits = (missed < limit) & (share > PARTLY_SEEN)
     if not fits.any():
         return None
