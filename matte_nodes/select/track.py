@@ -111,7 +111,8 @@ def _believed(one: Float, other: Float) -> NDArray[np.bool_]:
     rows, columns = np.indices(agree.shape, dtype=np.float32)
     x, y = columns + one[..., 0], rows + one[..., 1]
     # What came in over the border was seen nowhere before.
-    return agree & (x > -1) & (y > -1) & (x < agree.shape[1]) & (y < agree.shape[0])
+    inside = (x > -1) & (y > -1) & (x < agree.shape[1]) & (y < agree.shape[0])
+    return np.asarray(agree & inside, bool)
 
 
 def carried(mask: Float, flow: Float) -> Float:
@@ -153,7 +154,8 @@ def left_behind(mask: Float, flow: Flow) -> NDArray[np.bool_]:
     inside = (down >= 0) & (right >= 0) & (down < was.shape[0]) & (right < was.shape[1])
     there[down[inside], right[inside]] = 1
     side = 2 * max(2, round(BAND / 2 * max(was.shape))) + 1
-    return (cv2.dilate(there, np.ones((side, side), np.uint8)) == 0) & ~flow.is_back
+    reached = cv2.dilate(there, np.ones((side, side), np.uint8)) > 0
+    return np.asarray(~reached & ~flow.is_back, bool)
 
 
 def settled(
