@@ -74,6 +74,9 @@ PART = 0.3
 AGREE = 1.5
 """Pixels by which the flow there and back may miss before it is not believed."""
 
+REST = 0.3
+"""Share of its key frame's mask below which a followed mask may be a rest: the object is looked for."""
+
 KNOWN = 0.3
 """Share of an object's pixels whose way must be known to say where the others went."""
 
@@ -367,7 +370,7 @@ def _restored(
     """
     there = again(plate, key)
     if there is None:
-        return found if found.mean() >= LEAST else found_again(plate, key, stands_out)
+        return _or_again(plate, found, key, stands_out)
     if there.sure:
         found = found * _touching(found > 0.5, there.whole) * ~_of_others(plate, there, key)
     if there.seen.mean() < LEAST:
@@ -375,6 +378,21 @@ def _restored(
     everywhere = np.ones(found.shape, bool)
     seen = settled(plate, there.seen.astype(np.float32), everywhere, key, None)
     return np.maximum(found, seen).astype(np.float32)
+
+
+def _or_again(
+    plate: Float, found: Float, key: tuple[Float, Float], stands_out: StandsOut | None
+) -> Float:
+    """Return what was followed, or the object where it is found again when little of it is left.
+
+    What is little may be a rest that it left behind.
+    """
+    if found.mean() >= LEAST and found.sum() >= REST * key[1].sum():
+        return found
+    there = found_again(plate, key, stands_out)
+    if there.any():
+        return there
+    return found if found.mean() >= LEAST else np.zeros_like(found)
 
 
 def _of_others(plate: Float, there: Again, key: tuple[Float, Float]) -> NDArray[np.bool_]:
