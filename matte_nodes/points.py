@@ -24,11 +24,18 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from matte_nodes.errors import HintSizeError, InputError, MediaError, UsageError
+from matte_nodes.whole_files import read_plain, whole_file
 
 SCHEMA = "matte-points"
 VERSION = 1
 ONLY = "object"
 """The name of an object that nobody named."""
+
+PLACE = "{object}"
+"""What stands for the name of an object in the name of an output."""
+
+OUTPUTS = ("auto", "files", "layers", "union")
+"""How several objects may be written. `auto` goes by the name of the output and by its layout."""
 
 FIRST: None = None
 """In place of a frame number: the first frame of the shot."""
@@ -133,11 +140,13 @@ class Points:
                     f"{name!r} cannot name an object: begin with a letter, then use letters, "
                     "digits, - and _, at most 64. It becomes the name of a layer."
                 )
-            if (twin := seen.get(name.lower())) is not None:
+            # A layer's name has _ in place of -, and files of some disks have no capitals.
+            plain = name.lower().replace("-", "_")
+            if (twin := seen.get(plain)) is not None:
                 raise UsageError(
                     f"Two objects have one name, {twin!r} and {name!r}: rename one of them."
                 )
-            seen[name.lower()] = name
+            seen[plain] = name
             _check_object(name, frames)
 
     @property
@@ -216,8 +225,6 @@ class Points:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the JSON file, whole or not at all."""
-        from matte_nodes.whole_files import whole_file
-
         with whole_file(Path(path)) as part:
             part.write_text(json.dumps(self.as_dict(), indent=1) + "\n", "utf-8")
 
@@ -228,8 +235,11 @@ def from_file(path: str | os.PathLike[str]) -> Points:
     Raises MediaError when it cannot be read, UsageError when it is no such file.
     """
     try:
-        text = Path(path).read_text("utf-8")
-        plain = json.loads(text)
+        # A pipe would be waited for; some editors begin a text with a mark of its encoding.
+        text = read_plain(Path(os.path.realpath(path))).decode("utf-8-sig")
+        plain = json.loads(text, object_pairs_hook=_once)
+    except UsageError as error:
+        raise UsageError(f"{os.fspath(path)}: {error}") from error
     except OSError as error:
         raise MediaError(f"{os.fspath(path)} cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
@@ -240,6 +250,16 @@ def from_file(path: str | os.PathLike[str]) -> Points:
         raise UsageError(f"{os.fspath(path)}: {error}") from error
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON. Raises UsageError for an entry that is there twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"The entry {twice!r} is there twice: join the two.")
+    return found
+
+
 def from_dict(plain: Any) -> Points:
     """Return points from the data of a JSON file.
 
@@ -247,7 +267,7 @@ def from_dict(plain: Any) -> Points:
     """
     if not isinstance(plain, Mapping) or plain.get("schema") != SCHEMA:
         raise UsageError(f'This is no file of points: it needs "schema": "{SCHEMA}".')
-    if plain.get("version") != VERSION:
+    if plain.get("version") != VERSION or isinstance(plain["version"], bool):
         raise UsageError(
             f"These points have version {plain.get('version')!r}; this release reads {VERSION}."
         )
@@ -261,7 +281,7 @@ def from_dict(plain: Any) -> Points:
         name = str(item.get("name", ONLY))
         if name in objects:
             raise UsageError(f"Two objects have one name, {name!r}: rename one of them.")
-        objects[name] = {_frame_number(n): marks_of(m, name) for n, m in item["frames"].items()}
+        objects[name] = _by_frame(item["frames"], name)
     return Points(objects, _size(plain.get("width"), plain.get("height")))
 
 
@@ -338,8 +358,19 @@ def marks_of(source: Any, name: str = ONLY) -> Marks:
 
 def _frames_of(source: Any, name: str) -> dict[Frame, Marks]:
     if isinstance(source, Mapping) and not _is_marks(source):
-        return {_frame_number(frame): marks_of(marks, name) for frame, marks in source.items()}
+        return _by_frame(source, name)
     return {FIRST: marks_of(source, name)}
+
+
+def _by_frame(source: Mapping[Any, Any], name: str) -> dict[Frame, Marks]:
+    """Return marks by frame. Raises UsageError for a frame that is there twice ("1" and "01")."""
+    found: dict[Frame, Marks] = {}
+    for frame, marks in source.items():
+        number = _frame_number(frame)
+        if number in found:
+            raise UsageError(f"The marks of {name!r} have frame {frame!s} twice: join the two.")
+        found[number] = marks_of(marks, name)
+    return found
 
 
 def _is_name(key: Any) -> bool:
@@ -354,10 +385,15 @@ def _is_marks(source: Mapping[Any, Any]) -> bool:
 def _frame_number(frame: Any) -> Frame:
     if frame is None or frame == "first":
         return FIRST
+    if isinstance(frame, str) and not re.fullmatch(r"[+-]?[0-9]{1,18}", frame):
+        raise UsageError(f"There is no frame number {frame!r}: frames are whole numbers.")
     try:
-        return int(frame)
-    except (TypeError, ValueError):
-        raise UsageError(f"{frame!r} is no frame number.") from None
+        number = int(frame)
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(f"There is no frame number {frame!r}: frames are whole numbers.") from None
+    if isinstance(frame, bool) or (not isinstance(frame, str) and number != frame):
+        raise UsageError(f"There is no frame number {frame!r}: frames are whole numbers.")
+    return number
 
 
 def _parsed(text: str, flag: str, count: int) -> tuple[str, list[float], Frame]:
@@ -366,8 +402,8 @@ def _parsed(text: str, flag: str, count: int) -> tuple[str, list[float], Frame]:
     numbers, at, frame = rest.partition("@")
     try:
         values = [float(part) for part in numbers.split(",")]
-        number = int(frame) if at else FIRST
-    except ValueError:
+        number = _frame_number(frame) if at and frame != "first" else FIRST
+    except (ValueError, UsageError):
         values, number = [], FIRST
     if len(values) != count or not all(map(math.isfinite, values)) or (equals and not name):
         raise UsageError(f"{flag} is {what}, as in {_EXAMPLE[count]}; not {text!r}.")
@@ -435,9 +471,12 @@ def _box(source: Any, name: str) -> tuple[float, float, float, float]:
 
 
 def _numbers(source: Any, name: str) -> list[float]:
+    listed = _listed(source, name)
     try:
-        numbers = [float(number) for number in _listed(source, name)]
-    except (TypeError, ValueError):
+        if any(isinstance(number, (bool, str, bytes)) for number in listed):
+            raise TypeError
+        numbers = [float(number) for number in listed]
+    except (TypeError, ValueError, OverflowError):
         numbers = [math.nan]
     if not all(map(math.isfinite, numbers)):
         raise UsageError(f"A mark of {name!r} holds numbers, not {source!r}.")

@@ -15,10 +15,12 @@ import click
 
 from matte_nodes.cli import run as one_machine
 from matte_nodes.cli import verb
-from matte_nodes.cli.given import pairs
+from matte_nodes.cli.given import pairs, words_of
 from matte_nodes.cli.knob_flags import KnobCommand
+from matte_nodes.errors import UsageError
 from matte_nodes.frame_range import parsed_frames, parsed_numbers, spelled
 from matte_nodes.paths import cache_at
+from matte_nodes.points import PLACE
 
 if TYPE_CHECKING:
     from matte_nodes.farm.request import FarmPlan
@@ -133,10 +135,7 @@ def commands(
         click.echo(f"# {note}")
     # A farm chooses the folder in which the lines run.
     source, output = os.path.abspath(source), os.path.abspath(output)
-    given = [
-        flag if value is True else f"{flag}={value}"
-        for flag, value in request.placed(flags).values()
-    ]
+    given = words_of(request.placed(flags).values())
     begin = ["matte", "farm", "chunk", source, f"--output={output}", *given]
     begin += request.own_flags(asked, overlap)
     for word in begin:
@@ -154,6 +153,7 @@ def commands(
     end = ["matte", "farm", "validate", f"--output={output}", f"--frames={spelled(asked.frames)}"]
     end += [f"--overlap={overlap if warm else 0}", f"--seam-limit={seam_limit:g}"]
     end += [f"--cuts={','.join(map(str, asked.cuts))}"] if asked.cuts else []
+    end += request.objects_flags(asked)
     click.echo(shlex.join(end))
 
 
@@ -194,22 +194,35 @@ def chunk(
               help="Overlapping frames that chunks left; 0 checks no seams.")  # fmt: skip
 @click.option("--seam-limit", type=click.FloatRange(0), default=2.0, show_default=True,
               help="8-bit codes of alpha from which on a seam is seen.")  # fmt: skip
-def validate(output: str, frames: str, cuts: str, overlap: int, seam_limit: float) -> None:
+@click.option("--object", "objects", multiple=True, metavar="NAME",
+              help=f"An object that has files of its own, for an output with {PLACE}.")  # fmt: skip
+def validate(
+    output: str, frames: str, cuts: str, overlap: int, seam_limit: float, objects: tuple[str, ...]
+) -> None:
     """Check what the chunks of a job left: whole frames, one model, seams. Merge the resume log.
 
     Exit codes: 0 no problem, 1 a problem (one line each, with what to do).
     """
+    from matte_nodes.farm.parts import clean
     from matte_nodes.farm.session import progress
+    from matte_nodes.farm.validate import Verdict
     from matte_nodes.farm.validate import validate as look
+    from matte_nodes.render.object_files import named
 
-    verdict = look(
-        output,
-        parsed_frames(frames),
-        cuts=parsed_numbers(cuts, "Cuts"),
-        overlap=overlap,
-        limit=seam_limit,
-        say=progress,
-    )
+    if objects and PLACE not in output:
+        raise UsageError(f"--object names a part of the output, but {output!r} has no {PLACE}.")
+    verdict = Verdict(0)
+    for name in objects or ("",):
+        verdict += look(
+            named(output, name) if name else output,
+            parsed_frames(frames),
+            cuts=parsed_numbers(cuts, "Cuts"),
+            overlap=overlap,
+            limit=seam_limit,
+            say=progress,
+        ).of(name)
+    if not verdict.problems:
+        clean(output)  # states are of all objects together
     for seam in verdict.seams:
         click.echo(f"seam: {seam.sentence}")
     for problem in verdict.problems:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import click
@@ -31,8 +31,13 @@ def flags_of(
     context: click.Context, options: Mapping[str, Any], without: Collection[str]
 ) -> list[str]:
     """Return the same as words of a command."""
+    return words_of(pairs(context, options, without).values())
+
+
+def words_of(flags: Iterable[tuple[str, Any]]) -> list[str]:
+    """Return (flag, value) pairs as words of a command; a flag with several values comes as often."""
     words: list[str] = []
-    for flag, value in pairs(context, options, without).values():
+    for flag, value in flags:
         if isinstance(value, tuple):
             words += [f"{flag}={item}" for item in value]
         else:

@@ -10,7 +10,7 @@ import click
 
 from matte_nodes.cli.knob_flags import ModelName, flag
 from matte_nodes.errors import UsageError
-from matte_nodes.points import from_file, from_flags
+from matte_nodes.points import OUTPUTS, PLACE, from_file, from_flags
 from matte_nodes.shot.connect_options import Group, Option
 from matte_nodes.shot.connect_options import options as connect_options
 
@@ -58,6 +58,9 @@ def finish_flags(function: Function) -> Function:
     """Flags for cut-outs: pictures and movies that open anywhere (`media.finish.Finish`)."""
     output = _HEADINGS["output"]
     for option in (
+        flag("--objects", group=output, type=click.Choice(OUTPUTS), default="auto", show_default=True,
+             help=f"Write several objects as files (with {PLACE} in the output's name), as layers of "
+             "an EXR, or as one matte; auto by the output's name."),
         flag("--plate-window", group=output, is_flag=True,
              help="Keep the plate's data window in layout nuke; else it is the matte's."),
         flag("--no-audio", "audio", group=output, is_flag=True, flag_value=False, default=True,

@@ -41,9 +41,10 @@ def command() -> click.Command:
 @flag("--detect-cuts", group=shared.TIME, is_flag=True,
       help="Print the cuts that --cuts auto finds; no output.")  # fmt: skip
 @flag("-o", "--output", group=shared.OUTPUT,
-      help="Pattern (matte.####.exr), movie (.mov, .mkv, .webm, .gif) or still (cut.png).")  # fmt: skip
+      help="Pattern (matte.####.exr), movie (.mov, .mkv, .webm, .gif) or still (cut.png); {object} in "
+      "it makes a file for each object.")  # fmt: skip
 @flag("--layout", group=shared.OUTPUT, default="auto", show_default=True,
-      help="nuke, blender, alpha, array, cutout, over or movie; auto by the output's name.")  # fmt: skip
+      help="nuke, blender, cryptomatte, alpha, array, cutout, over or movie; auto by the output's name.")  # fmt: skip
 @shared.finish_flags
 @flag("--recursive", group=shared.OUTPUT, is_flag=True,
       help="With a folder of stills: its subfolders too.")  # fmt: skip

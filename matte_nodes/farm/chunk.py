@@ -9,6 +9,7 @@ from typing import Any
 from matte_nodes.errors import UsageError
 from matte_nodes.farm.parts import ChunkRecord, record, seam_pattern
 from matte_nodes.media.clip import open_clip
+from matte_nodes.render.object_files import outputs
 from matte_nodes.render.resume_log import Manifest
 from matte_nodes.shot.bind import cut_frames
 
@@ -50,6 +51,12 @@ def do(
     if following:
         aside = {**arguments, "output": seam_pattern(output, own[0], own[-1])}
         render(aside, following[0], following[-1])
+    for written in outputs(output, connect["points"]):
+        _record(written, own, tuple(following), connect["warm_up"])
+
+
+def _record(output: str, own: list[int], following: tuple[int, ...], warm_up: int | None) -> None:
+    """Record what the chunk has written: the frames' fingerprints and sums."""
     manifest = Manifest(output, {})
     lines = {int(line["frame"]): line for line in manifest.entries(own)}
     keys = {frame: str(line["key"]) for frame, line in lines.items()}
@@ -57,7 +64,7 @@ def do(
     settings = manifest.settings
     record(
         output,
-        ChunkRecord(own[0], own[-1], tuple(following), keys, connect["warm_up"], settings, sums),
+        ChunkRecord(own[0], own[-1], following, keys, warm_up, settings, sums),
     )
 
 

@@ -23,6 +23,7 @@ from typing import Any
 from matte_nodes.errors import OutputError
 from matte_nodes.media.metadata import own_attribute
 from matte_nodes.media.pattern import Pattern
+from matte_nodes.points import PLACE
 from matte_nodes.render.resume_log import KEY, Manifest, manifest_path
 from matte_nodes.whole_files import prepare_folder, whole_file
 
@@ -55,7 +56,7 @@ def farm_folder(output: str) -> Path:
 
 def states_folder(output: str) -> Path:
     """Return the folder where one chunk leaves its memory for the next."""
-    return farm_folder(output) / "states"
+    return farm_folder(output.replace(PLACE, "")) / "states"
 
 
 def seam_pattern(output: str, first: int, last: int) -> str:
@@ -120,5 +121,5 @@ def merge(output: str, parts: Sequence[ChunkRecord]) -> tuple[list[ChunkRecord],
 
 def clean(output: str) -> None:
     """Remove states and overlap frames, which are no longer needed. The records stay."""
-    for name in ("states", "seams"):
-        shutil.rmtree(farm_folder(output) / name, ignore_errors=True)
+    for folder in (states_folder(output), farm_folder(output) / "seams"):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from matte_nodes.errors import UsageError
 from matte_nodes.media.pattern import Pattern
+from matte_nodes.points import PLACE
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,16 @@ def output_parameter(name: str, spec: str) -> FileParameter:
             "frame number, and make a movie of the frames afterwards."
         )
     path = Path(os.path.abspath(spec))
-    return _folder(name, path.parent, path.name, "OUT")
+    folder = written_folder(spec)
+    return _folder(name, folder, path.relative_to(folder).as_posix(), "OUT")
+
+
+def written_folder(spec: str) -> Path:
+    """Return the folder that a job writes into: above folders that are named by objects."""
+    folder = Path(os.path.abspath(spec)).parent
+    while PLACE in str(folder):
+        folder = folder.parent
+    return folder
 
 
 def literal(text: str) -> str:

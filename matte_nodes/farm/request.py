@@ -12,7 +12,13 @@ from typing import Any
 from matte_nodes import models
 from matte_nodes.card import HINTS, Window
 from matte_nodes.farm.bundle import FarmJob
-from matte_nodes.farm.paths import FileParameter, input_parameter, literal, output_parameter
+from matte_nodes.farm.paths import (
+    FileParameter,
+    input_parameter,
+    literal,
+    output_parameter,
+    written_folder,
+)
 from matte_nodes.farm.plan import ChunkPlan, balanced, handover, plan, takes_of
 from matte_nodes.frame_range import contiguous, spelled
 from matte_nodes.media.clip import Clip
@@ -49,6 +55,8 @@ class FarmPlan:
     """What the user should know, one sentence each."""
     pixels: int = 0
     """Pixels of a frame."""
+    objects: tuple[str, ...] = ()
+    """Objects that have files of their own."""
 
 
 def plan_job(
@@ -83,6 +91,7 @@ def plan_job(
             assets=(*_assets(shot, frames, cuts, found, nodes), *_with_declarations(own)),
             notes=(*render.chain.notes, *_notes(found, cuts)),
             pixels=shot.clip.canvas.width * shot.clip.canvas.height,
+            objects=tuple(files.name for files in render.files if files.name),
         )
     finally:
         shot.close()
@@ -145,6 +154,7 @@ def job(
         f"--overlap={overlap if begins == 'warm' else 0}",
         f"--seam-limit={limit:g}",
         *_cuts_flag(asked),
+        *objects_flags(asked),
     ]
     return FarmJob(
         name=literal(name) or f"matte {Path(source).name} {Path(asked.model).stem}"[:64],
@@ -154,7 +164,7 @@ def job(
         validate=validate,
         enter=enter,
         assets=(*asked.assets, *_points_file(flags)),
-        output_folder=str(Path(os.path.abspath(output)).parent),
+        output_folder=str(written_folder(output)),
         **needs,
     )
 
@@ -208,6 +218,11 @@ def own_flags(asked: FarmPlan, overlap: int) -> list[str]:
             f"--job-last={asked.frames[-1]}",
         ]
     return words
+
+
+def objects_flags(asked: FarmPlan) -> list[str]:
+    """Return the flags by which Validate knows the objects that have files of their own."""
+    return [f"--object={name}" for name in asked.objects]
 
 
 def _cuts_flag(asked: FarmPlan) -> list[str]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from matte_nodes.errors import MatteError, OutputError
@@ -33,6 +33,20 @@ class Verdict:
     """All seams that were compared."""
     merged: int = 0
     """Number of lines that were added to the resume log."""
+
+    def __add__(self, other: Verdict) -> Verdict:
+        """Return what both say."""
+        return Verdict(
+            self.frames + other.frames,
+            [*self.problems, *other.problems],
+            [*self.seams, *other.seams],
+            self.merged + other.merged,
+        )
+
+    def of(self, name: str) -> Verdict:
+        """Return the same with an object's name before each problem; "" is no object."""
+        before = f"Object {name}: " if name else ""
+        return replace(self, problems=[before + problem for problem in self.problems])
 
 
 def validate(

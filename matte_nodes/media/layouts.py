@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +42,16 @@ class OutputFrame:
 
 @dataclass(frozen=True)
 class Layout:
-    """A layout: its help text, its file extensions, and how alpha and colour relate."""
+    """A layout: its help text, its file extensions, and how alpha and colour relate.
+
+    objects: what becomes of several objects: `layers` of one file, their `union`, or nothing, since
+    a file has `one` matte.
+    """
 
     help: str
     extensions: tuple[str, ...]
     association: str
+    objects: Literal["layers", "union", "one"] = "one"
 
 
 LAYOUTS: dict[str, Layout] = {
@@ -55,17 +60,20 @@ LAYOUTS: dict[str, Layout] = {
         "extras as layers (name.A); half, zips",
         (".exr",),
         "premultiplied",
+        "layers",
     ),
     "blender": Layout(
         "one multilayer EXR: foreground.R,G,B straight, alpha.V; R,G,B,A premultiplied, for the "
         "sequencer; extras as name.V, objects as alpha_NAME.V; half, zips",
         (".exr",),
         "premultiplied",
+        "layers",
     ),
     "cryptomatte": Layout(
         "premultiplied R,G,B and A, and the objects by name as Cryptomatte layers; 32-bit, zips",
         (".exr",),
         "premultiplied",
+        "layers",
     ),
     "alpha": Layout(
         "the matte alone: channel A of a half EXR, grey of a 16-bit PNG or TIFF",
@@ -77,6 +85,7 @@ LAYOUTS: dict[str, Layout] = {
         "map; of metadata our own texts alone, behind the numbers",
         (".npy",),
         "straight",
+        "union",
     ),
     "cutout": Layout(
         "straight foreground and alpha, encoded as the plate is: a picture or movie with "
@@ -89,6 +98,7 @@ LAYOUTS: dict[str, Layout] = {
         "the subject over a colour, a picture or its own blurred plate (--over); opaque",
         (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".webm", ".mp4"),
         "none",
+        "union",
     ),
     "movie": Layout(
         "foreground and alpha in one movie: ProRes 4444 (.mov), FFV1 (.mkv); with the plate's sound",
@@ -196,6 +206,10 @@ def blender(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float16]]:
     """
     names, planes = _extra_channels(frame.extras, "V", {"foreground", "alpha"})
     own = ("R", "G", "B", "A", "foreground.R", "foreground.G", "foreground.B", "alpha.V")
+    if "alpha.V" in names:
+        raise OutputError(
+            "An object named V would be the layer of the whole matte, alpha.V: rename it."
+        )
     return (*own, *names), _both(frame, [frame.alpha, *planes])
 
 

@@ -51,6 +51,7 @@ class MaskCarrier:
         masks: (h, w) float32 0..1 by object, at the working size. One object has no share.
         """
         from matte_nodes.select.edge import full_size
+        from matte_nodes.select.shares import dealt
 
         del knobs
         size = inputs.plate.shape[:2]
@@ -65,11 +66,9 @@ class MaskCarrier:
         union = np.minimum(total, 1).astype(np.float32)
         if len(found) < 2:
             return Prediction(union)
-        over = np.maximum(total, 1)
-        return Prediction(
-            union,
-            extras={f"alpha.{name}": (a / over).astype(np.float32) for name, a in found.items()},
-        )
+        parts = dealt(union, np.stack([*found.values()]))
+        names = tuple(f"alpha.{name}" for name in found)
+        return Prediction(union, extras=dict(zip(names, parts, strict=True)))
 
 
 def painted(inputs: Inputs, size: tuple[int, ...]) -> Float | None:

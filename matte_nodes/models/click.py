@@ -89,7 +89,7 @@ CARD = ModelCard(
         "He, Sun, Tang: Guided Image Filtering, ECCV 2010",
         "Lowe: Distinctive Image Features from Scale-Invariant Keypoints, IJCV 2004",
     ),
-    algorithm_version=3,
+    algorithm_version=4,
     limits="A coarse mask: refine its edge by a trimap model, and click again where it drifts. "
     "What was hidden is found again where it looks much as it did in its key frame. Without the "
     "weights of u2netp it needs more clicks.",

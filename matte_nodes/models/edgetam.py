@@ -40,6 +40,7 @@ CARD = ModelCard(
     needs=frozenset({"points"}),
     takes=frozenset({"segmentation", "trimap"}),
     memory=Bank(),
+    algorithm_version=2,
     knobs=(WIDTH, SIDE),
     packages=("transformers",),
     auto={"points": 5},

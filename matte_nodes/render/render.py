@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,6 +32,7 @@ from matte_nodes.media.pattern import Pattern
 from matte_nodes.media.sequence_writer import is_undamaged
 from matte_nodes.media.writers import (
     OutputFrame,
+    Writer,
     check_name,
     check_not_input,
     is_movie_output,
@@ -40,6 +42,7 @@ from matte_nodes.node.matte import Matte
 from matte_nodes.points import as_points
 from matte_nodes.reads import hash_of
 from matte_nodes.render.coverage import Coverage
+from matte_nodes.render.object_files import ObjectFiles, object_files
 from matte_nodes.render.resume_log import KEY, Manifest, sum_of
 from matte_nodes.render.terms import Inherited, combined, inherited
 from matte_nodes.shot.chain import build
@@ -74,7 +77,8 @@ class Render:
 
     source, connect: as `MatteNode.connect` takes them. output: a pattern, a still or a movie.
     node, knobs: as `MatteNode` takes them. again: do frames anew that are already done. refine,
-    refine_width, segmentation_model: as `chain.build` takes them.
+    refine_width, segmentation_model: as `chain.build` takes them. objects: how several objects are
+    written, one of `points.OUTPUTS`; `{object}` in the output is the name of each.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class Render:
         bits: int = 0,
         audio: bool = True,
         plate_window: bool = False,
+        objects: str = "auto",
     ) -> None:
         self.finish = Finish(over, trim, square, bits, audio)
         self.layout = check_name(output, layout, over)
@@ -106,10 +111,10 @@ class Render:
         self._shrinks = self.layout == "nuke" and not plate_window
         self._look = Look()
         points = connect.get("points")
+        names = () if points is None else as_points(points).names
+        self.files = object_files(output, self.layout, names, objects)
         # EXR sorts its channels, so the order of the objects is said in words.
-        self._objects = (
-            {} if points is None else {"matte/objects": " ".join(as_points(points).names)}
-        )
+        self._objects = {"matte/objects": " ".join(names)} if names and objects != "union" else {}
         self.is_movie = is_movie_output(output)
         self.chain = build(
             source,
@@ -130,7 +135,8 @@ class Render:
         if Path(output).suffix.lower() in (".webp", ".gif"):
             self.is_movie = self.is_movie and len(self.shot.frames) > 1
         for clip in (self.shot.clip, *(hint.clip for hint in self.shot.hints.values())):
-            check_not_input(output, clip)
+            for files in self.files:
+                check_not_input(files.output, clip)
         self.inputs = self._inputs()
         if connect.get("strict"):
             check_strict(self.inputs)
@@ -182,9 +188,10 @@ class Render:
         return found
 
     def key(self, frame: int, look: Look | None = None) -> str:
-        """Return the content key of one frame's file: all that its pixels depend on.
+        """Return the content key of one frame: all that its pixels depend on.
 
-        look: at the input files; None for the one that this render began with.
+        look: at the input files; None for the one that this render began with. Files of single
+        objects have keys made of it: `_own_key`.
         """
         return self._key_of(self.shot.stamp(frame, look or self._look))
 
@@ -199,7 +206,9 @@ class Render:
         """Matte the range; frames appear whole, by rename; done ones are left alone."""
         wanted = self.wanted(first, last)
         self._check_complete(wanted)
-        with output_claimed(self.output, wanted[0], wanted[-1]):
+        with ExitStack() as claims:
+            for output in sorted(files.output for files in self.files):  # one order for all runs
+                claims.enter_context(output_claimed(output, wanted[0], wanted[-1]))
             self._run(wanted, report)
 
     def wanted(self, first: int | None, last: int | None) -> list[int]:
@@ -258,16 +267,20 @@ class Render:
                 hint.source_frame(frame)
 
     def _run(self, wanted: list[int], report: Reporter) -> None:
-        manifest = Manifest(self.output, {**self.shot.identity, **self.provenance()})
+        facts = {**self.shot.identity, **self.provenance()}
+        logs = [
+            _Log(files, Manifest(files.output, {**facts, **_texts_of(files)}))
+            for files in self.files
+        ]
         clip, todo, notes = self.shot.clip, wanted, list[str]()
         try:
             if not self._again:
-                todo = self._unfinished(wanted, manifest)
+                todo = self._unfinished(wanted, logs)
             if todo:
                 for node in self.chain.nodes:
                     _ = node.model  # a missing weight is said before anything is written
             if not self.is_movie:
-                notes = self._without_surplus(wanted, manifest)
+                notes = [note for log in logs for note in self._without_surplus(wanted, log)]
             report.start(
                 len(todo),
                 done_before=len(wanted) - len(todo),
@@ -281,7 +294,7 @@ class Render:
             )
             tries = TRIES if todo else 0
             while todo and tries:
-                todo, tries = self._render(todo, wanted, manifest, report), tries - 1
+                todo, tries = self._render(todo, wanted, logs, report), tries - 1
             if todo:
                 raise MediaError(
                     f"Frames {spelled(todo)} of {clip.name} or their hints change all the time. "
@@ -292,23 +305,13 @@ class Render:
         report.done(self.output)
 
     def _render(
-        self, todo: list[int], wanted: list[int], manifest: Manifest, report: Reporter
+        self, todo: list[int], wanted: list[int], logs: Sequence[_Log], report: Reporter
     ) -> list[int]:
         """Write these frames. Returns those whose inputs were delivered again meanwhile."""
         clip, asked, keys = self.shot.clip, set(todo), dict[int, str]()
         notices = self.shot.notices
         notices.say = report.warn
-        writer = open_writer(
-            self.output,
-            layout=self.layout,
-            colorspace=self.shot.color.output,
-            provenance=self.provenance(inherited(self.shot, wanted)),
-            rate=clip.rate,
-            like=clip,
-            finish=self.finish,
-            several=self.is_movie,
-        )
-
+        writers = self._writers(wanted)
         coverage = Coverage()
 
         def sink(frame: int, matte: Matte, image: Image) -> Path:
@@ -319,11 +322,12 @@ class Render:
             if complaints := notices.of(frame):
                 facts["matte/warnings"] = complaints
             made = _output(frame, matte, image, clip.canvas, facts)
-            made = shrunk(made) if self._shrinks else made
-            path = writer.write(replace(made, shown=self._shown(image)))
-            if not self.is_movie:
-                manifest.record(frame, key, path, _written(frame, key, path))
-            return path
+            made = replace(made, shown=self._shown(image))
+            paths = [
+                self._wrote(made, key, log, writer)
+                for log, writer in zip(logs, writers, strict=True)
+            ]
+            return paths[0]
 
         try:
             frames = self.shot.process(
@@ -332,24 +336,54 @@ class Render:
                 todo[-1],
                 only=lambda n: n in asked,
                 look=self._look,
-                finishers=1 if writer.ordered else FINISHERS,
+                finishers=1 if writers[0].ordered else FINISHERS,
             )
             for frame, path in frames:
                 report.frame(frame, path)
             for text in notices.summary():
                 report.warn(text)
-            writer.close()
+            for writer in writers:
+                writer.close()
         except BaseException:
-            writer.abort()
+            for writer in writers:
+                writer.abort()
             raise
         for text in coverage.remarks(self.chain.name):
             report.warn(text)
         self._look = Look()
         if not self.is_movie:
             return [frame for frame in todo if self._changed(frame, keys[frame])]
-        path = Path(self.output)
-        manifest.record(wanted[0], digest([keys[frame] for frame in wanted]), path)
+        whole = digest([keys[frame] for frame in wanted])
+        for log in logs:
+            log.manifest.record(wanted[0], _own_key(whole, log.files), Path(log.files.output))
         return wanted if any(self._changed(frame, keys[frame]) for frame in wanted) else []
+
+    def _writers(self, wanted: list[int]) -> list[Writer]:
+        """Return a writer for each object, or one for all."""
+        clip, texts = self.shot.clip, self.provenance(inherited(self.shot, wanted))
+        return [
+            open_writer(
+                files.output,
+                layout=self.layout,
+                colorspace=self.shot.color.output,
+                provenance={**texts, **_texts_of(files)},
+                rate=clip.rate,
+                like=clip,
+                finish=self.finish,
+                several=self.is_movie,
+            )
+            for files in self.files
+        ]
+
+    def _wrote(self, whole: OutputFrame, key: str, log: _Log, writer: Writer) -> Path:
+        """Write one object's file of a frame, or that of all, and note it."""
+        own = _own_key(key, log.files)
+        made = log.files.frame(whole)
+        made = replace(made, provenance={**made.provenance, KEY: own})
+        path = writer.write(shrunk(made) if self._shrinks else made)
+        if not self.is_movie:
+            log.manifest.record(made.frame, own, path, _written(made.frame, own, path))
+        return path
 
     def _changed(self, frame: int, key: str) -> bool:
         """Whether a frame's inputs are no longer those that were read."""
@@ -358,27 +392,33 @@ class Render:
         except InputChangedError:
             return True
 
-    def _unfinished(self, wanted: list[int], manifest: Manifest) -> list[int]:
-        """Return frames that are not whole on disk with the right key.
+    def _unfinished(self, wanted: list[int], logs: Sequence[_Log]) -> list[int]:
+        """Return frames of which a file is not whole on disk with the right key.
 
         A movie is all or nothing.
         """
         if self.is_movie:
-            path = Path(self.output)
             try:
-                done = path.is_file() and manifest.is_done(wanted[0], self._movie_key(wanted), path)
+                done = all(self._is_made(wanted, log) for log in logs)
             except InputChangedError:
                 done = False
             return [] if done else wanted
-        return [frame for frame in wanted if not self._is_done(frame, manifest)]
+        return [f for f in wanted if not all(self._is_done(f, log) for log in logs)]
 
-    def _is_done(self, frame: int, manifest: Manifest) -> bool:
-        pattern = Pattern.parse(self.output)
-        path = pattern.path(frame) if pattern else Path(self.output)
+    def _is_made(self, wanted: list[int], log: _Log) -> bool:
+        path = Path(log.files.output)
+        if not path.is_file():
+            return False
+        return log.manifest.is_done(wanted[0], _own_key(self._movie_key(wanted), log.files), path)
+
+    def _is_done(self, frame: int, log: _Log) -> bool:
+        manifest, output = log.manifest, log.files.output
+        pattern = Pattern.parse(output)
+        path = pattern.path(frame) if pattern else Path(output)
         if not path.is_file():
             return False  # without reading the inputs for a key
         try:
-            key = self.key(frame)
+            key = _own_key(self.key(frame), log.files)
         except InputChangedError:
             return False
         if manifest.is_done(frame, key, path):
@@ -387,34 +427,35 @@ class Render:
         # file says what it is, and all of it can be read.
         if (
             not manifest.knows(frame, key, path)
-            and self._says_the_same(path, key)
+            and self._says_the_same(path, key, log.files)
             and is_undamaged(path)
         ):
             manifest.record(frame, key, path)
             return True
         return False
 
-    def _says_the_same(self, path: Path, key: str) -> bool:
+    def _says_the_same(self, path: Path, key: str, files: ObjectFiles) -> bool:
         """Whether a file's texts are those that would be written; no sum guards them."""
         found = own_attributes(path)
         if found.get(KEY) != key:
             return False
         if self._texts is None:
             self._texts = self.provenance(inherited(self.shot, list(self.shot.frames)))
-        return all(found.get(name, "") == text for name, text in self._texts.items())
+        texts = {**self._texts, **_texts_of(files)}
+        return all(found.get(name, "") == text for name, text in texts.items())
 
-    def _without_surplus(self, wanted: list[int], manifest: Manifest) -> list[str]:
+    def _without_surplus(self, wanted: list[int], log: _Log) -> list[str]:
         """Remove frames inside the range that an earlier run wrote and this one would not.
 
         A run that holds missing plates writes a matte for each; one that skips them does not. Only
         files that lie as our manifest says are removed. Returns what the user should know.
         """
-        pattern, frames = Pattern.parse(self.output), set(wanted)
+        pattern, frames = Pattern.parse(log.files.output), set(wanted)
         gone = []
         if pattern is not None:
-            for frame in manifest.frames(wanted[0], wanted[-1]):
+            for frame in log.manifest.frames(wanted[0], wanted[-1]):
                 path = pattern.path(frame)
-                if frame not in frames and manifest.holds(frame, path):
+                if frame not in frames and log.manifest.holds(frame, path):
                     path.unlink(missing_ok=True)
                     gone.append(frame)
         if not gone:
@@ -426,6 +467,23 @@ class Render:
 
     def _movie_key(self, wanted: list[int]) -> str:
         return digest([self.key(frame) for frame in wanted])
+
+
+@dataclass(frozen=True)
+class _Log:
+    """The files of an object, or of all, and the list of those that are done."""
+
+    files: ObjectFiles
+    manifest: Manifest
+
+
+def _own_key(key: str, files: ObjectFiles) -> str:
+    """Return the key of one object's file of a frame; that of all objects is the frame's."""
+    return digest(key, files.name) if files.name else key
+
+
+def _texts_of(files: ObjectFiles) -> dict[str, str]:
+    return {"matte/object": files.name} if files.name else {}
 
 
 def _encoding(layout: str, output: str) -> bool | str:

@@ -47,6 +47,15 @@ DOUBTED = -1.0
 AGAIN = 0.1
 """Root mean square difference (0..1) up to which a lost object counts as found again."""
 
+AGAIN_PARTLY = 0.06
+"""The same, where the border cuts it."""
+
+OF_CONTRAST = 0.4
+"""And that difference as a share of the part's own contrast: a flat part is found everywhere."""
+
+PARTLY_SEEN = 0.06
+"""Share of an object that must be in the picture to be found again."""
+
 SALIENCE = 4.0
 """Weight of the odds of what stands out, where that is the same object."""
 
@@ -65,6 +74,12 @@ PART = 0.3
 AGREE = 1.5
 """Pixels by which the flow there and back may miss before it is not believed."""
 
+REST = 0.3
+"""Share of its key frame's mask below which a followed mask may be a rest: the object is looked for."""
+
+KNOWN = 0.3
+"""Share of an object's pixels whose way must be known to say where the others went."""
+
 LEAST = 0.0004
 """Share of the picture below which an object is lost."""
 
@@ -74,29 +89,76 @@ def codes_of(plate: Float) -> Codes:
     return np.asarray(np.clip(np.rint(plate * 255), 0, 255), np.uint8)
 
 
-def flow_back(here: Codes, before: Codes) -> tuple[Float, NDArray[np.bool_]]:
-    """Return where each pixel was in the frame before, and whether that can be believed.
+def flow_between(here: Codes, before: Codes) -> Flow:
+    """Return where each pixel was in the frame before, and where its pixels went.
 
-    here, before: (H, W, 3) 8-bit codes. Returns (H, W, 2) float32 offsets in x and y, and (H, W)
-    bool: following the flow there and back ends where it began.
+    here, before: (H, W, 3) 8-bit codes. A flow is believed where following it there and back ends
+    where it began.
     """
     grey_here, grey_before = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in (here, before))
     if min(grey_here.shape) < 16:  # too small for DIS
-        return np.zeros((*grey_here.shape, 2), np.float32), np.ones(grey_here.shape, bool)
+        none, everywhere = (
+            np.zeros((*grey_here.shape, 2), np.float32),
+            np.ones_like(grey_here, bool),
+        )
+        return Flow(none, everywhere, none, everywhere)
     back = _flow(grey_here, grey_before)
     forth = _flow(grey_before, grey_here)
-    returned = back + _moved(forth, back)
-    believed = np.linalg.norm(returned, axis=2) <= AGREE + 0.1 * np.linalg.norm(back, axis=2)
-    rows, columns = np.indices(believed.shape, dtype=np.float32)
-    x, y = columns + back[..., 0], rows + back[..., 1]
+    return Flow(back, _believed(back, forth), forth, _believed(forth, back))
+
+
+def _believed(one: Float, other: Float) -> NDArray[np.bool_]:
+    """Whether a flow's way and the other's way back from there end where they began, (H, W) bool."""
+    returned = one + _moved(other, one)
+    agree = np.linalg.norm(returned, axis=2) <= AGREE + 0.1 * np.linalg.norm(one, axis=2)
+    rows, columns = np.indices(agree.shape, dtype=np.float32)
+    x, y = columns + one[..., 0], rows + one[..., 1]
     # What came in over the border was seen nowhere before.
-    inside = (x > -1) & (y > -1) & (x < believed.shape[1]) & (y < believed.shape[0])
-    return back, believed & inside
+    inside = (x > -1) & (y > -1) & (x < agree.shape[1]) & (y < agree.shape[0])
+    return np.asarray(agree & inside, bool)
 
 
 def carried(mask: Float, flow: Float) -> Float:
     """Return a mask (H, W) float32 of the frame before, as it lies in this frame."""
     return np.clip(_moved(mask, flow), 0, 1)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The flow between a frame and the one before. back, forth: (H, W, 2) float32 offsets in x and y,
+    from this frame and to it. is_back, is_forth: (H, W) bool, where they are believed."""
+
+    back: Float
+    is_back: NDArray[np.bool_]
+    forth: Float
+    is_forth: NDArray[np.bool_]
+
+
+def left_behind(mask: Float, flow: Flow) -> NDArray[np.bool_]:
+    """Return where the object of a mask cannot be now, (H, W) bool: it has moved away from there.
+
+    mask: (H, W) float32, of the frame before. Where the background comes out behind an object, the
+    flow back leads to the object. The flow of the object's own pixels says where they went; those
+    without a flow to believe went as the others did. All of it has gone where a mask at the border
+    has no flow to believe.
+    """
+    was = mask > 0.5
+    known = was & flow.is_forth
+    if known.sum() <= KNOWN * was.sum():
+        edges = was[0].any() or was[-1].any() or was[:, 0].any() or was[:, -1].any()
+        return np.full(was.shape, bool(edges)) & ~flow.is_back
+    x, y = (float(np.median(flow.forth[..., axis][known])) for axis in (0, 1))
+    move = np.array([[1, 0, x], [0, 1, y]], np.float32)
+    size = was.shape[1], was.shape[0]
+    there = cv2.warpAffine(was.astype(np.uint8), move, size, flags=cv2.INTER_NEAREST)
+    rows, columns = np.nonzero(known)
+    down = np.rint(rows + flow.forth[..., 1][known]).astype(int)
+    right = np.rint(columns + flow.forth[..., 0][known]).astype(int)
+    inside = (down >= 0) & (right >= 0) & (down < was.shape[0]) & (right < was.shape[1])
+    there[down[inside], right[inside]] = 1
+    side = 2 * max(2, round(BAND / 2 * max(was.shape))) + 1
+    reached = cv2.dilate(there, np.ones((side, side), np.uint8)) > 0
+    return np.asarray(~reached & ~flow.is_back, bool)
 
 
 def settled(
@@ -308,7 +370,7 @@ def _restored(
     """
     there = again(plate, key)
     if there is None:
-        return found if found.mean() >= LEAST else found_again(plate, key, stands_out)
+        return _or_again(plate, found, key, stands_out)
     if there.sure:
         found = found * _touching(found > 0.5, there.whole) * ~_of_others(plate, there, key)
     if there.seen.mean() < LEAST:
@@ -316,6 +378,21 @@ def _restored(
     everywhere = np.ones(found.shape, bool)
     seen = settled(plate, there.seen.astype(np.float32), everywhere, key, None)
     return np.maximum(found, seen).astype(np.float32)
+
+
+def _or_again(
+    plate: Float, found: Float, key: tuple[Float, Float], stands_out: StandsOut | None
+) -> Float:
+    """Return what was followed, or the object where it is found again when little of it is left.
+
+    What is little may be a rest that it left behind.
+    """
+    if found.mean() >= LEAST and found.sum() >= REST * key[1].sum():
+        return found
+    there = found_again(plate, key, stands_out)
+    if there.any():
+        return there
+    return found if found.mean() >= LEAST else np.zeros_like(found)
 
 
 def _of_others(plate: Float, there: Again, key: tuple[Float, Float]) -> NDArray[np.bool_]:
@@ -348,12 +425,12 @@ def _arrived(codes: Codes, memory: Memory) -> _Arrived | None:
     names = [name[:-5] for name in memory if name.endswith("/mask")]
     if before is None or not names or before.shape != codes.shape:
         return None
-    flow, believed = flow_back(codes, np.asarray(before, np.uint8))
-    masks = {
-        name: carried(np.asarray(memory[f"{name}/mask"], np.float32) / np.float32(255), flow)
-        for name in names
-    }
-    return _Arrived(masks, believed)
+    flow = flow_between(codes, np.asarray(before, np.uint8))
+    masks = {}
+    for name in names:
+        mask = np.asarray(memory[f"{name}/mask"], np.float32) / np.float32(255)
+        masks[name] = np.where(left_behind(mask, flow), np.float32(0), carried(mask, flow.back))
+    return _Arrived(masks, flow.is_back)
 
 
 def joined_marks(name: str, marks: Mapping[str, Marks]) -> Marks | None:
@@ -407,7 +484,7 @@ def found_again(plate: Float, key: tuple[Float, Float], stands_out: StandsOut | 
     """Return the mask of a lost object that has come back, or an empty one.
 
     key: plate and mask of its key frame. It is looked for as it was there, by the pixels of its
-    mask; what is found must also have its outline.
+    mask, also where the border cuts it; what is found must also have its outline.
     """
     empty = np.zeros(plate.shape[:2], np.float32)
     rows, columns = (
@@ -418,23 +495,66 @@ def found_again(plate: Float, key: tuple[Float, Float], stands_out: StandsOut | 
         return empty
     part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     like, mask = key[0][part].astype(np.float32), (key[1][part] > 0.5).astype(np.float32)
-    if min(mask.shape) < 6 or mask.shape[0] >= plate.shape[0] or mask.shape[1] >= plate.shape[1]:
+    if min(mask.shape) < 6:
         return empty
-    planes = np.repeat(mask[..., None], 3, axis=2)
-    missed = cv2.matchTemplate(plate.astype(np.float32), like, cv2.TM_SQDIFF, mask=planes)
-    missed = np.sqrt(np.maximum(missed, 0) / planes.sum())
-    y, x = np.unravel_index(int(missed.argmin()), missed.shape)
-    if not missed[y, x] < AGAIN:
+    place = _place(plate, like, mask)
+    if place is None:
         return empty
+    x, y = place
     height, width = mask.shape
+    move = np.array([[1, 0, x], [0, 1, y]], np.float32)
+    before = cv2.warpAffine(mask, move, empty.shape[::-1], flags=cv2.INTER_NEAREST)
     box = (float(x), float(y), float(x + width), float(y + height))
-    before = empty.copy()
-    before[y : y + height, x : x + width] = mask
     found = select(plate, Marks(box=box), stands_out, before)
     overlap = ((found > 0.5) & (before > 0.5)).sum() / max(
         1, ((found > 0.5) | (before > 0.5)).sum()
     )
     return found if overlap > SAME else empty
+
+
+def _place(plate: Float, like: Float, mask: Float) -> tuple[int, int] | None:
+    """Where a thing lies in a picture: x and y of its corner, which may lie outside; None for nowhere.
+
+    like: (h, w, 3) float32, its picture. mask: (h, w) float32 0 or 1, its pixels. Only pixels inside
+    of the picture are compared. Where the border cuts it, they must agree better, and there must be
+    enough of them.
+    """
+    high, wide = mask.shape
+    up, left = (round((1 - PARTLY_SEEN) * side) for side in (high, wide))
+    grown = cv2.copyMakeBorder(
+        plate.astype(np.float32), up, up, left, left, cv2.BORDER_CONSTANT, value=(0, 0, 0)
+    )
+    there = np.zeros(grown.shape[:2], np.float32)
+    there[up : up + plate.shape[0], left : left + plate.shape[1]] = 1
+    if min(there.shape[0] - high, there.shape[1] - wide) < 0:
+        return None
+
+    def correlated(picture: Float, pattern: Float) -> Float:
+        found = cv2.matchTemplate(
+            np.ascontiguousarray(picture), np.ascontiguousarray(pattern), cv2.TM_CCORR
+        )
+        return np.asarray(found, np.float32)
+
+    masked = like * mask[..., None]
+    apart = correlated((grown * grown).sum(axis=2), mask)
+    apart = apart - 2 * correlated(grown, masked)
+    power = correlated(there, (masked * masked).sum(axis=2))
+    apart = apart + power
+    seen = np.maximum(correlated(there, mask), 1)
+    means = [correlated(there, masked[..., channel]) / seen for channel in range(3)]
+    contrast = np.sqrt(np.maximum(power / seen - sum(mean * mean for mean in means), 0) / 3)
+    missed = np.sqrt(np.maximum(apart, 0) / (3 * seen))
+    share = seen / mask.sum()
+    partly = np.minimum(np.float32(AGAIN_PARTLY), contrast * np.float32(OF_CONTRAST))
+    limit = np.where(share > 0.99, np.float32(AGAIN), partly)
+    fits = (missed < limit) & (share > PARTLY_SEEN)
+    if not fits.any():
+        return None
+    # More of it in sight is better evidence than the same difference of a sliver.
+    y, x = np.unravel_index(
+        int(np.where(fits, missed / np.sqrt(share), np.inf).argmin()), fits.shape
+    )
+    return int(x) - left, int(y) - up
 
 
 def _flow(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> Float:

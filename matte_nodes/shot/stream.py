@@ -16,10 +16,13 @@ from matte_nodes.node import frame as frames
 from matte_nodes.node.knobs import active_neighbour_knobs, all_knobs
 from matte_nodes.node.matte import Matte
 from matte_nodes.node.node import given_mask, given_trimap, still_points
+from matte_nodes.points import FramePoints
 from matte_nodes.shot.notices import Notices
 from matte_nodes.temporal.cuts import LiveCuts
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from matte_nodes.card import Float
     from matte_nodes.node.node import FrameNode
 
@@ -52,6 +55,7 @@ class Stream:
         self._past: deque[Float] = deque(maxlen=1 + max((-o for o in offsets), default=0))
         self._memory: Memory = {}
         self._size: tuple[int, ...] | None = None
+        self._objects: tuple[str, ...] = ()
         self._open = True
 
     def __enter__(self) -> Stream:
@@ -69,7 +73,7 @@ class Stream:
 
     def reset(self) -> None:
         """Forget everything: the next frame starts a shot (after a cut, on another camera)."""
-        self._memory, self._size = {}, None
+        self._memory, self._size, self._objects = {}, None, ()
         self._past.clear()
         if self._cuts is not None:
             self._cuts.forget()
@@ -89,6 +93,7 @@ class Stream:
         if same:
             self._memory, self._size, self._cuts = other._memory, other._size, other._cuts
             self._past.extend(other._past)
+            self._objects = other._objects
         return same
 
     def step(
@@ -104,7 +109,8 @@ class Stream:
 
         plate: (H, W, 3) float32, or uint8 or uint16 codes, in the stream's colour space; unless
         one was named, codes are sRGB and floats scene-linear, as in `MatteNode.__call__`. Hints as in
-        `MatteNode.__call__`. Raises UsageError when the stream is closed, and BadPlateError,
+        `MatteNode.__call__`; a model that follows what was clicked needs points in its first frame
+        alone. Raises UsageError when the stream is closed, and BadPlateError,
         HintSizeError, MissingInputError.
         """
         if not self._open:
@@ -115,7 +121,7 @@ class Stream:
             given_trimap(trimap),
             None if background is None else as_array(background, "The background"),
             given_mask(segmentation),
-            None if points is None else still_points(points, picture),
+            self._marks(points, picture),
             "The live frame",
         )
         frames.check(given, self.node.card)
@@ -123,7 +129,9 @@ class Stream:
         given = self.node.prepared(given)
         self._notices.add(self.steps + 1, given.complaints)
         if given.plate.shape != self._size:
+            objects = self._objects
             self.reset()
+            self._objects = objects
             self._size = given.plate.shape
         seen = frames.see(given, color)
         if self._cuts is not None and self._cuts.is_cut(seen.inputs.plate):
@@ -133,6 +141,14 @@ class Stream:
         prediction, self._memory = self.node.step(seen.inputs, self._memory, self._neighbours())
         self.steps += 1
         return self.node.finish(prediction, seen, color)
+
+    def _marks(self, points: Any, picture: NDArray[Any]) -> FramePoints | None:
+        """Return the marks of a frame: its own, or none of the objects that are followed already."""
+        found = still_points(points, picture)
+        if found is None and self._memory and picture.shape == self._size and self._objects:
+            return FramePoints(self._objects)
+        self._objects = () if found is None else found.objects
+        return found
 
     def _neighbours(self) -> tuple[Float, ...]:
         newest = len(self._past) - 1

@@ -16,7 +16,8 @@ from matte_nodes.farm import request as farm
 from matte_nodes.hosts.nuke.script import Node, script
 from matte_nodes.media.layouts import LAYOUTS
 from matte_nodes.media.writers import is_movie_output
-from matte_nodes.studio.request import arguments, command_line, options, spelling
+from matte_nodes.points import PLACE, as_points
+from matte_nodes.studio.request import arguments, command_line, options, points_of, spelling
 from matte_nodes.whole_files import prepare_folder, write_text
 
 if TYPE_CHECKING:
@@ -90,8 +91,14 @@ def over_of(desk: Desk, form: Form, asked: Mapping[str, str]) -> str:
     return over if _PLAIN.fullmatch(over) else desk.places.clip(over)
 
 
-def output_of(form: Form, folder: Path, name: str) -> str:
-    """The pattern or the movie that a form writes."""
+def output_of(form: Form, folder: Path, name: str, points: Any) -> str:
+    """The pattern or the movie that a form writes.
+
+    Several objects have a file each where a file has one matte.
+    """
+    several = points is not None and len(as_points(points).names) > 1
+    if several and form.layout and LAYOUTS[form.layout].objects == "one" and PLACE not in name:
+        name = f"{name}.{PLACE}"
     movie = is_movie_output(f"x.####{form.extension}")
     return str(folder / (f"{name}{form.extension}" if movie else f"{name}.####{form.extension}"))
 
@@ -100,8 +107,8 @@ def command(desk: Desk, asked: Mapping[str, str], span: tuple[int, int] | None) 
     """The command line that does the same, and the folder and name that were taken."""
     form, folder, name = target(desk, asked)
     layout = form.layout if form.layout else ""
-    output = output_of(form if layout else forms()[0], folder, name)
     document = desk.session.document
+    output = output_of(form if layout else forms()[0], folder, name, points_of(document))
     more = {"frames": _frames(span), "layout": layout, "over": over_of(desk, form, asked)}
     line = command_line(document, desk.session.folder, output, more)
     if form.name == BUNDLE:
@@ -121,7 +128,7 @@ def export(
         return {"message": f"Bundle: {_bundle(desk, folder, name, span)}"}
     if form.name == PUBLISH:
         return {"message": _publish(desk, folder, name, span)}
-    output = output_of(form, folder, name)
+    output = output_of(form, folder, name, points_of(desk.session.document))
     if form.name == NUKE:
         prepare_folder(folder)
         write_text(folder / f"{name}.nk", _script(desk, output, span))
@@ -142,7 +149,7 @@ def _bundle(desk: Desk, folder: Path, name: str, span: tuple[int, int]) -> Path:
     document, session = desk.session.document, desk.session.folder
     asked = arguments(document, session)
     connect = {**asked["connect"], "warm_up": None, "cuts": ""}
-    output = output_of(forms()[0], folder, name)
+    output = output_of(forms()[0], folder, name, connect["points"])
     plan = farm.plan_job({**asked, "output": output, "connect": connect}, *span, None)
     flags = {
         option: (spelling(option), value)

@@ -10,6 +10,7 @@ Use it from pytest by subclassing (docs/adding-a-model.md):
         card = CARD
 """
 
+from matte_nodes.testing.bank_compliance import BankCompliance
 from matte_nodes.testing.compliance import ModelCompliance
 
-__all__ = ["ModelCompliance"]
+__all__ = ["BankCompliance", "ModelCompliance"]

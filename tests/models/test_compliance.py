@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from matte_nodes import models
-from matte_nodes.card import ModelCard
-from matte_nodes.testing import ModelCompliance
+from matte_nodes.card import Bank, ModelCard
+from matte_nodes.testing import BankCompliance, ModelCompliance
 from tests.conftest import has_weights
 
 
@@ -25,7 +25,8 @@ def _suite(name: str) -> type:
     body = {"card": card, "knobs": small(card)}
     if card.checkpoint:
         body["node_options"] = {"untrained": True, "threads": 1}
-    suite = type(f"Test_{name.replace('-', '_')}", (ModelCompliance,), body)
+    kind = BankCompliance if isinstance(card.memory, Bank) else ModelCompliance
+    suite = type(f"Test_{name.replace('-', '_')}", (kind,), body)
     if not has_weights(name):
         suite = pytest.mark.skip(reason=f"weights of {name} are not here")(suite)
     return suite

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from matte_nodes.points import Marks
+from matte_nodes.select import segment
 from matte_nodes.select.cut import LIMIT, cut, geodesic
 from matte_nodes.select.edge import bounded, full_size
-from matte_nodes.select.segment import select
+from matte_nodes.select.segment import select, sure_pixels
 from matte_nodes.select.shares import shares
 from tests.select.scenes import BLUE, RED, Thing, frame, iou
 
@@ -141,3 +142,18 @@ def test_shares_sum_to_the_alpha_and_follow_the_masks() -> None:
     assert found["a"][15, 10] > 0.99
     assert found["b"][15, 30] > 0.99 * alpha[15, 30]
     assert 0.2 < found["a"][15, 20] < 0.8
+
+
+def test_a_click_beside_the_subject_outweighs_a_wrong_map() -> None:
+    """The map has the neighbour's colour among the subject's: one click there takes most of it back."""
+    lab = np.zeros((120, 160, 3), np.float32)
+    lab[..., 0] = 50
+    lab[20:100, 20:75] = (60, 50, 30)  # the subject
+    lab[20:100, 75:140] = (45, -40, 30)  # its neighbour
+    wrong = np.zeros((120, 160), np.float32)
+    wrong[20:100, 20:140] = 1
+    sure = sure_pixels((120, 160), Marks(((50, 60),), ((110, 60),)))
+    odds = segment._colours(lab, wrong, sure, sure < 0)
+    assert odds[60, 130] < 1  # 4 without the weight of such a click
+    assert odds[60, 30] > 0.5
+    assert odds[5, 5] < -0.5

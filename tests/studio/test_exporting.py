@@ -138,6 +138,29 @@ def test_marks_of_frames_follow_the_settings(desk: Desk) -> None:
     assert len(desk.state()["done"]) == 3
 
 
+def test_several_objects_have_a_file_each_where_a_file_has_one_matte(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.session.apply({"edit": "set", "model": "click"})
+    for name, place in (("ball", centre(FIRST)), ("ground", (300, 20))):
+        desk.session.apply({"edit": "object_add", "name": name})
+        desk.session.apply(
+            {"edit": "click", "frame": FIRST, "object": name, "x": place[0], "y": place[1]}
+        )
+    for form, expected in (
+        ("alpha.png", "m.{object}.####.png"),
+        ("movie.mkv", "m.{object}.mkv"),
+        ("nuke.exr", "m.####.exr"),
+        ("over.mp4", "m.mp4"),
+    ):
+        runs, asked = Started(), {"form": form, "folder": str(tmp_path / "out"), "name": "m"}
+        exporting.export(desk, runs, asked, SPAN)  # type: ignore[arg-type]
+        assert Path(runs.asked[0][2]).name == expected
+        assert expected in exporting.command(desk, asked, SPAN)["command"]
+    asked = {"form": "nuke.exr", "folder": str(tmp_path / "out"), "name": "m.{object}"}
+    assert "m.{object}.####.exr" in exporting.command(desk, asked, SPAN)["command"]
+
+
 def test_several_objects_have_a_share_each(desk: Desk) -> None:
     """Their names may hold a dash, which a layer's name does not."""
     desk.session.apply({"edit": "set", "model": "click"})
