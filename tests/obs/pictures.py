@@ -112,6 +112,34 @@ def speaking_person(path: Path, seconds: int = 4) -> Path:
     return path
 
 
+def clapping_person(path: Path) -> Path:
+    """A movie of two seconds: the person goes to the right half at 1 s, and a tone of half a second
+    begins at that very moment.
+    """
+    import av
+
+    beep = np.sin(2 * np.pi * 1000 * np.arange(24000) / 48000) * 0.5
+    sound = np.concatenate([np.zeros(48000), beep, np.zeros(24000)])
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("ffv1", rate=30)
+        video.width, video.height, video.pix_fmt = 640, 360, "bgr0"
+        audio = container.add_stream("pcm_s16le", rate=48000)
+        for number in range(60):
+            plate = np.full((360, 640, 3), ROOM, np.uint8)
+            left = 40 if number < 30 else 360
+            plate[90:, left : left + 240] = PERSON
+            frame = av.VideoFrame.from_ndarray(plate, "rgb24").reformat(format="bgr0")
+            container.mux(video.encode(frame))
+        for start in range(0, len(sound), 4800):
+            part = np.repeat((sound[start : start + 4800] * 32767).astype(np.int16), 2)[None]
+            block = av.AudioFrame.from_ndarray(part, "s16", "stereo")
+            block.sample_rate, block.pts = 48000, start
+            container.mux(audio.encode(block))
+        for stream in (video, audio):
+            container.mux(stream.encode(None))
+    return path
+
+
 def room_pixels(picture: Any) -> int:
     """How many pixels of (H, W, 4) show the room: clearly greener than anything else here."""
     p = picture.astype(int)

@@ -58,7 +58,7 @@ struct engine {
 	struct plate ring[RING];
 	int newest, shown;          /* into the ring; -1 is none */
 	int before, after;          /* the plates with mattes that the shown one lies between */
-	gs_texrender_t *room[2], *between, *quarter[3];
+	gs_texrender_t *room[2], *between, *slope, *quarter[3];
 	unsigned room_is; /* which of the two; 0 and 1 */
 	bool room_known;
 	gs_stagesurf_t *surface[2];
