@@ -79,6 +79,14 @@ def test_backgrounds_views_crop_blank(obs: Obs, tmp_path: Path) -> None:
     until("hidden again", lambda: is_at(obs, 20, 20, MAGENTA))
 
 
+def test_the_colour_that_nobody_has_chosen_is_the_green_of_screens(
+    obs: Obs, tmp_path: Path
+) -> None:
+    obs.stage(pictures.person(tmp_path / "p.png"))
+    obs.filter(background=1)
+    until("the green 00b140", lambda: is_at(obs, 20, 20, (0x00, 0xB1, 0x40)))
+
+
 def test_invert_shows_the_room_without_the_person(obs: Obs, tmp_path: Path) -> None:
     obs.stage(pictures.person(tmp_path / "p.png"))
     obs.filter(invert=True)

@@ -75,11 +75,22 @@ bool mx_memory_create(struct mx_memory *memory, size_t size)
 	return true;
 }
 
+void mx_memory_zero(struct mx_memory *memory, size_t from)
+{
+#ifdef __linux__
+	/* Takes the pages away: the next ones are new. Written over, 28 MiB cost the graphics thread 23
+	 * to 82 ms the first time. `from` is a whole number of pages. */
+	if (!madvise(memory->base + from, memory->size - from, MADV_REMOVE))
+		return;
+#endif
+	memset(memory->base + from, 0, memory->size - from);
+}
+
 void mx_memory_free(struct mx_memory *memory)
 {
 	if (!memory->base)
 		return;
-	memset(memory->base, 0, memory->size);
+	mx_memory_zero(memory, 0);
 	munmap(memory->base, memory->size);
 	close((int)memory->handle);
 	memory->base = NULL;
