@@ -262,6 +262,7 @@ static obs_properties_t *properties(void *data)
 {
 	struct camera *c = data;
 	obs_properties_t *out = obs_properties_create();
+	engine_properties_top(c ? c->engine : NULL, out);
 	obs_property_t *list = obs_properties_add_list(out, "camera", obs_module_text("Camera"),
 						       OBS_COMBO_TYPE_LIST, OBS_COMBO_FORMAT_STRING);
 	obs_property_list_add_string(list, "", "");

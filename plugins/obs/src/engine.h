@@ -142,5 +142,6 @@ gs_texture_t *backdrop_blur(struct engine *engine, gs_texture_t *small, gs_textu
 			    gs_texture_t **mean);
 void backdrop_free(struct engine *engine);
 
-/* properties.c */
+/* properties.c: first what must be found at once (hide, state), then the rest. */
+void engine_properties_top(struct engine *engine, obs_properties_t *properties);
 obs_properties_t *engine_properties(struct engine *engine, obs_properties_t *properties);
