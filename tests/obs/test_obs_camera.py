@@ -88,7 +88,7 @@ def begins(obs: Obs) -> tuple[float, float]:
     return min(pairs, key=lambda pair: abs(pair[0] - pair[1]))
 
 
-@pytest.mark.parametrize("delay", [0, 800])
+@pytest.mark.parametrize("delay", [400, 800])
 def test_the_sound_is_as_late_as_the_picture(obs: Obs, tmp_path: Path, delay: int) -> None:
     """The movie begins anew every two seconds: a sound that is not delayed is 0.8 s too early."""
     movie = pictures.clapping_person(tmp_path / "clap.mkv")
@@ -100,7 +100,7 @@ def test_the_sound_is_as_late_as_the_picture(obs: Obs, tmp_path: Path, delay: in
     until("the person", lambda: shown(obs))
     time.sleep(1.5)
     picture, sound = begins(obs)
-    assert abs(sound - picture) < 0.25
+    assert abs(sound - picture) < 0.3
 
 
 def windows(obs: Obs) -> str:
