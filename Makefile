@@ -30,10 +30,11 @@ docs: $(VENV)/test.stamp
 	$(BIN)/python scripts/docs.py
 
 soak: $(VENV)/test.stamp
-	scripts/hosts.sh
+	scripts/hosts.sh soak
 	scripts/bpy.sh 5.0.1 5.3.0 5.2.3 5.1.2 4.5.15 4.2.23
 	$(BIN)/python scripts/weights.py
 	$(BIN)/python -m pytest -m slow --timeout 3600
+	$(BIN)/python -m pytest tests/live/test_package_obs.py
 
 $(VENV)/run.stamp: pyproject.toml
 	scripts/venv.sh "$(PYTHON)" "$(VENV)" "closed-form"

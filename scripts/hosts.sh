@@ -1,16 +1,16 @@
 #!/bin/sh
 # Install what the tests need from the system, where that is allowed (Debian, as root).
-# Elsewhere those tests are skipped and say so.
+# Elsewhere those tests are skipped and say so. `scripts/hosts.sh soak` installs more.
 set -eu
 wanted="libgl1 libglib2.0-0 tcl"
 # OBS without a screen, and what its plug-in is built with.
 wanted="$wanted obs-studio obs-plugins libobs-dev xvfb xauth x11-utils libgl1-mesa-dri cmake make pkg-config gcc libc6-dev"
-# Its Windows side is compiled too.
-wanted="$wanted gcc-mingw-w64-x86-64"
 # Blender, the libraries of bpy, and somebody who presses keys.
 wanted="$wanted blender xdotool libsm6 libxrender1 libxi6 libxfixes3 libxkbcommon0 libegl1"
 # A browser for the review report.
 wanted="$wanted chromium"
+# OBS's packages for Windows and Flatpak, and newer releases of OBS in roots of their own.
+[ "${1:-}" != soak ] || wanted="$wanted gcc-mingw-w64-x86-64 nsis zip flatpak-builder mmdebstrap"
 [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] || { echo "hosts: not Debian as root, nothing installed"; exit 0; }
 missing=""
 for package in $wanted; do

@@ -52,20 +52,12 @@ def reason(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> tuple[str,
     return "", figures
 
 
-def encoded(linear: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scene-linear values as sRGB, 0 to 1."""
-    bounded = linear.clip(0, 1)
-    found: NDArray[np.float32] = np.where(
-        bounded <= 0.0031308, bounded * 12.92, 1.055 * bounded ** (1 / 2.4) - 0.055
-    ).astype(np.float32)
-    return found
-
-
 def main() -> None:
     """Label every photograph of a folder."""
     import cv2
 
     from matte_nodes import MatteNode
+    from matte_nodes.color.network import srgb_encoded
 
     given = argparse.ArgumentParser(description=__doc__)
     given.add_argument("photographs", type=Path)
@@ -98,7 +90,7 @@ def main() -> None:
             left, figures = reason(rough, matte.alpha)
         if not left:
             cv2.imwrite(str(asked.out / "plates" / f"{path.stem}.png"), picture)
-            colour = encoded(matte.foreground)[..., ::-1]
+            colour = srgb_encoded(matte.foreground.clip(0, 1))[..., ::-1]
             codes = np.dstack((colour, matte.alpha.clip(0, 1))) * 255
             cv2.imwrite(str(asked.out / f"{path.stem}.png"), np.round(codes).astype(np.uint8))
         with note.open("a", encoding="utf-8") as file:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from matte_nodes.hosts.obs.residual import encoded, packed
+from matte_nodes.color.network import srgb_encoded
+from matte_nodes.hosts.obs.residual import packed
 from matte_nodes.hosts.obs.stillness import Drift, Stillness
 
 
@@ -65,7 +66,7 @@ def test_residual_and_plate_are_the_foreground() -> None:
     out = packed(plate, alpha, foreground)
     soft = alpha == 0.5
     back = plate[soft] / 255 + (out[soft][:, :3].astype(float) - 128) / 127
-    np.testing.assert_allclose(back, encoded(foreground[soft]), atol=0.6 / 127)
+    np.testing.assert_allclose(back, srgb_encoded(foreground[soft]), atol=0.6 / 127)
     assert (out[alpha == 1][:, :3] == 128).all()
     assert (out[10, 19:, :3] == 128).all()
     # The ring outside is the mean of its soft neighbours.

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,14 +27,7 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The plug-in as `matte install obs` makes it, with the known model declared."""
     if absent := rig.missing():
         pytest.skip(f"not here: {absent}")
-    folder = tmp_path_factory.mktemp("plugin")
-    run = subprocess.run(
-        [sys.executable, "-m", "matte_nodes", "install", "obs", "--folder", str(folder)],
-        env={**os.environ, "PYTHONPATH": str(rig.MODELS)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    return folder / "matte-nodes"
+    return rig.installed(tmp_path_factory.mktemp("plugin"))
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,46 @@ def test_the_cameras_sound_is_heard(camera: Obs) -> None:
     camera.client.set_input_volume("camera", vol_mul=0.1)
     assert 0.005 < loudness(camera) < 0.1
     camera.client.set_input_volume("camera", vol_mul=1.0)
+
+
+def begins(obs: Obs) -> tuple[float, float]:
+    """When, in seconds of a recording, the person is first at the right and the tone first heard.
+
+    Each is the first beginning that the recording holds whole: after a time without.
+    """
+    import av
+
+    path = rig.record(obs, lambda: None, 100)
+    with av.open(str(path)) as container:
+        seen = [(float(frame.time or 0), frame.to_ndarray(format="rgb24"))
+                for frame in container.decode(video=0)]  # fmt: skip
+    with av.open(str(path)) as container:
+        heard = [(float(frame.time or 0), np.abs(frame.to_ndarray()).max())
+                 for frame in container.decode(audio=0)]  # fmt: skip
+    right = [(t, float(picture[200, 560, 2] < 100)) for t, picture in seen]
+    loud = [(t, float(level > 0.1)) for t, level in heard]
+
+    def first(track: list[tuple[float, float]]) -> list[float]:
+        return [t for (_, a), (t, b) in itertools.pairwise(track) if b > a]
+
+    pairs = [(a, b) for a in first(right) for b in first(loud)]
+    assert pairs, "no beginning in the recording"
+    return min(pairs, key=lambda pair: abs(pair[0] - pair[1]))
+
+
+@pytest.mark.parametrize("delay", [400, 800])
+def test_the_sound_is_as_late_as_the_picture(obs: Obs, tmp_path: Path, delay: int) -> None:
+    """The movie begins anew every two seconds: a sound that is not delayed is 0.8 s too early."""
+    movie = pictures.clapping_person(tmp_path / "clap.mkv")
+    obs.stage(movie, "ffmpeg_source", looping=True, is_local_file=True)
+    item = obs.client.get_scene_item_id("Scene", "plate").scene_item_id
+    obs.client.set_scene_item_enabled("Scene", item, False)
+    settings = {**rig.KNOWN, "camera": "plate", "delay": delay}
+    obs.client.create_input("Scene", "camera", rig.CAMERA, settings, True)
+    until("the person", lambda: shown(obs))
+    time.sleep(1.5)
+    picture, sound = begins(obs)
+    assert abs(sound - picture) < 0.3
 
 
 def windows(obs: Obs) -> str:

@@ -62,7 +62,15 @@ def settle(obs: Obs, **settings: Any) -> None:
     time.sleep(1.5)
 
 
-@pytest.mark.parametrize("delay", [500, 900])
+def test_the_delay_is_300_ms_when_nobody_has_chosen_one(pair: Obs) -> None:
+    default = pair.client.get_input_default_settings(rig.CAMERA).default_input_settings
+    assert default["delay"] == 300
+    settle(pair)
+    late, _, step = measured(pair)
+    assert 9 - 1.5 <= np.median(late) <= 9 + 1.5 + step
+
+
+@pytest.mark.parametrize("delay", [900])
 def test_the_delay_is_constant_and_the_person_moves_as_the_camera_does(
     pair: Obs, delay: int
 ) -> None:

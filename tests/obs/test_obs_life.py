@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -114,3 +115,33 @@ def test_a_hung_daemon_does_not_outlive_a_clean_end(plugin: Path, tmp_path: Path
         for pid in left:
             os.kill(pid, signal.SIGSTOP)
     assert gone(left)
+
+
+@pytest.mark.slow
+def test_the_binding_of_the_hide_key_outlives_restarts(plugin: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    scene = home / ".config/obs-studio/basic/scenes/Untitled.json"
+
+    def bound() -> list[str]:
+        sources = json.loads(scene.read_text())["sources"]
+        (plate,) = [source for source in sources if source["name"] == "plate"]
+        return [key["key"] for key in plate["hotkeys"].get("matte_nodes.blank", [])]
+
+    with rig.running(home, plugin) as obs:
+        obs.stage(pictures.person(tmp_path / "p.png"))
+        obs.filter()
+        until("the person", lambda: pictures.person_pixels(obs.shot()) > 10000)
+    assert bound() == []
+    kept = json.loads(scene.read_text())
+    for source in kept["sources"]:
+        if source["name"] == "plate":
+            source["hotkeys"]["matte_nodes.blank"] = [{"key": "OBS_KEY_F9"}]
+    scene.write_text(json.dumps(kept))
+    for _ in range(2):
+        with rig.running(home, plugin) as obs:
+            until("the person", lambda obs=obs: pictures.person_pixels(obs.shot()) > 10000)
+            obs.client.trigger_hot_key_by_key_sequence("OBS_KEY_F9", None, None, None, None)
+            until("hidden", lambda obs=obs: pictures.person_pixels(obs.shot()) == 0)
+            obs.client.trigger_hot_key_by_key_sequence("OBS_KEY_F9", None, None, None, None)
+            until("back", lambda obs=obs: pictures.person_pixels(obs.shot()) > 10000)
+        assert bound() == ["OBS_KEY_F9"]

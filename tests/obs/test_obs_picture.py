@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +77,41 @@ def test_backgrounds_views_crop_blank(obs: Obs, tmp_path: Path) -> None:
     until("the room, because it was asked for", lambda: is_at(obs, 20, 20, pictures.ROOM))
     obs.set(show_unprocessed=False)
     until("hidden again", lambda: is_at(obs, 20, 20, MAGENTA))
+
+
+def test_the_colour_that_nobody_has_chosen_is_the_green_of_screens(
+    obs: Obs, tmp_path: Path
+) -> None:
+    obs.stage(pictures.person(tmp_path / "p.png"))
+    obs.filter(background=1)
+    until("the green 00b140", lambda: is_at(obs, 20, 20, (0x00, 0xB1, 0x40)))
+
+
+def test_invert_shows_the_room_without_the_person(obs: Obs, tmp_path: Path) -> None:
+    obs.stage(pictures.person(tmp_path / "p.png"))
+    obs.filter(invert=True)
+    until("the room", lambda: is_at(obs, 20, 20, pictures.ROOM))
+    picture = obs.shot()
+    assert pictures.person_pixels(picture) == 0
+    assert (picture[92:, 162:478, :3] == MAGENTA).all()
+    assert (picture[:88, :, :3] == pictures.ROOM).all()
+    obs.set(background=1, background_colour=0xFF102030)
+    until("a colour in the person's place", lambda: is_at(obs, 320, 200, (0x30, 0x20, 0x10)))
+    obs.set(view=1)
+    until("the alpha of the room", lambda: is_at(obs, 20, 20, (255, 255, 255)))
+    assert is_at(obs, 320, 200, (0, 0, 0))
+    obs.set(view=0, background=0, **{"knob.obs-test.mode": "value", "knob.obs-test.alpha": 0.25})
+    until("three quarters of each", lambda: is_at(obs, 20, 20, (64, 165, 64), 2))
+    assert is_at(obs, 320, 200, (229, 0, 64), 2)
+
+
+def test_inverted_it_hides_as_well_when_no_matte_comes(obs: Obs, tmp_path: Path) -> None:
+    obs.stage(pictures.person(tmp_path / "p.png"))
+    obs.filter(invert=True, hide_after=300)
+    until("the room", lambda: is_at(obs, 20, 20, pictures.ROOM))
+    for pid in obs.daemons():
+        os.kill(pid, signal.SIGKILL)
+    until("nothing", lambda: bool((obs.shot()[..., :3] == MAGENTA).all()))
 
 
 def leaks(obs: Obs, shots: int) -> list[int]:

@@ -47,12 +47,19 @@ def keep(name: str, picture: Any) -> None:
         pictures.write(Path(folder) / f"{name}.png", np.ascontiguousarray(picture[..., :3]))
 
 
+@pytest.fixture(scope="module")
+def plates() -> list[Any]:
+    """Frames of a person; asked for before an OBS is started."""
+    return frames(clip(), 24)
+
+
 @needs_weights("rvm")
-def test_the_alpha_in_obs_is_that_of_the_library(obs: Obs, tmp_path: Path) -> None:
+def test_the_alpha_in_obs_is_that_of_the_library(
+    plates: list[Any], obs: Obs, tmp_path: Path
+) -> None:
     import av
     import cv2
 
-    plates = frames(clip(), 24)
     movie = tmp_path / "person.mkv"
     with av.open(str(movie), "w") as container:
         stream = container.add_stream("ffv1", rate=30)

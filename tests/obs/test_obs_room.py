@@ -63,6 +63,7 @@ def recorded(obs: Obs, change: Callable[[], None]) -> list[Any]:
 def no_room(frames: list[Any], blurred: bool = False) -> None:
     """Fail if one frame has one raw pixel of the room (or one green pixel, where none is due)."""
     raw = [pictures.raw_pixels(frame, ROOM) for frame in frames]
+    keep("obs-room-worst", frames[int(np.argmax(raw))])
     assert max(raw) == 0, f"{sum(map(bool, raw))} of {len(raw)} frames show up to {max(raw)} pixels"
     if not blurred:
         assert max(pictures.room_pixels(frame) for frame in frames) == 0

@@ -30,6 +30,9 @@ NAME = "matte-nodes"
 # The best trade in bench/bench_live_models.py: the network as a whole at 256 x 144.
 DEFAULT_MODEL, DEFAULT_WIDTH = "rvm", 256
 SET_UP = "install.json"
+FLATPAK, FLATPAK_EXTENSION = "com.obsproject.Studio", "com.obsproject.Studio.Plugin.MatteNodes"
+OUTSIDE = f"flatpak override --user --talk-name=org.freedesktop.Flatpak {FLATPAK}"
+"""What lets the OBS of a Flatpak start a program outside of its sandbox: our daemon."""
 
 
 def folder(options: Options | None = None) -> Path:
@@ -41,9 +44,54 @@ def folder(options: Options | None = None) -> Path:
     if sys.platform == "darwin":
         support = Path.home() / "Library/Application Support"
         return support / "obs-studio/plugins" / f"{NAME}.plugin"
+    if flatpak():
+        return _flatpak_config() / "plugins" / NAME
     from platformdirs import user_config_path
 
     return user_config_path() / "obs-studio/plugins" / NAME
+
+
+def _flatpak_config() -> Path:
+    """Return the folder that the OBS of a Flatpak sees as its own configuration."""
+    return Path.home() / f".var/app/{FLATPAK}/config/obs-studio"
+
+
+def _flatpak_roots() -> tuple[Path, Path]:
+    return Path("/var/lib/flatpak"), Path.home() / ".local/share/flatpak"
+
+
+def _native() -> bool:
+    found = shutil.which("obs")
+    return bool(found) and "/snap/" not in str(found)
+
+
+def flatpak() -> bool:
+    """Whether this user's OBS is a Flatpak, and there is none of the system beside it."""
+    return not _native() and any((root / "app" / FLATPAK).exists() for root in _flatpak_roots())
+
+
+def _extension() -> bool:
+    """Whether the plug-in comes as an extension of the Flatpak."""
+    return flatpak() and any(
+        (root / "runtime" / FLATPAK_EXTENSION).exists() for root in _flatpak_roots()
+    )
+
+
+def _extension_data() -> Path:
+    """Return where the extension looks for what it is to run: its own folder is read-only."""
+    return _flatpak_config() / "plugin_config" / NAME
+
+
+def _may_start_outside() -> bool:
+    """Whether `OUTSIDE` was run, here or for all users."""
+    for root in _flatpak_roots():
+        try:
+            text = (root / "overrides" / FLATPAK).read_text(encoding="utf-8")
+        except OSError:
+            continue
+        if "org.freedesktop.Flatpak=talk" in text.replace(" ", ""):
+            return True
+    return False
 
 
 def _places(root: Path) -> tuple[Path, Path]:
@@ -56,16 +104,7 @@ def _places(root: Path) -> tuple[Path, Path]:
 
 def sandboxed() -> str | None:
     """Return why this machine's OBS cannot start our daemon, or None."""
-    native = shutil.which("obs")
-    if native and "/snap/" in native:
-        native = None
-    flatpak = "app/com.obsproject.Studio"
-    roots = (Path("/var/lib/flatpak"), Path.home() / ".local/share/flatpak")
-    if native:
-        return None
-    if any((root / flatpak).exists() for root in roots):
-        return "is a Flatpak: its sandbox has neither this Python nor our shared memory"
-    if Path("/snap/obs-studio").exists():
+    if not _native() and not flatpak() and Path("/snap/obs-studio").exists():
         return "is a Snap: its confinement does not let it start this Python"
     return None
 
@@ -79,6 +118,8 @@ def install(options: Options) -> list[str]:
         raise UsageError(f"The OBS on this machine {reason}. Install OBS from your distribution.")
     source, root = installer.sources("obs"), folder(options)
     binary, data = _places(root)
+    if options.folder is None and _extension():
+        return _declare_to_extension()
     done = []
     with tempfile.TemporaryDirectory() as work:
         built = options.binary or _build(source, Path(work))
@@ -95,17 +136,38 @@ def install(options: Options) -> list[str]:
         except OSError as error:
             raise OutputError(f"{root} cannot be written ({error}).") from error
     done.append(f"put it into {root}")
-    done.append(f"it will run {declared['python']}")
-    done.append("models: " + ", ".join(model["name"] for model in declared["models"]))
+    return [*done, *_told(declared, left)]
+
+
+def _declare_to_extension() -> list[str]:
+    declared, left = declaration()
+    path = _extension_data() / SET_UP
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(declared, indent=1))
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error}).") from error
+    return [f"the plug-in is an extension of the Flatpak; wrote {path}", *_told(declared, left)]
+
+
+def _told(declared: dict[str, Any], left: list[str]) -> Iterator[str]:
+    yield f"it will run {declared['python']}"
+    yield "models: " + ", ".join(model["name"] for model in declared["models"])
     if left:
-        done.append("left out, their weights are not here: " + ", ".join(left))
-    done.append("start OBS again; add the filter 'Matte', or better the source 'Matte Camera'")
-    return done
+        yield "left out, their weights are not here: " + ", ".join(left)
+    if flatpak() and not _may_start_outside():
+        yield f"OBS is a Flatpak and may not start this Python yet. Allow it once: {OUTSIDE}"
+    yield "start OBS again; add the filter 'Matte', or better the source 'Matte Camera'"
 
 
 def uninstall(options: Options) -> list[str]:
     """Remove the plug-in's folder if it is ours. Raises UsageError, OutputError."""
     root = folder(options)
+    if options.folder is None and _extension():
+        (_extension_data() / SET_UP).unlink(missing_ok=True)
+        return [
+            f"the extension is no longer told what to run; flatpak uninstall {FLATPAK_EXTENSION}"
+        ]
     if not (_places(root)[1] / SET_UP).is_file():
         return [f"nothing of ours in {root}"]
     try:
@@ -200,9 +262,13 @@ def findings() -> Iterator[tuple[str, State, str, str]]:
     reason = sandboxed()
     if reason:
         yield "OBS", "problem", f"the OBS here {reason}", "install OBS from your distribution"
-    if not binary.is_file():
+    if _extension():
+        root = data = _extension_data()
+    elif not binary.is_file():
         yield "OBS plug-in", "note", "not installed", "matte install obs"
         return
+    if flatpak() and not _may_start_outside():
+        yield "OBS", "problem", "a Flatpak that may not start our Python", OUTSIDE
     try:
         python = json.loads((data / SET_UP).read_text(encoding="utf-8"))["python"]
     except (OSError, ValueError, KeyError, TypeError):

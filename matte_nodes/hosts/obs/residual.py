@@ -7,18 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from matte_nodes.color.network import srgb_encoded
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float
-
-
-def encoded(linear: Float) -> Float:
-    """Return sRGB codes 0..1 (IEC 61966-2-1) of linear light, clipped."""
-    held = np.clip(linear, 0, 1)
-    low = held * np.float32(12.92)
-    high = np.float32(1.055) * held ** np.float32(1 / 2.4) - np.float32(0.055)
-    return np.where(held <= 0.0031308, low, high).astype(np.float32)
 
 
 def packed(plate: NDArray[np.uint8], alpha: Float, foreground: Float) -> NDArray[np.uint8]:
@@ -36,7 +30,8 @@ def packed(plate: NDArray[np.uint8], alpha: Float, foreground: Float) -> NDArray
     rows, columns = np.nonzero(soft)
     residual = np.zeros((alpha.shape[0] + 2, alpha.shape[1] + 2, 4), np.float32)
     codes = plate[rows, columns].astype(np.float32) / np.float32(255)
-    residual[rows + 1, columns + 1, :3] = encoded(foreground[rows, columns]) - codes
+    colour = np.clip(foreground[rows, columns], 0, 1)
+    residual[rows + 1, columns + 1, :3] = srgb_encoded(colour) - codes
     residual[rows + 1, columns + 1, 3] = 1
     ring_rows, ring_columns = _ring(soft, alpha == 0)
     around = np.zeros((len(ring_rows), 4), np.float32)

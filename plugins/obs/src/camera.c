@@ -3,6 +3,7 @@
  * shows nothing in its place, where a missing filter would show the room. */
 #include "engine.h"
 #include <string.h>
+#include <util/platform.h>
 
 struct camera {
 	struct engine *engine;
@@ -14,6 +15,11 @@ struct camera {
 	volatile bool child_changed;
 	uint64_t identity; /* of the child */
 	bool sounds; /* the child has sound, so OBS's mixer shows us */
+	/* Of the child's own clock, on its sound's thread: what leads to this process's clock, and the
+	 * time at which the next sound is due. `heard`: both are known. */
+	int64_t sound_adjust;
+	uint64_t sound_next;
+	volatile bool heard;
 	uint32_t width, height;
 };
 
@@ -50,6 +56,29 @@ static void on_update(void *data, calldata_t *call)
 	c->identity = is;
 }
 
+static int64_t apart(uint64_t a, uint64_t b)
+{
+	return (int64_t)(a - b);
+}
+
+/* When a sound of the child was made, by this process's clock. OBS moves a sound of another clock to
+ * the moment that it comes, and with it any delay that was added: so it gets ours. The rules are
+ * OBS's own: two seconds off is another clock or a jump, 70 ms is jitter. */
+static uint64_t on_our_clock(struct camera *c, const struct audio_data *sound, uint32_t rate)
+{
+	const uint64_t now = os_gettime_ns();
+	const int64_t far = 2000000000, jitter = 70000000;
+	const int64_t to_now = apart(now, sound->timestamp);
+	const int64_t jump = apart(sound->timestamp, c->sound_next);
+	if (to_now < far && to_now > -far)
+		c->sound_adjust = 0;
+	else if (!c->heard || jump > far || jump < -far || to_now < c->sound_adjust - jitter)
+		c->sound_adjust = to_now; /* new, or the first ones came late */
+	c->sound_next = sound->timestamp + (uint64_t)sound->frames * 1000000000 / rate;
+	c->heard = true;
+	return sound->timestamp + (uint64_t)c->sound_adjust;
+}
+
 /* The child's sound, after its own filters, becomes ours: OBS mixes that of no other source that a
  * source shows. Called on the child's own thread. */
 static void on_sound(void *data, obs_source_t *child, const struct audio_data *sound, bool muted)
@@ -64,7 +93,7 @@ static void on_sound(void *data, obs_source_t *child, const struct audio_data *s
 		.speakers = is.speakers,
 		.format = AUDIO_FORMAT_FLOAT_PLANAR,
 		.samples_per_sec = is.samples_per_sec,
-		.timestamp = sound->timestamp +
+		.timestamp = on_our_clock(c, sound, is.samples_per_sec) +
 			     (uint64_t)c->engine->sound_delay * 1000000,
 	};
 	for (int i = 0; i < MAX_AV_PLANES; i++)
@@ -82,6 +111,7 @@ static void put_child(struct camera *c, obs_source_t *child)
 	if (child) {
 		c->identity = engine_identity(child);
 		signal_handler_connect(obs_source_get_signal_handler(child), "update", on_update, c);
+		c->heard = false;
 		obs_source_add_audio_capture_callback(child, on_sound, c);
 	}
 	if (old) {
@@ -232,6 +262,7 @@ static obs_properties_t *properties(void *data)
 {
 	struct camera *c = data;
 	obs_properties_t *out = obs_properties_create();
+	engine_properties_top(c ? c->engine : NULL, out);
 	obs_property_t *list = obs_properties_add_list(out, "camera", obs_module_text("Camera"),
 						       OBS_COMBO_TYPE_LIST, OBS_COMBO_FORMAT_STRING);
 	obs_property_list_add_string(list, "", "");

@@ -81,8 +81,8 @@ void daemon_tick(struct engine *e, uint64_t now)
 			e->trouble[0] = 0;
 		blog(LOG_INFO, "[matte] daemon: %s %s", words[e->last_state], e->status.text);
 	}
-	if (e->status.state == MX_READY && now - e->started > 10 * SECOND)
-		e->failures = 0;
+	if (e->status.state == MX_READY && now - e->started > 4 * SECOND)
+		e->failures = 0; /* it works: one that dies now is started again at once */
 	if (e->status.heartbeat != e->heartbeat) {
 		e->heartbeat = e->status.heartbeat;
 		e->beat_at = now;

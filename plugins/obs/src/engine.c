@@ -229,6 +229,12 @@ void engine_capture(struct engine *e, unsigned seconds)
 		e->capture_at = 1;
 }
 
+static void wipe(struct engine *e)
+{
+	mx_memory_zero(&e->memory, MX_HEADER);
+	mx_forget(e->memory.base);
+}
+
 void engine_tick(struct engine *e)
 {
 	const uint64_t now = os_gettime_ns();
@@ -240,7 +246,7 @@ void engine_tick(struct engine *e)
 		e->rendered_at = 0;
 		engine_forget(e, "not shown");
 		if (e->memory.base)
-			mx_wipe(e->memory.base);
+			wipe(e);
 		memset(e->matte_pixels, 0, MX_SLOT);
 		obs_enter_graphics();
 		gpu_free(e); /* the plates in the ring too */
@@ -248,7 +254,7 @@ void engine_tick(struct engine *e)
 	} else if (wanted && !e->active) {
 		e->active = true;
 		if (e->memory.base) {
-			mx_wipe(e->memory.base); /* what a daemon may have written since */
+			wipe(e); /* what a daemon may have written since */
 			mx_set_active(e->memory.base, true, e->generation);
 			e->seen = mx_matte_number(e->memory.base);
 			if (e->clean)

@@ -58,7 +58,7 @@ struct engine {
 	struct plate ring[RING];
 	int newest, shown;          /* into the ring; -1 is none */
 	int before, after;          /* the plates with mattes that the shown one lies between */
-	gs_texrender_t *room[2], *between, *quarter[3];
+	gs_texrender_t *room[2], *between, *slope, *quarter[3];
 	unsigned room_is; /* which of the two; 0 and 1 */
 	bool room_known;
 	gs_stagesurf_t *surface[2];
@@ -142,5 +142,6 @@ gs_texture_t *backdrop_blur(struct engine *engine, gs_texture_t *small, gs_textu
 			    gs_texture_t **mean);
 void backdrop_free(struct engine *engine);
 
-/* properties.c */
+/* properties.c: first what must be found at once (hide, state), then the rest. */
+void engine_properties_top(struct engine *engine, obs_properties_t *properties);
 obs_properties_t *engine_properties(struct engine *engine, obs_properties_t *properties);

@@ -88,7 +88,10 @@ static void update(void *data, obs_data_t *settings)
 static obs_properties_t *properties(void *data)
 {
 	struct filter *f = data;
-	return engine_properties(f ? f->engine : NULL, obs_properties_create());
+	struct engine *engine = f ? f->engine : NULL;
+	obs_properties_t *list = obs_properties_create();
+	engine_properties_top(engine, list);
+	return engine_properties(engine, list);
 }
 
 static void tick(void *data, float seconds)

@@ -67,7 +67,8 @@ void gpu_free(struct engine *e)
 	gs_texrender_destroy(e->room[0]);
 	gs_texrender_destroy(e->room[1]);
 	gs_texrender_destroy(e->between);
-	e->room[0] = e->room[1] = e->between = NULL;
+	gs_texrender_destroy(e->slope);
+	e->room[0] = e->room[1] = e->between = e->slope = NULL;
 	for (int i = 0; i < 3; i++) {
 		gs_texrender_destroy(e->quarter[i]);
 		e->quarter[i] = NULL;
@@ -183,17 +184,23 @@ static int spare(const struct engine *e, uint64_t now)
 	return best >= 0 ? best : fresh >= 0 ? fresh : oldest;
 }
 
-static bool draw_into(gs_texrender_t **target, uint32_t width, uint32_t height)
+static bool draw_into_kind(gs_texrender_t **target, enum gs_color_format kind, uint32_t width,
+			   uint32_t height)
 {
 	struct vec4 clear;
 	if (!*target)
-		*target = gs_texrender_create(GS_RGBA, GS_ZS_NONE);
+		*target = gs_texrender_create(kind, GS_ZS_NONE);
 	gs_texrender_reset(*target);
 	if (!gs_texrender_begin(*target, width, height))
 		return false;
 	vec4_zero(&clear);
 	gs_clear(GS_CLEAR_COLOR, &clear, 0.0f, 0);
 	return true;
+}
+
+static bool draw_into(gs_texrender_t **target, uint32_t width, uint32_t height)
+{
+	return draw_into_kind(target, GS_RGBA, width, height);
 }
 
 static void keep_clean(struct engine *e, const struct mx_picture *is, const uint8_t *data,
@@ -459,6 +466,27 @@ static gs_texture_t *matte_of_shown(struct engine *e)
 	return drawn ? gs_texrender_get_texture(e->between) : NULL;
 }
 
+/* How alpha follows the plate's colours, at the size of the matte. */
+static gs_texture_t *slope_of(struct engine *e, gs_texture_t *small, gs_texture_t *matte)
+{
+	const float size[2] = {(float)e->small_width, (float)e->small_height};
+	const struct gpu_value values[] = {
+		GPU_TEXTURE("small", small),
+		GPU_TEXTURE("matte", matte),
+		GPU_VALUE("size", size),
+	};
+	struct gpu_state before = plain_codes();
+	bool drawn = draw_into_kind(&e->slope, GS_RGBA16F, e->small_width, e->small_height);
+	if (drawn) {
+		gs_ortho(0.0f, size[0], 0.0f, size[1], -1.0f, 1.0f);
+		drawn = gpu_pass(e, "Slope", values, GPU_COUNT(values), e->small_width,
+				 e->small_height);
+		gs_texrender_end(e->slope);
+	}
+	restore(before);
+	return drawn ? gs_texrender_get_texture(e->slope) : NULL;
+}
+
 /* What is behind the person, as the shader wants it. */
 struct behind {
 	gs_texture_t *texture; /* NULL: none is needed */
@@ -507,7 +535,8 @@ void gpu_draw(struct engine *e)
 	gs_texture_t *full = gs_texrender_get_texture(plate->full);
 	gs_texture_t *small = gs_texrender_get_texture(plate->small);
 	gs_texture_t *matte = e->settings.sync ? matte_of_shown(e) : e->matte;
-	if (!full || !small || !matte)
+	gs_texture_t *slope = small && matte ? slope_of(e, small, matte) : NULL;
+	if (!full || !slope)
 		return;
 	struct behind back = behind(e);
 	gs_texture_t *mean = full; /* bound, but not looked at */
@@ -522,6 +551,7 @@ void gpu_draw(struct engine *e)
 		GPU_TEXTURE("image", full),
 		GPU_TEXTURE("small", small),
 		GPU_TEXTURE("matte", matte),
+		GPU_TEXTURE("slope", slope),
 		GPU_TEXTURE("backdrop", back.texture ? back.texture : full),
 		GPU_TEXTURE("around", mean),
 		GPU_VALUE("crop", e->settings.crop),

@@ -15,6 +15,8 @@ struct mx_memory {
 /* Zeroed, private to this user, with no name that another process could open. */
 bool mx_memory_create(struct mx_memory *memory, size_t size);
 void mx_memory_free(struct mx_memory *memory);
+/* Zeroes all from `from` on. Pages that nobody has written cost nothing. */
+void mx_memory_zero(struct mx_memory *memory, size_t from);
 
 /* A function of the running OBS, where it has one of this name: NULL otherwise. */
 void *mx_symbol(const char *name);

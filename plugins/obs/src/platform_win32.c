@@ -21,11 +21,16 @@ bool mx_memory_create(struct mx_memory *memory, size_t size)
 	return true;
 }
 
+void mx_memory_zero(struct mx_memory *memory, size_t from)
+{
+	memset(memory->base + from, 0, memory->size - from);
+}
+
 void mx_memory_free(struct mx_memory *memory)
 {
 	if (!memory->base)
 		return;
-	memset(memory->base, 0, memory->size);
+	mx_memory_zero(memory, 0);
 	UnmapViewOfFile(memory->base);
 	CloseHandle((HANDLE)memory->handle);
 	memory->base = NULL;

@@ -167,7 +167,7 @@ static obs_properties_t *group(obs_properties_t *list, const char *key, const ch
 	return made;
 }
 
-static void add_top(struct engine *e, obs_properties_t *list)
+void engine_properties_top(struct engine *e, obs_properties_t *list)
 {
 	char text[512] = "";
 	if (e)
@@ -230,7 +230,6 @@ static void add_advanced(obs_properties_t *list)
 
 obs_properties_t *engine_properties(struct engine *e, obs_properties_t *list)
 {
-	add_top(e, list);
 	add_background(group(list, "group_background", "Group.Background"));
 	struct places places;
 	places.model = group(list, "group_model", "Group.Model");

@@ -162,9 +162,8 @@ void mx_read_status(const uint8_t *base, struct mx_status *status)
 			status->text[i] = '?';
 }
 
-void mx_wipe(uint8_t *base)
+void mx_forget(uint8_t *base)
 {
-	memset(base + MX_HEADER, 0, MX_SIZE - MX_HEADER);
 	for (unsigned index = 0; index < 7; index++)
 		store(base, W_META + 16 * index + 1, 0);
 }

@@ -45,5 +45,5 @@ void mx_set_active(uint8_t *base, bool active, uint32_t generation);
 bool mx_take_matte(const uint8_t *base, uint32_t seen, struct mx_picture *picture, uint8_t *out);
 void mx_read_status(const uint8_t *base, struct mx_status *status);
 uint32_t mx_matte_number(const uint8_t *base);
-void mx_wipe(uint8_t *base); /* zeroes every picture */
+void mx_forget(uint8_t *base); /* after the pictures were zeroed: no number names one */
 void mx_reset_daemon(uint8_t *base); /* before a new daemon: forgets what the last one wrote */

@@ -3,6 +3,7 @@
 #include "protocol.h"
 #include <stdio.h>
 #include <string.h>
+#include <util/platform.h>
 
 static obs_data_t *declared;
 
@@ -13,8 +14,12 @@ obs_data_t *declarations(void)
 
 void declarations_load(void)
 {
+	/* Beside our other data, or, where that belongs to the system (a Flatpak extension), in the
+	 * user's folder. */
 	char *path = obs_module_file("install.json");
-	if (path)
+	if (!path)
+		path = obs_module_config_path("install.json");
+	if (path && os_file_exists(path))
 		declared = obs_data_create_from_json_file(path);
 	bfree(path);
 	if (!declared)

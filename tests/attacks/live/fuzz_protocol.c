@@ -65,7 +65,7 @@ int main(int count, char **arguments)
 	text[MX_SETTINGS] = 0;
 	if (!mx_put_settings(area, text))
 		return 6;
-	mx_wipe(area);
+	mx_forget(area);
 	mx_reset_daemon(area);
 	free(text);
 	free(out);

@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Packages of the plug-in, made on Linux: `plugins/obs/package.sh BINARY.so FOLDER VERSION` writes
-# a .deb and a tarball with an install script into FOLDER.
+# Packages of the plug-in for Linux: `plugins/obs/packaging/linux.sh BINARY.so FOLDER VERSION` writes a
+# .deb and a tarball with an install script into FOLDER.
 #
 # They hold the plug-in and its data. The daemon is the Python package matte-nodes: the user installs
 # it and runs `matte install obs` with the built plug-in, which needs no compiler.
 set -eu
 binary=$(realpath "$1") folder=$(realpath -m "$2") version=$3
-here=$(dirname "$(realpath "$0")")
+here=$(dirname "$(dirname "$(realpath "$0")")")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$folder"
@@ -28,7 +28,7 @@ Version: $version
 Section: video
 Priority: optional
 Architecture: $debian
-Depends: libobs0 | obs-studio, libc6
+Depends: obs-studio, libc6 (>= 2.34)
 Maintainer: The matte-nodes authors <matte-nodes@localhost>
 Description: Plug-in of OBS that shows the camera without the room
  The built plug-in. The Python package matte-nodes does the work, and puts the
