@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from typing import Any, Dict  # noqa: UP035 (3.7 has no dict[...] outside annotations)
 
@@ -218,17 +218,22 @@ class Client:
                 if ended:
                     return
 
-    def frame(self, request: Mapping[str, Any], frame: int) -> str:
+    def frame(
+        self, request: Mapping[str, Any], frame: int, warn: Callable[[str], None] | None = None
+    ) -> str:
         """Matte one frame before all ranges. Returns the path of the EXR with the result.
 
-        request: as for `submit`; without an output the service keeps the file in its cache.
-        Raises ServiceError with the reason.
+        request: as for `submit`; without an output the service keeps the file in its cache. With
+        `view` {width, foreground} the result is a small picture for a page, in a file of the
+        library's own. warn: gets the warnings. Raises ServiceError with the reason.
         """
         for left in range(self.retries, -1, -1):
             try:
                 for event in self.stream(dict(request, frame=frame)):
                     if event["event"] == "error":
                         raise _error(event)
+                    if event["event"] == "warning" and warn is not None:
+                        warn(str(event["message"]))
                     if event["event"] == "done":
                         return str(event["path"])
             except ServiceGoneError:

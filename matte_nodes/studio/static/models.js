@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The panel for models and knobs, all of it made from the library's declarations.
 import { edit, post, tried } from "./api.js";
+import { WIDTH } from "./compare.js";
 import { button, chooser, h, row } from "./dom.js";
 import { inputs } from "./inputs.js";
 import { server, set, state } from "./state.js";
+import { looked } from "./viewer.js";
 
 const STAGES = { view: "What the network sees", step: "The model", finish: "Finishing (no step needed)" };
 
@@ -80,7 +82,7 @@ function knobs() {
 async function compare(names) {
   set({ compare: [], busy: `comparing ${names.length} models` });
   for (const name of names) {
-    const found = await tried(() => post("/api/compare", { frame: state.frame, model: name }));
+    const found = await tried(() => post("/api/compare", { frame: state.frame, model: name, ...looked(), width: WIDTH }));
     if (found) set({ compare: [...state.compare, { key: found.key, label: `${name}, ${found.milliseconds} ms` }] });
   }
   set({ busy: "" });

@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The panel that fine-tunes a model for this shot from the kept mattes.
 import { edit, post, tried } from "./api.js";
+import { WIDTH } from "./compare.js";
 import { button, h, row } from "./dom.js";
 import { fromMatte } from "./select.js";
 import { isDone, server, set, state } from "./state.js";
+import { looked } from "./viewer.js";
 
 const wanted = { name: "", steps: 200 };
 
@@ -61,7 +63,9 @@ async function heldOut(train) {
   if (!train.heldout || !train.name) return;
   set({ frame: train.heldout, compare: [] });
   const key = { key: `key-${train.heldout}`, label: "the key" };
-  const found = await tried(() => post("/api/compare", { frame: train.heldout, model: train.name }));
+  const asked = { frame: train.heldout, ...looked(), width: WIDTH };
+  const before = await tried(() => post("/api/matte", asked));
+  const found = before && await tried(() => post("/api/compare", { ...asked, model: train.name }));
   if (found) set({ compare: [{ key: server().key, label: "before" }, { key: found.key, label: train.name }].filter((one) => one.key !== key.key) });
 }
 
