@@ -114,6 +114,8 @@ class Client:
         self._now: dict[str, str] = {}
         self._at: dict[str, Json] = {}
         self._code = ""
+        self._starting: subprocess.Popen[Any] | None = None
+        self._is_closed = False
 
     def hello(self) -> Json | None:
         """Return the greeting of a running service (pid, version, code), or None without one.

@@ -161,10 +161,8 @@ class Results:
             share = _share(found.objects, part)
             return pictures.plane_file(pictures.codes(pictures.resized(share, size)))
         _check_part(part)
-        if size == (full, height):
-            return _colour(found.foreground, found.colorspace, plate)
         product = pictures.resized(found.foreground * found.alpha[..., None], size)
-        return _colour(_divided(product, small), found.colorspace, plate)
+        return _colour(product, small, found.colorspace, plate)
 
     def value(self, key: str, frame: int, x: int, y: int) -> dict[str, Any]:
         """Alpha and straight linear foreground of a pixel."""
@@ -199,7 +197,7 @@ def _viewed(view: View, part: str, plate: Plate) -> tuple[bytes, str]:
     _check_part(part)
     if view.premultiplied is None:
         raise InputError("Only the alpha of this older result is kept. Matte the frame again (M).")
-    return _colour(_divided(view.premultiplied, alpha), view.colorspace, plate)
+    return _colour(view.premultiplied, alpha, view.colorspace, plate)
 
 
 def _share(objects: Mapping[str, NDArray[Any]], part: str) -> NDArray[Any]:
@@ -214,15 +212,23 @@ def _check_part(part: str) -> None:
         raise InputError(f"A matte has no part {part!r:.50}.")
 
 
-def _divided(product: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
-    """The straight foreground from foreground x alpha, so that no black is mixed in."""
-    return np.asarray(product / np.maximum(alpha, np.float32(1e-3))[..., None])
+def _colour(
+    product: NDArray[Any], alpha: NDArray[Any], space: str, plate: Plate
+) -> tuple[bytes, str]:
+    """A straight foreground as a file for the browser, and its type, from foreground x alpha.
 
+    Scaled premultiplied, so that no black is mixed in; worked out where there is a subject alone.
+    """
+    import cv2
 
-def _colour(colour: NDArray[Any], space: str, plate: Plate) -> tuple[bytes, str]:
-    """A straight foreground as a file for the browser, and its type."""
-    shown = plate.shown(space, np.ascontiguousarray(colour, np.float32))
-    return pictures.colour_file(pictures.codes(shown), exact=True)
+    left, top, width, height = cv2.boundingRect((alpha > 0).view(np.uint8))
+    part = slice(top, top + height), slice(left, left + width)
+    codes = np.zeros(product.shape, np.uint8)
+    if width:
+        straight = product[part] / np.maximum(alpha[part], np.float32(1e-3))[..., None]
+        shown = plate.shown(space, np.ascontiguousarray(straight, np.float32))
+        codes[part] = pictures.codes(shown)
+    return pictures.colour_file(codes, exact=True)
 
 
 def _shown(picture: DeliveredPicture, path: Path) -> Shown:

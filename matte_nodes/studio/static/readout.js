@@ -33,7 +33,7 @@ async function ask() {
 export function start() {
   let at = state.pointer;
   // Values are of the full size: while a knob is turned under a resting pointer, its picture comes first.
-  watch(["pointer", "frame", "server", "showB"], () => {
+  watch(["pointer", "frame", "server", "showB", "loaded"], () => {
     clearTimeout(later);
     if (at === state.pointer) later = setTimeout(follow, AFTER_EDIT);
     else follow();
