@@ -288,6 +288,16 @@ class Client:
                 ended = True
         return ended
 
+    def close(self) -> None:
+        """End a service that this client has started and that is not up yet: nobody asks for it.
+
+        A service that is up stays, since others may use it. The client starts no other one.
+        """
+        self._is_closed = True
+        process = self._starting
+        if process is not None and process.poll() is None:
+            process.kill()
+
     def log(self, lines: int = 20) -> str:
         """Return the last lines of the service's log."""
         for folder in folders(self.home):
@@ -379,12 +389,13 @@ class Client:
             os.replace(log, log + ".old")
         self._code = ""  # the code may have changed since it was asked
         process, end, killed = self._spawn(log), time.monotonic() + seconds, 0
-        while time.monotonic() < end:
+        while time.monotonic() < end and not self._is_closed:
             ended, hello = process.poll(), self.hello()
             if hello is not None:
                 if os.name == "posix" and ended is None and hello["pid"] != process.pid:
                     process.kill()  # another client was quicker: ours must not come up later
                     process.wait()
+                self._starting = None
                 return hello
             if ended in (0, ALREADY_RUNNING):  # the one that held the lock has ended since, or will
                 process = self._spawn(log)
@@ -397,6 +408,10 @@ class Client:
                     )
                 process = self._spawn(log)
             time.sleep(0.05)
+        if self._is_closed:
+            process.kill()
+            process.wait()
+            raise ServiceError("This client was closed while the matte service started.")
         raise ServiceError(f"The matte service did not answer within {seconds:g} s: see {log}")
 
     def _spawn(self, log: str) -> subprocess.Popen[Any]:
@@ -406,11 +421,12 @@ class Client:
         own = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             # -P: no module of the working folder may stand in for one of ours.
-            return subprocess.Popen(
+            self._starting = subprocess.Popen(
                 [str(self.python), "-P", "-m", "matte_nodes", "serve"],
                 stdin=subprocess.DEVNULL, stdout=own, stderr=own, close_fds=True,
                 env=self._environment(), cwd=os.path.dirname(log), **options,
             )  # fmt: skip
+            return self._starting
         finally:
             os.close(own)
 

@@ -290,7 +290,8 @@ class Desk:
         return pictures.colour_file(picture_behind(str(self.places.path(path)), size), exact=False)
 
     def close(self) -> None:
-        """End the pages' streams and close the plate."""
+        """End the pages' streams, close the plate, and give up a service that is starting."""
+        self.client.close()
         self.events.end()
         for plate in self._plates.values():
             plate.close()
