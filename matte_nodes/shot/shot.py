@@ -166,10 +166,9 @@ class Shot:
             prediction = self._prediction(loaded, look)
             if foreground:
                 matte = self._made(prediction, loaded)
-                found = {n: matte.extras[f"alpha.{n}"] for n in self._objects}
-                return matte, matte.alpha, found
+                return matte, matte.alpha, _objects(matte.extras)
             alpha = self.node.finished_alpha(prediction, loaded.seen)
-            return None, alpha, self._shares(alpha, loaded)
+            return None, alpha, {**_objects(prediction.extras), **self._shares(alpha, loaded)}
 
     def render(
         self, first: int | None = None, last: int | None = None
@@ -486,3 +485,8 @@ class Shot:
         return CutDetector(
             len(self.clip.frames), self.network_plate, identity, self.cache.hashes.memo
         )
+
+
+def _objects(extras: Shares) -> Shares:
+    """The extras `alpha.NAME`, by NAME."""
+    return {name[6:]: one for name, one in extras.items() if name.startswith("alpha.")}

@@ -192,7 +192,8 @@ def _viewed(view: View, part: str, plate: Plate) -> tuple[bytes, str]:
     if part == "alpha":
         return pictures.plane_file(pictures.codes(alpha))
     if part.startswith(OBJECT):
-        share = _share(view.objects, part).astype(np.float32)
+        named = {layer_name(name): share for name, share in view.objects.items()}
+        share = _share(named, part).astype(np.float32)
         return pictures.plane_file(pictures.codes(share))
     _check_part(part)
     if view.premultiplied is None:
