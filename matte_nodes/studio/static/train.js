@@ -76,7 +76,7 @@ export function panel() {
     onchange: (/** @type {Event} */ event) => { const { value } = /** @type {HTMLInputElement} */ (event.target); if (what === "name") wanted.name = value; else wanted.steps = Math.max(1, Number(value)); } });
   return [
     h("h2", {}, "Key mattes"),
-    h("p", { className: "note" }, "Keep mattes that are right. A model learns this shot from them; a few are enough."),
+    h("p", { className: "note" }, "Keep three or more mattes that are right, from different parts of the shot. A model learns the shot from them; the one in the middle is held out at first, to measure."),
     h("div", { className: "buttons" },
       button("Keep this matte", "The matte that is shown becomes a key (K)", () => void fromMatte("key"), { disabled: !isDone(state.frame), main: true }),
       button("Forget this key", "Take the key of this frame away", () => void edit({ edit: "forget", kind: "keys", frame: state.frame }), { disabled: !(String(state.frame) in session.keys) })),
