@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the pictures of docs/studio.md. They show a person who was rendered, and moves.
+"""Makes the pictures of docs/studio.md that show a person: one who was rendered, and moves.
 
 MATTE_PEOPLE=ASSETS python docs/pictures/studio.py FOLDER [--seed N]
 
 The person and the place come from the assets that docs/people.md names, all of them CC0, so the
 pictures may be used by everybody. The page is driven by real mouse and key events, as in
-tests/studio/test_page.py, which makes the same pictures of a ball.
+tests/studio/test_page.py, which makes the other pictures.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import OpenImageIO as oiio
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from matte_nodes.train.people import source
 from tests.publish.browser import Page, browser
-from tests.studio.driver import click_at, drag, fill, key, mouse, on_screen, press, settled
+from tests.studio.driver import click_at, drag, key, mouse, on_screen, press, settled
 from tests.studio.rig import FIRST, studio
 
 SIZE, COUNT, SIDE = (432, 768), 5, 432
@@ -108,35 +108,6 @@ def story(page: Page, folder: Path, alphas: list[Any]) -> None:
     settled(page, "s.server.run.state === 'done'", 1200)
     key(page, "9")
     keep(page, folder, "run")
-    panels(page, folder)
-
-
-def panels(page: Page, folder: Path) -> None:
-    """The panels and the sheet of keys: a picture of each."""
-    press(page, "Model", "#tabs")
-    fill(page, "#knob-shrink", "0.5")
-    settled(page, f"s.server.done.includes({FIRST}) && s.busy === ''", 600)
-    keep(page, folder, "model")
-    fill(page, "#knob-shrink", "0")
-    settled(page, f"s.server.done.includes({FIRST}) && s.busy === ''", 600)
-    press(page, "Run", "#tabs")
-    page.until("document.getElementById('command')?.textContent.startsWith('matte run')")
-    page.run("document.getElementById('command').scrollIntoView()")
-    keep(page, folder, "export")
-    press(page, "Fine-tune", "#tabs")
-    key(page, "3")
-    for frame in (FIRST, FIRST + COUNT // 2, FIRST + COUNT - 1):
-        page.run(f"import('/static/timeline.js').then(m => m.goTo({frame}))")
-        settled(page, f"s.server.done.includes({frame}) && s.busy === ''", 600)
-        key(page, "k")
-        settled(page, f"s.server.session.keys['{frame}']", 120)
-    fill(page, "#c-steps", "60")
-    press(page, "Fine-tune", "#pane")
-    settled(page, "!['running', 'idle'].includes(s.server.train.state)", 900)
-    keep(page, folder, "train")
-    key(page, "?", shift=True)
-    page.until("document.getElementById('sheet').open")
-    keep(page, folder, "keys")
 
 
 def main() -> None:
