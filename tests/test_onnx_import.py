@@ -533,3 +533,48 @@ def test_the_three_cards_run_their_published_files(tmp_path: Path, monkeypatch: 
         small = replace(card, weights=(item,), fixed_size=(size, size))
         alpha = MatteNode(small, device="cpu", threads=1)(MADE.plate).alpha
         assert alpha.max() - alpha.min() > 0.5
+
+
+def odd_file(
+    path: Path, side: tuple[int, ...], *nodes: tuple[str, dict[str, Any]], kind: int = 1
+) -> Path:
+    """A file of a chain of operators from `x` (float32, of these sides) to an output of a kind."""
+    from onnx import helper, save
+
+    names = ["x", *(f"y{n}" for n in range(len(nodes)))]
+    made = [
+        helper.make_node(op, [names[n]], [names[n + 1]], **how) for n, (op, how) in enumerate(nodes)
+    ]
+    given = helper.make_tensor_value_info("x", 1, side)
+    gives = helper.make_tensor_value_info(names[-1], kind, None)
+    graph = helper.make_graph(made, "odd", [given], [gives])
+    opsets = [helper.make_opsetid("", 17)]
+    save(helper.make_model(graph, opset_imports=opsets, ir_version=9), str(path))
+    return path
+
+
+MEAN = ("ReduceMean", {"axes": [1], "keepdims": 1})
+
+
+def odd_files(folder: Path) -> dict[str, tuple[Path, str]]:
+    """Files that cannot be run, by what is odd, with a word of the sentence that says so."""
+    whole = ("Cast", {"to": 7})
+    last = ("ReduceMean", {"axes": [3], "keepdims": 1})
+    return {
+        "batch": (odd_file(folder / "b.onnx", (4, 3, 64, 64), MEAN), "4 pictures at a time"),
+        "nhwc": (odd_file(folder / "n.onnx", (1, 64, 64, 3), last), "channels come last"),
+        "labels": (odd_file(folder / "l.onnx", (1, 3, 64, 64), MEAN, whole, kind=7), "labels"),
+    }
+
+
+@pytest.mark.parametrize("kind", ["batch", "nhwc", "labels"])
+def test_a_layout_that_cannot_be_fed_is_said_in_words(kind: str, tmp_path: Path) -> None:
+    path, word = odd_files(tmp_path)[kind]
+    assert word in imported(path)
+    with pytest.raises(ModelError, match=word):
+        MatteNode(str(path))(MADE.plate)
+
+
+def test_an_answer_of_nothing_is_no_matte_of_a_picture_with_a_subject(tmp_path: Path) -> None:
+    path = odd_file(tmp_path / "z.onnx", (1, 3, 64, 64), MEAN, ("Floor", {}))
+    assert "It is no matte yet. The answer is 0 everywhere" in imported(path)

@@ -127,6 +127,11 @@ def _tried(file: Path, declared: Mapping[str, Any]) -> list[str]:
         prediction, _ = model.step(inputs, {}, {})
     except MatteError as error:
         return [*lines, f"It is no matte yet. {error}"]
+    if not prediction.alpha.any():
+        return [
+            *lines,
+            "It is no matte yet. The answer is 0 everywhere, and the picture has a subject.",
+        ]
     wrong = float(np.abs(prediction.alpha - made.alpha).mean())
     return [
         *lines,

@@ -44,6 +44,9 @@ _cards: dict[tuple[str, ...], ModelCard] = {}
 _MOST_CARDS = 64
 """What an input can be. "plate+trimap" is one input with the channels of both."""
 
+_CHANNELS = (1, 3, 4, 6)
+"""Channels of an input that is a picture: a mask, a plate, both, a plate and a clean plate."""
+
 _KINDS: Mapping[str, type[np.floating[Any]]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -80,7 +83,17 @@ class OnnxFile:
                 f"{path.name} takes other numbers than float32 and float16: {odd}. Convert it to a "
                 "file that takes pictures of 0..1."
             )
-        gives = {item.name for item in self._session.get_outputs()}
+        for item in self._session.get_inputs():
+            if item.name in {picture.name for picture in self._pictures.values()}:
+                _check_layout(path.name, item.name, item.shape)
+        outputs = {item.name: item.type for item in self._session.get_outputs()}
+        alpha = self._outputs["alpha"]
+        if outputs.get(alpha, "tensor(float)") not in _KINDS:
+            raise ModelError(
+                f"{path.name} gives {outputs[alpha]} as alpha: labels, and no soft edges. Name an "
+                "output of floats in the declaration, or convert the file to give one."
+            )
+        gives = set(outputs)
         named = {*self._outputs.values(), *(last for _, last in self._states.values())}
         if missing := named - gives:
             raise ModelError(
@@ -140,6 +153,19 @@ class OnnxFile:
             # Mixed values are of unknown pixels too.
             found = np.where((found > 0) & (found < 1), np.float32(0.5), found)
         return found
+
+
+def _check_layout(file: str, name: str, shape: Any) -> None:
+    """Refuse an input that takes no single picture as (1, C, H, W). Open sides are texts or None."""
+    sides = [side if isinstance(side, int) else 0 for side in shape]
+    found = " x ".join(str(side) for side in shape)
+    if len(sides) == 4 and sides[3] in _CHANNELS and sides[1] not in (0, *_CHANNELS):
+        reason = "the channels come last (NHWC). Convert it with the channels first (NCHW)"
+    elif len(sides) == 4 and sides[0] > 1:
+        reason = f"it takes {sides[0]} pictures at a time. Export it for one"
+    else:
+        return
+    raise ModelError(f"{file}: the input {name!r} is {found}: {reason}.")
 
 
 def card_of(path: str | os.PathLike[str]) -> ModelCard:

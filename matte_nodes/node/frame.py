@@ -291,7 +291,7 @@ def finish(
     device: str = "cpu",
 ) -> Matte:
     """Prediction to Matte: finesse, hints, rounding, then the foreground in working space."""
-    alpha = _finished_alpha(prediction.alpha, seen.inputs, card, knobs)
+    alpha = finished_alpha(prediction.alpha, seen.inputs, card, knobs)
     foreground = _foreground(prediction, alpha, seen, color, card, knobs, device)
     if knobs["despill"]:
         # The one knob that touches solid pixels: a cast that stopped at their edge would be seen.
@@ -317,9 +317,10 @@ def no_foreground(card: ModelCard) -> MissingInputError:
     )
 
 
-def _finished_alpha(
+def finished_alpha(
     alpha: Float, inputs: Inputs, card: ModelCard, knobs: Mapping[str, KnobValue]
 ) -> Float:
+    """Return the alpha of the Matte from the model's, (H, W) float32: holes, finesse, hints."""
     alpha = np.clip(alpha, 0, 1)
     if inputs.background is not None and "background" in card.needs and knobs["close_holes"]:
         alpha = close_holes(alpha, inputs.plate, inputs.background, inputs.segmentation)

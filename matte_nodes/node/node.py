@@ -250,6 +250,10 @@ class FrameNode:
         """Return a prediction to a Matte, with this node's knobs."""
         return frames.finish(prediction, seen, color, self.card, self.knobs, self.device.torch)
 
+    def finished_alpha(self, prediction: Prediction, seen: frames.Seen) -> Float:
+        """Return the alpha that `finish` would, (H, W) float32, without solving the foreground."""
+        return frames.finished_alpha(prediction.alpha, seen.inputs, self.card, self.knobs)
+
     def prepared(self, given: frames.Given) -> frames.Given:
         """Return the frame with its inputs changed as the knobs ask.
 

@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from typing import Any, Dict  # noqa: UP035 (3.7 has no dict[...] outside annotations)
 
@@ -114,6 +114,8 @@ class Client:
         self._now: dict[str, str] = {}
         self._at: dict[str, Json] = {}
         self._code = ""
+        self._starting: subprocess.Popen[Any] | None = None
+        self._is_closed = False
 
     def hello(self) -> Json | None:
         """Return the greeting of a running service (pid, version, code), or None without one.
@@ -218,17 +220,22 @@ class Client:
                 if ended:
                     return
 
-    def frame(self, request: Mapping[str, Any], frame: int) -> str:
+    def frame(
+        self, request: Mapping[str, Any], frame: int, warn: Callable[[str], None] | None = None
+    ) -> str:
         """Matte one frame before all ranges. Returns the path of the EXR with the result.
 
-        request: as for `submit`; without an output the service keeps the file in its cache.
-        Raises ServiceError with the reason.
+        request: as for `submit`; without an output the service keeps the file in its cache. With
+        `view` {width, foreground} the result is a small picture for a page, in a file of the
+        library's own. warn: gets the warnings. Raises ServiceError with the reason.
         """
         for left in range(self.retries, -1, -1):
             try:
                 for event in self.stream(dict(request, frame=frame)):
                     if event["event"] == "error":
                         raise _error(event)
+                    if event["event"] == "warning" and warn is not None:
+                        warn(str(event["message"]))
                     if event["event"] == "done":
                         return str(event["path"])
             except ServiceGoneError:
@@ -280,6 +287,16 @@ class Client:
                 link.ask({"op": "shutdown"})
                 ended = True
         return ended
+
+    def close(self) -> None:
+        """End a service that this client has started and that is not up yet: nobody asks for it.
+
+        A service that is up stays, since others may use it. The client starts no other one.
+        """
+        self._is_closed = True
+        process = self._starting
+        if process is not None and process.poll() is None:
+            process.kill()
 
     def log(self, lines: int = 20) -> str:
         """Return the last lines of the service's log."""
@@ -372,12 +389,13 @@ class Client:
             os.replace(log, log + ".old")
         self._code = ""  # the code may have changed since it was asked
         process, end, killed = self._spawn(log), time.monotonic() + seconds, 0
-        while time.monotonic() < end:
+        while time.monotonic() < end and not self._is_closed:
             ended, hello = process.poll(), self.hello()
             if hello is not None:
                 if os.name == "posix" and ended is None and hello["pid"] != process.pid:
                     process.kill()  # another client was quicker: ours must not come up later
                     process.wait()
+                self._starting = None
                 return hello
             if ended in (0, ALREADY_RUNNING):  # the one that held the lock has ended since, or will
                 process = self._spawn(log)
@@ -390,6 +408,10 @@ class Client:
                     )
                 process = self._spawn(log)
             time.sleep(0.05)
+        if self._is_closed:
+            process.kill()
+            process.wait()
+            raise ServiceError("This client was closed while the matte service started.")
         raise ServiceError(f"The matte service did not answer within {seconds:g} s: see {log}")
 
     def _spawn(self, log: str) -> subprocess.Popen[Any]:
@@ -399,11 +421,12 @@ class Client:
         own = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             # -P: no module of the working folder may stand in for one of ours.
-            return subprocess.Popen(
+            self._starting = subprocess.Popen(
                 [str(self.python), "-P", "-m", "matte_nodes", "serve"],
                 stdin=subprocess.DEVNULL, stdout=own, stderr=own, close_fds=True,
                 env=self._environment(), cwd=os.path.dirname(log), **options,
             )  # fmt: skip
+            return self._starting
         finally:
             os.close(own)
 

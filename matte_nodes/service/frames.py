@@ -18,6 +18,8 @@ from matte_nodes.temporal.digest import digest
 
 MOST_BYTES = 2 << 30
 YOUNG = 60.0
+VIEW = ".view"
+"""What the names of looks at a frame end with."""
 
 
 def kept_output(folder: Path, request: Request) -> str:
@@ -33,6 +35,7 @@ def kept_output(folder: Path, request: Request) -> str:
     own.mkdir(parents=True, exist_ok=True)
     os.utime(own)
     kind = ".npy" if request.options.get("layout") == "array" else ".exr"
+    kind = VIEW if request.view else kind
     return str(own / f"frame.####{kind}")
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from matte_nodes.errors import MatteError, UsageError
 from matte_nodes.render.render import Render
+from matte_nodes.render.view import CHAIN, look
 from matte_nodes.service.frames import frame_path, kept_output
 from matte_nodes.service.place import own_place, placed
 from matte_nodes.service.pool import Cancelled, ModelPool
@@ -206,15 +207,34 @@ class Board:
         check_inputs(asked)
         output = asked.output or kept_output(self._frames, asked)
         with self._pool.lease(job.cancelled) as lease:
+            node, connect = {**asked.node, "loader": lease.load}, self._connect(asked)
+            if asked.view:
+                job.last_path = self._looked(job, output, node, connect)
+                return output
             render = Render(
-                asked.source, output, asked.model, knobs=asked.knobs,
-                node={**asked.node, "loader": lease.load}, connect=self._connect(asked),
+                asked.source, output, asked.model, knobs=asked.knobs, node=node, connect=connect,
                 **asked.options,
             )  # fmt: skip
             render.run(asked.first, asked.last, job)
         if asked.single and not job.last_path and asked.first is not None:
             job.last_path = frame_path(output, asked.first)  # it was there already
         return output
+
+    def _looked(
+        self, job: Job, output: str, node: Mapping[str, Any], connect: Mapping[str, Any]
+    ) -> str:
+        """A look at a frame instead of its file; returns the path of the view."""
+        asked = job.request
+        assert asked.first is not None
+        parts = {name: asked.options[name] for name in CHAIN if name in asked.options}
+        found = look(
+            asked.source, asked.model, asked.first, asked.view["width"],
+            foreground=bool(asked.view.get("foreground")), warn=job.warn,
+            knobs=asked.knobs, node=node, connect=connect, **parts,
+        )  # fmt: skip
+        path = frame_path(output, asked.first)
+        found.save(Path(path))
+        return path
 
     def _connect(self, asked: Request) -> Mapping[str, Any]:
         """The request's `connect`. Single frames share one cache, which keeps the newest of them as

@@ -8,7 +8,7 @@ import math
 import os
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from inspect import signature
 from typing import Any, NoReturn, TypeAlias, get_args
@@ -23,10 +23,12 @@ from matte_nodes.shot.matte_node import MatteNode
 DEEPEST = 12
 LONGEST_TEXT = 1 << 13
 LARGEST_INT = 1 << 53
+LARGEST_VIEW = 16384
 
 _OWN: dict[str, tuple[type, ...]] = {
     "source": (str,), "output": (str,), "model": (str,), "knobs": (dict,), "node": (dict,),
     "connect": (dict,), "frames": (list,), "frame": (int,), "cwd": (str,), "umask": (int,),
+    "view": (dict,),
 }  # fmt: skip
 """The request's own entries, and what JSON has for each; the rest is made from declarations."""
 
@@ -47,7 +49,8 @@ class Request:
     """One job: the arguments of `render.Render` and `Render.run`, and its working folder.
 
     options: further keywords of Render (layout, output_colorspace, again, ...). output: None for a
-    single frame whose result the service keeps.
+    single frame whose result the service keeps. view: {"width": pixels or 0, "foreground": bool}
+    for a look at a single frame (`render.view`) in place of its file; empty for the file.
     """
 
     source: str
@@ -62,6 +65,7 @@ class Request:
     single: bool
     cwd: str
     umask: int
+    view: Mapping[str, Any] = field(default_factory=dict)
 
 
 def parse(data: bytes) -> dict[str, Any]:
@@ -123,6 +127,15 @@ def checked(asked: object) -> Request:
         taken = name in (*known["node"], "self", "model", "loader")
         if taken or not isinstance(value, (str, int, float)):
             raise UsageError(f"{name!r} is not a knob with a value, but {value!r:.100}.")
+    view = (
+        _typed(given["view"], {"width": (int,), "foreground": (bool,)}, "view")
+        if "view" in given
+        else {}
+    )
+    if "view" in given and (not single or given.get("output")):
+        raise UsageError("A view is of one frame, and has no output.")
+    if "view" in given and not 0 <= view.setdefault("width", 0) <= LARGEST_VIEW:
+        raise UsageError(f"A view is 0 to {LARGEST_VIEW} pixels wide.")
     connect = _typed(given.get("connect", {}), known["connect"], "connect")
     for hint in HINTS:
         if hint in connect:
@@ -131,7 +144,7 @@ def checked(asked: object) -> Request:
         source=given["source"], output=given.get("output"), model=given["model"], knobs=knobs,
         node=_typed(given.get("node", {}), known["node"], "node"), connect=connect,
         options={name: given[name] for name in known["options"] if name in given},
-        first=first, last=last, single=single, cwd=given["cwd"], umask=umask,
+        first=first, last=last, single=single, cwd=given["cwd"], umask=umask, view=view,
     )  # fmt: skip
 
 

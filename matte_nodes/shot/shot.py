@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from matte_nodes.card import Bank, Prediction, Still, Window
 from matte_nodes.color import PlateColor
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from matte_nodes.node.node import FrameNode
 
 Done = TypeVar("Done")
+Shares: TypeAlias = "Mapping[str, Float]"
+"""The share of an alpha that each object has, (H, W) float32, by the object's name."""
 
 
 class Shot:
@@ -151,6 +153,22 @@ class Shot:
                 return kept
             loaded = self._steps.load(index, look, keep=True)
             return self._finished(loaded, self._prediction(loaded, look), look)
+
+    def look_at(self, frame: int, *, foreground: bool) -> tuple[Matte | None, Float, Shares]:
+        """Return (matte, alpha, shares) as `at` makes them, for a look at a frame: nothing is kept.
+
+        foreground: False solves none; the matte is None then. alpha: (H, W) float32. shares: each
+        object's, (H, W) float32 by name, where there are several.
+        """
+        with self._lock:
+            look = Look()
+            loaded = self._steps.load(self._index(frame), look, keep=True)
+            prediction = self._prediction(loaded, look)
+            if foreground:
+                matte = self._made(prediction, loaded)
+                return matte, matte.alpha, _objects(matte.extras)
+            alpha = self.node.finished_alpha(prediction, loaded.seen)
+            return None, alpha, {**_objects(prediction.extras), **self._shares(alpha, loaded)}
 
     def render(
         self, first: int | None = None, last: int | None = None
@@ -306,12 +324,15 @@ class Shot:
         frame = self.clip.frames[loaded.index]
         self.notices.add(frame, loaded.seen.given.complaints)  # a kept frame was not read now
         self.notices.add(frame, self._held_complaints(frame, prediction, loaded.seen.inputs))
+        named = {f"alpha.{name}": one for name, one in self._shares(matte.alpha, loaded).items()}
+        return replace(matte, extras={**matte.extras, **named}) if named else matte
+
+    def _shares(self, alpha: Float, loaded: LoadedFrame) -> Shares:
+        """Return each object's share of an alpha, by its name; {} where there are not several."""
         if self._masks is None:
-            return matte
+            return {}
         masks = self._masks.at(self.clip.frames[loaded.index]).extras
-        found = shares(matte.alpha, {name: masks[f"alpha.{name}"] for name in self._objects})
-        named = {f"alpha.{name}": alpha for name, alpha in found.items()}
-        return replace(matte, extras={**matte.extras, **named})
+        return shares(alpha, {name: masks[f"alpha.{name}"] for name in self._objects})
 
     def _held_complaints(
         self, frame: int, prediction: Prediction, inputs: Inputs
@@ -464,3 +485,8 @@ class Shot:
         return CutDetector(
             len(self.clip.frames), self.network_plate, identity, self.cache.hashes.memo
         )
+
+
+def _objects(extras: Shares) -> Shares:
+    """The extras `alpha.NAME`, by NAME."""
+    return {name[6:]: one for name, one in extras.items() if name.startswith("alpha.")}

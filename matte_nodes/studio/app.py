@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from matte_nodes.errors import MatteError, UsageError
 from matte_nodes.service.client import ServiceError
 from matte_nodes.studio import browsing, exporting, painting
 from matte_nodes.studio import document as check
+from matte_nodes.studio.pictures import LARGEST_SIDE
 from matte_nodes.studio.results import KEY
 
 if TYPE_CHECKING:
@@ -116,17 +118,8 @@ class Pages:
         """A part of a matte."""
         key, frame = _key(request.path_params["key"]), request.path_params["frame"]
         part, width = request.path_params["part"], _width(request)
-        results, plate = self.desk.results, self.desk.plate
-        return await self._cached(
-            request,
-            f'"{key}-{frame}-{part}-{width}"',
-            results.picture,
-            key,
-            frame,
-            part,
-            width,
-            plate,
-        )
+        etag = f'"{key}-{frame}-{part}-{width}"'
+        return await self._cached(request, etag, self.desk.picture, key, frame, part, width)
 
     async def _cached(
         self, request: Request, etag: str, make: Callable[..., tuple[bytes, str]], *arguments: Any
@@ -157,12 +150,14 @@ class Pages:
     async def matte(self, request: Request) -> dict[str, Any]:
         """Matte one frame."""
         asked = await body(request)
-        return await asyncio.to_thread(self.desk.matte, check.whole(asked.get("frame"), "frame"))
+        frame = check.whole(asked.get("frame"), "frame")
+        return await asyncio.to_thread(partial(self.desk.matte, frame, view=_view(asked)))
 
     async def mask(self, request: Request) -> dict[str, Any]:
         """The selector's mask of one frame."""
         asked = await body(request)
-        return await asyncio.to_thread(self.desk.mask, check.whole(asked.get("frame"), "frame"))
+        frame = check.whole(asked.get("frame"), "frame")
+        return await asyncio.to_thread(self.desk.mask, frame, _view(asked))
 
     async def run(self, request: Request) -> dict[str, Any]:
         """Matte a range."""
@@ -213,7 +208,7 @@ class Pages:
         asked = await body(request)
         changes = {"model": check.text(asked, "model"), "refine": "", "segmentation_model": ""}
         frame = check.whole(asked.get("frame"), "frame")
-        return await asyncio.to_thread(self.desk.matte, frame, changes)
+        return await asyncio.to_thread(partial(self.desk.matte, frame, changes, view=_view(asked)))
 
     async def export(self, request: Request) -> dict[str, Any]:
         """Begin an export."""
@@ -262,7 +257,15 @@ def _refuse(text: str) -> None:
 
 
 def _width(request: Request) -> int:
-    return max(0, min(16384, check.whole(request.query_params.get("width", "0"), "width")))
+    return max(0, min(LARGEST_SIDE, check.whole(request.query_params.get("width", "0"), "width")))
+
+
+def _view(asked: dict[str, Any]) -> dict[str, Any] | None:
+    """How a page looks at the frame that it asks for; None where it wants all of it."""
+    if "width" not in asked:
+        return None
+    width = max(0, min(LARGEST_SIDE, check.whole(asked["width"], "width")))
+    return {"width": width, "foreground": asked.get("foreground") is True}
 
 
 def _key(text: str) -> str:

@@ -17,6 +17,7 @@ from matte_nodes import models
 from matte_nodes.errors import InputError, MatteError
 from matte_nodes.node.knobs import NODE_KNOBS
 from matte_nodes.publish.proxies import picture_behind
+from matte_nodes.render.view import View, fitted
 from matte_nodes.service.client import Client, ServiceError
 from matte_nodes.shot.choose_model import SELECT, members
 from matte_nodes.studio import edits, pictures
@@ -26,8 +27,9 @@ from matte_nodes.studio.events import Events
 from matte_nodes.studio.places import Places
 from matte_nodes.studio.plate import Plate
 from matte_nodes.studio.request import arguments, model_of, taking
-from matte_nodes.studio.results import Results
+from matte_nodes.studio.results import Results, fits
 from matte_nodes.studio.session import Session
+from matte_nodes.temporal.lru import Lru
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,6 +56,7 @@ class Desk:
         self._files_key = ("", 0.0)
         self._slow = ""
         self._stepped: dict[tuple[str, int], None] = {}
+        self._asked: Lru[tuple[str, Document]] = Lru(MOST_STEPPED)
         self.is_running: Callable[[], bool] = lambda: False
         self._check(session.document)
 
@@ -142,10 +145,17 @@ class Desk:
         connect = {"cache": "disk", **asked["connect"]}
         return {**asked, "connect": connect, "cwd": str(self.session.folder)}
 
-    def matte(self, frame: int, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def matte(
+        self,
+        frame: int,
+        changes: Mapping[str, Any] | None = None,
+        *,
+        view: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """Matte one frame now, ahead of a range. Returns its key and how long it took.
 
-        changes: entries of the document that differ for this picture alone, for a comparison.
+        changes: entries of the document that differ for this picture alone, for a comparison. view:
+        {"width", "foreground"} of a page that only looks at the frame; None makes its file.
         """
         with self._lock:
             _ = self.plate.frame_key(frame)
@@ -155,15 +165,51 @@ class Desk:
                 self._check(document)
                 key = self._key_of(document)
             asked = self.request(document)
+            self._asked.put(key, (self.key(), document), 1)
         began = time.monotonic()
-        if self.results.path(key, frame) is None:
+        if not (self.results.path(key, frame) if view is None else self.results.has(key, frame)):
             has_steps = self._has_steps(document, frame)
             is_slow = not has_steps and (bool(asked["refine"]) or asked["model"] == SELECT)
-            self._do(asked, frame, key, is_slow=is_slow, document=document)
+            if is_slow and not self.is_running():
+                self._do_slowly(asked, frame, key)
+            else:
+                self._do(asked, frame, key, view)
             self._note_steps(document, frame)
             self.events.tell("matted", key=key, frame=frame)
         took = round((time.monotonic() - began) * 1000)
         return {"key": key, "frame": frame, "milliseconds": took}
+
+    def picture(self, key: str, frame: int, part: str, width: int) -> tuple[bytes, str]:
+        """A part of a matte as a file for the browser, and its type.
+
+        What the view at hand does not show is made now, as long as the session is as it was.
+        """
+        size = fitted(*self.plate.size, width)
+        view = self.results.view(key, frame)
+        if self.results.path(key, frame) is None and not fits(view, part, size):
+            document = self._same(key)
+            if document is not None:
+                foreground = part == "foreground"
+                self._do(
+                    self.request(document), frame, key, {"width": width, "foreground": foreground}
+                )
+        return self.results.picture(key, frame, part, width, self.plate)
+
+    def make_whole(self, key: str, frame: int) -> None:
+        """Make the file of a frame of which there is a view alone. InputError when that is over."""
+        if self.results.path(key, frame) is not None or not self.results.has(key, frame):
+            return
+        document = self._same(key)
+        if document is None:
+            raise InputError(
+                "Only a small picture of this older result is kept. Matte it again (M)."
+            )
+        self._do(self.request(document), frame, key, None)
+
+    def _same(self, key: str) -> Document | None:
+        """The document of a key, where the session and its files are as they were then."""
+        found = self._asked.get(key)
+        return found[1] if found is not None and found[0] == self.key() else None
 
     def declarations(self) -> dict[str, Any]:
         """Cards and knobs as every host gets them, and which models can run here."""
@@ -176,7 +222,7 @@ class Desk:
             card["coarse"] = own.coarse
         return found
 
-    def mask(self, frame: int) -> dict[str, Any]:
+    def mask(self, frame: int, view: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The mask of the selector alone, where its edges are solved by a second model.
 
         It answers long before the whole chain. `key` is "" where there is no such mask.
@@ -184,28 +230,38 @@ class Desk:
         document = self.session.document
         if model_of(document) != SELECT or self._has_steps(document, frame):
             return {"key": "", "frame": frame, "milliseconds": 0}
-        return self.matte(frame, {"model": members(SELECT)[0], "refine": ""})
+        return self.matte(frame, {"model": members(SELECT)[0], "refine": ""}, view=view)
+
+    def _do_slowly(self, asked: dict[str, Any], frame: int, key: str) -> None:
+        """One slow frame as a range: single frames are done one after another, and it would keep
+        the next click waiting."""
+        for event in self.client.stream(
+            {**asked, "frames": [frame, frame], "output": self.results.pattern(key)}
+        ):
+            if event["event"] == "submitted":
+                self._end_slow(event["job"])
+            elif event["event"] == "warning":
+                self.events.tell("warning", frame=frame, message=event["message"])
+            elif event["event"] in ("error", "cancelled"):
+                message = event.get("message") or f"Frame {frame} was given up for a newer one."
+                raise ServiceError(message, frame=event.get("frame"))
 
     def _do(
-        self, asked: dict[str, Any], frame: int, key: str, *, is_slow: bool, document: Document
+        self, asked: dict[str, Any], frame: int, key: str, view: Mapping[str, Any] | None
     ) -> None:
-        """One frame by the service: beside its ranges, or as a range where it is slow.
+        """One frame by the service, beside its ranges: its file, or a view of it."""
 
-        A slow frame would keep the next click waiting: single frames are done one after another.
-        """
-        if is_slow and not self.is_running():
-            for event in self.client.stream(
-                {**asked, "frames": [frame, frame], "output": self.results.pattern(key)}
-            ):
-                if event["event"] == "submitted":
-                    self._end_slow(event["job"])
-                elif event["event"] in ("error", "cancelled"):
-                    message = event.get("message") or f"Frame {frame} was given up for a newer one."
-                    raise ServiceError(message, frame=event.get("frame"))
-            return
-        many = len([one for one in document.objects if one.frames]) > 1
-        path = self.client.frame({**asked, "layout": "auto" if many else "array"}, frame)
-        self.results.note(key, frame, Path(path))
+        def warn(message: str) -> None:
+            self.events.tell("warning", frame=frame, message=message)
+
+        if view is None:
+            points = asked["connect"]["points"]
+            many = points is not None and len(points["objects"]) > 1
+            asked = {**asked, "layout": "auto" if many else "array"}
+            self.results.note(key, frame, Path(self.client.frame(asked, frame, warn)))
+        else:
+            path = self.client.frame({**asked, "view": dict(view)}, frame, warn)
+            self.results.keep_view(key, frame, View.load(Path(path)))
 
     def _end_slow(self, job: str) -> None:
         """Give up the slow frame before this one: nobody looks at it any more."""
@@ -218,7 +274,8 @@ class Desk:
     def value(self, frame: int, x: int, y: int, key: str) -> dict[str, Any]:
         """The linear values of a pixel: of the plate, and of the matte where there is one."""
         found: dict[str, Any] = {"plate": self.plate.value(frame, x, y)}
-        if key and self.results.path(key, frame) is not None:
+        if key and self.results.has(key, frame):
+            self.make_whole(key, frame)
             found.update(self.results.value(key, frame, x, y))
         return found
 
@@ -229,11 +286,12 @@ class Desk:
             raise InputError(
                 "The session has no picture to lay behind. Choose one (View: Picture)."
             )
-        size = pictures.fitted(*self.plate.size, width)
+        size = fitted(*self.plate.size, width)
         return pictures.colour_file(picture_behind(str(self.places.path(path)), size), exact=False)
 
     def close(self) -> None:
-        """End the pages' streams and close the plate."""
+        """End the pages' streams, close the plate, and give up a service that is starting."""
+        self.client.close()
         self.events.end()
         for plate in self._plates.values():
             plate.close()

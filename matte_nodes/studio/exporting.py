@@ -164,7 +164,7 @@ def _publish(desk: Desk, folder: Path, name: str, span: tuple[int, int]) -> str:
     from matte_nodes.publish.run import publish
 
     key = desk.key()
-    done = set(desk.results.done(key))
+    done = desk.results.files(key)
     missing = [n for n in desk.plate.clip.frames if span[0] <= n <= span[1] and n not in done]
     if missing:
         raise InputError(f"Frame {missing[0]} has no matte with these settings. Run the range.")

@@ -105,7 +105,8 @@ def trimap_of(alpha: Float) -> NDArray[np.uint8]:
 
 def from_matte(desk: Desk, frame: int, key: str, what: str) -> dict[str, Any]:
     """Keep the matte of a frame as a key for fine-tuning (key), or its trimap to correct (trimap)."""
-    alpha = desk.results.shown(key, desk.checked_frame(frame)).alpha
+    desk.make_whole(key, desk.checked_frame(frame))
+    alpha = desk.results.shown(key, frame).alpha
     if what == "key":
         codes = np.rint(np.clip(alpha, 0, 1) * 65535).astype(np.uint16)
         return desk.paint("keys", frame, codes, None)

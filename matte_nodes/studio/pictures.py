@@ -18,13 +18,6 @@ QUALITY = 90
 LARGEST_SIDE = 16384
 
 
-def fitted(width: int, height: int, wanted: int) -> tuple[int, int]:
-    """Width and height of a picture that is `wanted` pixels wide, never larger than it is."""
-    if wanted <= 0 or wanted >= width:
-        return width, height
-    return wanted, max(1, round(height * wanted / width))
-
-
 def resized(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Pixels (H, W) or (H, W, C) at a size (width, height), by area where it is smaller."""
     import cv2

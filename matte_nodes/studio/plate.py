@@ -16,6 +16,7 @@ from matte_nodes.color import ColorConfig, NetworkView, PlateColor
 from matte_nodes.color.view_table import ViewTable
 from matte_nodes.errors import InputError, MediaError
 from matte_nodes.media.clip import paste
+from matte_nodes.render.view import fitted
 from matte_nodes.shot.bind import Reading, as_clip, clip_is_float, guessed, rgb
 from matte_nodes.studio import pictures
 from matte_nodes.temporal.lru import Lru
@@ -127,7 +128,7 @@ class Plate:
 
     def _picture(self, frame: int, width: int) -> tuple[bytes, str]:
         pixels = self._pixels(frame)
-        size = pictures.fitted(pixels.shape[1], pixels.shape[0], width)
+        size = fitted(pixels.shape[1], pixels.shape[0], width)
         shown = self.shown(self.color.plate, pictures.resized(pixels, size))
         return pictures.colour_file(pictures.codes(shown), exact=size[0] == pixels.shape[1])
 

@@ -13,6 +13,9 @@ from matte_nodes.service.client import ServiceError
 if TYPE_CHECKING:
     from matte_nodes.studio.desk import Desk
 
+MOST_NOTES = 20
+"""Remarks and warnings of a run that are shown: the newest ones."""
+
 
 class Runs:
     """At most one range at a time. A second run with the same settings does only what is missing."""
@@ -88,6 +91,8 @@ class Runs:
             self._change(done=self.last["done"] + 1, frame=event["frame"])
             if facts["key"]:
                 self._desk.events.tell("matted", key=facts["key"], frame=event["frame"])
+        elif kind == "warning":
+            self._change(notes=[*self.last.get("notes", []), event["message"]][-MOST_NOTES:])
         elif kind == "done":
             self._change(state="done", path=event["path"])
         elif kind == "error":

@@ -25,6 +25,11 @@ class Lru(Generic[Value]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def names(self) -> list[str]:
+        """Return all keys, oldest first."""
+        with self._lock:
+            return list(self._values)
+
     def get(self, key: str) -> Value | None:
         """Return the value, which is now the newest; or None."""
         with self._lock:

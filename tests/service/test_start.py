@@ -94,3 +94,25 @@ def test_the_started_service_is_clean_of_its_host(
     finally:
         client.shutdown()
         wait_for(lambda: client.hello() is None)
+
+
+def test_a_client_that_is_closed_leaves_no_service_that_starts(tmp_path: Path) -> None:
+    """A page that ends while its service starts: nobody would ask that service for anything."""
+    with own_python(tmp_path / "home") as python:
+        client, said = Client(python, str(tmp_path / "home")), list[str]()
+
+        def start() -> None:
+            try:
+                client.ensure()
+            except ServiceError as error:
+                said.append(str(error))
+
+        starter = threading.Thread(target=start)
+        starter.start()
+        wait_for(lambda: client._starting is not None)
+        assert client._starting is not None
+        client.close()
+        starter.join(60)
+        assert client._starting.poll() is not None
+        assert said == ["This client was closed while the matte service started."]
+        assert Client(None, str(tmp_path / "home")).hello() is None

@@ -149,6 +149,35 @@ def test_a_pen_paints_wider_with_more_pressure(running: Studio, page: Page) -> N
     key(page, "c")
 
 
+OUTSIDE = """
+[...document.querySelectorAll('#top *, #tools *, #panel *, #time *, #status *')].filter(one => {
+  const box = one.getBoundingClientRect();
+  const isCut = one.children.length === 0 && one.scrollWidth > one.clientWidth + 1 && one.textContent.trim()
+    && getComputedStyle(one).overflowX !== 'visible' && !one.closest('#message');
+  const isOut = box.right > innerWidth + 1 || box.left < -1
+    || (box.bottom > innerHeight + 1 && !one.closest('#pane'));
+  return one.offsetParent && (isCut || isOut);
+}).map(one => `${one.tagName} ${one.id} ${one.textContent.slice(0, 40)}`)
+"""
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1024, 768), (768, 1024)])
+def test_nothing_is_cut_off_on_a_tablet(page: Page, size: tuple[int, int]) -> None:
+    """Lying and upright; every panel."""
+    page.send(
+        "Emulation.setDeviceMetricsOverride",
+        width=size[0], height=size[1], deviceScaleFactor=1, mobile=False,
+    )  # fmt: skip
+    try:
+        page.until(f"innerWidth === {size[0]}")
+        for panel in ("Model", "Run", "Fine-tune", "Select"):
+            press(page, panel, "#tabs")
+            assert page.run(OUTSIDE) == [], panel
+    finally:
+        page.send("Emulation.clearDeviceMetricsOverride")
+        page.until("innerWidth === 1280")
+
+
 def test_in_and_out_points_bound_the_run_and_the_export(running: Studio, page: Page) -> None:
     to_frame(page, FIRST + 1)
     key(page, "i")

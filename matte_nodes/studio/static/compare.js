@@ -8,7 +8,8 @@ import { edit, failed } from "./api.js";
 import { server, set, state, watch } from "./state.js";
 import { mattePath, platePath } from "./viewer.js";
 
-const WIDTH = 480;
+/** Pixels of each picture. */
+export const WIDTH = 480;
 const place = byId("compare");
 
 /** @param {Slot} slot @param {HTMLCanvasElement} canvas */

@@ -1,7 +1,7 @@
 // @ts-check
 // SPDX-License-Identifier: Apache-2.0
 // Every key of the page, declared once: the sheet behind `?` is made from the same list.
-import { edit } from "./api.js";
+import { edit, post, tried } from "./api.js";
 import { byId, h } from "./dom.js";
 import { matteNow } from "./matting.js";
 import { setBrush } from "./paint.js";
@@ -28,6 +28,7 @@ export const TOOLS = [
 export function keepB() {
   if (!isDone(state.frame)) return say("This frame has no matte to keep as B. Matte it first (M).", "error");
   set({ b: { key: server().key, label: `B of frame ${state.frame}` } });
+  void tried(() => post("/api/matte", { frame: state.frame }));  // all of it, while it can be made
   say("Kept as B. Change something, then compare: W wipes, B toggles.", "good");
 }
 

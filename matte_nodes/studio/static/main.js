@@ -78,6 +78,7 @@ function happened(event, facts) {
   if (event === "session" && facts.revision !== server().revision) void refresh();
   else if (event === "hello") void refresh();
   else if (event === "matted") matting.addDone(facts.key, facts.frame);
+  else if (event === "warning") say(`Frame ${facts.frame}: ${facts.message}`, "warning");
   else if (event === "run") {
     set({ server: { ...server(), run: facts } });
     // A cancelled run may have written a frame that it did not tell of: the server looks on disk.

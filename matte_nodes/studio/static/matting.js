@@ -3,6 +3,7 @@
 // Asks for the matte of the frame that is shown: at once after an edit, a moment after a seek.
 import { failed, post } from "./api.js";
 import { isDone, say, server, set, state, watch } from "./state.js";
+import { looked } from "./viewer.js";
 
 const AFTER_SEEK = 250;
 let asking = false, again = false, inFlight = "", tickets = 0, timer = 0;
@@ -26,14 +27,15 @@ export async function matteNow(isWanted = true) {
   inFlight = name;
   const ticket = ++tickets;
   set({ busy: `matting frame ${frame}` });
+  if (state.message.kind === "warning") say("");
   try {
     if (server().models.length > 1) await maskFirst(frame, key);
     asking = false;
     if (again || state.frame !== frame || server().key !== key) return;
-    const found = await post("/api/matte", { frame });
+    const found = await post("/api/matte", { frame, ...looked() });
     addDone(found.key, frame);
     broken.delete(name);
-    if (found.key === server().key) say(`Frame ${frame}: ${found.milliseconds} ms.`);
+    if (found.key === server().key && state.message.kind !== "warning") say(`Frame ${frame}: ${found.milliseconds} ms.`);
     if (state.view === "plate") set({ view: "outline" });
   } catch (error) {
     if (ticket === tickets) {
@@ -53,7 +55,7 @@ export async function matteNow(isWanted = true) {
 /** Show the mask of the selector, which answers at once, before its edges are solved.
  * @param {number} frame @param {string} of the settings that it belongs to */
 async function maskFirst(frame, of) {
-  const found = await post("/api/mask", { frame });
+  const found = await post("/api/mask", { frame, ...looked() });
   if (!found.key || server().key !== of) return;
   set({ mask: { key: found.key, frame, of }, busy: `solving the edges of frame ${frame}` });
   if (found.milliseconds) say(`Mask of frame ${frame}: ${found.milliseconds} ms.`);

@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The panel for models and knobs, all of it made from the library's declarations.
 import { edit, post, tried } from "./api.js";
+import { WIDTH } from "./compare.js";
 import { button, chooser, h, row } from "./dom.js";
 import { inputs } from "./inputs.js";
-import { server, set, state } from "./state.js";
+import { say, server, set, state } from "./state.js";
+import { looked } from "./viewer.js";
 
 const STAGES = { view: "What the network sees", step: "The model", finish: "Finishing (no step needed)" };
 
@@ -80,7 +82,7 @@ function knobs() {
 async function compare(names) {
   set({ compare: [], busy: `comparing ${names.length} models` });
   for (const name of names) {
-    const found = await tried(() => post("/api/compare", { frame: state.frame, model: name }));
+    const found = await tried(() => post("/api/compare", { frame: state.frame, model: name, ...looked(), width: WIDTH }));
     if (found) set({ compare: [...state.compare, { key: found.key, label: `${name}, ${found.milliseconds} ms` }] });
   }
   set({ busy: "" });
@@ -105,10 +107,11 @@ export function panel() {
     row("Segmentation by", "A model whose mask bounds the subject", chooser([{ value: "", label: "nothing" }, ...all], session.segmentation_model, set_("segmentation_model"))),
     inputs(),
     h("h2", {}, "Knobs"), ...knobs(),
-    h("details", { open: state.compare.length > 0 }, h("summary", {}, "Compare on this frame"), ...ready.map(box),
+    h("details", { open: state.compare.length > 0 }, h("summary", {}, "Compare on this frame"), h("p", { className: "note" }, "Up to four models, side by side."), ...ready.map(box),
       h("div", { className: "buttons" }, button("Compare", "Up to four models side by side", () => {
         const names = [.../** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input.compare:checked"))].map((one) => one.value);
-        void compare(names.slice(0, 4));
+        if (names.length < 1 || names.length > 4) return say(names.length ? "Tick at most four models." : "Tick the models to compare.", "error");
+        void compare(names);
       }), button("Close", "Back to one picture", () => set({ compare: [] }), { disabled: !state.compare.length }))),
   ];
 }

@@ -6,7 +6,8 @@ import { byId } from "./dom.js";
 import { isDone, server, state, watch } from "./state.js";
 
 const place = byId("readout");
-let asking = false, wanted = "";
+const AFTER_EDIT = 600;
+let later = 0, asking = false, wanted = "";
 
 /** @param {number[]} values */
 const spelled = (values) => values.map((value) => value.toFixed(4)).join(" ");
@@ -30,16 +31,31 @@ async function ask() {
 
 /** Follow the pointer. */
 export function start() {
-  watch(["pointer", "frame", "server", "showB"], () => {
-    const { width, height } = server().plate, at = state.pointer;
-    const x = Math.floor(at?.x ?? -1), y = Math.floor(at?.y ?? -1);
-    if (!at || x < 0 || y < 0 || x >= width || y >= height || state.playing) {
-      wanted = "";
-      place.textContent = "";
-      return;
-    }
-    const key = state.showB && state.b ? state.b.key : isDone(state.frame) ? server().key : "";
-    wanted = `/api/value?frame=${state.frame}&x=${x}&y=${y}&key=${key}`;
-    void ask();
+  let at = state.pointer;
+  // Values are of the full size: while a knob is turned under a resting pointer, its picture comes first.
+  watch(["pointer", "frame", "server", "showB", "loaded"], () => {
+    clearTimeout(later);
+    if (at === state.pointer) later = setTimeout(follow, AFTER_EDIT);
+    else follow();
+    at = state.pointer;
   });
+}
+
+/** Ask for the pixel under the pointer. */
+function follow() {
+  clearTimeout(later);
+  if (state.busy) {
+    later = setTimeout(follow, AFTER_EDIT);
+    return;
+  }
+  const { width, height } = server().plate, at = state.pointer;
+  const x = Math.floor(at?.x ?? -1), y = Math.floor(at?.y ?? -1);
+  if (!at || x < 0 || y < 0 || x >= width || y >= height || state.playing) {
+    wanted = "";
+    place.textContent = "";
+    return;
+  }
+  const key = state.showB && state.b ? state.b.key : isDone(state.frame) ? server().key : "";
+  wanted = `/api/value?frame=${state.frame}&x=${x}&y=${y}&key=${key}`;
+  void ask();
 }

@@ -33,6 +33,7 @@ function progress() {
     h("progress", { max: Math.max(1, total), value: done, "aria-label": "Progress" }),
     h("p", { className: `note ${found.state === "error" ? "error" : found.state === "done" ? "good" : ""}`, data: { state: found.state } }, text),
     found.message ? h("p", { className: "note error" }, found.message) : null,
+    ...(found.notes ?? []).map((text) => h("p", { className: "note" }, text)),
     found.state === "error" ? h("div", { className: "buttons" },
       found.frame ? button(`Go to ${found.frame}`, "Show the frame", () => set({ frame: /** @type {number} */ (found.frame) })) : null,
       button("Run again", "Do what is missing", () => void run([found.first ?? span()[0], found.last ?? span()[1]]))) : null,

@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The panel that fine-tunes a model for this shot from the kept mattes.
 import { edit, post, tried } from "./api.js";
+import { WIDTH } from "./compare.js";
 import { button, h, row } from "./dom.js";
 import { fromMatte } from "./select.js";
 import { isDone, server, set, state } from "./state.js";
+import { looked } from "./viewer.js";
 
 const wanted = { name: "", steps: 200 };
 
@@ -61,7 +63,9 @@ async function heldOut(train) {
   if (!train.heldout || !train.name) return;
   set({ frame: train.heldout, compare: [] });
   const key = { key: `key-${train.heldout}`, label: "the key" };
-  const found = await tried(() => post("/api/compare", { frame: train.heldout, model: train.name }));
+  const asked = { frame: train.heldout, ...looked(), width: WIDTH };
+  const before = await tried(() => post("/api/matte", asked));
+  const found = before && await tried(() => post("/api/compare", { ...asked, model: train.name }));
   if (found) set({ compare: [{ key: server().key, label: "before" }, { key: found.key, label: train.name }].filter((one) => one.key !== key.key) });
 }
 
@@ -72,7 +76,7 @@ export function panel() {
     onchange: (/** @type {Event} */ event) => { const { value } = /** @type {HTMLInputElement} */ (event.target); if (what === "name") wanted.name = value; else wanted.steps = Math.max(1, Number(value)); } });
   return [
     h("h2", {}, "Key mattes"),
-    h("p", { className: "note" }, "Keep mattes that are right. A model learns this shot from them; a few are enough."),
+    h("p", { className: "note" }, "Keep three or more mattes that are right, from different parts of the shot. A model learns the shot from them; the one in the middle is held out at first, to measure."),
     h("div", { className: "buttons" },
       button("Keep this matte", "The matte that is shown becomes a key (K)", () => void fromMatte("key"), { disabled: !isDone(state.frame), main: true }),
       button("Forget this key", "Take the key of this frame away", () => void edit({ edit: "forget", kind: "keys", frame: state.frame }), { disabled: !(String(state.frame) in session.keys) })),

@@ -30,6 +30,9 @@ export function wantedWidth() {
   return found ?? 0;
 }
 
+/** How this page looks at a frame: the service makes no more of it than is seen. */
+export const looked = () => ({ width: wantedWidth(), foreground: state.view === "foreground" || isOver(state.view) });
+
 /** @param {number} frame @param {number} width */
 export const platePath = (frame, width) => `/api/plate/${frame}?width=${width}&look=${encodeURIComponent(server().plate.colorspace)}`;
 /** @param {string} key @param {number} frame @param {string} part @param {number} width */
