@@ -19,10 +19,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -38,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("rembg", "onnxruntime", "pymatting")
 STILLS = 50
 FRAMES = 100
+LOOP = f"rvm's published loop, {FRAMES} frames of 720p, over green, H.264"
 
 REMBG = """
 import sys
@@ -87,6 +86,15 @@ for _ in range(3):
     took.append((time.perf_counter() - began[1], time.process_time() - began[0]))
 wall, busy = min(t[0] for t in took), min(t[1] for t in took)
 print("FIGURES", wall, busy, {error})
+"""
+LAUNCHER = """
+import os, subprocess, sys, time
+began = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:])
+_, status, used = os.wait4(process.pid, 0)
+wall = time.perf_counter() - began
+print("SPENT", wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, file=sys.stderr)
+sys.exit(os.waitstatus_to_exitcode(status) != 0)
 """
 ALPHA_ERROR = 'float(np.abs(found - given["alpha"]).sum() / 1000)'
 COLOUR_ERROR = (
@@ -171,21 +179,18 @@ def cost(command: Sequence[str], home: Path) -> Cost:
     """Run one process. Raises RuntimeError with the end of its output when it fails."""
     told = {**os.environ, "MATTE_SERVICE": "off", "U2NET_HOME": str(home / "u2net"),
             "MATTE_CACHE": str(home / "cache"), "MODEL_CHECKSUM_DISABLED": "1"}  # fmt: skip
-    with tempfile.TemporaryFile("w+") as said:
-        began = time.perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT, env=told, stdout=said, stderr=said)
-        _, status, used = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        text = said.read()
-    if process.returncode:
-        raise RuntimeError(text[-500:])
-    memory = used.ru_maxrss / 1024
-    if "FIGURES" in text:
-        figures = [float(word) for word in text.split("FIGURES")[1].split()]
+    # A small process between: a new one inherits the peak of memory of the one that started it.
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", LAUNCHER, *command], cwd=ROOT, env=told, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError((done.stdout + done.stderr)[-500:])
+    wall, busy, memory = (float(word) for word in done.stderr.split("SPENT")[-1].split())
+    if "FIGURES" in done.stdout:
+        figures = [float(word) for word in done.stdout.split("FIGURES")[1].split()]
         return Cost(figures[0], figures[1], memory, figures[2])
-    return Cost(wall, used.ru_utime + used.ru_stime, memory)
+    return Cost(wall, busy, memory)
 
 
 def compared(case: Case, home: Path, rounds: int) -> None:
@@ -200,7 +205,8 @@ def compared(case: Case, home: Path, rounds: int) -> None:
         print(f"{case.title}: did not run: {error}", flush=True)
         return
     ours, theirs = best
-    assert ours is not None and theirs is not None
+    assert ours is not None
+    assert theirs is not None
     line = (f"{case.title}: wall {ours.wall / theirs.wall:.2f} ({ours.wall:.2f} s / "
             f"{theirs.wall:.2f} s), processor {ours.busy / theirs.busy:.2f} ({ours.busy:.2f} / "
             f"{theirs.busy:.2f}), memory {ours.memory:.0f} / {theirs.memory:.0f} MB")  # fmt: skip
@@ -289,32 +295,13 @@ def rvm_cases(folder: Path) -> list[Case]:
         print("rvm: not available, its weights are not here (matte models pull rvm).")
         return []
     movie = folder / "film.mp4"
-    make_movie(movie, real_frames(folder))
-    short = folder / "short.mp4"
-    _cut(movie, short)
+    make_movie(movie, real_frames(folder), FRAMES)
     out = [str(folder / name) for name in ("ours.mp4", "theirs.mp4")]
-    ours = [sys.executable, "-m", "matte_nodes", "run", str(short), "-o", out[0], "--model", "rvm",
+    ours = [sys.executable, "-m", "matte_nodes", "run", str(movie), "-o", out[0], "--model", "rvm",
             "--downsample-ratio", "0.25", "--foreground", "native", "--over", "#78ff9b",
             "--cache", "off", "--again", "--quiet"]  # fmt: skip
-    theirs = [sys.executable, "-c", RVM_LOOP, str(short), out[1], str(file), "0.25"]
-    return [Case(f"rvm's published loop, {FRAMES} frames of 720p, over green, H.264", ours, theirs)]
-
-
-def _cut(movie: Path, short: Path) -> None:
-    """The first frames of a movie, decoded and coded anew."""
-    import av
-
-    with av.open(str(movie)) as source, av.open(str(short), "w") as target:
-        stream = target.add_stream("libx264", rate=Fraction(25))
-        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
-        for number, frame in enumerate(source.decode(video=0)):
-            if number >= FRAMES:
-                break
-            plain = av.VideoFrame.from_ndarray(frame.to_ndarray(format="rgb24"), format="rgb24")
-            for packet in stream.encode(plain):
-                target.mux(packet)
-        for packet in stream.encode(None):
-            target.mux(packet)
+    theirs = [sys.executable, "-c", RVM_LOOP, str(movie), out[1], str(file), "0.25"]
+    return [Case(LOOP, ours, theirs)]
 
 
 def main() -> int:
@@ -326,18 +313,24 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        python = peers(args.venv)
-        cases = [] if python is None else pymatting_cases(folder, str(python))
-        mask = weights.find(models.card("u2netp").weights[0])
-        if python is not None and mask is not None:
-            (folder / "u2net").mkdir()
-            shutil.copy(mask, folder / "u2net" / "u2netp.onnx")
-            cases = [*rembg_cases(folder, str(python)), *cases]
-        cases += rvm_cases(folder)
-        for case in cases:
+        for case in cases(folder, args.venv, args.only):
             if args.only in case.title:
                 compared(case, folder, args.rounds)
     return 0
+
+
+def cases(folder: Path, venv: Path, only: str) -> Iterator[Case]:
+    """All cases; those of the loop are made only when they may be asked for."""
+    python = peers(venv)
+    mask = weights.find(models.card("u2netp").weights[0])
+    if python is not None and mask is not None:
+        (folder / "u2net").mkdir()
+        shutil.copy(mask, folder / "u2net" / "u2netp.onnx")
+        yield from rembg_cases(folder, str(python))
+    if python is not None:
+        yield from pymatting_cases(folder, str(python))
+    if only in LOOP:
+        yield from rvm_cases(folder)
 
 
 if __name__ == "__main__":

@@ -83,6 +83,7 @@ def test_one_pixel_that_is_not_finite_is_seen(bad: float) -> None:
 @pytest.mark.parametrize("shape", [(0, 3), (1, 0, 3), (5,)])
 def test_empty_and_flat_arrays(shape: tuple[int, ...]) -> None:
     made = halves.to_half(np.zeros(shape, np.float32))
-    assert made.shape == shape and made.dtype == np.float16
+    assert made.shape == shape
+    assert made.dtype == np.float16
     assert halves.to_float(made).shape == shape
     assert halves.is_finite(made)
