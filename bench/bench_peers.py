@@ -34,8 +34,7 @@ from matte_nodes import models, paths, weights
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("rembg", "onnxruntime", "pymatting")
-STILLS = 50
-FRAMES = 100
+STILLS, FRAMES = (int(n) for n in os.environ.get("PEERS_COUNT", "50 100").split())
 LOOP = f"rvm's published loop, {FRAMES} frames of 720p, over green, H.264"
 
 REMBG = """
