@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from matte_nodes import MatteNode, models
+from matte_nodes import MatteNode, models, runtime
 from matte_nodes.card import Inputs, KnobValue, LoadContext, Memory, ModelCard, Prediction
 from matte_nodes.color import NetworkView, PlateColor
 from matte_nodes.foreground import solve_foreground
@@ -176,3 +176,21 @@ def test_planes_are_the_picture_turned(shape: tuple[int, ...]) -> None:
     made = planes(picture)
     assert np.array_equal(made, turned)
     assert made.flags["C_CONTIGUOUS"]
+
+
+@pytest.mark.parametrize(("large", "told"), [(False, None), (True, "cpu:0")])
+def test_a_session_gives_its_memory_back_after_a_plate_over_4k(
+    large: bool, told: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    class Session:
+        def run(self, outputs: list[str], feed: Any, options: Any) -> list[Any]:
+            asked.append(options)
+            return [feed["src"]]
+
+    feed = {"src": np.zeros((1, 3, 8, 8), np.float32)}
+    monkeypatch.setattr(runtime, "LARGE_FEED", 100 if large else 10**9)
+    runtime.run_session(Session(), runtime.Device("cpu"), feed, ["pha"])
+    found = asked[0] and asked[0].get_run_config_entry("memory.enable_memory_arena_shrinkage")
+    assert found == told
