@@ -57,7 +57,7 @@ states = [np.zeros((1, 1, 1, 1), np.float32)] * 4
 green = np.array([120, 255, 155], np.float32).reshape(1, 3, 1, 1) / 255
 with av.open(source) as film, av.open(target, "w") as made:
     seen = film.streams.video[0]
-    out = made.add_stream("libx264", rate=Fraction(25))
+    out = made.add_stream("libx264", rate=Fraction(25), options={"crf": "16", "preset": "medium"})
     out.width, out.height, out.pix_fmt = seen.width, seen.height, "yuv420p"
     for frame in film.decode(seen):
         picture = frame.to_ndarray(format="rgb24").astype(np.float32) / 255

@@ -194,3 +194,32 @@ def test_a_session_gives_its_memory_back_after_a_plate_over_4k(
     runtime.run_session(Session(), runtime.Device("cpu"), feed, ["pha"])
     found = asked[0] and asked[0].get_run_config_entry("memory.enable_memory_arena_shrinkage")
     assert found == told
+
+
+@pytest.mark.parametrize("despill", [0.0, 1.0])
+def test_only_the_soft_pixels_are_encoded_and_all_are_right(
+    despill: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alpha = np.clip(np.linspace(-1, 2, 331, dtype=np.float32), 0, 1)[None].repeat(203, 0)
+    alpha = alpha.astype(np.float16).astype(np.float32)
+    codes = (PLATE * 255).astype(np.uint8)
+    node = MatteNode("green-screen", device="cpu", despill=despill)
+    color = node.plate_color("srgb_tx", encoded_output=True)
+    seen = node.see(frames.Given(codes), color)
+    straight = node.finish(Prediction(alpha), seen, node.plate_color("srgb_tx")).foreground
+    expected = color.to_output(straight)
+    expected[alpha == 0] = 0
+    if not despill:
+        expected[alpha == 1] = color.plate_to_output(codes)[alpha == 1]
+    sizes: list[int] = []
+    encode = PlateColor.to_output
+
+    def counted(self: PlateColor, working: NDArray[np.float32]) -> NDArray[np.float32]:
+        sizes.append(working[..., 0].size)
+        return encode(self, working)
+
+    monkeypatch.setattr(PlateColor, "to_output", counted)
+    made = node.finish(Prediction(alpha), seen, color).foreground
+    assert np.array_equal(made, expected)
+    soft = int(((alpha > 0) & (alpha < 1)).sum())
+    assert sizes == [alpha.size if despill else soft]

@@ -368,13 +368,29 @@ def _found_foreground(
             screen=str(knobs["despill_screen"]),  # type: ignore[arg-type]
             amount=float(knobs["despill"]),
         )
-    if color.output != color.working:
-        foreground = color.to_output(foreground)
-        foreground[alpha == 0] = 0
-        if not knobs["despill"]:
-            solid = alpha == 1
-            foreground[solid] = color.plate_to_output(seen.given.plate)[solid]
+    if color.output == color.working:
+        return foreground
+    if not knobs["despill"]:
+        return _in_output(foreground, alpha, seen.given.plate, color)
+    foreground = color.to_output(foreground)
+    foreground[alpha == 0] = 0
     return foreground
+
+
+def _in_output(foreground: Float, alpha: Float, plate: NDArray[Any], color: PlateColor) -> Float:
+    """A foreground of working space in output space: the plate where alpha is 1, 0 where it is 0.
+
+    Only the soft pixels are converted: the curve of a float picture takes 60 ms at 720p.
+    """
+    import cv2
+
+    solid = (alpha == 1).view(np.uint8)
+    found = np.asarray(cv2.copyTo(color.plate_to_output(plate), solid), np.float32)
+    places = np.flatnonzero((alpha > 0) & (alpha < 1))
+    if len(places):
+        soft = np.ascontiguousarray(foreground).reshape(-1, 3)[places]
+        found.reshape(-1, 3)[places] = color.to_output(soft[None])[0]
+    return found
 
 
 def no_foreground(card: ModelCard) -> MissingInputError:
