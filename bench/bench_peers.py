@@ -8,7 +8,7 @@ Matting on its ONNX file. The first two come from the package index into a virtu
 their own (by default in the cache folder of the user, never in ours); what cannot be installed is
 said and left out. Each case is a process of its own, ours and theirs in turn. Wall time and
 processor time are the least of the rounds; memory is the most. Ours does the work of the peer and
-what it cannot leave out; each title says what.
+what it cannot leave out; each title says what. $PEERS_COUNT = "50 100" are the stills and the frames.
 """
 
 from __future__ import annotations
