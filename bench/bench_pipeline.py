@@ -56,8 +56,8 @@ def real_frames(folder: Path) -> list[np.ndarray]:
     return [cv2.resize(f, SIZE[::-1], interpolation=cv2.INTER_CUBIC) for f in small]
 
 
-def make_movie(path: Path, pictures: list[np.ndarray]) -> None:
-    """300 frames of a real person at 720p with camera-like grain, as H.264 or MPEG-4."""
+def make_movie(path: Path, pictures: list[np.ndarray], count: int = LONG) -> None:
+    """`count` frames of a real person at 720p with camera-like grain, as H.264 or MPEG-4."""
     import av
 
     with av.open(str(path), "w") as container:
@@ -65,7 +65,7 @@ def make_movie(path: Path, pictures: list[np.ndarray]) -> None:
         stream = container.add_stream(codec, rate=Fraction(25))
         stream.width, stream.height, stream.pix_fmt = SIZE[1], SIZE[0], "yuv420p"
         rng = np.random.default_rng(3)
-        for index in range(LONG):
+        for index in range(count):
             grain = rng.normal(0, 2, (*SIZE, 1)).astype(np.float32)
             codes = np.uint8(np.clip(pictures[index % len(pictures)] + grain, 0, 255))
             for packet in stream.encode(av.VideoFrame.from_ndarray(codes, format="rgb24")):

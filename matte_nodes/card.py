@@ -280,7 +280,8 @@ class Inputs:
     declared window offsets, same shape as plate. scene: for cards that say `wants_scene`, the
     plate in scene-linear light, exposed like the network copy, unbounded, same shape. points: the
     names of all objects, and the clicks and boxes of this frame in the plate's pixels. Hints that
-    were not given are None.
+    were not given are None. full_size: (H, W) of the frame's own plate, where `plate` already has
+    the `fixed_size` of the card; else None.
     """
 
     plate: Float
@@ -290,6 +291,13 @@ class Inputs:
     neighbours: tuple[Float, ...] = ()
     scene: Float | None = None
     points: FramePoints | None = None
+    full_size: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the frame's plate."""
+        height, width = self.plate.shape[:2]
+        return self.full_size or (height, width)
 
 
 @dataclass(frozen=True)

@@ -50,9 +50,11 @@ def test_report_runs_on_the_cpu_as_far_as_it_can(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(bench_gpu, "SIZES", ((64, 96),))
     monkeypatch.setattr(bench_gpu, "REPEATS", 1)
-    monkeypatch.setattr(bench_gpu.models, "names", lambda: ["modnet", "closed-form"])
+    monkeypatch.setattr(bench_gpu.models, "names", lambda: ["modnet", "trimap-cues"])
     text = bench_gpu.report("cpu")
     assert "modnet 96 x 64:" in text
+    assert "foreground 96 x 64:" in text
+    assert "trimap-cues 96 x 64 in tiles:" in text
     assert "Half precision is for cards" in text
     assert "DIFFERS" not in text
 

@@ -20,7 +20,7 @@ from matte_nodes.errors import ColorError
 Float = NDArray[np.float32]
 Pixels = NDArray[Any]
 
-_SLAB = 40_000  # pixels worked on at once: half a megabyte of float32 RGB
+SLAB = 40_000  # pixels worked on at once: half a megabyte of float32 RGB
 PLACES = 65536
 CODE_TYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float16))
 
@@ -92,7 +92,7 @@ def apply_matrix(pixels: Float, matrix: Float) -> Float:
 def by_slabs(work: Callable[[Float], Float], pixels: Float) -> Float:
     """Apply `work` to a few rows at a time of (H, W, 3). It takes and returns float32 of one shape."""
     out = np.empty(pixels.shape, np.float32)
-    rows = max(1, _SLAB // max(1, pixels.shape[1]))
+    rows = max(1, SLAB // max(1, pixels.shape[1]))
     for row in range(0, pixels.shape[0], rows):
         out[row : row + rows] = work(pixels[row : row + rows])
     return out

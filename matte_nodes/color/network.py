@@ -15,6 +15,7 @@ import numpy as np
 from matte_nodes.color.config import ColorConfig
 from matte_nodes.color.fast import (
     CODE_TYPES,
+    SLAB,
     Curve,
     Float,
     Pixels,
@@ -131,6 +132,25 @@ class NetworkEncoder:
         if pixels.dtype in CODE_TYPES and self._one_curve():
             return look_up(pixels, self._table(pixels.dtype))
         return self.encode(self._to_working(pixels))
+
+    def reduced(self, pixels: Pixels, size: tuple[int, int]) -> Float:
+        """Return `plate(pixels)` reduced by area to (height, width), without a picture of full size.
+
+        A few rows at a time are encoded and made narrower, then all of them lower: the mean of the
+        same numbers, to 1e-6. The plate must be at least as large on both sides.
+        """
+        import cv2
+
+        height, width = pixels.shape[:2]
+        narrow = np.empty((height, size[1], 3), np.float32)
+        step = max(1, SLAB // width)
+        for row in range(0, height, step):
+            seen = self.plate(pixels[row : row + step])
+            narrow[row : row + step] = cv2.resize(
+                seen, (size[1], len(seen)), interpolation=cv2.INTER_AREA
+            )
+        found = cv2.resize(narrow, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+        return np.asarray(found, np.float32)
 
     def _one_curve(self) -> bool:
         """Whether the transform from the plate's codes is one curve for all channels."""

@@ -79,6 +79,10 @@ class PlateColor:
         """Return plate pixels (H, W, 3) as float32 in 0..1, display-encoded, never NaN."""
         return self._encoder.plate(pixels)
 
+    def to_network_at(self, pixels: Pixels, size: tuple[int, int]) -> Float:
+        """Return `to_network` reduced by area to (height, width); see `NetworkEncoder.reduced`."""
+        return self._encoder.reduced(pixels, size)
+
     def network_to_working(self, encoded: Float) -> Float:
         """Return a model's own foreground (H, W, 3), encoded as its plate was, in working space.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compares every available model on a GPU with the same model on the CPU.
+"""Compares every available model, and the foreground solver, on a GPU with the same on the CPU.
 
 A user with a GPU runs it and sends us the report: the code was written without one.
 """
@@ -16,11 +16,13 @@ import numpy as np
 from matte_nodes import models, runtime, weights
 from matte_nodes.card import ModelCard
 from matte_nodes.errors import MatteError
+from matte_nodes.foreground import solve_foreground
 from matte_nodes.shot.matte_node import MatteNode
 from matte_nodes.testing.scene import Scene, scene
 
 SIZES = ((540, 960), (1080, 1920))
 REPEATS = 10
+TILE = 256
 TOLERANCE = 5e-3
 
 
@@ -31,6 +33,7 @@ def report(device: str) -> str:
     """
     chosen = runtime.resolve_device(device)
     lines = [f"matte-nodes GPU report: {chosen}", *_machine(chosen)]
+    lines += _of_solver(chosen)
     for name in models.names():
         lines += _of_model(models.card(name), str(chosen))
     return "\n".join(lines)
@@ -48,6 +51,28 @@ def _machine(device: runtime.Device) -> Iterator[str]:
         yield f"card: {facts.name}, {facts.total_memory / 2**30:.1f} GiB"
 
 
+def _of_solver(device: runtime.Device) -> Iterator[str]:
+    for height, width in SIZES:
+        made = scene(height, width)
+        try:
+            reference = solve_foreground(made.plate, made.alpha)
+            got = solve_foreground(made.plate, made.alpha, device=device.torch)
+            began = time.perf_counter()
+            for _ in range(REPEATS):
+                got = solve_foreground(made.plate, made.alpha, device=device.torch)
+            taken = (time.perf_counter() - began) / REPEATS
+        except (MatteError, RuntimeError) as error:
+            yield f"foreground {width} x {height}: {str(error).splitlines()[0]}"
+            continue
+        difference = float(np.abs(got - reference).max())
+        yield f"foreground {width} x {height}: {_verdict(taken, difference, TOLERANCE)}"
+
+
+def _verdict(seconds: float, difference: float, limit: float) -> str:
+    word = "ok" if difference <= limit else "DIFFERS"
+    return f"{seconds * 1e3:.1f} ms, largest difference {difference:.1e} {word}"
+
+
 def _of_model(card: ModelCard, device: str) -> Iterator[str]:
     terms = card.checkpoint
     untrained = terms is not None and not terms.optional and weights.brought(card) is None
@@ -59,20 +84,25 @@ def _of_model(card: ModelCard, device: str) -> Iterator[str]:
         return
     for height, width in SIZES:
         made = scene(height, width)
-        for half in (False, True):
-            label = f"{card.name} {width} x {height}{' half' if half else ''}"
+        ways: list[tuple[bool, int]] = [(False, 0), (True, 0)]
+        if card.tileable:
+            ways.append((False, TILE))
+        for half, tile in ways:
+            label = f"{card.name} {width} x {height}{' half' * half}{' in tiles' * bool(tile)}"
             try:
-                yield f"{label}: {_measured(card, device, made, half, untrained)}"
+                yield f"{label}: {_measured(card, device, made, half, tile, untrained)}"
             except (MatteError, RuntimeError) as error:
                 yield f"{label}: {str(error).splitlines()[0]}"
 
 
-def _measured(card: ModelCard, device: str, made: Scene, half: bool, untrained: bool) -> str:
+def _measured(
+    card: ModelCard, device: str, made: Scene, half: bool, tile: int, untrained: bool
+) -> str:
     import torch
 
     hints: dict[str, Any] = {name: made.hint(name) for name in card.needs}
-    node = MatteNode(card, device=device, half=half, untrained=untrained)
-    reference = MatteNode(card, device="cpu", untrained=untrained)(made.plate, **hints)
+    node = MatteNode(card, device=device, half=half, untrained=untrained, tile=tile)
+    reference = MatteNode(card, device="cpu", untrained=untrained, tile=tile)(made.plate, **hints)
     got = node(made.plate, **hints)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
@@ -82,5 +112,5 @@ def _measured(card: ModelCard, device: str, made: Scene, half: bool, untrained: 
     taken = (time.perf_counter() - began) / REPEATS
     memory = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0
     difference = float(np.abs(got.alpha - reference.alpha).max())
-    verdict = "ok" if difference <= (0.02 if half else TOLERANCE) else "DIFFERS"
-    return f"{taken * 1e3:.1f} ms, torch {memory:.0f} MiB, largest difference {difference:.1e} {verdict}"
+    said = _verdict(taken, difference, 0.02 if half else TOLERANCE)
+    return f"torch {memory:.0f} MiB, {said}"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
@@ -32,7 +33,7 @@ def solve_foreground(
     plate: Float,
     alpha: Float,
     *,
-    start: Float | None = None,
+    start: Float | Callable[[NDArray[np.intp]], Float] | None = None,
     background: Float | None = None,
     device: str = "cpu",
     threads: int = 0,
@@ -40,7 +41,8 @@ def solve_foreground(
     """Return the straight foreground (H, W, 3) float32 of a plate in working space.
 
     plate: (H, W, 3) float32, scene-linear, unbounded, finite; values above 1 and below 0 are as
-    good as any. alpha: (H, W) float32 in 0..1. start: a model's own foreground, same space; it is
+    good as any. alpha: (H, W) float32 in 0..1. start: a model's own foreground, same space, or
+    a function that returns it (N, 3) at the pixels (N,), counted row by row; it is
     believed where it explains the plate. background: the clean plate, same space; the plainer it
     agrees with the plate where alpha is 0, the more the answer follows from it pixel by pixel.
     device: cpu, cuda, cuda:N or mps. threads: 0 for all cores; the result does not depend on it.
@@ -83,7 +85,7 @@ def solve_foreground(
         behind = np.ascontiguousarray(state[unknown, 3:6].T)
         if background is not None:
             behind = behind + np.take(background.reshape(-1, 3), places, axis=0).T
-        guess = np.take(np.ascontiguousarray(start, np.float32).reshape(-1, 3), places, axis=0).T
+        guess = _at(start, places)
         seen = np.take(plate.reshape(-1, 3), places, axis=0).T
         weighed = evidence.weigh(
             guess, np.ascontiguousarray(solved.T), behind, seen, finest.alpha[unknown]
@@ -91,6 +93,13 @@ def solve_foreground(
         solved = np.maximum(weighed, floor[:3]).T
     out.reshape(-1, 3)[places] = solved
     return out
+
+
+def _at(start: Float | Callable[[NDArray[np.intp]], Float], places: NDArray[np.intp]) -> Float:
+    """Return (3, N): a model's own foreground at these pixels."""
+    if callable(start):
+        return np.asarray(start(places), np.float32).T
+    return np.take(np.ascontiguousarray(start, np.float32).reshape(-1, 3), places, axis=0).T
 
 
 def _by_cells(

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from matte_nodes.errors import OutputError
-from matte_nodes.media import cryptomatte
+from matte_nodes.media import cryptomatte, halves
 from matte_nodes.media.clip import paste
 from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.pattern import Pattern
@@ -107,9 +108,6 @@ LAYOUTS: dict[str, Layout] = {
     ),
 }
 
-_HALF_ONE = 0x3C00  # the bits of 1.0
-_HALF_MAX = np.float32(65504)
-
 _DEFAULTS = {".exr": "nuke", ".png": "alpha", ".tif": "alpha", ".tiff": "alpha"}
 _DEFAULTS |= {".npy": "array", ".mov": "movie", ".mkv": "movie"}
 _DEFAULTS |= {".webp": "cutout", ".gif": "cutout", ".webm": "cutout"}
@@ -180,19 +178,6 @@ def _extra_channels(
     return names, planes
 
 
-def halves(pixels: NDArray[Any]) -> NDArray[np.float16]:
-    """Return half floats. Larger values become 65504, the largest half, and not infinity.
-
-    An infinite pixel spreads in every blur; a light of 70000 in a 32-bit plate is rare enough that
-    the check costs nothing: the processor tells of the overflow.
-    """
-    try:
-        with np.errstate(over="raise"):
-            return np.asarray(pixels, np.float16)
-    except FloatingPointError:
-        return np.asarray(np.clip(pixels, -_HALF_MAX, _HALF_MAX), np.float16)
-
-
 def nuke(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float16]]:
     """Premultiplied R,G,B and A, straight fg.R,G,B, then extras; half, interleaved."""
     names, planes = _extra_channels(frame.extras, "A", {"fg"})
@@ -217,27 +202,16 @@ def _both(frame: OutputFrame, planes: list[NDArray[Any]]) -> NDArray[np.float16]
     """Return premultiplied R,G,B, A, straight R,G,B and further planes, (H, W, C) half.
 
     The product is made from the halves that are written: R = half(fg.R x A), and R = fg.R, bit for
-    bit, where A is 1. Only the pixels that are neither 0 nor 1 are multiplied: 10 ms at 720p, half
-    of it numpy's conversion to half, where multiplying all of them takes 23.
+    bit, where A is 1. 7 ms at 720p, all of them soft (32 by numpy's half floats).
     """
-    height, width = frame.alpha.shape
-    pixels = np.empty((height, width, 7 + len(planes)), np.float16)
-    codes = pixels.view(np.uint16)  # halves are moved as integers: 3 times as fast in numpy
-    straight = halves(frame.foreground).view(np.uint16)
-    alpha = frame.alpha.astype(np.float16).view(np.uint16)
-    above = alpha - np.uint16(1)  # 0 wraps round: 0 < alpha <= 1 is one comparison
-    covered = (above < _HALF_ONE).view(np.uint8)
-    for i in range(3):
-        codes[..., 4 + i] = straight[..., i]
-        np.multiply(straight[..., i], covered, out=codes[..., i])
-    codes[..., 3] = alpha
-    soft = np.flatnonzero(above < _HALF_ONE - 1)
-    flat = pixels.reshape(-1, pixels.shape[2])
-    edge = flat[soft]
-    flat[soft, :3] = edge[:, 4:7].astype(np.float32) * edge[:, 3:4].astype(np.float32)
-    for i, plane in enumerate(planes):
-        pixels[..., 7 + i] = halves(plane)
-    return pixels
+    # Halves are moved as integers: an OpenCV without half floats can do that too.
+    codes = cv2.split(halves.bounded(frame.foreground).view(np.uint16))
+    straight = [np.asarray(plane).view(np.float16) for plane in codes]
+    alpha = halves.to_half(frame.alpha)
+    products = [halves.product(plane, alpha) for plane in straight]
+    further = [halves.bounded(plane) for plane in planes]
+    joined = cv2.merge([p.view(np.uint16) for p in (*products, alpha, *straight, *further)])
+    return np.asarray(joined, np.uint16).view(np.float16)
 
 
 def objects(frame: OutputFrame) -> dict[str, NDArray[Any]]:
@@ -260,7 +234,7 @@ def crypto(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float32]]:
 
 def alpha_half(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float16]]:
     """Return alpha as channel A: Nuke's Read shows it as alpha, and checks expect this name."""
-    return ("A",), frame.alpha.astype(np.float16)[..., None]
+    return ("A",), halves.to_half(frame.alpha)[..., None]
 
 
 def alpha_codes(frame: OutputFrame) -> NDArray[np.uint16]:
@@ -271,8 +245,6 @@ def alpha_codes(frame: OutputFrame) -> NDArray[np.uint16]:
 
 def array(frame: OutputFrame) -> NDArray[np.float32]:
     """Return straight R, G, B and alpha as float32 (H, W, 4) over the display window."""
-    import cv2
-
     # OpenCV copies whole pixels: half of the time of numpy's strided copies.
     colour = np.ascontiguousarray(frame.foreground, np.float32)
     pixels = np.asarray(cv2.cvtColor(colour, cv2.COLOR_RGB2RGBA), np.float32)

@@ -25,6 +25,7 @@ from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from matte_nodes.errors import MediaError
+from matte_nodes.media import halves
 
 # Matrix numbers of ISO/IEC 23091-2 and what the scaler calls them; 2 is "not said".
 _MATRICES = {1: "ITU709", 4: "FCC", 5: "ITU601", 6: "ITU601", 7: "SMPTE240M", 9: "BT2020"}
@@ -219,8 +220,9 @@ def _unbounded(
     offset = -to_rgb @ (np.array([16, 128, 128]) * one)
     codes = cv2.merge([np.ascontiguousarray(turn(plane), np.float32) for plane in planes[:3]])
     pixels = cv2.transform(codes, np.column_stack([to_rgb, offset]).astype(np.float32))
-    kind = np.float16 if bits <= 12 else np.float32
+    codes = np.asarray(pixels, np.float32)
     if not alpha:
-        return np.asarray(pixels, kind), ("R", "G", "B")
+        return halves.to_half(codes) if bits <= 12 else codes, ("R", "G", "B")
+    kind = np.float16 if bits <= 12 else np.float32
     opacity = turn(_widen(planes[3], bits, True)).astype(np.float32) / np.float32(65535)
     return np.dstack([pixels, opacity]).astype(kind), ("R", "G", "B", "A")

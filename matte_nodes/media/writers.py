@@ -72,6 +72,13 @@ def check_name(spec: str | os.PathLike[str], layout: str = "auto", over: str = "
     except (OSError, ValueError) as error:  # a name too long, or no text
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"{name!r}: cannot be written ({reason}).") from error
+    if {".hevc", ".heic", ".heics"} & {suffix.lower() for suffix in path.suffixes[-2:]}:
+        raise OutputError(
+            f"{name}: HEVC with alpha needs Apple's own encoder, which is not in PyAV. Write a .mov "
+            "(ProRes 4444) and convert it on a Mac (avconvert --preset "
+            "PresetHEVCHighestQualityWithAlpha --source cut.mov --output cut-hevc.mov), or write a "
+            ".webm for other browsers than Safari."
+        )
     if is_folder:
         raise OutputError(f"{name}: is a folder; name the files, as in {path / 'matte.####.exr'}.")
     return choose_layout(layout, path.suffix.lower(), name, over)

@@ -15,6 +15,7 @@ CARD = ModelCard(
     summary="Objects and people, automatic, at 1024 pixels; edges with some softness, MIT.",
     load=onnx_model("ben2", FILE),
     fixed_size=(1024, 1024),
+    algorithm_version=2,
     weights=(
         Weights(
             file=FILE,

@@ -15,6 +15,7 @@ CARD = ModelCard(
     summary="Objects and products, automatic, at 1024 pixels; a sharp mask: refine soft edges.",
     load=onnx_model("isnet", FILE),
     fixed_size=(1024, 1024),
+    algorithm_version=2,
     weights=(
         Weights(
             file=FILE,

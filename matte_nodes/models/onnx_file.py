@@ -227,6 +227,7 @@ def _card(file: Path, declared: Mapping[str, Any], digests: Mapping[Path, str]) 
         memory=_memory(declared),
         multiple=fit.multiple if fit.by_node else 1,
         fixed_size=fit.fixed if fit.by_node else None,
+        algorithm_version=2 if fit.fixed and fit.by_node else 1,
         tileable=bool(declared.get("tileable", False)),
         tile_side=int(declared.get("tile_side", 0)),
         tile_overlap=int(declared.get("tile_overlap", 0)),

@@ -28,6 +28,7 @@ from matte_nodes.card import (
 )
 from matte_nodes.errors import WeightsError
 from matte_nodes.figures import Figure
+from matte_nodes.media.resize import planes
 from matte_nodes.models import full_size_edge
 from matte_nodes.models.torch_network import TorchNetwork, array
 
@@ -119,7 +120,7 @@ class InOnnx:
         plate = _at_least(inputs.plate, ratio)
         empty = np.zeros((1, 1, 1, 1), np.float32)
         feed: dict[str, Any] = {f"{name}i": memory.get(name, empty) for name in STATES}
-        feed["src"] = np.ascontiguousarray(plate.transpose(2, 0, 1))[None]
+        feed["src"] = planes(plate)[None]
         feed["downsample_ratio"] = np.array([ratio], np.float32)
         outputs = ["fgr", "pha", *(f"{name}o" for name in STATES)]
         foreground, alpha, *states = runtime.run_session(

@@ -11,6 +11,7 @@ import numpy as np
 
 from matte_nodes.card import Knob, LoadContext
 from matte_nodes.errors import DeviceError, ModelError, WeightsError
+from matte_nodes.media.resize import planes
 from matte_nodes.runtime import use_threads
 
 if TYPE_CHECKING:
@@ -130,8 +131,7 @@ class TorchNetwork:
 
     def pixels(self, picture: Float) -> Tensor:
         """Return (H, W) or (H, W, C) float32 as (1, C, H, W) float32 on the network's device."""
-        planes = picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
-        source = self._torch.from_numpy(np.ascontiguousarray(planes, np.float32))[None]
+        source = self._torch.from_numpy(planes(picture))[None]
         return source.to(self.device)
 
     def tensor(self, picture: Float) -> Tensor:

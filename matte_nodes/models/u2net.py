@@ -14,6 +14,7 @@ CARD = ModelCard(
     summary="Anything that stands out, automatic; a coarse mask: refine it by a chain.",
     load=onnx_model("u2net", FILE),
     fixed_size=(320, 320),
+    algorithm_version=2,
     weights=(
         Weights(
             file=FILE,

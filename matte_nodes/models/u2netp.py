@@ -55,6 +55,7 @@ CARD = ModelCard(
     summary="Anything that stands out, automatic; a coarse mask: refine it by a chain.",
     load=U2NetP,
     fixed_size=(320, 320),
+    algorithm_version=2,
     weights=(
         Weights(
             file=FILE,

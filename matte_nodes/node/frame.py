@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from matte_nodes.card import HINTS, Hint, Inputs, KnobValue, ModelCard, Predicti
 from matte_nodes.color import PlateColor
 from matte_nodes.errors import BadPlateError, HintSizeError, MissingInputError, ModelError
 from matte_nodes.foreground import solve_foreground
+from matte_nodes.media import halves
 from matte_nodes.media.as_array import shape_advice
 from matte_nodes.node import align_background, finesse, hints
 from matte_nodes.node.clean_plate_holes import close_holes
@@ -63,12 +65,50 @@ class Given:
 
 @dataclass(frozen=True)
 class Seen:
-    """A prepared frame: the network's inputs, and the plate for the foreground."""
+    """A prepared frame: the network's inputs, and what the foreground is solved from.
+
+    background_color: the transforms of the clean plate where it has its own.
+    """
 
     inputs: Inputs
     given: Given
-    working: Float
-    background: Float | None
+    color: PlateColor
+    background_color: PlateColor | None = None
+
+    # Made when the frame is finished: no step of a model waits with them in memory.
+
+    @cached_property
+    def working(self) -> Float:
+        """The plate in working space, (H, W, 3) float32. Nobody may change it."""
+        return self.color.to_working(self.given.plate)
+
+    @cached_property
+    def background(self) -> Float | None:
+        """The clean plate in the plate's working space, (H, W, 3) float32; None without one."""
+        if self.given.background is None:
+            return None
+        own = self.background_color
+        if own is None:
+            return self.color.to_working(self.given.background)
+        return own.to_output(own.to_working(self.given.background))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the plate."""
+        height, width = self.given.plate.shape[:2]
+        return height, width
+
+    @property
+    def later_bytes(self) -> int:
+        """Bytes of the pictures that finishing adds."""
+        pictures = 1 if self.given.background is None else 2
+        return pictures * 3 * 4 * self.size[0] * self.size[1]
+
+    def without_plate(self) -> Seen:
+        """Return the frame without the plate that the model saw: finishing does not need it."""
+        nothing = np.empty((0, 0, 3), np.float32)
+        inputs = replace(self.inputs, plate=nothing, full_size=self.size, neighbours=(), scene=None)
+        return replace(self, inputs=inputs)
 
 
 @dataclass(frozen=True)
@@ -188,7 +228,10 @@ def check_picture(pixels: NDArray[Any], where: str) -> None:
         raise BadPlateError(
             f"{where} has pixels of type {pixels.dtype}; give float32 (or uint8, uint16, float16)."
         )
-    if pixels.dtype.kind == "f":
+    if pixels.dtype == np.float16:
+        if not halves.is_finite(pixels):
+            _raise_values(pixels, where)
+    elif pixels.dtype.kind == "f":
         # Both answer NaN where there is one: half the time of isfinite.
         low, high = float(pixels.min()), float(pixels.max())
         if not (low >= -LARGEST and high <= LARGEST):
@@ -218,29 +261,32 @@ def see(
     color: PlateColor,
     background_color: PlateColor | None = None,
     neighbours: tuple[Float, ...] = (),
+    *,
+    size: tuple[int, int] | None = None,
+    scene: bool = True,
 ) -> Seen:
-    """Return the network copies of a frame, and its working-space plate and background."""
+    """Return the network copies of a frame. background_color: its output is the plate's working
+    space.
+
+    size: (H, W) at which the plate's copy is made; None is the plate's own. scene: make the plate in
+    scene-linear light too.
+    """
     background = given.background
-    if background is None:
-        background_seen = background_working = None
-    else:
-        of_background = background_color or color
-        background_seen = of_background.to_network(background)
-        background_working = of_background.to_working(background)
-        if background_color is not None:  # its output is the plate's working space
-            background_working = background_color.to_output(background_working)
+    if background is not None:
+        background = (background_color or color).to_network(background)
     trimap = None if given.trimap is None else hints.clean_trimap(given.trimap)
-    working = color.to_working(given.plate)
+    height, width = given.plate.shape[:2]
     inputs = Inputs(
-        plate=color.to_network(given.plate),
+        plate=color.to_network_at(given.plate, size) if size else color.to_network(given.plate),
         trimap=trimap,
-        background=background_seen,
+        background=background,
         segmentation=given.segmentation,
         neighbours=neighbours,
-        scene=_exposed(working, color.view.exposure),
+        scene=_exposed(color.to_working(given.plate), color.view.exposure) if scene else None,
         points=given.points,
+        full_size=(height, width) if size and size != (height, width) else None,
     )
-    return Seen(inputs, given, working, background_working)
+    return Seen(inputs, given, color, background_color)
 
 
 def _exposed(working: Float, stops: float) -> Float:
@@ -289,9 +335,31 @@ def finish(
     card: ModelCard,
     knobs: Mapping[str, KnobValue],
     device: str = "cpu",
+    *,
+    foreground: bool = True,
 ) -> Matte:
-    """Prediction to Matte: finesse, hints, rounding, then the foreground in working space."""
+    """Prediction to Matte: finesse, hints, rounding, then the foreground in working space.
+
+    foreground: False leaves it 0 everywhere, for an output that holds the alpha alone.
+    """
     alpha = finished_alpha(prediction.alpha, seen.inputs, card, knobs)
+    if not foreground:
+        nothing = np.broadcast_to(np.float32(0), (*alpha.shape, 3))
+        return Matte(alpha, nothing, color.output, dict(prediction.extras))
+    found = _found_foreground(prediction, alpha, seen, color, card, knobs, device)
+    return Matte(alpha, found, color.output, dict(prediction.extras))
+
+
+def _found_foreground(
+    prediction: Prediction,
+    alpha: Float,
+    seen: Seen,
+    color: PlateColor,
+    card: ModelCard,
+    knobs: Mapping[str, KnobValue],
+    device: str,
+) -> Float:
+    """Straight foreground in the output space."""
     foreground = _foreground(prediction, alpha, seen, color, card, knobs, device)
     if knobs["despill"]:
         # The one knob that touches solid pixels: a cast that stopped at their edge would be seen.
@@ -300,13 +368,29 @@ def finish(
             screen=str(knobs["despill_screen"]),  # type: ignore[arg-type]
             amount=float(knobs["despill"]),
         )
-    if color.output != color.working:
-        foreground = color.to_output(foreground)
-        foreground[alpha == 0] = 0
-        if not knobs["despill"]:
-            solid = alpha == 1
-            foreground[solid] = color.plate_to_output(seen.given.plate)[solid]
-    return Matte(alpha, foreground, color.output, dict(prediction.extras))
+    if color.output == color.working:
+        return foreground
+    if not knobs["despill"]:
+        return _in_output(foreground, alpha, seen.given.plate, color)
+    foreground = color.to_output(foreground)
+    foreground[alpha == 0] = 0
+    return foreground
+
+
+def _in_output(foreground: Float, alpha: Float, plate: NDArray[Any], color: PlateColor) -> Float:
+    """A foreground of working space in output space: the plate where alpha is 1, 0 where it is 0.
+
+    Only the soft pixels are converted: the curve of a float picture takes 60 ms at 720p.
+    """
+    import cv2
+
+    solid = (alpha == 1).view(np.uint8)
+    found = np.asarray(cv2.copyTo(color.plate_to_output(plate), solid), np.float32)
+    places = np.flatnonzero((alpha > 0) & (alpha < 1))
+    if len(places):
+        soft = np.ascontiguousarray(foreground).reshape(-1, 3)[places]
+        found.reshape(-1, 3)[places] = color.to_output(soft[None])[0]
+    return found
 
 
 def no_foreground(card: ModelCard) -> MissingInputError:
@@ -342,7 +426,7 @@ def finished_alpha(
     if inputs.trimap is not None:
         alpha = hints.force_trimap(alpha, inputs.trimap)
     # Half floats store 0.9998 as 1: round now, so that what is solid in the file is solid here.
-    return alpha.astype(np.float16).astype(np.float32)
+    return halves.to_float(halves.to_half(alpha))
 
 
 def _foreground(
@@ -362,23 +446,34 @@ def _foreground(
         return _native(own, alpha, seen.working, color)
     start = None
     if mode == "auto" and own is not None:
-        start = color.network_to_working(own)
+        start = _decoded_at(own, color)
     return solve_foreground(
         seen.working, alpha, start=start, background=seen.background, device=device
     )
 
 
 def _native(own: Float, alpha: Float, working: Float, color: PlateColor) -> Float:
-    """Return the model's own foreground in the band.
-
-    Decoded there alone, it is a tenth of the pixels.
-    """
+    """Return the plate where alpha is 1, the model's own foreground in the band, and 0."""
     import cv2
 
     # 1 ms at 720p where numpy's where takes 5.
-    solid = (alpha == 1).view(np.uint8)
-    foreground = cv2.copyTo(working, solid, np.zeros_like(working))
-    rows, columns = np.nonzero((alpha > 0) & (alpha < 1))
-    if len(rows):
-        foreground[rows, columns] = color.network_to_working(own[rows, columns][None])[0]
-    return np.asarray(foreground, np.float32)
+    foreground = np.asarray(cv2.copyTo(working, (alpha == 1).view(np.uint8)), np.float32)
+    places = np.flatnonzero((alpha > 0) & (alpha < 1))
+    if len(places):
+        foreground.reshape(-1, 3)[places] = _decoded_at(own, color)(places)
+    return foreground
+
+
+def _decoded_at(own: Float, color: PlateColor) -> Callable[[NDArray[np.intp]], Float]:
+    """A model's own foreground in working space at some pixels: (N,) their places in the picture
+    row by row, to (N, 3).
+
+    Decoded at the band alone, it is a tenth of the pixels.
+    """
+
+    def at(places: NDArray[np.intp]) -> Float:
+        rows, columns = np.divmod(places, own.shape[1])
+        found: Float = color.network_to_working(own[rows, columns][None])[0]
+        return found
+
+    return at

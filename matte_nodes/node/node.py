@@ -134,7 +134,7 @@ class FrameNode:
         given = self.prepared(given)
         for complaint in given.complaints:
             warnings.warn(f"This picture: {complaint.text}", InputWarning, 2)
-        seen = frames.see(given, color)
+        seen = self.see(given, color)
         neighbours = self.still_neighbours(seen.inputs)
         prediction, _ = self.step(seen.inputs, {}, neighbours)
         return self.finish(prediction, seen, color)
@@ -213,8 +213,7 @@ class FrameNode:
         prediction, following = fit.any_step(
             self.model, self.card, asked, memory, self.knobs_of("step"), self.tile_side(asked)
         )
-        size = inputs.plate.shape[:2]
-        return frames.checked_prediction(prediction, self.card, (size[0], size[1])), following
+        return frames.checked_prediction(prediction, self.card, inputs.size), following
 
     def advance(self, inputs: Inputs, memory: Memory) -> Memory:
         """One call of a model with a `Bank`: the memory after a frame."""
@@ -231,8 +230,7 @@ class FrameNode:
         model = cast("Carrier", self.model)
         asked = frames.offered(inputs, self.card)
         prediction = model.answer(asked, masks, self.knobs_of("step"))
-        size = inputs.plate.shape[:2]
-        return frames.checked_prediction(prediction, self.card, (size[0], size[1]))
+        return frames.checked_prediction(prediction, self.card, inputs.size)
 
     def tile_side(self, inputs: Inputs) -> int:
         """Side of the tiles this plate is worked in; 0 when it is worked whole.
@@ -242,13 +240,53 @@ class FrameNode:
         card, asked = self.card, int(self.knobs_of("step")["tile"])
         if not card.tileable or asked < 0:
             return 0
-        height, width = inputs.plate.shape[:2]
+        height, width = inputs.size
         side = asked or card.tile_side
         return side if side and max(height, width) > side else 0
 
-    def finish(self, prediction: Prediction, seen: frames.Seen, color: PlateColor) -> Matte:
-        """Return a prediction to a Matte, with this node's knobs."""
-        return frames.finish(prediction, seen, color, self.card, self.knobs, self.device.torch)
+    def see(
+        self,
+        given: frames.Given,
+        color: PlateColor,
+        background_color: PlateColor | None = None,
+    ) -> frames.Seen:
+        """Return a checked frame as this node's model is to see it."""
+        return frames.see(
+            given, color, background_color,
+            size=self._view_size(given), scene=self.card.wants_scene,
+        )  # fmt: skip
+
+    @property
+    def finishing_sees_plate(self) -> bool:
+        """Whether finishing looks at the plate that the model saw: for holes of a clean plate."""
+        return "background" in self.card.needs and bool(self.knobs["close_holes"])
+
+    def _view_size(self, given: frames.Given) -> tuple[int, int] | None:
+        """The size at which the model's plate is made: None is the plate's own.
+
+        A model of one size that looks at the plate alone gets it at that size, and no picture of
+        full size is made for it.
+        """
+        card, size = self.card, self.card.fixed_size
+        if size is None or card.needs or card.takes or card.tileable or card.wants_scene:
+            return None
+        if not isinstance(card.memory, Still) or self.knobs["steady"]:
+            return None  # steadying looks for motion in the plate that the model sees
+        height, width = given.plate.shape[:2]
+        return size if size[0] <= height and size[1] <= width else None
+
+    def finish(
+        self,
+        prediction: Prediction,
+        seen: frames.Seen,
+        color: PlateColor,
+        *,
+        foreground: bool = True,
+    ) -> Matte:
+        """Return a prediction as a Matte, with this node's knobs. foreground: as `frames.finish`."""
+        return frames.finish(
+            prediction, seen, color, self.card, self.knobs, self.device.torch, foreground=foreground
+        )
 
     def finished_alpha(self, prediction: Prediction, seen: frames.Seen) -> Float:
         """Return the alpha that `finish` would, (H, W) float32, without solving the foreground."""

@@ -32,7 +32,7 @@ def any_step(
 
     Raises DeviceError when memory does not suffice, ModelError when the model fails.
     """
-    height, width = _size(inputs)
+    height, width = inputs.size
     try:
         if not side:
             try:
@@ -65,9 +65,12 @@ def fitted_step(
     fixed_size: pictures are reduced by area, and the result is enlarged by linear interpolation.
     multiple: edges are repeated at the bottom and right, then cut off again.
     """
-    size = _size(inputs)
+    size = inputs.size
     if card.fixed_size and card.fixed_size != size:
-        small = _each(inputs, lambda picture: resized(picture, card.fixed_size or size))
+        if inputs.full_size is None:
+            small = _each(inputs, lambda picture: resized(picture, card.fixed_size or size))
+        else:
+            small = replace(inputs, full_size=None)
         prediction, following = model.step(small, memory, knobs)
         return _each_output(prediction, lambda picture: resized(picture, size)), following
     pad = [-side % card.multiple for side in size]
@@ -147,7 +150,7 @@ def tiled_step(
 def _tiled(
     model: Model, card: ModelCard, inputs: Inputs, knobs: Mapping[str, KnobValue], side: int
 ) -> Prediction:
-    size, overlap = _size(inputs), min(card.tile_overlap, side // 2)
+    size, overlap = inputs.size, min(card.tile_overlap, side // 2)
     weight = np.zeros(size, np.float32)
     joined = _Joined(size)
     trimap, says_more = inputs.trimap, card.predicts_foreground or card.extras
@@ -250,11 +253,6 @@ def _ramp(tile: Tile, size: tuple[int, int], overlap: int) -> Float:
     rows = side(tile.top, tile.bottom, size[0])
     columns = side(tile.left, tile.right, size[1])
     return rows[:, None] * columns[None]
-
-
-def _size(inputs: Inputs) -> tuple[int, int]:
-    height, width = inputs.plate.shape[:2]
-    return height, width
 
 
 def _each(inputs: Inputs, change: Callable[[Float], Float]) -> Inputs:

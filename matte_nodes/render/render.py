@@ -337,6 +337,7 @@ class Render:
                 only=lambda n: n in asked,
                 look=self._look,
                 finishers=1 if writers[0].ordered else FINISHERS,
+                foreground=self.layout != "alpha",
             )
             for frame, path in frames:
                 report.frame(frame, path)

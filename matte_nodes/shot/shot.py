@@ -185,19 +185,24 @@ class Shot:
         only: Callable[[int], bool] = lambda frame: True,
         finishers: int = 1,
         look: Look | None = None,
+        foreground: bool = True,
     ) -> Iterator[tuple[int, Done]]:
         """Yield (frame, sink(frame, matte, plate image)); reading and finishing run beside steps.
 
         sink: called in `finishers` threads; with one they come in order. only: frames for which it
         is False are stepped when the model's memory needs them, but not finished. look: its
-        `stamps` get the key of each frame, of what was really read.
+        `stamps` get the key of each frame, of what was really read. foreground: False leaves it 0,
+        for a sink that takes the alpha alone.
         """
 
         def with_image(frame: int, matte: Matte, image: Image | None) -> Done:
             assert image is not None
             return sink(frame, matte, image)
 
-        return self._run(with_image, first, last, only=only, finishers=finishers, look=look)
+        return self._run(
+            with_image, first, last, only=only, finishers=finishers, look=look,
+            foreground=foreground,
+        )  # fmt: skip
 
     def _run(
         self,
@@ -209,6 +214,7 @@ class Shot:
         finishers: int = 1,
         look: Look | None = None,
         results: bool = False,
+        foreground: bool = True,
     ) -> Iterator[tuple[int, Done]]:
         """As `process`. results: take finished mattes from the cache, and keep new ones there."""
         wanted = [n for n in self.range(first, last) if only(n)]
@@ -234,7 +240,10 @@ class Shot:
             if frame not in asked:
                 self._steps.advance(loaded, look, in_memory=False)
                 return loaded, None
-            return loaded, self._prediction(loaded, look, in_memory=False)
+            prediction = self._prediction(loaded, look, in_memory=False)
+            if not self.node.finishing_sees_plate:
+                loaded = replace(loaded, seen=loaded.seen.without_plate())
+            return loaded, prediction
 
         def finish(
             frame: int, stepped: tuple[LoadedFrame | Matte, Prediction | None]
@@ -247,7 +256,7 @@ class Shot:
             if results:
                 matte = self._finished(loaded, prediction, look, in_memory=False)
             else:
-                matte = self._made(prediction, loaded)
+                matte = self._made(prediction, loaded, foreground=foreground)
             return sink(frame, matte, loaded.image)
 
         plan = self._steps.plan([self._position[n] for n in wanted], look, results=results)
@@ -318,9 +327,11 @@ class Shot:
         if len(objects) > 1:
             self._masks, self._objects = masks, tuple(objects)
 
-    def _made(self, prediction: Prediction, loaded: LoadedFrame) -> Matte:
+    def _made(
+        self, prediction: Prediction, loaded: LoadedFrame, *, foreground: bool = True
+    ) -> Matte:
         """Return a matte from the model's answer, with the shares of several objects."""
-        matte = self.node.finish(prediction, loaded.seen, self.color)
+        matte = self.node.finish(prediction, loaded.seen, self.color, foreground=foreground)
         frame = self.clip.frames[loaded.index]
         self.notices.add(frame, loaded.seen.given.complaints)  # a kept frame was not read now
         self.notices.add(frame, self._held_complaints(frame, prediction, loaded.seen.inputs))
@@ -410,7 +421,7 @@ class Shot:
         frames.check(given, self.node.card)
         given = self.node.prepared(given)
         self.notices.add(frame, given.complaints)
-        seen = frames.see(given, self.color, self.background_color)
+        seen = self.node.see(given, self.color, self.background_color)
         around = tuple(
             self.network_plate(place) for place in self._timeline.neighbours(index, look)
         )
@@ -450,8 +461,7 @@ class Shot:
         frame = self.clip.frames[loaded.index]
         key = self.keys.result(loaded.index, look)
         with self.cache.claim(key):
-            size = loaded.seen.inputs.plate.shape[:2]
-            kept = self.cache.result(key, (size[0], size[1])) if self.cache.by_content else None
+            kept = self.cache.result(key, loaded.seen.size) if self.cache.by_content else None
             if kept is not None:
                 return kept
             matte = self._made(prediction, loaded)

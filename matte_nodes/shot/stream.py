@@ -133,7 +133,7 @@ class Stream:
             self.reset()
             self._objects = objects
             self._size = given.plate.shape
-        seen = frames.see(given, color)
+        seen = frames.see(given, color, scene=self.node.card.wants_scene)
         if self._cuts is not None and self._cuts.is_cut(seen.inputs.plate):
             self._memory = {}
             self._past.clear()

@@ -178,7 +178,7 @@ class Cache:
     def keep_frame(self, key: str, seen: Seen, image: Image) -> None:
         """Keep a frame as it was read. Nobody may change its arrays."""
         given, inputs = seen.given, seen.inputs
-        arrays = [image.pixels, seen.working, seen.background, *inputs.neighbours]
+        arrays: list[Any] = [image.pixels, *inputs.neighbours]
         arrays += [given.plate, given.trimap, given.background, given.segmentation]
         arrays += [
             inputs.plate,
@@ -188,7 +188,7 @@ class Cache:
             inputs.scene,
         ]
         known = {id(array): array.nbytes for array in arrays if array is not None}
-        self.frames.put(key, (seen, image), sum(known.values()))
+        self.frames.put(key, (seen, image), sum(known.values()) + seen.later_bytes)
 
     def answered(self, key: Callable[[], str], make: Callable[[], Prediction]) -> Prediction:
         """Return a kept answer, or a new one, which is kept where frames are kept.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import OpenImageIO as oiio
 
+from matte_nodes.media.halves import to_half
 from matte_nodes.node.matte import Matte
 from matte_nodes.temporal.tensors import DamagedEntry
 
@@ -40,8 +41,8 @@ def can_hold(matte: Matte) -> bool:
 
 def save_matte(path: Path, matte: Matte, key: str, provenance: Mapping[str, str]) -> None:
     """Write a Matte losslessly. Raises OSError with the writer's reason."""
-    alpha = matte.alpha.astype(np.float16)
-    foreground = matte.foreground.astype(np.float16)
+    alpha = to_half(matte.alpha)
+    foreground = to_half(matte.foreground)
     if not np.array_equal(foreground.astype(np.float32), matte.foreground):
         foreground = matte.foreground  # type: ignore[assignment]
     parts: list[tuple[str, NDArray[Any]]] = [("alpha", alpha), ("foreground", foreground)]
