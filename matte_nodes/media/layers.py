@@ -35,7 +35,8 @@ _PICTURES = (
     "image",
 )
 _VECTORS = {"x", "X", "u", "U"}
-_NO_MASKS = ("Z", "z", "ZBack", "depth", "Depth", "U", "X", "u", "x", "id", "ID")
+_DEPTHS = ("Z", "z", "ZBack", "depth", "Depth")
+_NO_MASKS = (*_DEPTHS, "U", "X", "u", "x", "id", "ID")
 
 
 @dataclass(frozen=True)
@@ -273,7 +274,7 @@ def _mask(groups: list[_Group]) -> ChosenChannels:
         group = _the_one([g for g in coloured if g.is_root] or coloured, groups)
         found = _choice(group, group.name)
         return ChosenChannels(found.part, found.indices, found.channels, found.said, names)
-    if len(groups) == 1 and len(groups[0].own) == 1:
+    if len(groups) == 1 and len(groups[0].own) == 1 and not set(groups[0].own) & set(_DEPTHS):
         return _choice(groups[0], groups[0].mask_name())
     raise MediaError(
         f"it is not clear which channel is the mask. The file has {_listed(groups)}; name one of "

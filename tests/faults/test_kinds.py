@@ -262,14 +262,58 @@ def test_shifted_by_one(tmp_path: Path) -> None:
         is_subject(ran.frame(n + 1), n)
 
 
-@odd("Hints", "A soft mask that is never above 0.5", "said", "As it is, with a warning.")
+@odd("Hints", "A soft mask that is never above half of white", "said", "As it is, with a warning.")
 def test_dim_mask(tmp_path: Path) -> None:
     soft = np.linspace(0, 0.3, 64, dtype=np.float32)[None].repeat(48, 0)
     hint = plate_and(tmp_path, codes(soft))
     flags = ("--segmentation", hint, "--segmentation-use", "garbage")
     ran = run(tmp_path / "o", tmp_path / "p.png", *flags)
-    assert "never above 0.5" in ran.said
-    run(tmp_path / "q", tmp_path / "p.png", *flags, "--strict").refused("never above 0.5")
+    assert "never above half" in ran.said
+    run(tmp_path / "q", tmp_path / "p.png", *flags, "--strict").refused("never above half")
+
+
+@odd("Hints", "A mask of black and half grey (128 of 255)", "said", "Above 0 is the subject.")
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_half_grey_mask(tmp_path: Path, kind: type) -> None:
+    grey = np.iinfo(kind).max // 2 + 1
+    hint = plate_and(tmp_path, (mask() * grey).astype(kind))
+    flags = ("--segmentation", hint, "--segmentation-use", "garbage")
+    ran = run(tmp_path / "o", tmp_path / "p.png", *flags)
+    is_subject(ran.frame(1))
+    assert "labels" in ran.said
+
+
+@odd("Hints", "Depth alone as a mask (Z)", "refused", "It can be named.")
+@pytest.mark.parametrize("name", ["Z", "depth"])
+def test_depth_as_mask(tmp_path: Path, name: str) -> None:
+    write_image(tmp_path / "p.1001.png", codes(picture()))
+    write_parts(tmp_path / "m.1001.exr", [("", (name,), 1 + 100 * mask()[..., None], "")])
+    flags = ("--segmentation", tmp_path / "m.####.exr", "--segmentation-use", "garbage")
+    run(tmp_path / "o", tmp_path / "p.####.png", *flags).refused("not clear", name)
+    named = run(tmp_path / "q", tmp_path / "p.####.png", *flags, "--segmentation-layer", name)
+    assert named.code == 0
+
+
+@odd("Hints", "A trimap of floats with the codes 0, 1, 2 or -1, 0, 1", "refused", "Codes are told.")
+@pytest.mark.parametrize("first", [0, -1])
+def test_coded_float_trimap(tmp_path: Path, first: int) -> None:
+    write_image(tmp_path / "p.png", codes(picture()))
+    coded = np.full((48, 64), first, np.float32) + mask()
+    coded[8:16, 34:38] = first + 2
+    np.save(tmp_path / "t.npy", coded)
+    flags = ("--trimap", tmp_path / "t.npy", "--model", "closed-form")
+    run(tmp_path / "o", tmp_path / "p.png", *flags).refused("codes", "unknown as 0.5")
+
+
+@odd("Hints", "A trimap without unknown, or with codes beside black and white", "said", "As it is.")
+@pytest.mark.parametrize("grey", [0, 1, 254])
+def test_trimap_without_unknown(tmp_path: Path, grey: int) -> None:
+    trimap = (mask() * 255).astype(np.uint8)
+    trimap[0, 0] = grey
+    hint = plate_and(tmp_path, trimap, name="t.png")
+    flags = ("--trimap", hint, "--model", "closed-form")
+    assert "has no unknown" in run(tmp_path / "o", tmp_path / "p.png", *flags).said
+    run(tmp_path / "q", tmp_path / "p.png", *flags, "--strict").refused("has no unknown")
 
 
 @odd(
