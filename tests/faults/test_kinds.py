@@ -986,3 +986,42 @@ def test_what_was_taken_in_python(tmp_path: Path) -> None:
     assert "assumed" in shot.inputs[0].line
     with pytest.raises(InputError, match="--colorspace"):
         MatteNode("green-screen").connect(tmp_path / "p.png", strict=True)
+
+
+@odd("Stills", "Floats that hold codes (0 to 255)", "refused", "Give integers, or divide.")
+@pytest.mark.parametrize("name", ["p.exr", "p.tif", "p.npy"])
+def test_codes_as_floats(tmp_path: Path, name: str) -> None:
+    ramp = codes(picture())
+    ramp[0, :, 0] = np.arange(64)
+    values = ramp.astype(np.float32)
+    if name == "p.npy":
+        np.save(tmp_path / name, values)
+    else:
+        write_as_is(tmp_path / name, values)
+    run(tmp_path / "o", tmp_path / name).refused("whole numbers", "divide by 255")
+
+
+@odd(
+    "Stills", "Integers of 32 bits (TIFF)", "taken", "As 16 bits; small codes of a picture refused."
+)
+@pytest.mark.parametrize("kind", [np.uint32, np.int32])
+def test_integers_of_32_bits(tmp_path: Path, kind: type) -> None:
+    full = picture().clip(0, 1) * np.float64(np.iinfo(kind).max)
+    write_as_is(tmp_path / "p.tif", full.astype(kind))
+    write_image(tmp_path / "q.png", codes(picture()))
+    wide, narrow = run(tmp_path / "a", tmp_path / "p.tif"), run(tmp_path / "b", tmp_path / "q.png")
+    is_subject(wide.frame(1))
+    assert np.abs(wide.frame(1)["fg.R"] - narrow.frame(1)["fg.R"]).max() < 0.02
+    write_as_is(tmp_path / "small.tif", codes(picture()).astype(kind))
+    run(tmp_path / "c", tmp_path / "small.tif").refused("32 bits", "8 or 16 bits")
+    write_as_is(tmp_path / "m.tif", mask()[..., None].astype(kind))
+    flags = ("--segmentation", tmp_path / "m.tif", "--segmentation-use", "garbage")
+    ran = run(tmp_path / "d", tmp_path / "q.png", *flags)
+    is_subject(ran.frame(1))
+    assert "labels" in ran.said
+
+
+def write_as_is(path: Path, pixels: NDArray[Any]) -> None:
+    """A file of just these values: floats stay floats, and integers of 32 bits what they are."""
+    buffer = oiio.ImageBuf(np.ascontiguousarray(pixels))
+    assert buffer.write(str(path))
