@@ -1021,6 +1021,18 @@ def test_integers_of_32_bits(tmp_path: Path, kind: type) -> None:
     assert "labels" in ran.said
 
 
+@odd("Movies", "A raw stream of JPEG pictures (.mjpeg, .mjpg)", "taken", "All of its frames.")
+@pytest.mark.parametrize("name", ["p.mjpeg", "p.MJPG"])
+def test_motion_jpeg(tmp_path: Path, name: str) -> None:
+    with (tmp_path / name).open("wb") as stream:
+        for n in range(4):
+            write_image(tmp_path / "one.jpg", codes(picture(n)))
+            stream.write((tmp_path / "one.jpg").read_bytes())
+    ran = run(tmp_path / "o", tmp_path / name)
+    assert ran.frames == [1, 2, 3, 4]
+    assert len({ran.frame(n)["A"].tobytes() for n in ran.frames}) == 4
+
+
 def write_as_is(path: Path, pixels: NDArray[Any]) -> None:
     """A file of just these values: floats stay floats, and integers of 32 bits what they are."""
     buffer = oiio.ImageBuf(np.ascontiguousarray(pixels))
