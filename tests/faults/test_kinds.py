@@ -272,6 +272,26 @@ def test_dim_mask(tmp_path: Path) -> None:
     run(tmp_path / "q", tmp_path / "p.png", *flags, "--strict").refused("never above half")
 
 
+@odd("Hints", "A mask that is a movie of another rate", "said", "Frame is laid on frame.")
+def test_movie_mask_of_another_rate(tmp_path: Path) -> None:
+    for name, rate in (("p.mov", 25), ("m.mov", 50), ("same.mov", 25)):
+        pixels = [picture(n) if name == "p.mov" else np.dstack([mask(n)] * 3) for n in range(4)]
+        with av.open(str(tmp_path / name), "w") as container:
+            stream: Any = container.add_stream("png", rate=rate)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24"
+            for one in pixels:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(codes(one), "rgb24")))
+            container.mux(stream.encode(None))
+    flags = ("--segmentation-use", "garbage", "--segmentation")
+    ran = run(tmp_path / "o", tmp_path / "p.mov", *flags, tmp_path / "m.mov")
+    assert "has 50 frames a second, the plate 25" in ran.said
+    for n in range(4):
+        is_subject(ran.frame(n + 1), n)
+    assert "a second" not in run(
+        tmp_path / "q", tmp_path / "p.mov", *flags, tmp_path / "same.mov"
+    ).said.replace("frames_per_second", "")
+
+
 @odd("Hints", "A mask of black and half grey (128 of 255)", "said", "Above 0 is the subject.")
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_half_grey_mask(tmp_path: Path, kind: type) -> None:
