@@ -292,6 +292,17 @@ def test_movie_mask_of_another_rate(tmp_path: Path) -> None:
     ).said.replace("frames_per_second", "")
 
 
+@odd("EXR", "Normals, depth or motion as R, G, B and no other picture", "refused", "Can be named.")
+@pytest.mark.parametrize("name", ["N", "ViewLayer.Normal", "Queue_WorldDepth", "motion"])
+@pytest.mark.parametrize("as_part", [True, False])
+def test_data_pass_alone(tmp_path: Path, name: str, as_part: bool) -> None:
+    channels = ("R", "G", "B") if as_part else tuple(f"{name}.{c}" for c in "RGB")
+    path = tmp_path / "p.exr"
+    write_parts(path, [(name if as_part else "", channels, picture(), "")])
+    run(tmp_path / "o", path).refused(name, "data by its name", f"--layer {name}")
+    is_subject(run(tmp_path / "q", path, "--layer", name).frame(1))
+
+
 @odd("Hints", "A mask of black and half grey (128 of 255)", "said", "Above 0 is the subject.")
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_half_grey_mask(tmp_path: Path, kind: type) -> None:
