@@ -214,6 +214,19 @@ def warn_of_trimap(trimap: Float) -> None:
         )
 
 
+def warn_of_mask(codes: NDArray[Any], white: float) -> None:
+    """Warn of a mask (H, W) of integers that is never above half of white; white: what means 1."""
+    highest = codes.max(initial=0)
+    if 0 < highest <= white * _HALF:
+        warnings.warn(
+            f"The segmentation is of {codes.dtype} and never above {highest} of {white:g}, so nothing is "
+            "wholly subject. If its codes are labels, give (mask > 0); if they are 8-bit codes, "
+            "give uint8.",
+            InputWarning,
+            4,
+        )
+
+
 def _look(image: Image) -> Look:
     channels, pixels = list(image.channels), image.pixels
     if "A" in channels and len(channels) > 1:

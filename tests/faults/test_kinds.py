@@ -23,6 +23,7 @@ from matte_nodes.errors import BadPlateError, ColorError, InputError, MatteError
 from matte_nodes.media import layers
 from matte_nodes.media.clip import open_clip
 from matte_nodes.media.image import Rect
+from matte_nodes.node.hint_meaning import InputWarning
 from matte_nodes.shot.bind import guessed
 from tests.faults.rig import HERE, SUBJECT, is_subject, mask, odd, picture, run
 from tests.made import write_image
@@ -301,6 +302,14 @@ def test_data_pass_alone(tmp_path: Path, name: str, as_part: bool) -> None:
     write_parts(path, [(name if as_part else "", channels, picture(), "")])
     run(tmp_path / "o", path).refused(name, "data by its name", f"--layer {name}")
     is_subject(run(tmp_path / "q", path, "--layer", name).frame(1))
+
+
+@odd("Hints", "Mask arrays of labels 0 to 2, or of 8-bit codes as uint16", "said", "A warning.")
+@pytest.mark.parametrize(("top", "kind"), [(2, np.uint8), (255, np.uint16), (128, np.uint8)])
+def test_dim_arrays_as_masks(top: int, kind: type) -> None:
+    node = MatteNode("green-screen", segmentation_use="garbage")
+    with pytest.warns(InputWarning, match=f"never above {top} of"):
+        node(codes(picture()), segmentation=(mask() * top).astype(kind))
 
 
 @odd("Hints", "A mask of black and half grey (128 of 255)", "said", "Above 0 is the subject.")
