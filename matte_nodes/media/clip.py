@@ -44,7 +44,7 @@ STILLS = {
 }  # fmt: skip
 MOVIES = {
     ".mov", ".mp4", ".m4v", ".mkv", ".mxf", ".avi", ".webm", ".mts", ".m2ts", ".ts", ".mpg",
-    ".mpeg", ".ogv", ".3gp", ".flv", ".wmv", ".y4m", ".dv", ".vob", ".gxf", ".nut",
+    ".mjpeg", ".mjpg", ".mpeg", ".ogv", ".3gp", ".flv", ".wmv", ".y4m", ".dv", ".vob", ".gxf", ".nut",
 }  # fmt: skip
 
 # Pictures that may hold an animation, which is read as a movie.

@@ -34,8 +34,15 @@ _PICTURES = (
     "colour",
     "image",
 )
+# Passes that hold directions, places, distances or numbers, by the last word of their names.
+_DATA = {
+    "n", "normal", "normals", "worldnormal", "p", "position", "pworld", "worldposition", "z",
+    "depth", "worlddepth", "motion", "motionvector", "motionvectors", "velocity", "vector", "uv",
+    "st", "id", "objectid", "materialid", "variance",
+}  # fmt: skip
 _VECTORS = {"x", "X", "u", "U"}
-_NO_MASKS = ("Z", "z", "ZBack", "depth", "Depth", "U", "X", "u", "x", "id", "ID")
+_DEPTHS = ("Z", "z", "ZBack", "depth", "Depth")
+_NO_MASKS = (*_DEPTHS, "U", "X", "u", "x", "id", "ID")
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,10 @@ class _Group:
     def is_picture(self) -> bool:
         last = self.name.rpartition(".")[2].lower()
         return last in _PICTURES
+
+    def is_data(self) -> bool:
+        last = self.name.rpartition(".")[2].lower()
+        return last in _DATA or last.rpartition("_")[2] in _DATA
 
     def is_mask(self) -> bool:
         if len(self.own) != 1:
@@ -219,6 +230,11 @@ def _picture(groups: list[_Group]) -> ChosenChannels:
     ):
         if those:
             group = _the_one(those, groups)
+            if group.is_data():
+                raise MediaError(
+                    f"its only picture is {group.name!r}, which is data by its name, not colours; "
+                    f"name it to take it (--layer {group.name}, for a hint --segmentation-layer and the like)."
+                )
             return _choice(group, group.name if len(groups) > 1 or group.name else "")
     for group in groups:
         if group.is_root and (choice := _of_group(group, group.name)) is not None:
@@ -273,7 +289,7 @@ def _mask(groups: list[_Group]) -> ChosenChannels:
         group = _the_one([g for g in coloured if g.is_root] or coloured, groups)
         found = _choice(group, group.name)
         return ChosenChannels(found.part, found.indices, found.channels, found.said, names)
-    if len(groups) == 1 and len(groups[0].own) == 1:
+    if len(groups) == 1 and len(groups[0].own) == 1 and not set(groups[0].own) & set(_DEPTHS):
         return _choice(groups[0], groups[0].mask_name())
     raise MediaError(
         f"it is not clear which channel is the mask. The file has {_listed(groups)}; name one of "

@@ -25,10 +25,18 @@ _KEPT = 4
 # Packets that may be read in vain before a search in the file is quicker.
 _WORTH_A_SEEK = 16
 
-_INTRA = 1  # AV_PICTURE_TYPE_I
+# AV_PICTURE_TYPE_NONE and _I. Decoders that say nothing (CineForm) are no reason to doubt a container.
+_UNSAID, _INTRA = 0, 1
 
 # Decoders that return the alpha of a stream; FFmpeg's own ones for VP8 and VP9 leave it out.
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
+# FFmpeg decoders that fill what is missing in a picture from those decoded before, also after they
+# are emptied, and say nothing of it. Each run has a decoder of its own.
+_REMEMBER = frozenset({"cfhd"})
+
+# What a decoder of our own is told of the colours, as the container says it.
+_COLOR_TAGS = ("color_range", "color_primaries", "color_trc", "colorspace")
 
 # Packets that are looked at for checksums, from the first: a damaged one tells nothing.
 _LOOKED_AT = 16
@@ -64,6 +72,7 @@ class Decoder:
         self._place: int | None = 0
         self._ahead: list[tuple[int, Any]] = []
         self._is_used = self._is_fresh = self._is_suspect = False
+        self._is_for_one_run = False
         self.container: Any = None
         self.stream: Any = None
         self.opened: Sign | None = None
@@ -88,6 +97,11 @@ class Decoder:
         if not streams:
             raise MediaError(f"{self._name}: the file contains no video.")
         self.stream = streams[0]
+        if self.stream.codec_context is None:
+            raise MediaError(
+                f"{self._name}: no decoder knows its codec, or the file is damaged. Convert it, or "
+                f"copy it again."
+            )
         size = Rect(0, 0, self.stream.width or 1, self.stream.height or 1)
         limits.check_size(f"{self._name}: its picture", size)
         self._context = self._new_context()
@@ -100,12 +114,22 @@ class Decoder:
 
     def _new_context(self) -> Any:
         context: Any = self.stream.codec_context
-        decoder = _WITH_ALPHA.get(context.name)
-        if decoder is not None and self.stream.metadata.get("alpha_mode") == "1":
-            context = av.CodecContext.create(decoder, "r")
-            context.width, context.height = self.stream.width, self.stream.height
-        context.thread_count = self._threads
-        context.thread_type = "AUTO" if self._threads > 1 else "NONE"
+        decoder, threads = _WITH_ALPHA.get(context.name), self._threads
+        if self.stream.metadata.get("alpha_mode") != "1":
+            decoder = None
+        self._is_for_one_run = context.name in _REMEMBER
+        if self._is_for_one_run:
+            decoder, threads = context.name, 1
+        if decoder is not None:
+            own: Any = av.CodecContext.create(decoder, "r")
+            own.width, own.height = self.stream.width, self.stream.height
+            if self._is_for_one_run:
+                own.extradata = context.extradata
+                for name in _COLOR_TAGS:
+                    setattr(own, name, getattr(context, name))
+            context = own
+        context.thread_count = threads
+        context.thread_type = "AUTO" if threads > 1 else "NONE"
         return context
 
     def first(self) -> Any:
@@ -175,7 +199,7 @@ class Decoder:
         first = self._run[0]
         key = 0 if first < 0 else self.index.numbers[self.index.keys[first]]
         for here, decoded in self._shown:
-            if here == key and not (decoded.key_frame or decoded.pict_type == _INTRA):
+            if here == key and not (decoded.key_frame or decoded.pict_type in (_UNSAID, _INTRA)):
                 self._kept.pop(here, None)
                 raise _NotAKeyError
             if here == number:  # a damaged run may show it late
@@ -188,7 +212,7 @@ class Decoder:
     @property
     def _is_one_run(self) -> bool:
         """Frames that do not refer to each other can be decoded beside each other."""
-        return self.index.is_intra and self._threads > 1
+        return self.index.is_intra and self._threads > 1 and not self._is_for_one_run
 
     def close(self) -> None:
         """Close the file and forget decoded frames."""
@@ -206,7 +230,10 @@ class Decoder:
         self._is_fresh, self._is_used = not self._is_used, True
         # Before anything is decoded: a search empties the decoder.
         self._go_to(next(self.index.run(first, last)))
-        self._context.flush_buffers()
+        if self._is_for_one_run:
+            self._context = self._new_context()
+        else:
+            self._context.flush_buffers()
         self._run, self._number = (first, last), 0
         self._shown = self._decode(first, last)
 

@@ -25,6 +25,7 @@ from matte_nodes.media.metadata import carried
 _AS_STORED = oiio.ImageSpec()
 _AS_STORED.attribute("oiio:UnassociatedAlpha", 1)
 
+_WIDE = ("uint", "int")  # OpenImageIO's names for integers of 32 bits
 _NATIVE = {"uint8": np.uint8, "uint16": np.uint16, "half": np.float16, "float": np.float32}
 # Corners of EXR chromaticities (Rx Ry Gx Gy Bx By Wx Wy) and the space they say.
 _CHROMATICITIES = {
@@ -110,7 +111,7 @@ def read_image(path: Path, want: Want = PICTURE) -> Image:
     """Return one file as an Image: native type, channels by name, EXIF orientation applied.
 
     Half stays float16, float float32, 8 and 16 bits uint8 and uint16; 10 and 12 bit DPX come as
-    full-range uint16, other types as float32. Raises MediaError when the file is damaged or ends
+    full-range uint16, integers of 32 bits as uint16, other types as float32. Raises MediaError when the file is damaged or ends
     early, or holds no picture of this kind.
     """
     if array_file.is_array(path):
@@ -124,6 +125,8 @@ def read_image(path: Path, want: Want = PICTURE) -> Image:
         if pixels is None or source.has_error:
             raise MediaError(f"{path}: the file is damaged or not whole ({reason(source)}).")
         association = _association(spec, source.format_name(), header.channels)
+    if header.dtype in _WIDE:
+        pixels = _narrowed(pixels, path, want)
     if header.indices != tuple(range(low, high)):
         pixels = pixels[..., [index - low for index in header.indices]]
     if header.orientation > 1:
@@ -138,6 +141,28 @@ def read_image(path: Path, want: Want = PICTURE) -> Image:
         metadata=carried(spec),
         alpha_associated=association,
     )
+
+
+def _is_wide(spec: Any, indices: tuple[int, ...]) -> bool:
+    return all(str(spec.channelformat(index)) in _WIDE for index in indices)
+
+
+def _narrowed(pixels: NDArray[Any], path: Path, want: Want) -> NDArray[np.uint16]:
+    """Return integers of 32 bits as uint16: small ones are a mask's codes, others fill the range.
+
+    Raises MediaError for negative ones, and for a picture of small ones: it does not say what white
+    is.
+    """
+    if pixels.min() < 0:
+        raise MediaError(f"{path}: its integers are negative. Save it with 8 or 16 bits.")
+    if pixels.max() > np.iinfo(np.uint16).max:
+        return (pixels >> (15 if pixels.dtype == np.int32 else 16)).astype(np.uint16)
+    if want.purpose != "mask" and pixels.any():
+        raise MediaError(
+            f"{path}: its integers of 32 bits are at most {pixels.max()}, so white is not known. Save "
+            "it with 8 or 16 bits."
+        )
+    return pixels.astype(np.uint16)
 
 
 def _array_header(path: Path, layer: str) -> Header:
@@ -318,7 +343,7 @@ def _describe(spec: Any, form: str, chosen: layers.ChosenChannels) -> Header:
         subimage=chosen.part,
         indices=chosen.indices,
         channels=chosen.channels,
-        dtype=kind if kind in _NATIVE else "float",
+        dtype=kind if kind in _NATIVE or _is_wide(spec, chosen.indices) else "float",
         data_window=data,
         display_window=display,
         pixel_aspect=aspect,

@@ -215,6 +215,12 @@ def check(given: Given, card: ModelCard) -> None:
             )
 
 
+_CODES_FROM, _CODES_TO = 32, 65535
+"""Floats whose highest value is in this range may be codes."""
+_FEW_VALUES = 4
+"""So many whole numbers may be lights of a made picture; a photograph has more codes."""
+
+
 def check_picture(pixels: NDArray[Any], where: str) -> None:
     """(H, W, 3), at least one pixel, uint8/uint16/float16/float32, finite; or BadPlateError."""
     if pixels.ndim != 3 or pixels.shape[2] != 3:
@@ -236,6 +242,18 @@ def check_picture(pixels: NDArray[Any], where: str) -> None:
         low, high = float(pixels.min()), float(pixels.max())
         if not (low >= -LARGEST and high <= LARGEST):
             _raise_values(pixels, where)
+        if low >= 0 and _CODES_FROM <= high <= _CODES_TO and _has_codes(pixels):
+            raise BadPlateError(
+                f"{where} is of floats, but its values are whole numbers up to {high:g}: they look "
+                "like 8- or 16-bit codes. Give it as uint8 or uint16, or divide by 255 (65535)."
+            )
+
+
+def _has_codes(pixels: NDArray[Any]) -> bool:
+    """Whether all values are whole numbers, and more than a few different ones."""
+    if (pixels[0] != np.rint(pixels[0])).any() or (pixels != np.rint(pixels)).any():
+        return False
+    return len(np.unique(pixels)) > _FEW_VALUES
 
 
 def _raise_values(pixels: NDArray[Any], where: str) -> None:

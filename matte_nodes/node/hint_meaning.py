@@ -34,13 +34,20 @@ Look = Literal["alpha", "grey", "labels", "empty", "colour"]
 _MOST_LABELS = 16
 """Integer codes of a mask are labels when none is above this: 16 of 255 is black to the eye."""
 _FEW_CODES = 8
-"""Codes below half of white are labels too when there are so few: a soft edge has more."""
+"""Codes up to half of white are labels too when there are so few: a soft edge has more."""
+_HALF = 0.505
+"""Half of white, with the codes 128 of 255 and 32768 of 65535 that are written for it."""
 _MOST_COLOURS = 64
 """A coloured mask has labels when it has at most so many colours, black among them."""
 _ROUNDING = 0.02
 """Values this far outside 0 to 1 come from resizing; nothing is said of them."""
 _GREY = 0.03
 """Channels that differ by less are grey: compression and rounding colour a grey picture."""
+
+
+_NO_UNKNOWN = (
+    "the {} has no unknown (nothing is grey); nothing is solved, and the alpha is the trimap's own"
+)
 
 
 @dataclass(frozen=True)
@@ -102,15 +109,20 @@ def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) ->
     found = Meaning(channel="alpha" if kind == "alpha" or _is_clear(image) else "grey")
     plane = plane_of(image, found)
     low, high = _range(plane)
-    if 0 < high < 0.5 and not name.startswith("trimap"):
+    if 0 < high <= _HALF and not name.startswith("trimap"):
         return Meaning(
             found.channel,
             assumptions=(
-                f"the {name} is never above 0.5 (at most {high:.3g}), so nothing is wholly "
+                f"the {name} is never above half (at most {high:.3g}), so nothing is wholly "
                 "subject; if its codes are labels, write 255 for the subject",
             ),
         )
     if low < -_ROUNDING or high > 1 + _ROUNDING:
+        if name.startswith("trimap") and high <= _MOST_LABELS and (plane == np.rint(plane)).all():
+            raise InputError(
+                f"The {name} has the values {low:g} to {high:g}, which are codes. Write background "
+                "as 0, unknown as 0.5 and foreground as 1."
+            )
         return Meaning(
             found.channel,
             assumptions=(
@@ -161,8 +173,8 @@ def mask_values(image: Image, meaning: Meaning, name: str) -> Float:
 def check_trimaps(trimaps: Iterable[NDArray[Any]], name: str) -> tuple[str, ...]:
     """Return what a trimap lacks, looking at its pictures until one has foreground and background.
 
-    trimaps: (H, W) of any real type. Returns assumptions: of a trimap without background, which a
-    close-up may have. Raises InputError where no picture has foreground, or none has anything
+    trimaps: (H, W) of any real type. Returns assumptions: of a trimap without unknown, and of one
+    without background, which a close-up may have. Raises InputError where no picture has foreground, or none has anything
     else: there is nothing to solve.
     """
     foreground = background = unknown = False
@@ -172,7 +184,7 @@ def check_trimaps(trimaps: Iterable[NDArray[Any]], name: str) -> tuple[str, ...]
         background |= bool((clean == 0).any())
         unknown |= bool((clean == 0.5).any())
         if foreground and background:
-            return ()
+            return () if unknown else (_NO_UNKNOWN.format(name),)
     if not foreground:
         what = "is black, all background" if not unknown else "is grey, all unknown"
         if background and unknown:
@@ -202,6 +214,19 @@ def warn_of_trimap(trimap: Float) -> None:
         )
 
 
+def warn_of_mask(codes: NDArray[Any], white: float) -> None:
+    """Warn of a mask (H, W) of integers that is never above half of white; white: what means 1."""
+    highest = codes.max(initial=0)
+    if 0 < highest <= white * _HALF:
+        warnings.warn(
+            f"The segmentation is of {codes.dtype} and never above {highest} of {white:g}, so nothing is "
+            "wholly subject. If its codes are labels, give (mask > 0); if they are 8-bit codes, "
+            "give uint8.",
+            InputWarning,
+            4,
+        )
+
+
 def _look(image: Image) -> Look:
     channels, pixels = list(image.channels), image.pixels
     if "A" in channels and len(channels) > 1:
@@ -225,7 +250,7 @@ def _look_at_grey(plane: NDArray[Any]) -> Look:
         return "grey" if plane.dtype == np.bool_ else "empty"
     if plane.dtype.kind == "u" and 0 < plane.max() <= _MOST_LABELS:
         return "labels"
-    few = plane.dtype.kind == "u" and plane.max() < np.iinfo(plane.dtype).max // 2
+    few = plane.dtype.kind == "u" and plane.max() <= np.iinfo(plane.dtype).max * _HALF
     if few and len(np.unique(plane)) <= _FEW_CODES:
         return "labels"
     return "empty" if plane.min() == plane.max() else "grey"

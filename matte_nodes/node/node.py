@@ -36,7 +36,7 @@ from matte_nodes.media.as_array import as_array
 from matte_nodes.node import frame as frames
 from matte_nodes.node import hints
 from matte_nodes.node import tiling as fit
-from matte_nodes.node.hint_meaning import InputWarning, warn_of_trimap
+from matte_nodes.node.hint_meaning import InputWarning, warn_of_mask, warn_of_trimap
 from matte_nodes.node.knobs import StageKnobs, checked
 from matte_nodes.node.matte import Matte
 from matte_nodes.points import FramePoints, as_points
@@ -360,7 +360,9 @@ def given_mask(hint: Any) -> Float | None:
         return None
     array = _mask(hint, "The segmentation")
     if array.dtype.kind in "ui":
-        return array.astype(np.float32) / np.float32(hints.white(array))
+        white = hints.white(array)
+        warn_of_mask(array, white)
+        return array.astype(np.float32) / np.float32(white)
     values: Float = array.astype(np.float32, copy=False)
     if values.size and not 0 <= float(values.min()) <= float(values.max()) <= 1:
         values = np.clip(values, 0, 1)  # NaN stays, and is refused by name later

@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     Check("foreground", on_pixels.foreground),
     Check("association", on_pixels.association),
     Check("model", on_origin.model),
+    Check("name", on_origin.name, needs="log"),
     Check("licence", on_origin.licence),
     Check("licence-unclear", on_origin.licence_unclear, "warning"),
     Check("trimap", on_pixels.trimap, needs="trimap"),

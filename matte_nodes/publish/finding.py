@@ -12,17 +12,19 @@ from matte_nodes.frame_range import spelled
 from matte_nodes.media.image import Rect
 from matte_nodes.publish.delivery import Delivery
 from matte_nodes.publish.integrate import MANIFEST
+from matte_nodes.render.resume_log import manifest_path
 
 if TYPE_CHECKING:
     from matte_nodes.publish.picture import DeliveredPicture
 
 Severity = Literal["error", "warning"]
-Needed = Literal["plate", "trimap", "manifest"]
+Needed = Literal["plate", "trimap", "manifest", "log"]
 
 _LACKS: dict[Needed, str] = {
     "plate": "not checked: no plate was given (--plate)",
     "trimap": "not checked: no trimap was given (--trimap)",
     "manifest": "not checked: this is no published version",
+    "log": "not checked: the log of the run does not lie beside the files",
 }
 
 
@@ -68,6 +70,7 @@ class Check:
             "plate": delivery.plate is not None,
             "trimap": delivery.trimap is not None,
             "manifest": (delivery.folder / MANIFEST).is_file(),
+            "log": manifest_path(str(delivery.pattern)).is_file(),
         }
         return "" if self.needs is None or has[self.needs] else _LACKS[self.needs]
 

@@ -13,6 +13,7 @@ from matte_nodes.publish.delivery import Delivery
 from matte_nodes.publish.finding import Finding, grouped
 from matte_nodes.publish.integrate import damaged
 from matte_nodes.publish.picture import DeliveredPicture
+from matte_nodes.render.resume_log import Manifest
 
 MADE_BY = ("matte/model", "matte/weights", "matte/knobs", "matte/version")
 
@@ -36,6 +37,24 @@ def model(delivery: Delivery) -> Iterator[Finding]:
                 f"made with other {', '.join(n[6:] for n in differs)} than the rest",
                 "Run the whole shot with one model and one set of weights and knobs.",
             )
+
+
+def name(delivery: Delivery) -> Iterator[Finding]:
+    """Every file is of the frame that its name says, by the log of the run."""
+    log = Manifest(str(delivery.pattern), {})
+    keys = {entry["frame"]: entry.get("key") for entry in log.entries(delivery.files)}
+    wrong = [
+        frame.number
+        for frame, picture, _ in delivery.readable
+        if picture.says("matte/key") and frame.number in keys
+        if picture.says("matte/key") != keys[frame.number]
+    ]
+    if wrong:
+        yield Finding(
+            tuple(wrong),
+            "the file is of another frame or another run than the log says",
+            "Run the same command again: it writes these anew.",
+        )
 
 
 def licence(delivery: Delivery) -> Iterator[Finding]:

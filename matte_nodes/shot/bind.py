@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 MASKS = ("trimap", "segmentation")
 
+# Rates that differ by less are one rate: 24 and 23.976, or what rounding makes of them.
+_SAME_RATE = 0.01
+
 
 def warm_place(clip: Clip, warm_up: int | None, start: int | None) -> int:
     """Return the index of a warm-started shot's first frame; 0 without a warm start."""
@@ -150,7 +153,8 @@ class BoundHint:
         self._keys = HintKeys({n + self.offset: n for n in frames}, mode)  # type: ignore[arg-type]
         self._cached: tuple[tuple[int, Hashable], NDArray[Any]] | None = None
         self.meaning = self._meaning()
-        self.assumptions = (*lined_up, *self.meaning.assumptions, *self.clip.assumptions)
+        taken = (*lined_up, *self._other_rate(), *self.meaning.assumptions)
+        self.assumptions = (*taken, *self.clip.assumptions)
         if name == "trimap" and self._is_given and mode != "only":
             pictures = (plane_of(self.clip.read(n), self.meaning) for n in frames)
             self.assumptions += check_trimaps(pictures, self._title)
@@ -190,6 +194,16 @@ class BoundHint:
             f"on first frame, --hint-offset N adds N to the hint's numbers (0: they are right as "
             "they are). In Python: hint_offset."
         )
+
+    def _other_rate(self) -> tuple[str, ...]:
+        """Return what is assumed of a movie that has another rate than the plate."""
+        ours, plate = self.clip.rate, self._plate.rate
+        if self.is_still or not self.clip.is_movie or not ours or not plate:
+            return ()
+        if abs(ours / plate - 1) < _SAME_RATE:
+            return ()
+        said = f"the {self._title} has {float(ours):g} frames a second, the plate {float(plate):g}"
+        return (f"{said}; frame is laid on frame, whatever the rates are",)
 
     def _meaning(self) -> Meaning:
         if self.name == "background" or not self._is_given:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matte_nodes.media.clip import Clip
     from matte_nodes.node.node import FrameNode
 
-ALGORITHM_VERSION = 2
+ALGORITHM_VERSION = 3
 """Raised whenever the library itself (colour, foreground, finesse) changes a pixel."""
 # What a card has for people, what stands in the key in another way, and functions.
 _WORDS = frozenset(

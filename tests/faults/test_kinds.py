@@ -23,6 +23,7 @@ from matte_nodes.errors import BadPlateError, ColorError, InputError, MatteError
 from matte_nodes.media import layers
 from matte_nodes.media.clip import open_clip
 from matte_nodes.media.image import Rect
+from matte_nodes.node.hint_meaning import InputWarning
 from matte_nodes.shot.bind import guessed
 from tests.faults.rig import HERE, SUBJECT, is_subject, mask, odd, picture, run
 from tests.made import write_image
@@ -262,14 +263,97 @@ def test_shifted_by_one(tmp_path: Path) -> None:
         is_subject(ran.frame(n + 1), n)
 
 
-@odd("Hints", "A soft mask that is never above 0.5", "said", "As it is, with a warning.")
+@odd("Hints", "A soft mask that is never above half of white", "said", "As it is, with a warning.")
 def test_dim_mask(tmp_path: Path) -> None:
     soft = np.linspace(0, 0.3, 64, dtype=np.float32)[None].repeat(48, 0)
     hint = plate_and(tmp_path, codes(soft))
     flags = ("--segmentation", hint, "--segmentation-use", "garbage")
     ran = run(tmp_path / "o", tmp_path / "p.png", *flags)
-    assert "never above 0.5" in ran.said
-    run(tmp_path / "q", tmp_path / "p.png", *flags, "--strict").refused("never above 0.5")
+    assert "never above half" in ran.said
+    run(tmp_path / "q", tmp_path / "p.png", *flags, "--strict").refused("never above half")
+
+
+@odd("Hints", "A mask that is a movie of another rate", "said", "Frame is laid on frame.")
+def test_movie_mask_of_another_rate(tmp_path: Path) -> None:
+    for name, rate in (("p.mov", 25), ("m.mov", 50), ("same.mov", 25)):
+        pixels = [picture(n) if name == "p.mov" else np.dstack([mask(n)] * 3) for n in range(4)]
+        with av.open(str(tmp_path / name), "w") as container:
+            stream: Any = container.add_stream("png", rate=rate)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24"
+            for one in pixels:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(codes(one), "rgb24")))
+            container.mux(stream.encode(None))
+    flags = ("--segmentation-use", "garbage", "--segmentation")
+    ran = run(tmp_path / "o", tmp_path / "p.mov", *flags, tmp_path / "m.mov")
+    assert "has 50 frames a second, the plate 25" in ran.said
+    for n in range(4):
+        is_subject(ran.frame(n + 1), n)
+    assert "a second" not in run(
+        tmp_path / "q", tmp_path / "p.mov", *flags, tmp_path / "same.mov"
+    ).said.replace("frames_per_second", "")
+
+
+@odd("EXR", "Normals, depth or motion as R, G, B and no other picture", "refused", "Can be named.")
+@pytest.mark.parametrize("name", ["N", "ViewLayer.Normal", "Queue_WorldDepth", "motion"])
+@pytest.mark.parametrize("as_part", [True, False])
+def test_data_pass_alone(tmp_path: Path, name: str, as_part: bool) -> None:
+    channels = ("R", "G", "B") if as_part else tuple(f"{name}.{c}" for c in "RGB")
+    path = tmp_path / "p.exr"
+    write_parts(path, [(name if as_part else "", channels, picture(), "")])
+    run(tmp_path / "o", path).refused(name, "data by its name", f"--layer {name}")
+    is_subject(run(tmp_path / "q", path, "--layer", name).frame(1))
+
+
+@odd("Hints", "Mask arrays of labels 0 to 2, or of 8-bit codes as uint16", "said", "A warning.")
+@pytest.mark.parametrize(("top", "kind"), [(2, np.uint8), (255, np.uint16), (128, np.uint8)])
+def test_dim_arrays_as_masks(top: int, kind: type) -> None:
+    node = MatteNode("green-screen", segmentation_use="garbage")
+    with pytest.warns(InputWarning, match=f"never above {top} of"):
+        node(codes(picture()), segmentation=(mask() * top).astype(kind))
+
+
+@odd("Hints", "A mask of black and half grey (128 of 255)", "said", "Above 0 is the subject.")
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_half_grey_mask(tmp_path: Path, kind: type) -> None:
+    grey = np.iinfo(kind).max // 2 + 1
+    hint = plate_and(tmp_path, (mask() * grey).astype(kind))
+    flags = ("--segmentation", hint, "--segmentation-use", "garbage")
+    ran = run(tmp_path / "o", tmp_path / "p.png", *flags)
+    is_subject(ran.frame(1))
+    assert "labels" in ran.said
+
+
+@odd("Hints", "Depth alone as a mask (Z)", "refused", "It can be named.")
+@pytest.mark.parametrize("name", ["Z", "depth"])
+def test_depth_as_mask(tmp_path: Path, name: str) -> None:
+    write_image(tmp_path / "p.1001.png", codes(picture()))
+    write_parts(tmp_path / "m.1001.exr", [("", (name,), 1 + 100 * mask()[..., None], "")])
+    flags = ("--segmentation", tmp_path / "m.####.exr", "--segmentation-use", "garbage")
+    run(tmp_path / "o", tmp_path / "p.####.png", *flags).refused("not clear", name)
+    named = run(tmp_path / "q", tmp_path / "p.####.png", *flags, "--segmentation-layer", name)
+    assert named.code == 0
+
+
+@odd("Hints", "A trimap of floats with the codes 0, 1, 2 or -1, 0, 1", "refused", "Codes are told.")
+@pytest.mark.parametrize("first", [0, -1])
+def test_coded_float_trimap(tmp_path: Path, first: int) -> None:
+    write_image(tmp_path / "p.png", codes(picture()))
+    coded = np.full((48, 64), first, np.float32) + mask()
+    coded[8:16, 34:38] = first + 2
+    np.save(tmp_path / "t.npy", coded)
+    flags = ("--trimap", tmp_path / "t.npy", "--model", "closed-form")
+    run(tmp_path / "o", tmp_path / "p.png", *flags).refused("codes", "unknown as 0.5")
+
+
+@odd("Hints", "A trimap without unknown, or with codes beside black and white", "said", "As it is.")
+@pytest.mark.parametrize("grey", [0, 1, 254])
+def test_trimap_without_unknown(tmp_path: Path, grey: int) -> None:
+    trimap = (mask() * 255).astype(np.uint8)
+    trimap[0, 0] = grey
+    hint = plate_and(tmp_path, trimap, name="t.png")
+    flags = ("--trimap", hint, "--model", "closed-form")
+    assert "has no unknown" in run(tmp_path / "o", tmp_path / "p.png", *flags).said
+    run(tmp_path / "q", tmp_path / "p.png", *flags, "--strict").refused("has no unknown")
 
 
 @odd(
@@ -942,3 +1026,54 @@ def test_what_was_taken_in_python(tmp_path: Path) -> None:
     assert "assumed" in shot.inputs[0].line
     with pytest.raises(InputError, match="--colorspace"):
         MatteNode("green-screen").connect(tmp_path / "p.png", strict=True)
+
+
+@odd("Stills", "Floats that hold codes (0 to 255)", "refused", "Give integers, or divide.")
+@pytest.mark.parametrize("name", ["p.exr", "p.tif", "p.npy"])
+def test_codes_as_floats(tmp_path: Path, name: str) -> None:
+    ramp = codes(picture())
+    ramp[0, :, 0] = np.arange(64)
+    values = ramp.astype(np.float32)
+    if name == "p.npy":
+        np.save(tmp_path / name, values)
+    else:
+        write_as_is(tmp_path / name, values)
+    run(tmp_path / "o", tmp_path / name).refused("whole numbers", "divide by 255")
+
+
+@odd(
+    "Stills", "Integers of 32 bits (TIFF)", "taken", "As 16 bits; small codes of a picture refused."
+)
+@pytest.mark.parametrize("kind", [np.uint32, np.int32])
+def test_integers_of_32_bits(tmp_path: Path, kind: type) -> None:
+    full = picture().clip(0, 1) * np.float64(np.iinfo(kind).max)
+    write_as_is(tmp_path / "p.tif", full.astype(kind))
+    write_image(tmp_path / "q.png", codes(picture()))
+    wide, narrow = run(tmp_path / "a", tmp_path / "p.tif"), run(tmp_path / "b", tmp_path / "q.png")
+    is_subject(wide.frame(1))
+    assert np.abs(wide.frame(1)["fg.R"] - narrow.frame(1)["fg.R"]).max() < 0.02
+    write_as_is(tmp_path / "small.tif", codes(picture()).astype(kind))
+    run(tmp_path / "c", tmp_path / "small.tif").refused("32 bits", "8 or 16 bits")
+    write_as_is(tmp_path / "m.tif", mask()[..., None].astype(kind))
+    flags = ("--segmentation", tmp_path / "m.tif", "--segmentation-use", "garbage")
+    ran = run(tmp_path / "d", tmp_path / "q.png", *flags)
+    is_subject(ran.frame(1))
+    assert "labels" in ran.said
+
+
+@odd("Movies", "A raw stream of JPEG pictures (.mjpeg, .mjpg)", "taken", "All of its frames.")
+@pytest.mark.parametrize("name", ["p.mjpeg", "p.MJPG"])
+def test_motion_jpeg(tmp_path: Path, name: str) -> None:
+    with (tmp_path / name).open("wb") as stream:
+        for n in range(4):
+            write_image(tmp_path / "one.jpg", codes(picture(n)))
+            stream.write((tmp_path / "one.jpg").read_bytes())
+    ran = run(tmp_path / "o", tmp_path / name)
+    assert ran.frames == [1, 2, 3, 4]
+    assert len({ran.frame(n)["A"].tobytes() for n in ran.frames}) == 4
+
+
+def write_as_is(path: Path, pixels: NDArray[Any]) -> None:
+    """A file of just these values: floats stay floats, and integers of 32 bits what they are."""
+    buffer = oiio.ImageBuf(np.ascontiguousarray(pixels))
+    assert buffer.write(str(path))

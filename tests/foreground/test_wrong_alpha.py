@@ -167,4 +167,14 @@ def test_black_and_very_dark_and_bright_plates(light: float) -> None:
     with np.errstate(all="raise", under="ignore"):
         solved = solve_foreground(plate, alpha)
     assert np.isfinite(solved).all()
-    assert solved.max() <= 4 * light + 1e-30
+    assert solved.max() <= 4 * light + 1e-20
+
+
+def test_an_alpha_that_is_too_low_everywhere_gives_no_black_subject() -> None:
+    """Leaves before a blue sky: nothing is solid, and a black F would explain the plate best."""
+    bench = _bench_module("bench_foreground_robust")
+    case = list(bench.made_cases(8, 256))[7]
+    alpha = PERTURBED.perturbed(case.alpha, 7)["eroded 2"]
+    assert (alpha >= 1).mean() < 0.001
+    solved = solve_foreground(case.plate, alpha, background=case.background)
+    assert bench.at_zero(solved, alpha, case) < 0.02  # 10 % without a least first colour

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from matte_nodes.errors import InputError, MissingInputError, UsageError
@@ -68,6 +68,7 @@ def test_it_is_a_mapping_of_its_keys_and_keeps_its_own_copy():
     assert keys.at(1006) == "a"
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.integers(-50, 50), st.text(), min_size=1), st.integers(-60, 60))
 def test_hold_and_nearest_by_their_definitions(keys, frame):
     before = [key for key in keys if key <= frame]

@@ -239,6 +239,7 @@ FAULTS: Mapping[str, tuple[Callable[[Path], None], str]] = {
     "not multiplied": (_all(_unmultiplied), "association"),
     "other weights in one frame": (_one(header(matte__weights="x:0123")), "model"),
     "another model in one frame": (_one(header(matte__model="green-screen")), "model"),
+    "another frame's key": (_one(header(matte__key="0" * 40)), "name"),
     "a non-commercial model": (_all(header(matte__commercial="no")), "licence"),
     "a model of unclear terms": (_all(header(matte__commercial="unclear")), "licence-unclear"),
     "the trimap is not kept": (

@@ -63,6 +63,18 @@ def test_fault_is_caught_by_its_check_alone(fault: str, made: Made, tmp_path: Pa
     assert list(said) == [FAULTS[fault][1]], said
 
 
+def test_another_frames_file_under_a_name_is_found(made: Made, tmp_path: Path) -> None:
+    folder = tmp_path / "swapped"
+    shutil.copytree(made.folder, folder)
+    one, other, *_ = sorted(folder.glob("*.exr"))
+    shutil.copyfile(one, other)
+    assert "name" in found(Made(made.plate, made.trimap, folder))
+    log = next(folder.glob(".*.jsonl"))
+    log.unlink()
+    results = {r.check.name: r.mark for r in run(Delivery(str(folder)))}
+    assert results["name"] == "-"
+
+
 def test_there_are_twenty_faults_and_every_check_has_one() -> None:
     assert len(FAULTS) >= 20
     assert {check for _, check in FAULTS.values()} | {"sha256"} == {c.name for c in CHECKS}
