@@ -292,11 +292,14 @@ def decode(answer: RobustVideoMattingOutput) -> dict[str, Tensor]:
 
 
 def _clip(network: nn.Module, clip: Tensor) -> Answer:
-    """Frame after frame of clips (T, N, 3, H, W), each with the states of the one before."""
+    """Frame after frame of clips (T, N, 3, H, W), each with the states of the one before.
+
+    The network works at half the size, so that its refiner learns as well.
+    """
     states: tuple[Tensor, ...] = ()
     alphas, foregrounds = [], []
     for frame in clip:
-        answer = network(frame, *states)
+        answer = network(frame, *states, downsample_ratio=0.5)
         states = answer.states
         alphas.append(answer.alpha)
         foregrounds.append(answer.foreground)
