@@ -103,7 +103,7 @@ CARD = ModelCard(
     knobs=(
         WIDTH,
         Knob(
-            "backbone", "choice", "r34", choices=("r34", "r34_2b", "d121", "r101"), reload=True,
+            "backbone", "choice", "r34", choices=("r34", "r34_2b", "d121", "r101", "mobilenetv2"), reload=True,
             help="Encoder of an untrained network; a checkpoint knows its own.",
         ),
         Knob(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,8 @@ class PeopleStage:
 class PeopleRecipe:
     """A training on people from its first stage to its last.
 
-    encoder: name in `matte_nodes.train.encoders`, or "". heldout: how many held-out samples.
+    encoder: name in `matte_nodes.train.encoders`, or "". heldout: how many held-out samples. options:
+    further arguments of the network's `build`.
     """
 
     title: str
@@ -62,6 +63,7 @@ class PeopleRecipe:
     mix: Mix
     stages: tuple[PeopleStage, ...]
     source: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -97,7 +99,7 @@ def parse(source: Mapping[str, Any]) -> PeopleRecipe:
 
     Raises UsageError that names the field that is wrong.
     """
-    known = {"title", "network", "width", "encoder", "heldout", "mix", "stages"}
+    known = {"title", "network", "width", "options", "encoder", "heldout", "mix", "stages"}
     strays = sorted(set(source) - known)
     if strays:
         raise UsageError(f"A recipe for people has no field {strays[0]!r}: use {sorted(known)}.")
@@ -112,6 +114,7 @@ def parse(source: Mapping[str, Any]) -> PeopleRecipe:
     return PeopleRecipe(
         str(source["title"]), str(source["network"]), float(source.get("width", 1.0)),
         str(source.get("encoder", "")), int(source.get("heldout", 96)), mix, stages, source,
+        dict(source.get("options", {})),
     )  # fmt: skip
 
 
@@ -207,7 +210,7 @@ def build(recipe: PeopleRecipe, encoders: Path) -> nn.Module:
 
     torch.manual_seed(recipe.stages[0].schedule.seed)
     system = systems.find(recipe.network)
-    network = system.make(recipe.width)
+    network = system.make(recipe.width, recipe.options)
     if recipe.encoder:
         fill = system.training.fill_encoder
         if fill is None:
