@@ -5,7 +5,8 @@ Fifteen photographs with true alpha, trimap 1, errors over the unknown region, s
 then seconds alone for two of them enlarged to 1080 lines, with a narrow and with a wide unknown band.
 Needs pymatting and `alphamatting/` in $MATTE_TEST_DATA (or ../shared/data beside the checkout).
 With a folder as argument a contact sheet of each picture is written there: plate, truth, then each
-model's alpha.
+model's alpha. A second folder is another data set of that layout, such as the held-out one of
+`scripts/heldout_trimaps.py`.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 MODELS = ("closed-form", "trimap-cues", "closed-form-refined")
 
 
-def main(sheets: Path | None) -> None:
+def main(sheets: Path | None = None, other: Path | None = None) -> None:
     """Print errors of every picture, the means, and the means over closed form's."""
-    data = Path(os.environ.get("MATTE_TEST_DATA", BESIDE)) / "alphamatting"
+    data = other or Path(os.environ.get("MATTE_TEST_DATA", BESIDE)) / "alphamatting"
     if not data.is_dir():
         print(f"skipped: no pictures in {data} (set MATTE_TEST_DATA)")
         return
@@ -55,7 +56,8 @@ def main(sheets: Path | None) -> None:
         print(told, flush=True)
         if sheets:
             write_sheet(sheets / f"{path.stem}.png", plate, [true, *made])
-    time_large(data, nodes, timed)
+    if other is None:
+        time_large(data, nodes, timed)
     first = np.mean(rows[MODELS[0]], 0)
     for name in MODELS:
         mean = np.mean(rows[name], 0)
@@ -120,4 +122,4 @@ def write_sheet(path: Path, plate: np.ndarray, mattes: list[np.ndarray]) -> None
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    main(*(Path(each) for each in sys.argv[1:3]))

@@ -87,9 +87,9 @@ class Answer:
     """The same at a smaller size."""
 
 
-Task = Literal["trimap", "plate", "layers", "shot"]
-"""The kind of samples: the planes of the trimap or of the clean-plate cues, layers by name, or key
-frames of one shot with a first matte."""
+Task = Literal["trimap", "plate", "layers", "shot", "clips"]
+"""The kind of samples: the planes of the trimap or of the clean-plate cues, layers by name, key
+frames of one shot with a first matte, or layers of short clips."""
 Batch: TypeAlias = "Mapping[str, Tensor]"
 
 
@@ -126,8 +126,11 @@ class Training:
     branches: Callable[[nn.Module, Tensor], Any] | None = None
     """Calls a portrait network with the encoded plate. Returns an answer with the fields `semantic`
     (1/16 of the size), `detail` and `matte`, which a training on people gives losses of their own."""
+    clip: Callable[[nn.Module, Tensor], Answer] | None = None
+    """Calls a network that has a memory with a clip (T, N, 3, H, W), frame after frame. Returns the
+    answers of all frames, (T * N, C, H, W), time first."""
     fill_encoder: Callable[[nn.Module, Mapping[str, Tensor]], None] | None = None
-    """Fills the network's encoder from one that was trained on ImageNet (`train.encoders`)."""
+    """Fills the network's encoder from a trained one (`train.encoders`)."""
     trial_width: float = 0.125
     """Width of the network in `matte train --try`."""
 

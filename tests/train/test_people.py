@@ -394,3 +394,21 @@ def test_animals_are_drawn_and_repeat() -> None:
     first, again = zoo.animal(2, 48), zoo.animal(2, 48)
     np.testing.assert_array_equal(first, again)
     assert (first[..., 3] > 200).mean() > 0.05
+
+
+def test_an_encoder_fills_gfm_on_mobilenetv2_and_no_other() -> None:
+    import torch
+
+    from matte_nodes.errors import WeightsError
+    from matte_nodes.models.networks.gfm import GFM, fill_encoder
+    from matte_nodes.models.networks.mobilenet import MobileNetV2
+
+    torch.manual_seed(4)
+    given = MobileNetV2((17,), last=1280).state_dict()
+    network = GFM("mobilenetv2", width=0.0625)
+    fill_encoder(network, given)
+    for name, tensor in network.mobilenet.state_dict().items():
+        assert torch.equal(tensor, given[name]), name
+    for other in (GFM("r34", width=0.0625), network):
+        with pytest.raises(WeightsError, match="no MobileNetV2"):
+            fill_encoder(other, {"features.0.0.weight": torch.zeros(1)})

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from matte_nodes.architecture import Answer as TrainingAnswer
 from matte_nodes.architecture import Architecture, Parity, Published, Size, Training, named_outputs
 from matte_nodes.errors import WeightsError
-from matte_nodes.models.networks.blocks import base_channels, conv_norm_relu, resize
+from matte_nodes.models.networks.blocks import base_channels, conv_norm_relu, imagenet, resize
 from matte_nodes.models.networks.densenet import DenseNet121
+from matte_nodes.models.networks.mobilenet import MobileNetV2
 from matte_nodes.models.networks.resnet import BasicBlock, ResNet
 from matte_nodes.recognition import Recognition, Shapes, number, present, vote
 
-Backbone = Literal["r34", "r34_2b", "d121", "r101"]
+Backbone = Literal["r34", "r34_2b", "d121", "r101", "mobilenetv2"]
 Rosta = Literal["TT", "FT", "BT", "RIM"]
 Part = Literal["TT", "FT", "BT"]
 _PARTS: tuple[Part, ...] = ("TT", "FT", "BT")
@@ -31,6 +32,8 @@ _PARTS: tuple[Part, ...] = ("TT", "FT", "BT")
 _PLANS: dict[Backbone, tuple[tuple[int, int, int], ...]] = {
     "r34": ((8, 8, 4), (4, 4, 2), (2, 2, 1), (1, 1, 1)),
     "d121": ((8, 8, 4), (4, 4, 2), (2, 2, 1), (1, 1, 1)),
+    # not of the paper: an encoder with ImageNet weights that come from the package index
+    "mobilenetv2": ((8, 8, 4), (4, 4, 2), (2, 2, 1), (1, 1, 1)),
     "r101": ((32, 16, 16), (16, 8, 8), (8, 4, 4), (4, 2, 1)),
     "r34_2b": ((8, 8, 8), (8, 8, 8), (8, 8, 4), (4, 4, 2), (2, 2, 1), (1, 1, 1)),
 }
@@ -126,8 +129,8 @@ class _Excite(nn.Module):
 class GFM(nn.Module):
     """A shared encoder, a glance decoder that sorts the picture, a focus decoder for its detail.
 
-    backbone: r34, r34_2b (full-size stem and two more stages), d121, r101. rosta: which
-    representation of the semantics and the transition (TT, FT, BT), or RIM for all three.
+    backbone: r34, r34_2b (full-size stem and two more stages), d121, r101; mobilenetv2 is ours, up
+    to its 16th block, at one width. rosta: which representation of the semantics and the transition (TT, FT, BT), or RIM for all three.
     width: channel multiplier, 1.0 is the paper. widths: inner widths and output of decoders that
     differ from `plan`, by module name (read from a checkpoint).
     """
@@ -179,6 +182,9 @@ class GFM(nn.Module):
                 {"1": nn.Conv2d(16 * base, deep, 3, padding=1), "2": nn.BatchNorm2d(deep)}
             )
             return [base, 2 * base, 4 * base, 8 * base, deep]
+        if self.backbone == "mobilenetv2":
+            self.mobilenet = MobileNetV2(taps=(1, 3, 6, 13, 16), blocks=16)
+            return [16, 24, 32, 96, 160]
         depth: Literal["r34", "r101"] = "r101" if self.backbone == "r101" else "r34"
         self.resnet = ResNet(depth, base=base, classes=1000)
         maps = list(self.resnet.widths)
@@ -218,6 +224,8 @@ class GFM(nn.Module):
             deep = self.densenet.stage(4, maps[-1])
             deep = torch.relu(self.encoder4["2"](self.encoder4["1"](deep)))
             return [*maps, F.max_pool2d(deep, 2, 2, ceil_mode=True)]
+        if self.backbone == "mobilenetv2":
+            return self.mobilenet(imagenet(x / 255))  # type: ignore[no-any-return]
         if self.backbone != "r34_2b":
             return self.resnet(x)  # type: ignore[no-any-return]
         maps = [self.encoder0(x)]
@@ -321,6 +329,8 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
         "encoder1.0.denselayer1.conv1.weight" in shapes
     ):
         backbone: Backbone = "d121"
+    elif "mobilenet.features.0.0.weight" in shapes:
+        backbone = "mobilenetv2"
     elif any(name.startswith(("psp6.", "decoder6_")) for name in shapes):
         backbone = "r34_2b"
     else:
@@ -347,6 +357,20 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
         optional=lambda name: name.endswith("num_batches_tracked") or name.startswith(_UNUSED),
         open={"rosta": rostas} if len(rostas) > 1 else {},
     )
+
+
+def fill_encoder(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Fill a MobileNetV2 encoder from torchvision's, which sees the same normalised pictures.
+
+    Raises WeightsError when the tensors are of another network.
+    """
+    assert isinstance(network, GFM)
+    own = network.mobilenet.state_dict() if network.backbone == "mobilenetv2" else {}
+    if not own or any(
+        name not in tensors or tensors[name].shape != own[name].shape for name in own
+    ):
+        raise WeightsError("These tensors are of no MobileNetV2 that this encoder can begin as.")
+    network.mobilenet.load_state_dict({name: tensors[name] for name in own})
 
 
 def encode(plate: Tensor) -> Tensor:
@@ -428,6 +452,7 @@ ARCHITECTURE = Architecture(
         _answer,
         {"glance": 1.0, "focus": 1.0, "focus_laplacian": 1.0, "l1": 1.0, "laplacian": 1.0},
         channels_last=True,
+        fill_encoder=fill_encoder,
     ),
     parity=Parity(_parity, undecided=undecided),
     small={"width": 0.125},
@@ -438,6 +463,7 @@ ARCHITECTURE = Architecture(
         {"backbone": "r34_2b", "rosta": "TT", "width": 0.0625},
         {"backbone": "d121", "rosta": "RIM", "width": 0.0625},
         {"backbone": "r101", "rosta": "TT", "width": 0.0625},
+        {"backbone": "mobilenetv2", "rosta": "TT", "width": 0.0625},
     ),
     layouts=("GFM",),
     published=(

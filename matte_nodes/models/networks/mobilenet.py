@@ -86,9 +86,9 @@ class _InvertedV2(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """`features` 0 to 17, and 18 (1 x 1 to `last` channels) if `last` is given.
+    """`features` 0 to `blocks`, and one more (1 x 1 to `last` channels) if `last` is given.
 
-    dilate_last: from block 14 on the size stays 1/16 and the filters are dilated instead (the
+    blocks: 17 is all of them. dilate_last: from block 14 on the size stays 1/16 and the filters are dilated instead (the
     first of them is not, as published encoders have it). `forward` returns the maps after the
     blocks numbered in `taps`.
     """
@@ -100,23 +100,25 @@ class MobileNetV2(nn.Module):
         last: int = 0,
         dilate_last: bool = False,
         nested: bool = True,
+        blocks: int = 17,
     ) -> None:
         super().__init__()
         self.taps = frozenset(taps)
-        features = [nn.Sequential(*_unit(inputs, 32, 3, 2, activation=nn.ReLU6()))]
-        blocks: list[nn.Module] = [*features]
+        made: list[nn.Module] = [nn.Sequential(*_unit(inputs, 32, 3, 2, activation=nn.ReLU6()))]
         channels = 32
         for expand, outputs, count, first in _V2:
             for index in range(count):
                 stride, dilation = (first if index == 0 else 1), 1
-                if dilate_last and len(blocks) >= 14:
+                if dilate_last and len(made) >= 14:
                     dilation = 1 if stride == 2 else 2
                     stride = 1
-                blocks.append(_InvertedV2(channels, outputs, stride, expand, dilation, nested))
+                if len(made) > blocks:
+                    break
+                made.append(_InvertedV2(channels, outputs, stride, expand, dilation, nested))
                 channels = outputs
         if last:
-            blocks.append(nn.Sequential(*_unit(channels, last, activation=nn.ReLU6())))
-        self.features = nn.Sequential(*blocks)
+            made.append(nn.Sequential(*_unit(channels, last, activation=nn.ReLU6())))
+        self.features = nn.Sequential(*made)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         maps: list[Tensor] = []

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from matte_nodes.architecture import Architecture, Parity, Published, Size, Training, named_outputs
 from matte_nodes.errors import WeightsError
-from matte_nodes.models.networks.blocks import double
+from matte_nodes.models.networks.blocks import IMAGENET, double
 from matte_nodes.models.networks.mobilenet import MobileNetV2
 from matte_nodes.recognition import Recognition, Shapes, present
 
@@ -230,8 +230,7 @@ def fill_encoder(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     filled = {n: t.clone().to(own[n].dtype) for n, t in zip(own, theirs, strict=True)}
     names = list(filled)
     weight, running_mean = names[0], next(n for n in names if n.endswith("running_mean"))
-    mean = torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1)
-    deviation = torch.tensor([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1)
+    mean, deviation = (torch.tensor(row).reshape(1, 3, 1, 1) for row in zip(*IMAGENET, strict=True))
     # (y + 1) / 2 is the picture: its normalised value is y / (2 s) + (1 / 2 - m) / s.
     shift = (filled[weight] * (0.5 - mean) / deviation).sum((1, 2, 3))
     filled[weight] = filled[weight] / (2 * deviation)

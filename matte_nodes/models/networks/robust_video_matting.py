@@ -10,19 +10,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from matte_nodes.architecture import Architecture, Parity, Published, PublishedOnnx, named_outputs
+from matte_nodes.architecture import (
+    Answer,
+    Architecture,
+    Parity,
+    Published,
+    PublishedOnnx,
+    Training,
+    named_outputs,
+)
 from matte_nodes.errors import WeightsError
-from matte_nodes.models.networks.blocks import conv_norm_relu, double, imagenet, resize
-from matte_nodes.models.networks.mobilenet import MobileNetV3Large
+from matte_nodes.models.networks.blocks import IMAGENET, conv_norm_relu, double, imagenet, resize
+from matte_nodes.models.networks.mobilenet import MobileNetV2, MobileNetV3Large
 from matte_nodes.models.networks.resnet import ResNet
 from matte_nodes.recognition import Recognition, Shapes, present
 
-Backbone = Literal["mobilenetv3", "resnet50"]
+Backbone = Literal["mobilenetv3", "resnet50", "mobilenetv2"]
 
 # channels of the encoder at 1/2, 1/4, 1/8 and after the context block; of the decoder, 1/8 to 1/1
 _PLANS: dict[Backbone, tuple[tuple[int, int, int, int], int, tuple[int, int, int, int]]] = {
     "mobilenetv3": ((16, 24, 40, 128), 960, (80, 40, 32, 16)),
     "resnet50": ((64, 256, 512, 256), 2048, (128, 64, 32, 16)),
+    # not of the paper: an encoder whose ImageNet weights have clear terms and come from the index
+    "mobilenetv2": ((16, 24, 32, 128), 320, (80, 40, 32, 16)),
 }
 
 
@@ -185,6 +195,8 @@ class RobustVideoMatting(nn.Module):
         self.backbone: nn.Module
         if backbone == "mobilenetv3":
             self.backbone = MobileNetV3Large(taps=(1, 3, 6, 16))
+        elif backbone == "mobilenetv2":
+            self.backbone = MobileNetV2(taps=(1, 3, 6, 17), dilate_last=True)
         else:
             self.backbone = ResNet("r50", dilate_last=True)
         self.aspp = _Context(deep, maps[3])
@@ -250,7 +262,7 @@ class RobustVideoMatting(nn.Module):
 
 
 def detect(shapes: Shapes, hint: str) -> Recognition | None:
-    """MobileNetV3 or ResNet-50; the published PyTorch files, and what its ONNX files hold."""
+    """MobileNetV3, ResNet-50 or our own MobileNetV2; PyTorch files, and what ONNX files hold."""
     marks = ("decoder.decode4.gru.ih.0.weight", "project_mat.conv.weight")
     if not present(shapes, marks):
         return None
@@ -259,8 +271,9 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
             "These are weights of Robust Video Matting with the fast guided filter, which has no "
             "learned refiner. Use the published weights (deep guided filter)."
         )
-    light = any(name.startswith("backbone.features.") for name in shapes)
-    backbone = "mobilenetv3" if light else "resnet50"
+    first = shapes.get("backbone.features.0.0.weight")
+    light = {16: "mobilenetv3", 32: "mobilenetv2"}.get(first[0], "") if first else "resnet50"
+    backbone = light or "mobilenetv3"
     note = "" if "project_seg.conv.weight" in shapes else " The segmentation head is not in it."
     return Recognition(
         options={"backbone": backbone},
@@ -276,6 +289,61 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
 def decode(answer: RobustVideoMattingOutput) -> dict[str, Tensor]:
     """Return alpha and foreground; the states are the model's memory."""
     return {"alpha": answer.alpha, "foreground": answer.foreground}
+
+
+def _clip(network: nn.Module, clip: Tensor) -> Answer:
+    """Frame after frame of clips (T, N, 3, H, W), each with the states of the one before.
+
+    The network works at half the size, so that its refiner learns as well.
+    """
+    states: tuple[Tensor, ...] = ()
+    alphas, foregrounds = [], []
+    for frame in clip:
+        answer = network(frame, *states, downsample_ratio=0.5)
+        states = answer.states
+        alphas.append(answer.alpha)
+        foregrounds.append(answer.foreground)
+    return Answer(torch.cat(alphas), foreground=torch.cat(foregrounds))
+
+
+def half_grey(network: nn.Module) -> None:
+    """Let a new network answer alpha 0.5: the clamp to 0..1 passes no gradient beyond its ends."""
+    assert isinstance(network, RobustVideoMatting)
+    bias = network.project_mat.conv.bias
+    assert bias is not None
+    nn.init.constant_(bias[3:], 0.5)
+
+
+def fill_encoder(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Fill a MobileNetV2 encoder from torchvision's, or from the one of a trained MODNet.
+
+    MODNet sees plates as -1..1, this encoder sees them less ImageNet's mean over its deviation: the
+    first layer takes the difference up (exactly, but at the border). Raises WeightsError when the
+    tensors are of another network.
+    """
+    assert isinstance(network, RobustVideoMatting)
+    own = network.backbone.state_dict()
+    start = "backbone.model."
+    modnet = any(name.startswith(start) for name in tensors)
+    given = {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
+    # The two name the units differently and hold them in one order.
+    plan = MobileNetV2((17,), nested=not modnet).state_dict() if modnet else own
+    theirs = [(given if modnet else tensors).get(name) for name in plan]
+    if [None if t is None else t.shape for t in theirs] != [t.shape for t in own.values()]:
+        raise WeightsError("These tensors are of no MobileNetV2 that this encoder can begin as.")
+    filled = {
+        n: t.clone().to(own[n].dtype) for n, t in zip(own, theirs, strict=True) if t is not None
+    }
+    if modnet:
+        weight, running_mean = "features.0.0.weight", "features.0.1.running_mean"
+        mean, deviation = (
+            torch.tensor(row).reshape(1, 3, 1, 1) for row in zip(*IMAGENET, strict=True)
+        )
+        # 2 (x s + m) - 1 is what MODNet sees of the normalised value x.
+        shift = (filled[weight] * (2 * mean - 1)).sum((1, 2, 3))
+        filled[weight] = filled[weight] * 2 * deviation
+        filled[running_mean] = filled[running_mean] - shift
+    network.backbone.load_state_dict(filled)
 
 
 def _parity(
@@ -304,8 +372,16 @@ ARCHITECTURE = Architecture(
         states={f"r{n}": (f"r{n}i", f"r{n}o") for n in (1, 2, 3, 4)},
         constants={"downsample_ratio": [0.25]},
     ),
+    training=Training(
+        task="clips",
+        clip=_clip,
+        first_weights=half_grey,
+        fill_encoder=fill_encoder,
+        options={"backbone": "mobilenetv2"},
+        losses={"l1": 1.0, "laplacian": 1.0, "coherence": 5.0, "foreground": 1.0},
+    ),
     parity=Parity(_parity, options={"downsample_ratio": float}),
-    variants=({}, {"backbone": "resnet50"}),
+    variants=({}, {"backbone": "resnet50"}, {"backbone": "mobilenetv2"}),
     layouts=("RobustVideoMatting",),
     published=(Published({}, 3_748_633, 380),),
 )

@@ -72,16 +72,20 @@ class Composer:
     def __call__(self, seed: int, number: int) -> Sample:
         """Return sample `number` of this seed: always the same."""
         rng = np.random.default_rng([seed, number])
+        return finished(rng, self.scene(rng))
+
+    def scene(self, rng: Rng) -> Sample:
+        """Return a sample as no camera has seen it yet."""
         kind = self._kind(rng)
         if kind == "labelled":
             pair = _one(rng, self.pool.labelled)
             if rng.random() < self.mix.own_place:
-                return finished(rng, whole_photograph(rng, pair, self.side, self.mix.soft))
+                return whole_photograph(rng, pair, self.side, self.mix.soft)
         place = toned(rng, self.place(rng))
         if rng.random() < self.mix.empty:
             none = np.zeros_like(place)
             empty = none[..., :1]
-            return finished(rng, Sample(place, none, place, empty, np.ones_like(empty)))
+            return Sample(place, none, place, empty, np.ones_like(empty))
         front, alpha = subject(rng, self._cutout(rng, kind), self.side, self.mix.far)
         front = lit_like(rng, toned(rng, front), alpha, place)
         weight = np.ones_like(alpha)
@@ -94,7 +98,7 @@ class Composer:
             front, alpha = mixed / np.maximum(both, 1e-4), both
         if rng.random() < 0.3:
             place = shadowed(rng, place, alpha)
-        return finished(rng, composed(front, place, alpha, weight))
+        return composed(front, place, alpha, weight)
 
     def _kind(self, rng: Rng) -> str:
         shares = {
@@ -295,8 +299,11 @@ def _start(rng: Rng, size: int, length: int, low: bool, high: bool) -> int | Non
     return int(rng.integers(length - size, 1))
 
 
-def finished(rng: Rng, sample: Sample) -> Sample:
-    """Return what a camera does: another tone, black and white, blur, noise, JPEG."""
+def finished(rng: Rng, sample: Sample, grain_of: Rng | None = None) -> Sample:
+    """Return what a camera does: another tone, black and white, blur, noise, JPEG.
+
+    grain_of: draws the noise alone, for a frame of a clip that has the rest from `rng`.
+    """
     import cv2
 
     plate = sample.plate
@@ -307,7 +314,7 @@ def finished(rng: Rng, sample: Sample) -> Sample:
     if rng.random() < 0.25:
         plate = blurred(plate, rng.uniform(0.3, 1.2))
     if rng.random() < 0.4:
-        grain = rng.standard_normal(plate.shape, np.float32)
+        grain = (grain_of or rng).standard_normal(plate.shape, np.float32)
         plate = plate + np.float32(rng.uniform(0.003, 0.04)) * grain
     plate = plate.clip(0, 1).astype(np.float32)
     if rng.random() < 0.3:

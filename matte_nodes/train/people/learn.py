@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from matte_nodes.errors import UsageError
 from matte_nodes.train import hints, losses, state, systems
+from matte_nodes.train.people.clips import clip
 from matte_nodes.train.people.composites import Composer, Mix, Sample
 from matte_nodes.train.people.pool import Folders, PicturePool, read
 from matte_nodes.train.trainer import Batch, Progress, Schedule, TrainingPlan, train
@@ -32,8 +33,9 @@ FOLDER = Path(__file__).parent / "recipes"
 class PeopleStage:
     """One stage of a training.
 
-    side: of the pictures, in pixels. batch: pictures of a step. losses: weights by name. frozen:
-    beginnings of the names of parameters that stay as they are.
+    side: of the pictures, in pixels. batch: pictures (or clips) of a step. losses: weights by name.
+    frozen: beginnings of the names of parameters that stay as they are. frames: of a clip, for a
+    network with a memory.
     """
 
     side: int
@@ -42,13 +44,15 @@ class PeopleStage:
     schedule: Schedule
     mix: Mix
     frozen: tuple[str, ...] = ()
+    frames: int = 1
 
 
 @dataclass(frozen=True)
 class PeopleRecipe:
     """A training on people from its first stage to its last.
 
-    encoder: name in `matte_nodes.train.encoders`, or "". heldout: how many held-out samples.
+    encoder: name in `matte_nodes.train.encoders`, or "". heldout: how many held-out samples. options:
+    further arguments of the network's `build`.
     """
 
     title: str
@@ -59,6 +63,7 @@ class PeopleRecipe:
     mix: Mix
     stages: tuple[PeopleStage, ...]
     source: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -94,7 +99,7 @@ def parse(source: Mapping[str, Any]) -> PeopleRecipe:
 
     Raises UsageError that names the field that is wrong.
     """
-    known = {"title", "network", "width", "encoder", "heldout", "mix", "stages"}
+    known = {"title", "network", "width", "options", "encoder", "heldout", "mix", "stages"}
     strays = sorted(set(source) - known)
     if strays:
         raise UsageError(f"A recipe for people has no field {strays[0]!r}: use {sorted(known)}.")
@@ -109,6 +114,7 @@ def parse(source: Mapping[str, Any]) -> PeopleRecipe:
     return PeopleRecipe(
         str(source["title"]), str(source["network"]), float(source.get("width", 1.0)),
         str(source.get("encoder", "")), int(source.get("heldout", 96)), mix, stages, source,
+        dict(source.get("options", {})),
     )  # fmt: skip
 
 
@@ -120,6 +126,7 @@ def _stage(mix: Mix, stage: Mapping[str, Any]) -> PeopleStage:
         Schedule(**stage["schedule"]),
         _mix(mix, stage.get("mix", {})),
         tuple(stage.get("frozen", ())),
+        int(stage.get("frames", 1)),
     )
 
 
@@ -167,6 +174,30 @@ def batch(recipe: PeopleRecipe, composer: Composer, seed: int, first: int, size:
     }
 
 
+def made(
+    recipe: PeopleRecipe, stage: PeopleStage, composer: Composer, seed: int, first: int, size: int
+) -> Batch:
+    """Return a batch of the kind that a stage's network learns from: pictures, or clips."""
+    if systems.find(recipe.network).task == "clips":
+        return clip_batch(composer, seed, first, size, stage.frames)
+    return batch(recipe, composer, seed, first, size)
+
+
+def clip_batch(composer: Composer, seed: int, first: int, size: int, frames: int) -> Batch:
+    """Return clips `first` to `first + size` of a seed, each layer (T, N, C, H, W)."""
+    import torch
+
+    made = [clip(composer, seed, number, frames) for number in range(first, first + size)]
+    return {
+        name: torch.from_numpy(
+            np.stack([[getattr(each[t], name) for each in made] for t in range(frames)])
+            .astype(np.float32)
+            .transpose(0, 1, 4, 2, 3)
+        ).contiguous()
+        for name in Sample._fields
+    }
+
+
 def build(recipe: PeopleRecipe, encoders: Path) -> nn.Module:
     """Return the network with its first weights.
 
@@ -179,7 +210,7 @@ def build(recipe: PeopleRecipe, encoders: Path) -> nn.Module:
 
     torch.manual_seed(recipe.stages[0].schedule.seed)
     system = systems.find(recipe.network)
-    network = system.make(recipe.width)
+    network = system.make(recipe.width, recipe.options)
     if recipe.encoder:
         fill = system.training.fill_encoder
         if fill is None:
@@ -196,9 +227,36 @@ def objective(recipe: PeopleRecipe, stage: PeopleStage) -> Callable[..., dict[st
     from matte_nodes.train.objectives import SystemObjective
 
     system = systems.find(recipe.network)
+    if system.task == "clips":
+        return lambda network, given: clip_losses(system, network, given, stage.losses)
     if system.training.branches is not None:
         return lambda network, given: branch_losses(system, network, given, stage.losses)
     return SystemObjective(system, stage.losses)
+
+
+def clip_losses(
+    system: systems.System, network: nn.Module, given: Batch, weights: Mapping[str, float]
+) -> dict[str, Tensor]:
+    """Return the losses of each frame, and those between frames (Lin et al. 2022, section 5.2).
+
+    coherence: squared error of the change of alpha from frame to frame. foreground: L1 where alpha is
+    not 0. The others have the names of `train.objectives`.
+    """
+    from matte_nodes.train.objectives import LOSSES
+
+    answered = system.answer(network, given)
+    flat = {name: layer.flatten(0, 1) for name, layer in given.items()}
+    named: dict[str, Tensor] = {}
+    for name in weights:
+        if name == "coherence":
+            true = given["alpha"]
+            found = answered.alpha.view_as(true)
+            named[name] = losses.temporal_coherence(found[1:], found[:-1], true[1:], true[:-1])
+        else:
+            named[name] = LOSSES[name](answered, flat, None)
+    zero = answered.alpha.new_zeros(())
+    named["total"] = sum((named[n] * w for n, w in weights.items()), zero)
+    return named
 
 
 def branch_losses(
@@ -241,8 +299,9 @@ def branch_losses(
 
 def heldout(recipe: PeopleRecipe, pool: PicturePool) -> list[Batch]:
     """Held-out samples as batches of eight: always the same, at the side of the last stage."""
-    composer = Composer(pool, replace(recipe.mix, empty=0.0, second=0.0), recipe.stages[-1].side)
-    return [batch(recipe, composer, 99, first, 8) for first in range(0, recipe.heldout, 8)]
+    last = recipe.stages[-1]
+    composer = Composer(pool, replace(recipe.mix, empty=0.0, second=0.0), last.side)
+    return [made(recipe, last, composer, 99, n, 8) for n in range(0, recipe.heldout, 8)]
 
 
 def score(recipe: PeopleRecipe, network: nn.Module, held: list[Batch]) -> tuple[float, float]:
@@ -253,7 +312,8 @@ def score(recipe: PeopleRecipe, network: nn.Module, held: list[Batch]) -> tuple[
     errors, overlaps = [], []
     with torch.inference_mode():
         for given in held:
-            alpha, true = system.answer(network, given).alpha.float(), given["alpha"]
+            alpha = system.answer(network, given).alpha.float()
+            true = given["alpha"].reshape(alpha.shape)
             errors.append(float((alpha - true).abs().mean()))
             some, real = alpha > 0.5, true > 0.5
             both = (some & real).sum((1, 2, 3)).float()
@@ -336,7 +396,7 @@ def _plan(
     seed = 1000 + stage.schedule.seed
 
     def make(step: int) -> Batch:
-        return batch(recipe, composer, seed, step * stage.batch, stage.batch)
+        return made(recipe, stage, composer, seed, step * stage.batch, stage.batch)
 
     def validate(average: nn.Module) -> float:
         error, overlap = score(recipe, average, held)
