@@ -198,8 +198,9 @@ def _update(state: Float, limits: Limits, stiffness: Stiffness | None, block: _B
 def start_state(level: Level, limits: Limits) -> Float:
     """Return (1, WIDTH): the one F and the one B that explain the level best (least squares).
 
-    Some cells out of all are enough for it. F is at least a share of the plate's colour where alpha
-    is highest: where alpha is too low nearly everywhere, what explains the plate best is a black F.
+    Some cells out of all are enough for it. An F below the plate's least is brought to a share of the plate's
+    colour where alpha is highest: where alpha is too low nearly everywhere, such an F explains the
+    plate best.
     """
     some = slice(None, None, max(1, level.plate.shape[1] // _ENOUGH))
     alpha, plate = level.alpha[some].astype(np.float64), level.plate[:, some].astype(np.float64)
@@ -218,7 +219,9 @@ def start_state(level: Level, limits: Limits) -> Float:
     solid /= max(solid.sum(), 1e-6)
     # From black no colour would come back, and a wrong alpha must not ask for more than there is.
     least = limits.floor[:3, 0] + limits.dark * _FAINT
-    least = np.maximum(least, _LEAST_SHARE * (plate @ solid))
+    # A colour below all of the plate says that alpha is too low; one that is black in the plate is black.
+    wrong = state[0, :3] < limits.floor[:3, 0] - limits.dark * _FAINT
+    least = np.where(wrong, np.maximum(least, _LEAST_SHARE * (plate @ solid)), least)
     highest = np.maximum(np.maximum(plate.max(axis=1), means[0]), least)
     np.clip(state[0, :3], least, highest, out=state[0, :3])
     return state

@@ -191,10 +191,6 @@ def blender(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float16]]:
     """
     names, planes = _extra_channels(frame.extras, "V", {"foreground", "alpha"})
     own = ("R", "G", "B", "A", "foreground.R", "foreground.G", "foreground.B", "alpha.V")
-    if "alpha.V" in names:
-        raise OutputError(
-            "An object named V would be the layer of the whole matte, alpha.V: rename it."
-        )
     return (*own, *names), _both(frame, [frame.alpha, *planes])
 
 

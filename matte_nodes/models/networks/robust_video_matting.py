@@ -271,9 +271,10 @@ def detect(shapes: Shapes, hint: str) -> Recognition | None:
             "These are weights of Robust Video Matting with the fast guided filter, which has no "
             "learned refiner. Use the published weights (deep guided filter)."
         )
-    first = shapes.get("backbone.features.0.0.weight")
-    light = {16: "mobilenetv3", 32: "mobilenetv2"}.get(first[0], "") if first else "resnet50"
-    backbone = light or "mobilenetv3"
+    # ONNX files name only some of the convolutions: theirs is the published MobileNetV3.
+    light = any(name.startswith("backbone.features.") for name in shapes)
+    ours = shapes.get("backbone.features.0.0.weight", (0,))[0] == 32
+    backbone = "mobilenetv2" if ours else "mobilenetv3" if light else "resnet50"
     note = "" if "project_seg.conv.weight" in shapes else " The segmentation head is not in it."
     return Recognition(
         options={"backbone": backbone},
