@@ -24,7 +24,7 @@ def texts(language: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("chosen", "language", "title"),
-    [("de-DE", "de-DE", "Eigenschaften f"), ("es-ES", "es-ES", "Propiedades"),
+    [("de-DE", "de-DE", "Eigenschaften von"), ("es-ES", "es-ES", "Propiedades"),
      # OBS knows no language of this name, and is English itself.
      ("de", "en-US", "Properties for")],
 )  # fmt: skip

@@ -313,8 +313,11 @@ def test_compare_shows_models_side_by_side(running: Studio, page: Page) -> None:
     )
     click_at(page, x + width / 2, y + height / 2)
     for name in ("click", "green-screen"):
-        x, y, width, height = box_of(page, f"#compare-{name}")
-        click_at(page, x + width / 2, y + height / 2)
+        # The pane is drawn again when the server says something new, and a tick may be lost by that.
+        settled(page, "s.busy === ''")
+        while not page.run(f"document.querySelector('#compare-{name}').checked"):
+            x, y, width, height = box_of(page, f"#compare-{name}")
+            click_at(page, x + width / 2, y + height / 2)
     press(page, "Compare", "#pane")
     settled(page, "s.compare.length === 2 && s.busy === ''", 400)
     page.until("document.querySelectorAll('#compare canvas').length === 2")
