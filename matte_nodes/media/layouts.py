@@ -212,12 +212,16 @@ def _both(frame: OutputFrame, planes: list[NDArray[Any]]) -> NDArray[np.float16]
 
 def objects(frame: OutputFrame) -> dict[str, NDArray[Any]]:
     """Return the coverage of each object by name; one that nobody named is `object`."""
-    found = {
-        name[6:]: extra
-        for name, extra in frame.extras.items()
+    return of_objects(frame.extras) or {"object": frame.alpha}
+
+
+def of_objects(extras: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return those extras that are objects, `alpha.NAME`, (H, W) each, by NAME."""
+    return {
+        name.removeprefix("alpha."): extra
+        for name, extra in extras.items()
         if name.startswith("alpha.") and extra.ndim == 2
     }
-    return found or {"object": frame.alpha}
 
 
 def crypto(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float32]]:

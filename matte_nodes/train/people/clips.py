@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Path:
+class Way:
     """A smooth way of a layer: where it is at a time 0..1.
 
     shift: (x, y) in sides of the picture. turn: degrees. growth: factor on the size, less 1.
@@ -44,9 +44,9 @@ class Path:
         return np.asarray(matrix, np.float32)
 
 
-def path(rng: Rng, much: float) -> Path:
+def way(rng: Rng, much: float) -> Way:
     """Draw a way. much: how far it goes, 1 for a subject that walks a tenth of the picture."""
-    return Path(
+    return Way(
         (float(rng.normal(0, 0.1 * much)), float(rng.normal(0, 0.04 * much))),
         float(rng.normal(0, 4 * much)),
         float(rng.normal(0, 0.06 * much)),
@@ -59,12 +59,9 @@ def clip(composer: Composer, seed: int, number: int, frames: int) -> list[Sample
     A fifth of the clips stand still, so that rest is learned as well.
     """
     rng = np.random.default_rng([seed, number])
-    scene = composer.scene(rng)
-    whole = not np.array_equal(
-        scene.plate, scene.foreground * scene.alpha + scene.background * (1 - scene.alpha)
-    )
+    scene, whole = composer.scene(rng)
     much = 0.0 if rng.random() < 0.2 else float(rng.uniform(0.3, 1.3))
-    front, camera = path(rng, much), path(rng, much * float(rng.uniform(0, 0.8)))
+    front, camera = way(rng, much), way(rng, much * float(rng.uniform(0, 0.8)))
     camera_seed = int(rng.integers(2**31))
     found = []
     for frame in range(frames):
@@ -75,13 +72,13 @@ def clip(composer: Composer, seed: int, number: int, frames: int) -> list[Sample
     return found
 
 
-def together(scene: Sample, camera: Path, time: float) -> Sample:
+def together(scene: Sample, camera: Way, time: float) -> Sample:
     """Return a whole photograph at a time of its clip, its label with it."""
     matrix = camera.at(time, len(scene.plate))
     return Sample(*(warped(layer, matrix, mirrored=True) for layer in scene))
 
 
-def apart(scene: Sample, front: Path, camera: Path, time: float) -> Sample:
+def apart(scene: Sample, front: Way, camera: Way, time: float) -> Sample:
     """Return a composite at a time of its clip: the subject on its way before a moving place.
 
     Premultiplied colour moves, so no pixel beside the subject bleeds in. What an edge of the picture

@@ -72,20 +72,20 @@ class Composer:
     def __call__(self, seed: int, number: int) -> Sample:
         """Return sample `number` of this seed: always the same."""
         rng = np.random.default_rng([seed, number])
-        return finished(rng, self.scene(rng))
+        return finished(rng, self.scene(rng)[0])
 
-    def scene(self, rng: Rng) -> Sample:
-        """Return a sample as no camera has seen it yet."""
+    def scene(self, rng: Rng) -> tuple[Sample, bool]:
+        """Return a sample as no camera has seen it yet, and whether it is a whole photograph."""
         kind = self._kind(rng)
         if kind == "labelled":
             pair = _one(rng, self.pool.labelled)
             if rng.random() < self.mix.own_place:
-                return whole_photograph(rng, pair, self.side, self.mix.soft)
+                return whole_photograph(rng, pair, self.side, self.mix.soft), True
         place = toned(rng, self.place(rng))
         if rng.random() < self.mix.empty:
             none = np.zeros_like(place)
             empty = none[..., :1]
-            return Sample(place, none, place, empty, np.ones_like(empty))
+            return Sample(place, none, place, empty, np.ones_like(empty)), False
         front, alpha = subject(rng, self._cutout(rng, kind), self.side, self.mix.far)
         front = lit_like(rng, toned(rng, front), alpha, place)
         weight = np.ones_like(alpha)
@@ -98,7 +98,7 @@ class Composer:
             front, alpha = mixed / np.maximum(both, 1e-4), both
         if rng.random() < 0.3:
             place = shadowed(rng, place, alpha)
-        return composed(front, place, alpha, weight)
+        return composed(front, place, alpha, weight), False
 
     def _kind(self, rng: Rng) -> str:
         shares = {
