@@ -317,10 +317,11 @@ def test_compare_shows_models_side_by_side(running: Studio, page: Page) -> None:
         click_at(page, x + width / 2, y + height / 2)
         page.until(f"document.querySelector('#compare-{name}').checked")
         # The pane is drawn again when the server says something new; the tick stays.
-        page.run(
-            "import('/static/state.js').then(({set}) => { set({ busy: 'now' }); set({ busy: '' }); })"
+        drawn = (
+            "import('/static/state.js').then(({set, state}) => set({ server: {...state.server} }))"
         )
-        page.run("new Promise(done => setTimeout(done, 100))")
+        page.run(drawn)
+        page.run("new Promise(done => setTimeout(done, 300))")
         assert page.run(f"document.querySelector('#compare-{name}').checked")
     press(page, "Compare", "#pane")
     settled(page, "s.compare.length === 2 && s.busy === ''", 400)

@@ -93,14 +93,13 @@ function ticked() {
   return [.../** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input.compare:checked"))].map((one) => one.value);
 }
 
-/** The panel. It may be drawn again at any time: ticks and what is unfolded are taken over. @returns {Node[]} */
+/** The panel. It may be drawn again at any time: ticks are taken over. @returns {Node[]} */
 export function panel() {
   const { session } = server(), models = state.declarations?.models ?? [];
   const all = models.map((one) => ({ value: one.name, label: label(one) }));
   const refiners = models.filter((one) => one.needs.includes("trimap")).map((one) => ({ value: one.name, label: label(one) }));
   const set_ = (/** @type {string} */ name) => (/** @type {string} */ value) => void edit({ edit: "set", [name]: value });
-  const before = /** @type {HTMLDetailsElement | null} */ (document.getElementById("comparing"));
-  const picked = new Set(before ? ticked() : state.compare.map((one) => one.label.split(",")[0]));
+  const picked = new Set(document.querySelector("input.compare") ? ticked() : state.compare.map((one) => one.label.split(",")[0]));
   const ready = models.filter((one) => one.ready && !one.needs.some((hint) => !(hint in session.hints) && hint !== "points" && hint !== "trimap"));
   const box = (/** @type {Card} */ one) => h("div", { className: "row" },
     h("input", { type: "checkbox", id: `compare-${one.name}`, className: "compare", value: one.name, checked: picked.has(one.name) }),
@@ -113,7 +112,7 @@ export function panel() {
     row("Segmentation by", "A model whose mask bounds the subject", chooser([{ value: "", label: "nothing" }, ...all], session.segmentation_model, set_("segmentation_model"))),
     inputs(),
     h("h2", {}, "Knobs"), ...knobs(),
-    h("details", { id: "comparing", open: before ? before.open : state.compare.length > 0 }, h("summary", {}, "Compare on this frame"), h("p", { className: "note" }, "Up to four models, side by side."), ...ready.map(box),
+    h("details", { open: state.compare.length > 0 }, h("summary", {}, "Compare on this frame"), h("p", { className: "note" }, "Up to four models, side by side."), ...ready.map(box),
       h("div", { className: "buttons" }, button("Compare", "Up to four models side by side", () => {
         const names = ticked();
         if (names.length < 1 || names.length > 4) return say(names.length ? "Tick at most four models." : "Tick the models to compare.", "error");
