@@ -12,6 +12,7 @@ import numpy as np
 from matte_nodes.errors import OutputError
 from matte_nodes.media.layouts import LAYOUTS, OutputFrame
 from matte_nodes.points import OUTPUTS, PLACE, as_points
+from matte_nodes.temporal.digest import digest
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,15 @@ class ObjectFiles:
     """The name of its files, as an output is named."""
     layers: tuple[str, ...]
     """The objects that its files hold by name."""
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The texts that only these files hold."""
+        return {"matte/object": self.name} if self.name else {}
+
+    def key(self, key: str) -> str:
+        """Return the key of these files of a frame. That of all objects is the frame's own."""
+        return digest(key, self.name) if self.name else key
 
     def frame(self, whole: OutputFrame) -> OutputFrame:
         """Return what its file of a frame holds: the object's share as alpha, a half.

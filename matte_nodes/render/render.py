@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,10 +26,8 @@ from matte_nodes.media.clip import paste
 from matte_nodes.media.finish import Finish, check
 from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.layouts import shrunk
-from matte_nodes.media.metadata import own_attribute, own_attributes
 from matte_nodes.media.movie_rate import DEFAULT_RATE
 from matte_nodes.media.pattern import Pattern
-from matte_nodes.media.sequence_writer import is_undamaged
 from matte_nodes.media.writers import (
     OutputFrame,
     Writer,
@@ -42,8 +40,9 @@ from matte_nodes.node.matte import Matte
 from matte_nodes.points import as_points
 from matte_nodes.reads import hash_of
 from matte_nodes.render.coverage import Coverage
-from matte_nodes.render.object_files import ObjectFiles, object_files
-from matte_nodes.render.resume_log import KEY, Manifest, sum_of
+from matte_nodes.render.done import Done
+from matte_nodes.render.object_files import object_files
+from matte_nodes.render.resume_log import KEY
 from matte_nodes.render.terms import Inherited, combined, inherited
 from matte_nodes.shot.chain import build
 from matte_nodes.shot.taken import Taken, check_strict, line, texts
@@ -191,7 +190,7 @@ class Render:
         """Return the content key of one frame: all that its pixels depend on.
 
         look: at the input files; None for the one that this render began with. Files of single
-        objects have keys made of it: `_own_key`.
+        objects have keys made of it: `ObjectFiles.key`.
         """
         return self._key_of(self.shot.stamp(frame, look or self._look))
 
@@ -268,19 +267,16 @@ class Render:
 
     def _run(self, wanted: list[int], report: Reporter) -> None:
         facts = {**self.shot.identity, **self.provenance()}
-        logs = [
-            _Log(files, Manifest(files.output, {**facts, **_texts_of(files)}))
-            for files in self.files
-        ]
+        outputs = [Done(files, facts) for files in self.files]
         clip, todo, notes = self.shot.clip, wanted, list[str]()
         try:
             if not self._again:
-                todo = self._unfinished(wanted, logs)
+                todo = self._unfinished(wanted, outputs)
             if todo:
                 for node in self.chain.nodes:
                     _ = node.model  # a missing weight is said before anything is written
             if not self.is_movie:
-                notes = [note for log in logs for note in self._without_surplus(wanted, log)]
+                notes = [note for one in outputs for note in one.without_surplus(wanted)]
             report.start(
                 len(todo),
                 done_before=len(wanted) - len(todo),
@@ -294,7 +290,7 @@ class Render:
             )
             tries = TRIES if todo else 0
             while todo and tries:
-                todo, tries = self._render(todo, wanted, logs, report), tries - 1
+                todo, tries = self._render(todo, wanted, outputs, report), tries - 1
             if todo:
                 raise MediaError(
                     f"Frames {spelled(todo)} of {clip.name} or their hints change all the time. "
@@ -305,7 +301,7 @@ class Render:
         report.done(self.output)
 
     def _render(
-        self, todo: list[int], wanted: list[int], logs: Sequence[_Log], report: Reporter
+        self, todo: list[int], wanted: list[int], outputs: Sequence[Done], report: Reporter
     ) -> list[int]:
         """Write these frames. Returns those whose inputs were delivered again meanwhile."""
         clip, asked, keys = self.shot.clip, set(todo), dict[int, str]()
@@ -324,8 +320,8 @@ class Render:
             made = _output(frame, matte, image, clip.canvas, facts)
             made = replace(made, shown=self._shown(image))
             paths = [
-                self._wrote(made, key, log, writer)
-                for log, writer in zip(logs, writers, strict=True)
+                self._wrote(made, key, output, writer)
+                for output, writer in zip(outputs, writers, strict=True)
             ]
             return paths[0]
 
@@ -355,8 +351,8 @@ class Render:
         if not self.is_movie:
             return [frame for frame in todo if self._changed(frame, keys[frame])]
         whole = digest([keys[frame] for frame in wanted])
-        for log in logs:
-            log.manifest.record(wanted[0], _own_key(whole, log.files), Path(log.files.output))
+        for output in outputs:
+            output.note_movie(wanted[0], whole)
         return wanted if any(self._changed(frame, keys[frame]) for frame in wanted) else []
 
     def _writers(self, wanted: list[int]) -> list[Writer]:
@@ -367,7 +363,7 @@ class Render:
                 files.output,
                 layout=self.layout,
                 colorspace=self.shot.color.output,
-                provenance={**texts, **_texts_of(files)},
+                provenance={**texts, **files.texts},
                 rate=clip.rate,
                 like=clip,
                 finish=self.finish,
@@ -376,14 +372,14 @@ class Render:
             for files in self.files
         ]
 
-    def _wrote(self, whole: OutputFrame, key: str, log: _Log, writer: Writer) -> Path:
+    def _wrote(self, whole: OutputFrame, key: str, output: Done, writer: Writer) -> Path:
         """Write one object's file of a frame, or that of all, and note it."""
-        own = _own_key(key, log.files)
-        made = log.files.frame(whole)
+        own = output.files.key(key)
+        made = output.files.frame(whole)
         made = replace(made, provenance={**made.provenance, KEY: own})
         path = writer.write(shrunk(made) if self._shrinks else made)
         if not self.is_movie:
-            log.manifest.record(made.frame, own, path, _written(made.frame, own, path))
+            output.note_frame(made.frame, own, path)
         return path
 
     def _changed(self, frame: int, key: str) -> bool:
@@ -393,98 +389,32 @@ class Render:
         except InputChangedError:
             return True
 
-    def _unfinished(self, wanted: list[int], logs: Sequence[_Log]) -> list[int]:
+    def _unfinished(self, wanted: list[int], outputs: Sequence[Done]) -> list[int]:
         """Return frames of which a file is not whole on disk with the right key.
 
         A movie is all or nothing.
         """
-        if self.is_movie:
-            try:
-                done = all(self._is_made(wanted, log) for log in logs)
-            except InputChangedError:
-                done = False
-            return [] if done else wanted
-        return [f for f in wanted if not all(self._is_done(f, log) for log in logs)]
+        if not self.is_movie:
+            return [n for n in wanted if not all(self._is_done(n, one) for one in outputs)]
+        try:
+            whole = digest([self.key(frame) for frame in wanted])
+        except InputChangedError:
+            return wanted
+        return [] if all(one.holds_movie(wanted[0], whole) for one in outputs) else wanted
 
-    def _is_made(self, wanted: list[int], log: _Log) -> bool:
-        path = Path(log.files.output)
-        if not path.is_file():
-            return False
-        return log.manifest.is_done(wanted[0], _own_key(self._movie_key(wanted), log.files), path)
-
-    def _is_done(self, frame: int, log: _Log) -> bool:
-        manifest, output = log.manifest, log.files.output
-        pattern = Pattern.parse(output)
-        path = pattern.path(frame) if pattern else Path(output)
-        if not path.is_file():
+    def _is_done(self, frame: int, output: Done) -> bool:
+        if not output.path(frame).is_file():
             return False  # without reading the inputs for a key
         try:
-            key = _own_key(self.key(frame), log.files)
+            return output.holds_frame(frame, self.key(frame), self._whole_texts)
         except InputChangedError:
             return False
-        if manifest.is_done(frame, key, path):
-            return True
-        # A crash between the rename and the manifest's line, or a copy without the manifest: the
-        # file says what it is, and all of it can be read.
-        if (
-            not manifest.knows(frame, key, path)
-            and self._says_the_same(path, key, log.files)
-            and is_undamaged(path)
-        ):
-            manifest.record(frame, key, path)
-            return True
-        return False
 
-    def _says_the_same(self, path: Path, key: str, files: ObjectFiles) -> bool:
-        """Whether a file's texts are those that would be written; no sum guards them."""
-        found = own_attributes(path)
-        if found.get(KEY) != key:
-            return False
+    def _whole_texts(self) -> dict[str, str]:
+        """The texts of this render's files, with the terms of all frames of its inputs."""
         if self._texts is None:
             self._texts = self.provenance(inherited(self.shot, list(self.shot.frames)))
-        texts = {**self._texts, **_texts_of(files)}
-        return all(found.get(name, "") == text for name, text in texts.items())
-
-    def _without_surplus(self, wanted: list[int], log: _Log) -> list[str]:
-        """Remove frames inside the range that an earlier run wrote and this one would not.
-
-        A run that holds missing plates writes a matte for each; one that skips them does not. Only
-        files that lie as our manifest says are removed. Returns what the user should know.
-        """
-        pattern, frames = Pattern.parse(log.files.output), set(wanted)
-        gone = []
-        if pattern is not None:
-            for frame in log.manifest.frames(wanted[0], wanted[-1]):
-                path = pattern.path(frame)
-                if frame not in frames and log.manifest.holds(frame, path):
-                    path.unlink(missing_ok=True)
-                    gone.append(frame)
-        if not gone:
-            return []
-        return [
-            f"Removed the mattes of frames {spelled(gone)}: an earlier run wrote them, and the "
-            "plate has no such frames now."
-        ]
-
-    def _movie_key(self, wanted: list[int]) -> str:
-        return digest([self.key(frame) for frame in wanted])
-
-
-@dataclass(frozen=True)
-class _Log:
-    """The files of an object, or of all, and the list of those that are done."""
-
-    files: ObjectFiles
-    manifest: Manifest
-
-
-def _own_key(key: str, files: ObjectFiles) -> str:
-    """Return the key of one object's file of a frame; that of all objects is the frame's."""
-    return digest(key, files.name) if files.name else key
-
-
-def _texts_of(files: ObjectFiles) -> dict[str, str]:
-    return {"matte/object": files.name} if files.name else {}
+        return self._texts
 
 
 def _encoding(layout: str, output: str) -> bool | str:
@@ -492,22 +422,6 @@ def _encoding(layout: str, output: str) -> bool | str:
     if layout == "movie" or Path(output).suffix.lower() in (".webm", ".mp4"):
         return "video"
     return "screen" if layout in ("cutout", "over") else False
-
-
-def _written(frame: int, key: str, path: Path) -> tuple[int, str]:
-    """Return size and sum of a frame's file, which must be the very one that was written.
-
-    Raises OutputError when another run has put its own in its place: nothing else would tell.
-    """
-    before = path.stat()
-    is_ours = own_attribute(path, KEY) == key
-    total = sum_of(path)
-    if not is_ours or not os.path.samestat(before, path.stat()):
-        raise OutputError(
-            f"{path}: Another run wrote frame {frame} at the same moment. Let one run end before "
-            "another one writes into this folder."
-        )
-    return before.st_size, total
 
 
 def _output(

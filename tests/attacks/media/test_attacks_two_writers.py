@@ -258,15 +258,15 @@ def test_the_manifest_follows_no_link(tmp_path: Path, kind: str) -> None:
 
 def test_a_frame_of_another_run_is_not_recorded_as_ours(tmp_path: Path) -> None:
     """Our frame was replaced between its rename and its line in the manifest."""
-    from matte_nodes.render import render
+    from matte_nodes.render.done import written
 
     writer = open_writer(
         tmp_path / "m.####.exr", colorspace="bt709", provenance={"key": "theirs"}, rate=Fraction(24)
     )
     path = writer.write(matte_frame(1))
     with pytest.raises(OutputError, match="Another run wrote frame 1"):
-        render._written(1, "ours", path)
-    assert render._written(1, "theirs", path)[0] == path.stat().st_size
+        written(1, "ours", path)
+    assert written(1, "theirs", path)[0] == path.stat().st_size
 
 
 def test_skip_after_hold_leaves_no_frame_that_it_would_not_write(tmp_path: Path) -> None:
