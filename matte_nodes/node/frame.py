@@ -364,21 +364,28 @@ def finish(
     if not foreground:
         nothing = np.broadcast_to(np.float32(0), (*alpha.shape, 3))
         return Matte(alpha, nothing, color.output, dict(prediction.extras))
-    found = _found_foreground(prediction, alpha, seen, color, card, knobs, device)
+    mode, own = str(knobs["foreground"]), prediction.foreground
+    if mode == "native":
+        if own is None:
+            raise no_foreground(card)
+        found = _native(own, alpha, seen.working, color)
+    else:
+        start = _decoded_at(own, color) if mode == "auto" and own is not None else None
+        found = solve_foreground(
+            seen.working, alpha, start=start, background=seen.background, device=device
+        )
+    found = _delivered(found, alpha, seen.given.plate, color, knobs)
     return Matte(alpha, found, color.output, dict(prediction.extras))
 
 
-def _found_foreground(
-    prediction: Prediction,
+def _delivered(
+    foreground: Float,
     alpha: Float,
-    seen: Seen,
+    plate: NDArray[Any],
     color: PlateColor,
-    card: ModelCard,
     knobs: Mapping[str, KnobValue],
-    device: str,
 ) -> Float:
-    """Straight foreground in the output space."""
-    foreground = _foreground(prediction, alpha, seen, color, card, knobs, device)
+    """A straight foreground of working space in the output space, despilled where that is asked."""
     if knobs["despill"]:
         # The one knob that touches solid pixels: a cast that stopped at their edge would be seen.
         foreground = finesse.despill(
@@ -389,7 +396,7 @@ def _found_foreground(
     if color.output == color.working:
         return foreground
     if not knobs["despill"]:
-        return _in_output(foreground, alpha, seen.given.plate, color)
+        return _in_output(foreground, alpha, plate, color)
     foreground = color.to_output(foreground)
     foreground[alpha == 0] = 0
     return foreground
@@ -445,29 +452,6 @@ def finished_alpha(
         alpha = hints.force_trimap(alpha, inputs.trimap)
     # Half floats store 0.9998 as 1: round now, so that what is solid in the file is solid here.
     return halves.to_float(halves.to_half(alpha))
-
-
-def _foreground(
-    prediction: Prediction,
-    alpha: Float,
-    seen: Seen,
-    color: PlateColor,
-    card: ModelCard,
-    knobs: Mapping[str, KnobValue],
-    device: str,
-) -> Float:
-    """Straight foreground in working space: the plate where alpha is 1, 0 where it is 0."""
-    mode, own = knobs["foreground"], prediction.foreground
-    if mode == "native":
-        if own is None:
-            raise no_foreground(card)
-        return _native(own, alpha, seen.working, color)
-    start = None
-    if mode == "auto" and own is not None:
-        start = _decoded_at(own, color)
-    return solve_foreground(
-        seen.working, alpha, start=start, background=seen.background, device=device
-    )
 
 
 def _native(own: Float, alpha: Float, working: Float, color: PlateColor) -> Float:
