@@ -37,17 +37,19 @@ KINDS = (
 
 
 def frames(count: int, width: int, height: int) -> list[OutputFrame]:
-    """The scene, one step of 3 pixels further in each frame."""
-    first = scene(width, height)
-    return [
-        replace(
-            first,
-            frame=n + 1,
-            alpha=np.roll(first.alpha, 3 * n, 1),
-            foreground=np.roll(first.foreground, 3 * n, 1),
-        )
-        for n in range(count)
-    ]
+    """The scene, one step of 3 pixels further in each frame, with grain of its own in each.
+
+    Grain that moves with the subject costs a movie nothing: 120 frames of WebM were 0.1 MB.
+    """
+    first, chance = scene(width, height), np.random.default_rng(1)
+    made = []
+    for n in range(count):
+        alpha = np.roll(first.alpha, 3 * n, 1)
+        foreground = np.roll(first.foreground, 3 * n, 1)
+        grain = chance.normal(0, 0.01, foreground.shape).astype(np.float32)
+        foreground = np.where(alpha[..., None] > 0, foreground + grain, 0).astype(np.float32)
+        made.append(replace(first, frame=n + 1, alpha=alpha, foreground=foreground))
+    return made
 
 
 def cost(folder: Path, kind: tuple[str, str, str], clip: list[OutputFrame]) -> tuple[float, float]:
