@@ -142,6 +142,11 @@ class SequenceClip(ClipBase):
         return self._scan()[0].display_window
 
     @property
+    def pixel_type(self) -> str:
+        """The type of the first file's pixels: uint8, uint16, half, float, or another of its reader."""
+        return self._scan()[0].dtype
+
+    @property
     def pixel_aspect(self) -> float:
         """Width of a pixel over its height."""
         return self._scan()[0].pixel_aspect
@@ -168,8 +173,7 @@ class SequenceClip(ClipBase):
     @property
     def assumptions(self) -> tuple[str, ...]:
         """One sentence for each fact that the files do not state: how the clip interprets it."""
-        pages = self._scan()[0].has_pages
-        told = (f"{self.name} has several pages, and the first is taken",) if pages else ()
+        told = (f"{self.name} {text}" for text in self._scan()[0].assumptions)
         return (*told, *self._mixed)
 
     @property

@@ -22,6 +22,7 @@ from matte_nodes.media.as_array import shape_advice
 from matte_nodes.node import align_background, finesse, hints
 from matte_nodes.node.clean_plate_holes import close_holes
 from matte_nodes.node.matte import Matte
+from matte_nodes.node.plate_values import doubts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -150,7 +151,12 @@ PREPARATIONS: tuple[Preparation, ...] = (
 
 
 def prepared(given: Given, knobs: Mapping[str, KnobValue]) -> Given:
-    """Return the frame with every change made to its inputs that the knobs ask for."""
+    """Return the frame with every change made to its inputs that the knobs ask for.
+
+    What is odd about the plate is complained of.
+    """
+    if odd := doubts(given.plate):
+        given = replace(given, complaints=(*given.complaints, Complaint("plate", odd)))
     for change in PREPARATIONS:
         if getattr(given, change.makes) is None or not change.is_on(knobs):
             continue

@@ -15,18 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from matte_nodes.errors import InputError
+from matte_nodes.errors import InputError, InputWarning
 from matte_nodes.node.hints import clean_trimap
+from matte_nodes.node.plate_values import LOW_CODES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float
     from matte_nodes.media.image import Image
-
-
-class InputWarning(UserWarning):
-    """An input is unclear; the message says how it was taken."""
 
 
 Look = Literal["alpha", "grey", "labels", "empty", "colour"]
@@ -109,6 +106,16 @@ def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) ->
     found = Meaning(channel="alpha" if kind == "alpha" or _is_clear(image) else "grey")
     plane = plane_of(image, found)
     low, high = _range(plane)
+    if high == 0 and not name.startswith("trimap"):
+        return Meaning(
+            found.channel,
+            assumptions=(f"the {name} is black in the frames looked at: nothing is the subject",),
+        )
+    if plane.dtype == np.uint16 and 0 < plane.max() <= LOW_CODES:
+        raise InputError(
+            f"The {name} has 16 bits and no code above {plane.max()}, so it is nearly black. Write "
+            "it with 8 bits, or so that white is 65535."
+        )
     if 0 < high <= _HALF and not name.startswith("trimap"):
         return Meaning(
             found.channel,

@@ -16,6 +16,7 @@ from matte_nodes.errors import (
     BadPlateError,
     HintSizeError,
     InputError,
+    MediaError,
     MissingInputError,
     UsageError,
 )
@@ -33,6 +34,7 @@ from matte_nodes.node.hint_meaning import (
     plane_of,
 )
 from matte_nodes.node.hints import HINT_KINDS, HintKeys, KeyMode, clean_trimap
+from matte_nodes.node.plate_values import highest_code, low_codes_text
 from matte_nodes.points import FramePoints, Points, as_points
 from matte_nodes.temporal.bank import KeyFrames
 from matte_nodes.temporal.inputs import quick_sign
@@ -454,6 +456,33 @@ def spaces(
         return plate, background_colorspace
     same_kind = background.is_movie == clip.is_movie and _suffix(background) == _suffix(clip)
     return plate, plate if colorspace and same_kind else guessed(background)
+
+
+def said_space(clip: Clip) -> str:
+    """Return the colour space that a clip's files say; "" where it is only usual for their kind."""
+    return clip.colorspace if clip.is_tagged else ""
+
+
+def low_codes(clip: Clip) -> tuple[str, ...]:
+    """Return what to say of a picture of 16 bits that has low codes alone; a sentence each.
+
+    Codes of 8, 10 or 12 bits in 16 are nearly black. Three frames are looked at, the second only
+    where the first is dark: a fade begins so. Movies say how many bits they have.
+    """
+    if clip.is_movie or (isinstance(clip, SequenceClip) and clip.pixel_type != "uint16"):
+        return ()
+    highest = 0
+    frames = (clip.frames[0], clip.frames[len(clip.frames) // 2], clip.frames[-1])
+    for frame in dict.fromkeys(frames):
+        try:
+            pixels = clip.read(frame).pixels
+        except MediaError:  # the frame's own turn says so
+            return ()
+        found = highest_code(pixels)
+        if not found and pixels.any():
+            return ()
+        highest = max(highest, found)
+    return (f"{clip.name} {low_codes_text(highest)}",) if highest else ()
 
 
 def guessed(clip: Clip) -> str:
