@@ -38,6 +38,10 @@ _MOST_COLOURS = 64
 """A coloured mask has labels when it has at most so many colours, black among them."""
 _ROUNDING = 0.02
 """Values this far outside 0 to 1 come from resizing; nothing is said of them."""
+_ALL_ROUND = 0.98
+"""So much of the border of an inverted mask is white."""
+_SMALLEST = 8
+"""The border of a smaller mask is most of it."""
 _GREY = 0.03
 """Channels that differ by less are grey: compression and rounding colour a grey picture."""
 
@@ -130,13 +134,56 @@ def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) ->
                 f"The {name} has the values {low:g} to {high:g}, which are codes. Write background "
                 "as 0, unknown as 0.5 and foreground as 1."
             )
+        is_coded = name.startswith("trimap") and high > 2  # as `clean_trimap` has it
+        how = "taken as codes of 8 bits" if is_coded else "clamped"
         return Meaning(
             found.channel,
             assumptions=(
-                f"the {name} has values outside 0 to 1 ({low:g} to {high:g}); they are clamped",
+                f"the {name} has values outside 0 to 1 ({low:g} to {high:g}); they are {how}",
             ),
         )
+    if _is_inside_out(plane, high):
+        said = f"the {name} is white all round its border and black inside, as if it were inverted"
+        return Meaning(found.channel, assumptions=(f"{said}; it is taken as it is",))
     return found
+
+
+def _is_inside_out(plane: NDArray[Any], high: float) -> bool:
+    """Whether nearly all of the border of a mask is white, and a part of its inside is black."""
+    top = float(np.iinfo(plane.dtype).max) if plane.dtype.kind == "u" else high
+    if plane.dtype == np.bool_ or min(plane.shape) < _SMALLEST:
+        return False
+    border = np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
+    is_white_round = (border > 0.95 * top).mean() > _ALL_ROUND
+    return bool(is_white_round and (plane < 0.05 * top).mean() > 1 - _ALL_ROUND)
+
+
+def check_colours(image: Image, meaning: Meaning, name: str) -> None:
+    """Raise InputError for a colour picture without the channel that is the mask in other frames."""
+    if "R" not in image.channels or meaning.labels:
+        return
+    if meaning.channel == "alpha" and "A" in image.channels:
+        return
+    pixels = image.pixels
+    red, *others = (pixels[..., list(image.channels).index(name)] for name in "RGB")
+    top = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else 1.0
+    wide = red.astype(np.float32)
+    if any(np.abs(wide - other).max() > _GREY * top for other in others):
+        kind = "grey pictures" if meaning.channel == "grey" else "an alpha"
+        raise InputError(
+            f"The {name} is a colour picture without an alpha that varies, while other frames hold "
+            f"{kind}: give masks of one kind."
+        )
+
+
+def nearly_black(image: Image, meaning: Meaning) -> int:
+    """Return the highest code of a picture that is no black one and has codes of labels, or of 8
+    bits in 16; else 0."""
+    plane = plane_of(image, meaning)
+    if meaning.labels or plane.dtype.kind != "u":
+        return 0
+    highest = int(plane.max(initial=0))
+    return highest if highest <= (LOW_CODES if plane.dtype == np.uint16 else _MOST_LABELS) else 0
 
 
 def plane_of(image: Image, meaning: Meaning) -> NDArray[Any]:

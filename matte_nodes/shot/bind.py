@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,6 +17,7 @@ from matte_nodes.errors import (
     BadPlateError,
     HintSizeError,
     InputError,
+    InputWarning,
     MediaError,
     MissingInputError,
     UsageError,
@@ -28,9 +30,11 @@ from matte_nodes.media.sequence import SequenceClip
 from matte_nodes.media.still import Want, spoken_rate
 from matte_nodes.node.hint_meaning import (
     Meaning,
+    check_colours,
     check_trimaps,
     mask_meaning,
     mask_values,
+    nearly_black,
     plane_of,
 )
 from matte_nodes.node.hints import HINT_KINDS, HintKeys, KeyMode, clean_trimap
@@ -152,8 +156,10 @@ class BoundHint:
                 f"{expected[1]} x {expected[0]}. Render it at the plate's size."
             )
         self.offset, lined_up = (0, ()) if self.is_still else self._lined_up(frames, offset)
+        lined_up = (*lined_up, *self._one_for_all(source))
         self._keys = HintKeys({n + self.offset: n for n in frames}, mode)  # type: ignore[arg-type]
         self._cached: tuple[tuple[int, Hashable], NDArray[Any]] | None = None
+        self._has_warned = False
         self.meaning = self._meaning()
         taken = (*lined_up, *self._other_rate(), *self.meaning.assumptions)
         self.assumptions = (*taken, *self.clip.assumptions)
@@ -196,6 +202,14 @@ class BoundHint:
             f"on first frame, --hint-offset N adds N to the hint's numbers (0: they are right as "
             "they are). In Python: hint_offset."
         )
+
+    def _one_for_all(self, source: Any) -> tuple[str, ...]:
+        """Return what is assumed where a pattern of names has one picture alone."""
+        if not self.is_still or len(self._plate.frames) == 1 or not is_file(source):
+            return ()
+        if self.clip.is_movie or os.path.isfile(source) or self.name == "background":
+            return ()
+        return (f"the {self._title} has frame {self.clip.frames[0]} alone; it serves every frame",)
 
     def _other_rate(self) -> tuple[str, ...]:
         """Return what is assumed of a movie that has another rate than the plate."""
@@ -261,6 +275,9 @@ class BoundHint:
         image = self.clip.read(source)
         where = f"{self._title}, frame {source},"
         is_picture = HINT_KINDS[self.name].is_picture
+        if not is_picture and self._is_given:
+            check_colours(image, self.meaning, where)
+            self._warn_of_black(image, where)
         if is_picture:
             pixels = rgb(image, self.clip, source)
         elif self.name == "trimap":
@@ -272,6 +289,19 @@ class BoundHint:
             placed = placed[..., 0]
         self._cached = asked, placed
         return placed
+
+    def _warn_of_black(self, image: Image, where: str) -> None:
+        """Warn once of a frame with the codes of labels among frames that are grey pictures."""
+        if self._has_warned or self.clip.is_movie:  # compressed black has such codes too
+            return
+        if highest := nearly_black(image, self.meaning):
+            self._has_warned = True
+            warnings.warn(
+                f"The {where} has no code above {highest} and is taken as nearly black, as the "
+                "other frames are grey pictures. Write all frames with one white.",
+                InputWarning,
+                3,
+            )
 
     def _on_display(self, image: Image) -> Image:
         """Return the image moved so that its display window lies on the plate's."""
