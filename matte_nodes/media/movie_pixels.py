@@ -167,8 +167,8 @@ def to_array(frame: Any) -> tuple[NDArray[Any], tuple[str, ...]]:
         target = "gray" if bits <= 8 else "gray16le"
     else:
         target = ("gbrap" if alpha else "gbrp") + ("" if bits <= 8 else "16le")
-    full = is_full_range(frame)
-    if not full and not grey and bits <= 16 and _leaves_range(frame, bits):
+    full = grey or is_full_range(frame)  # the scaler leaves the range of grey as it is
+    if not full and bits <= 16 and _leaves_range(frame, bits):
         return _unbounded(frame, bits, turn, alpha=alpha)
     converted = frame.reformat(
         format=target,
@@ -180,7 +180,7 @@ def to_array(frame: Any) -> tuple[NDArray[Any], tuple[str, ...]]:
     )
     dtype = np.dtype(np.uint8) if bits <= 8 else np.dtype("<u2")
     planes = [np.frombuffer(p, dtype).reshape(p.height, -1)[:, : p.width] for p in converted.planes]
-    if bits > 8:
+    if bits > 8 and not grey:  # of grey it fills the low bits
         planes = [_widen(plane, bits, full or i == 3) for i, plane in enumerate(planes)]
     channels: tuple[str, ...] = ("Y",)
     if not grey:
