@@ -120,7 +120,9 @@ class Decoder:
     def _new_context(self) -> Any:
         context: Any = self.stream.codec_context
         decoder, threads = _WITH_ALPHA.get(context.name), self._threads
-        if self.stream.metadata.get("alpha_mode") != "1":
+        # By the container's own element; programs that also tag it spell the tag in capitals.
+        notes = {key.lower(): text for key, text in self.stream.metadata.items()}
+        if notes.get("alpha_mode") != "1":
             decoder = None
         self._is_for_one_run = context.name in _REMEMBER
         if self._is_for_one_run:

@@ -164,6 +164,11 @@ class SequenceClip(ClipBase):
         return self._scan()[0].dtype
 
     @property
+    def is_float(self) -> bool:
+        """Whether the first file's pixels are floats."""
+        return self.pixel_type in _FLOATS
+
+    @property
     def pixel_aspect(self) -> float:
         """Width of a pixel over its height."""
         return self._scan()[0].pixel_aspect

@@ -368,23 +368,36 @@ def _describe(spec: Any, form: str, chosen: layers.ChosenChannels, path: Path) -
         orientation=orientation if 1 <= orientation <= 8 else 1,
         said=chosen.said,
         others=chosen.others,
-        assumptions=_assumptions(spec, form),
+        assumptions=_assumptions(spec, form, path),
     )
 
 
-def _assumptions(spec: Any, form: str) -> tuple[str, ...]:
+def _assumptions(spec: Any, form: str, path: Path) -> tuple[str, ...]:
     """Return what a header leaves open, or says twice and not alike."""
     if form == "openexr":
         named, corners = _named(spec), _of_chromaticities(spec)
         if named in _CHROMATICITIES and corners and corners != named:
             return (f"says {named} and has the chromaticities of another space; {named} is taken",)
         return ()
+    if form == "hdr" and (found := _left_out_of_radiance(path)):
+        return (f"has {found} in its header, which is left out",)
     kinds = [spec.get_string_attribute(f"{name}:ColorSpace") for name in ("jpeg", "tiff")]
     if any(kind in ("CMYK", "YCbCrK") for kind in kinds):
         return (
             "is CMYK, turned into R, G, B without a profile; convert it to RGB for its colours",
         )
     return ()
+
+
+def _left_out_of_radiance(path: Path) -> str:
+    """Return lines of a Radiance header that change its pixels and that its reader does not read."""
+    with path.open("rb") as file:
+        lines = file.read(4096).partition(b"\n\n")[0].decode("latin-1").splitlines()
+    names = ("EXPOSURE", "COLORCORR", "PRIMARIES", "PIXASPECT")
+    found = [line.strip() for line in lines if line.strip().startswith(names)]
+    neutral = {"1", "1.0", "1 1 1", "1.0 1.0 1.0"}
+    told = [line for line in found if line.partition("=")[2].strip() not in neutral]
+    return ", ".join(told[:4])
 
 
 def _rate(spec: Any) -> tuple[int, int] | None:

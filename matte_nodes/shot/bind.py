@@ -526,10 +526,14 @@ def guessed(clip: Clip) -> str:
 
 
 def clip_is_float(clip: Clip) -> bool:
-    """Whether the clip's pixels are floating point; a frame is read only where that can tell."""
-    known = {".exr": True, ".hdr": True} | dict.fromkeys((".png", ".jpg", ".jpeg", ".dpx"), False)
-    if clip.is_movie or _suffix(clip) in known:
-        return known.get(_suffix(clip), False)
+    """Whether the clip's pixels are floating point, by its first file: names may be wrong.
+
+    A frame is read only where the file's header cannot tell.
+    """
+    if clip.is_movie:
+        return False
+    if isinstance(clip, SequenceClip):
+        return clip.is_float
     return clip.read(clip.frames[0]).pixels.dtype.kind == "f"
 
 

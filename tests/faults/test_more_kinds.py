@@ -265,6 +265,27 @@ def test_soft_alpha_of_an_animated_webp(tmp_path: Path) -> None:
     assert np.array_equal(found[..., 3], cover)
 
 
+@odd("Stills", "A file whose name ends otherwise than it is", "taken", "As what it is.")
+def test_misnamed_files(tmp_path: Path) -> None:
+    for name, pixels in (("p.exr", picture().astype(np.float16)), ("q.png", codes(picture()))):
+        write_image(tmp_path / name, pixels)
+    (tmp_path / "p.exr").rename(tmp_path / "float.png")
+    (tmp_path / "q.png").rename(tmp_path / "codes.exr")
+    assert guessed(open_clip(tmp_path / "float.png")) == "scene_linear"
+    assert guessed(open_clip(tmp_path / "codes.exr")) == "srgb_tx"
+
+
+@odd("Stills", "Radiance (.hdr) with EXPOSURE, COLORCORR or PRIMARIES", "said", "Without them.")
+def test_radiance_headers(tmp_path: Path) -> None:
+    write_image(tmp_path / "p.hdr", picture())
+    whole = (tmp_path / "p.hdr").read_bytes()
+    lines, pixels = whole.split(b"\n\n", 1)
+    (tmp_path / "e.hdr").write_bytes(lines + b"\nEXPOSURE=2.0\n\n" + pixels)
+    (tmp_path / "one.hdr").write_bytes(lines + b"\nEXPOSURE=1.0\n\n" + pixels)
+    assert "EXPOSURE=2.0" in run(tmp_path / "o", tmp_path / "e.hdr").said
+    assert "EXPOSURE" not in run(tmp_path / "q", tmp_path / "one.hdr").said
+
+
 # EXR
 
 
@@ -339,6 +360,26 @@ def test_grey_movies_with_alpha(tmp_path: Path, form: str) -> None:
     path = movie(tmp_path / "p.mov", "png", "rgb24")
     shot = MatteNode("green-screen").connect(path, segmentation=tmp_path / "m.mov")
     assert np.array_equal(shot.hints["segmentation"].pixels(2), mask(1))
+
+
+@odd("Movies", "The alpha of a WebM that is tagged as well (-metadata:s:v alpha_mode=1)", "taken",
+     "Its alpha.")  # fmt: skip
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_tagged_alpha_of_webm(tmp_path: Path, codec: str) -> None:
+    with av.open(str(tmp_path / "m.webm"), "w") as container:
+        stream: Any = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuva420p"
+        stream.options = {"auto-alt-ref": "0", "crf": "4", "b": "5000000"}
+        stream.metadata["alpha_mode"] = "1"
+        for number in range(4):
+            both = np.dstack([codes(picture(number)), codes(mask(number))])
+            frame: Any = VideoFrame.from_ndarray(both, format="rgba").reformat(format="yuva420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    bound = seen(movie(tmp_path / "p.mov", "png", "rgb24"), tmp_path / "m.webm")
+    for number in range(4):
+        assert np.abs(bound.pixels(number + 1) - mask(number)).mean() < 0.02
 
 
 @odd("Movies", "Grey of 10 and 16 bits without a range", "taken", "Its codes, as they are.")
