@@ -19,6 +19,7 @@ from matte_nodes.errors import BadPlateError, HintSizeError, MissingInputError, 
 from matte_nodes.foreground import solve_foreground
 from matte_nodes.media import halves
 from matte_nodes.media.as_array import shape_advice
+from matte_nodes.media.layouts import object_name
 from matte_nodes.node import align_background, finesse, hints
 from matte_nodes.node.clean_plate_holes import close_holes
 from matte_nodes.node.matte import Matte
@@ -337,7 +338,7 @@ def checked_prediction(
     pairs: list[tuple[str, Float, tuple[int, ...]]] = [("alpha", prediction.alpha, size)]
     if prediction.foreground is not None:
         pairs.append(("foreground", prediction.foreground, (*size, 3)))
-    extras = {n for n in prediction.extras if "points" not in card.needs or n[:6] != "alpha."}
+    extras = {n for n in prediction.extras if "points" not in card.needs or not object_name(n)}
     if undeclared := extras - set(card.extras):
         raise ModelError(f"Model {card.name!r} gave extras it does not declare: {undeclared}.")
     pairs += [(name, extra, extra.shape) for name, extra in prediction.extras.items()]
