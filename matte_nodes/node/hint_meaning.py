@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -108,12 +108,22 @@ def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) ->
             )
         return Meaning(labels=True, assumptions=(_labels_text(name, image),))
     found = Meaning(channel="alpha" if kind == "alpha" or _is_clear(image) else "grey")
+    if kind == "alpha" and others and "R" in image.channels:
+        said = (
+            f"the alpha of the {name} is taken, and the file has {', '.join(others)} too ({flag})"
+        )
+        found = replace(found, assumptions=(said,))
+    return _checked(found, image, name)
+
+
+def _checked(found: Meaning, image: Image, name: str) -> Meaning:
+    """Return the meaning with what its channel's values leave open; see `mask_meaning`."""
     plane = plane_of(image, found)
     low, high = _range(plane)
     if high == 0 and not name.startswith("trimap"):
-        return Meaning(
-            found.channel,
-            assumptions=(f"the {name} is black in the frames looked at: nothing is the subject",),
+        return _adding(
+            found,
+            f"the {name} is black in the frames looked at: nothing is the subject",
         )
     if plane.dtype == np.uint16 and 0 < plane.max() <= LOW_CODES:
         raise InputError(
@@ -121,12 +131,10 @@ def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) ->
             "it with 8 bits, or so that white is 65535."
         )
     if 0 < high <= _HALF and not name.startswith("trimap"):
-        return Meaning(
-            found.channel,
-            assumptions=(
-                f"the {name} is never above half (at most {high:.3g}), so nothing is wholly "
-                "subject; if its codes are labels, write 255 for the subject",
-            ),
+        return _adding(
+            found,
+            f"the {name} is never above half (at most {high:.3g}), so nothing is wholly subject; if "
+            "its codes are labels, write 255 for the subject",
         )
     if low < -_ROUNDING or high > 1 + _ROUNDING:
         if name.startswith("trimap") and high <= _MOST_LABELS and (plane == np.rint(plane)).all():
@@ -136,16 +144,18 @@ def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) ->
             )
         is_coded = name.startswith("trimap") and high > 2  # as `clean_trimap` has it
         how = "taken as codes of 8 bits" if is_coded else "clamped"
-        return Meaning(
-            found.channel,
-            assumptions=(
-                f"the {name} has values outside 0 to 1 ({low:g} to {high:g}); they are {how}",
-            ),
+        return _adding(
+            found,
+            f"the {name} has values outside 0 to 1 ({low:g} to {high:g}); they are {how}",
         )
     if _is_inside_out(plane, high):
         said = f"the {name} is white all round its border and black inside, as if it were inverted"
-        return Meaning(found.channel, assumptions=(f"{said}; it is taken as it is",))
+        return _adding(found, f"{said}; it is taken as it is")
     return found
+
+
+def _adding(found: Meaning, text: str) -> Meaning:
+    return replace(found, assumptions=(*found.assumptions, text))
 
 
 def _is_inside_out(plane: NDArray[Any], high: float) -> bool:

@@ -161,7 +161,8 @@ class BoundHint:
         self._cached: tuple[tuple[int, Hashable], NDArray[Any]] | None = None
         self._has_warned = False
         self.meaning = self._meaning()
-        taken = (*lined_up, *self._other_rate(), *self.meaning.assumptions)
+        unlike = (*self._other_rate(), *self._other_aspect())
+        taken = (*lined_up, *unlike, *self.meaning.assumptions)
         self.assumptions = (*taken, *self.clip.assumptions)
         if name == "trimap" and self._is_given and mode != "only":
             pictures = (plane_of(self.clip.read(n), self.meaning) for n in frames)
@@ -220,6 +221,15 @@ class BoundHint:
             return ()
         said = f"the {self._title} has {float(ours):g} frames a second, the plate {float(plate):g}"
         return (f"{said}; frame is laid on frame, whatever the rates are",)
+
+    def _other_aspect(self) -> tuple[str, ...]:
+        """Return what is assumed of pictures whose pixels have another shape than the plate's."""
+        ours, plate = self.clip.pixel_aspect, self._plate.pixel_aspect
+        # Codes of a file without a place for it say 1: nobody wrote that.
+        if ours == 1 or not self._is_given or abs(ours / plate - 1) < _SAME_RATE:
+            return ()
+        said = f"the {self._title} has a pixel aspect of {ours:.4g}, the plate {plate:.4g}"
+        return (f"{said}; pixel is laid on pixel",)
 
     def _meaning(self) -> Meaning:
         if self.name == "background" or not self._is_given:

@@ -556,6 +556,27 @@ def test_float_codes_of_a_trimap(tmp_path: Path) -> None:
     assert not ran.frame(1)["A"][:, 50:].any()
 
 
+@odd("Hints", "A cut-out (RGBA) with a mask beside it in the EXR", "said", "The alpha of the RGBA.")
+def test_cutout_beside_a_mask(tmp_path: Path) -> None:
+    planes = np.dstack([picture(), mask(), 1 - mask()]).astype(np.float16)
+    write_image(tmp_path / "m.exr", planes, ("R", "G", "B", "A", "roto.Y"))  # type: ignore[arg-type]
+    plate = plate_of(tmp_path)
+    bound = seen(plate, tmp_path / "m.exr")
+    assert np.array_equal(bound.pixels(1), mask())
+    assert any("roto.Y" in text for text in bound.assumptions)
+    named = seen(plate, tmp_path / "m.exr", segmentation_layer="roto.Y")
+    assert np.array_equal(named.pixels(1), 1 - mask())
+    assert not any("roto.Y" in text for text in named.assumptions)
+
+
+@odd("Hints", "A mask with another pixel aspect than the plate", "said", "Pixel on pixel.")
+def test_aspect_of_a_mask(tmp_path: Path) -> None:
+    write_image(tmp_path / "m.exr", mask().astype(np.float16), "Y", PixelAspectRatio=2.0)
+    assert any(
+        "pixel aspect" in t for t in seen(plate_of(tmp_path), tmp_path / "m.exr").assumptions
+    )
+
+
 # Python
 
 
