@@ -15,6 +15,7 @@ import numpy as np
 from matte_nodes.color import guess_space
 from matte_nodes.errors import (
     BadPlateError,
+    ColorError,
     HintSizeError,
     InputError,
     InputWarning,
@@ -527,12 +528,15 @@ def low_codes(clip: Clip) -> tuple[str, ...]:
 
 def guessed(clip: Clip) -> str:
     """Return the colour space of a clip that nobody named: what its files say, else by their kind."""
-    return guess_space(
-        clip.colorspace,
-        is_movie=clip.is_movie,
-        is_float=clip_is_float(clip),
-        extension=_suffix(clip),
-    )
+    try:
+        return guess_space(
+            clip.colorspace,
+            is_movie=clip.is_movie,
+            is_float=clip_is_float(clip),
+            extension=_suffix(clip),
+        )
+    except ColorError as error:
+        raise ColorError(f"{clip.name}: {error}") from error
 
 
 def clip_is_float(clip: Clip) -> bool:
