@@ -10,7 +10,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import OpenImageIO as oiio
+from numpy.typing import NDArray
 
 from matte_nodes.errors import MediaError, MissingFrameError
 from matte_nodes.media import limits
@@ -131,6 +133,8 @@ class SubimageClip(ClipBase):
         finally:
             source.close()
         channels = ("R", "G", "B", "A")[: pixels.shape[2]]
+        if "A" in channels:
+            pixels = _straight(pixels)
         return Image(
             pixels=pixels,
             channels=channels,
@@ -158,3 +162,17 @@ class SubimageClip(ClipBase):
 
     def close(self) -> None:
         """Does nothing: no file stays open between reads."""
+
+
+def _straight(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Straight codes of premultiplied ones, (H, W, 4).
+
+    OpenImageIO lays the frames of an animation over each other only premultiplied.
+    """
+    alpha = pixels[..., 3:]
+    soft = (alpha > 0) & (alpha < 255)
+    if not soft.any():
+        return pixels
+    divided = np.rint(pixels[..., :3] * (255.0 / np.maximum(alpha, 1))).clip(0, 255)
+    colours = np.where(soft, divided, pixels[..., :3]).astype(np.uint8)
+    return np.concatenate([colours, alpha], axis=2)

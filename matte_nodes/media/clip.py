@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -93,7 +93,7 @@ def open_clip(
     files = pattern.find()
     if not files:
         raise MediaError(f"{name}: no file matches; looked in {pattern.folder.absolute()}.")
-    return how.sequence(name, files)
+    return how.sequence(name, files, pattern.left_out())
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,15 @@ class _How:
     rate: Fraction | None
     threads: int
 
-    def sequence(self, name: str, files: Mapping[int, Path]) -> Clip:
-        return SequenceClip(name, files, missing=self.missing, want=self.want, rate=self.rate)
+    def sequence(self, name: str, files: Mapping[int, Path], left_out: Sequence[str] = ()) -> Clip:
+        return SequenceClip(
+            name,
+            files,
+            missing=self.missing,
+            want=self.want,
+            rate=self.rate,
+            left_out=left_out,
+        )
 
     def movie(self, name: str, path: Path) -> Clip:
         from matte_nodes.media.movie import MovieClip  # PyAV: only where there is a movie

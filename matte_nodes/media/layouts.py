@@ -159,10 +159,10 @@ def _extra_channels(
     planes: list[NDArray[Any]] = []
     for name, extra in extras.items():
         layer = layer_name(name)
-        if name.startswith("alpha.") and extra.ndim == 2:
+        if object_name(name) and extra.ndim == 2:
             # One of several objects. Channels of one layer, by their names; Blender reads only
             # channels of one letter, so there each object is a layer.
-            own = layer_name(name[6:])
+            own = layer_name(object_name(name))
             names.append(f"alpha.{own}" if single == "A" else f"alpha_{own}.{single}")
             planes.append(extra)
             continue
@@ -218,10 +218,15 @@ def objects(frame: OutputFrame) -> dict[str, NDArray[Any]]:
 def of_objects(extras: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Return those extras that are objects, `alpha.NAME`, (H, W) each, by NAME."""
     return {
-        name.removeprefix("alpha."): extra
+        own: extra
         for name, extra in extras.items()
-        if name.startswith("alpha.") and extra.ndim == 2
+        if (own := object_name(name)) and extra.ndim == 2
     }
+
+
+def object_name(extra: str) -> str:
+    """Return the object that an extra or a channel is the alpha of: NAME of alpha.NAME, else ""."""
+    return extra.removeprefix("alpha.") if extra.startswith("alpha.") else ""
 
 
 def crypto(frame: OutputFrame) -> tuple[tuple[str, ...], NDArray[np.float32]]:

@@ -22,7 +22,9 @@ PIXEL_ASPECT = "matte/pixel_aspect"
 
 
 class MovieClip(ClipBase):
-    """A movie's first picture stream; frame n is the n-th frame that is shown.
+    """A movie's picture stream; frame n is the n-th frame that is shown.
+
+    Of several streams it is the one that is marked as default, else the first.
 
     A frame is decoded from its own key frame, so order never changes a pixel (`Decoder`). Variable
     frame rates keep their times in `Image.time`. threads: of the decoder. Raises MediaError when
@@ -31,6 +33,7 @@ class MovieClip(ClipBase):
     """
 
     is_movie = True
+    is_tagged = True
 
     def __init__(
         self,
@@ -65,7 +68,8 @@ class MovieClip(ClipBase):
         self.codec: str = stream.codec_context.name
         self.is_limited = not movie_pixels.is_full_range(first)
         """Whether its codes reach beyond black and white."""
-        turned = movie_pixels.Turn.of(first).swaps
+        turn = movie_pixels.Turn.of(first)
+        turned = turn.swaps
         width, height = (first.height, first.width) if turned else (first.width, first.height)
         self.canvas = self.display_window = Rect(0, 0, width, height)
         notes = self._notes()
@@ -73,20 +77,30 @@ class MovieClip(ClipBase):
         self.pixel_aspect = 1.0 / aspect if turned else aspect
         self.colorspace = movie_pixels.colorspace(first, self.codec)
         if int(first.color_trc) in (0, movie_pixels.UNSAID):
+            self.is_tagged = "matte/colorspace" in notes
             self.colorspace = notes.get("matte/colorspace", self.colorspace)
+        self.guesses = movie_pixels.guesses(first)
         self.timecode = Timecode.parse(notes.get("timecode", ""), self.rate)
         order = int(stream.codec_context.field_order)
+        self._slant = turn.slant
         self.field_order = order if order in (2, 3, 4, 5) else 2 if first.interlaced_frame else 0
 
     @property
     def assumptions(self) -> tuple[str, ...]:
-        """One sentence when the movie is interlaced: its frames are used whole."""
-        if not self.field_order:
-            return ()
-        return (
-            f"{self.name} is interlaced and is taken as whole frames, so moving edges are combed; "
-            "deinterlace it first",
-        )
+        """One sentence each: fields used as whole frames, other streams, a slanted picture."""
+        found = []
+        if self.field_order:
+            found.append(
+                f"{self.name} is interlaced and is taken as whole frames, so moving edges are "
+                "combed; deinterlace it first"
+            )
+        if self._decoder.others:
+            count = 1 + self._decoder.others
+            which = f"{self._decoder.which} is taken"
+            found.append(f"{self.name} has {count} streams of pictures; {which}")
+        if self._slant:
+            found.append(f"{self.name} is shown turned by {self._slant} degrees, which is left out")
+        return tuple(found)
 
     def _notes(self) -> dict[str, str]:
         """Return texts of the container and its streams (time code tracks too), by lower-case name."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.stream import Disposition
 
 from matte_nodes.errors import MediaError
 from matte_nodes.media import ffv1, limits
@@ -51,7 +52,7 @@ class _NotFreshError(Exception):
 
 
 class Decoder:
-    """A movie's first picture stream.
+    """A movie's picture stream: the one marked as default, else the first.
 
     A frame is decoded from its own key frame, always from there, by a decoder that knows nothing
     of what came before. So a damaged stream, whose decoder guesses what is missing, gives the same
@@ -73,6 +74,7 @@ class Decoder:
         self._ahead: list[tuple[int, Any]] = []
         self._is_used = self._is_fresh = self._is_suspect = False
         self._is_for_one_run = False
+        self.others, self.which = 0, ""
         self.container: Any = None
         self.stream: Any = None
         self.opened: Sign | None = None
@@ -96,7 +98,10 @@ class Decoder:
         streams = [s for s in self.container.streams.video if not _is_cover(s)]
         if not streams:
             raise MediaError(f"{self._name}: the file contains no video.")
-        self.stream = streams[0]
+        marked = [s for s in streams if s.disposition & Disposition.default]
+        self.stream = marked[0] if len(marked) == 1 else streams[0]
+        self.others = len(streams) - 1
+        self.which = "the one marked as default" if len(marked) == 1 else "the first"
         if self.stream.codec_context is None:
             raise MediaError(
                 f"{self._name}: no decoder knows its codec, or the file is damaged. Convert it, or "
@@ -115,7 +120,9 @@ class Decoder:
     def _new_context(self) -> Any:
         context: Any = self.stream.codec_context
         decoder, threads = _WITH_ALPHA.get(context.name), self._threads
-        if self.stream.metadata.get("alpha_mode") != "1":
+        # By the container's own element; programs that also tag it spell the tag in capitals.
+        notes = {key.lower(): text for key, text in self.stream.metadata.items()}
+        if notes.get("alpha_mode") != "1":
             decoder = None
         self._is_for_one_run = context.name in _REMEMBER
         if self._is_for_one_run:
@@ -389,4 +396,4 @@ def _last_at(keys: tuple[int, ...], place: int) -> int:
 
 
 def _is_cover(stream: Any) -> bool:
-    return "attached_pic" in str(stream.disposition)
+    return bool(stream.disposition & Disposition.attached_pic)

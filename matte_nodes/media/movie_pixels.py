@@ -15,6 +15,7 @@ primaries turn `bt709` and no tag into `bt2020`. Untagged: `srgb` for RGB and Mo
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +95,19 @@ def _transfer(frame: Any, codec: str) -> str:
     return "bt601" if said == "ITU601" else "bt709"
 
 
+def guesses(frame: Any) -> tuple[str, ...]:
+    """Return what most movies say and this one does not: a sentence each."""
+    form = frame.format
+    is_told = form.is_rgb or len(form.components) < 3 or int(frame.colorspace) in _MATRICES
+    if is_told:
+        return ()
+    name = {"ITU709": "BT.709", "ITU601": "BT.601"}[matrix(frame)]
+    return (
+        f"the movie does not say its Y'CbCr matrix, and that of {name} was taken by its size (give "
+        "it a tag: matrix_coefficients)",
+    )
+
+
 @dataclass(frozen=True)
 class Turn:
     """How a decoded picture is turned and mirrored for display (its display matrix)."""
@@ -104,6 +118,8 @@ class Turn:
     """Then the order of rows is turned round."""
     columns: bool
     """Then the order of columns is turned round."""
+    slant: int = 0
+    """Degrees that the display matrix turns further, which is left out."""
 
     @staticmethod
     def of(frame: Any) -> Turn:
@@ -117,9 +133,12 @@ class Turn:
         if matrix is None or matrix.buffer_size < 36:
             return Turn(swaps=False, rows=False, columns=False)
         a, b, _, c, d = struct.unpack_from("=5i", bytes(matrix))
+        # Pixels that are not square have sides of other lengths: only their directions tell.
+        angle = round(math.degrees(math.atan2(b, a))) if a or b else 0
+        slant = (angle + 45) % 90 - 45
         if abs(b) + abs(c) > abs(a) + abs(d):
-            return Turn(swaps=True, rows=b < 0, columns=c < 0)
-        return Turn(swaps=False, rows=d < 0, columns=a < 0)
+            return Turn(swaps=True, rows=b < 0, columns=c < 0, slant=slant)
+        return Turn(swaps=False, rows=d < 0, columns=a < 0, slant=slant)
 
     def __call__(self, plane: NDArray[Any]) -> NDArray[Any]:
         """Return a view of (H, W) as it is shown."""
@@ -139,13 +158,17 @@ def to_array(frame: Any) -> tuple[NDArray[Any], tuple[str, ...]]:
     form = frame.format
     bits = max(component.bits for component in form.components)
     alpha = any(component.is_alpha for component in form.components)
+    if bits > 16:
+        raise MediaError(f"its pixels are {form.name}, of {bits} bits. Convert it to 16 or fewer.")
     grey = len(form.components) - alpha == 1
-    if grey:  # with or without alpha: a grey picture is a hint, and hints have no alpha
+    if grey and alpha:
+        return _grey_with_alpha(frame, bits, turn)
+    if grey:
         target = "gray" if bits <= 8 else "gray16le"
     else:
         target = ("gbrap" if alpha else "gbrp") + ("" if bits <= 8 else "16le")
-    full = is_full_range(frame)
-    if not full and not grey and bits <= 16 and _leaves_range(frame, bits):
+    full = grey or is_full_range(frame)  # the scaler leaves the range of grey as it is
+    if not full and bits <= 16 and _leaves_range(frame, bits):
         return _unbounded(frame, bits, turn, alpha=alpha)
     converted = frame.reformat(
         format=target,
@@ -157,7 +180,7 @@ def to_array(frame: Any) -> tuple[NDArray[Any], tuple[str, ...]]:
     )
     dtype = np.dtype(np.uint8) if bits <= 8 else np.dtype("<u2")
     planes = [np.frombuffer(p, dtype).reshape(p.height, -1)[:, : p.width] for p in converted.planes]
-    if bits > 8:
+    if bits > 8 and not grey:  # of grey it fills the low bits
         planes = [_widen(plane, bits, full or i == 3) for i, plane in enumerate(planes)]
     channels: tuple[str, ...] = ("Y",)
     if not grey:
@@ -168,6 +191,15 @@ def to_array(frame: Any) -> tuple[NDArray[Any], tuple[str, ...]]:
     for i, plane in enumerate(planes):
         pixels[..., i] = plane
     return pixels, channels
+
+
+def _grey_with_alpha(frame: Any, bits: int, turn: Turn) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Grey and alpha: FFmpeg has them interleaved, and only with 8 or 16 bits."""
+    kind = np.dtype("u1" if bits <= 8 else "<u2")
+    plane = frame.reformat(format="ya8" if bits <= 8 else "ya16le", threads=1).planes[0]
+    codes = np.frombuffer(plane, kind).reshape(plane.height, -1)[:, : 2 * plane.width]
+    pixels = np.dstack([turn(codes[:, 0::2]), turn(codes[:, 1::2])])
+    return pixels.astype(kind.newbyteorder("=")), ("Y", "A")
 
 
 def _widen(plane: NDArray[Any], bits: int, full: bool) -> NDArray[Any]:

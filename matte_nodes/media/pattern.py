@@ -104,6 +104,12 @@ class Pattern:
             )
         return dict(sorted(found.items()))
 
+    def left_out(self) -> list[str]:
+        """Return names of the files whose numbers have another padding, by their frames."""
+        names = [(self._text(name), name) for name in list_folder(as_spelled(self.folder))]
+        found = [(int(text), name) for text, name in names if text and self.number(name) is None]
+        return [name for _, name in sorted(found)]
+
     def __str__(self) -> str:
         return str(self.folder / f"{self.prefix}{'#' * self.padding}{self.suffix}")
 

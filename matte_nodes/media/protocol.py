@@ -79,6 +79,16 @@ class Clip(Protocol):
         ...
 
     @property
+    def guesses(self) -> tuple[str, ...]:
+        """The same for facts that many files of the kind leave open: not told of in every run."""
+        ...
+
+    @property
+    def is_tagged(self) -> bool:
+        """Whether `colorspace` is what the files say, and not what is usual for their kind."""
+        ...
+
+    @property
     def rate(self) -> Fraction | None:
         """Frames a second; None when unknown."""
         ...
@@ -159,6 +169,8 @@ class ClipBase:
     opened: Sign | None = None
     time_base: Fraction | None = None
     field_order = 0
+    guesses: tuple[str, ...] = ()
+    is_tagged = True
 
     @property
     def assumptions(self) -> tuple[str, ...]:

@@ -21,11 +21,14 @@ from matte_nodes.media.still import PICTURE, Header, Want, read_header, read_ima
 # file, or dates and times taken for frame numbers.
 _LONGEST_GAP = 10_000
 
+_FLOATS = ("half", "float", "double")
+
 
 class SequenceClip(ClipBase):
     """Files by frame number; see `open_clip` for what `missing` means.
 
     want: which layer and view of the files. rate: frames a second, in place of what the files say.
+    left_out: files beside these whose numbers have another padding.
 
     Headers are read when a window is first asked for, all of them once (0.03 to 0.1 ms a file when
     it is cached), so that a clip of mixed sizes or with a broken header fails before any work.
@@ -39,8 +42,10 @@ class SequenceClip(ClipBase):
         missing: Missing = "error",
         want: Want = PICTURE,
         rate: Fraction | None = None,
+        left_out: Sequence[str] = (),
     ) -> None:
         self.name = name
+        self._left_out = left_out
         self._want, self._rate = want, rate
         self._files = dict(sorted(files.items()))
         self._present = list(self._files)
@@ -106,6 +111,7 @@ class SequenceClip(ClipBase):
                 for frame, path in items:
                     header = self._header(frame, path)
                     self._same_size(head.display_window, frame, header.display_window)
+                    self._same_kind(head, frame, header)
                     if header.colorspace != head.colorspace and not self._mixed:
                         self._mixed = (
                             f"{self.name} says {header.colorspace or 'no colour space'} in frame "
@@ -131,6 +137,17 @@ class SequenceClip(ClipBase):
                 f"{_size(expected)}; a clip has one size."
             )
 
+    def _same_kind(self, expected: Header, frame: int, found: Header) -> None:
+        """Raise MediaError where codes and floats, or colours and grey, are one clip."""
+        kinds = [("floats" if header.dtype in _FLOATS else "codes") for header in (found, expected)]
+        if kinds[0] == kinds[1] and self._want.purpose == "picture":
+            kinds = [("colours" if "R" in h.channels else "grey") for h in (found, expected)]
+        if kinds[0] != kinds[1]:
+            raise MediaError(
+                f"{self.name}: frame {frame} is of {kinds[0]}, frame {self._present[0]} of "
+                f"{kinds[1]}; a clip has one kind of pixels."
+            )
+
     @property
     def canvas(self) -> Rect:
         """The union of the display window and every frame's data window."""
@@ -140,6 +157,16 @@ class SequenceClip(ClipBase):
     def display_window(self) -> Rect:
         """The picture as it is shown, the same for all frames."""
         return self._scan()[0].display_window
+
+    @property
+    def pixel_type(self) -> str:
+        """The type of the first file's pixels: uint8, uint16, half, float, or another of its reader."""
+        return self._scan()[0].dtype
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the first file's pixels are floats."""
+        return self.pixel_type in _FLOATS
 
     @property
     def pixel_aspect(self) -> float:
@@ -168,8 +195,11 @@ class SequenceClip(ClipBase):
     @property
     def assumptions(self) -> tuple[str, ...]:
         """One sentence for each fact that the files do not state: how the clip interprets it."""
-        pages = self._scan()[0].has_pages
-        told = (f"{self.name} has several pages, and the first is taken",) if pages else ()
+        told = [f"{self.name} {text}" for text in self._scan()[0].assumptions]
+        if self._left_out:
+            first, others = self._left_out[0], len(self._left_out) - 1
+            more = f" and {others} more" if others else ""
+            told.append(f"{self.name} leaves out {first!r}{more}: the number has another padding")
         return (*told, *self._mixed)
 
     @property

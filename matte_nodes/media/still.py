@@ -26,6 +26,7 @@ _AS_STORED = oiio.ImageSpec()
 _AS_STORED.attribute("oiio:UnassociatedAlpha", 1)
 
 _WIDE = ("uint", "int")  # OpenImageIO's names for integers of 32 bits
+_SIGNED = {"int8": "uint8", "int16": "uint16"}  # the unsigned type whose white is the same
 _NATIVE = {"uint8": np.uint8, "uint16": np.uint16, "half": np.float16, "float": np.float32}
 # Corners of EXR chromaticities (Rx Ry Gx Gy Bx By Wx Wy) and the space they say.
 _CHROMATICITIES = {
@@ -64,8 +65,8 @@ class Header:
     """Which channels were chosen, in words (`layers.Choice.said`)."""
     others: tuple[str, ...] = ()
     """Further masks in the file."""
-    has_pages: bool = False
-    """Whether the file has further pictures of this size."""
+    assumptions: tuple[str, ...] = ()
+    """What the file leaves open, as it goes on after its name."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ def read_header(path: Path, want: Want = PICTURE) -> Header:
     with _opened(path) as source:
         header, spec = _header(source, path, want)
         if source.format_name() == "tiff" and _has_pages(source, spec):
-            header = replace(header, has_pages=True)
+            pages = "has several pages, and the first is taken"
+            header = replace(header, assumptions=(*header.assumptions, pages))
         return header
 
 
@@ -319,7 +321,8 @@ def _header(source: Any, path: Path, want: Want) -> tuple[Header, Any]:
     spec = specs[chosen.part]
     if spec.deep:
         raise MediaError(f"{path}: deep pixels are not supported; flatten the file.")
-    header = _describe(spec, source.format_name(), chosen)
+    _check_kind(spec, source.format_name(), chosen, path, want)
+    header = _describe(spec, source.format_name(), chosen, path)
     limits.check_size(f"{path}: its data window", header.data_window)
     limits.check_size(f"{path}: its display window", header.display_window)
     if len(specs) > 1:
@@ -327,7 +330,20 @@ def _header(source: Any, path: Path, want: Want) -> tuple[Header, Any]:
     return header, spec
 
 
-def _describe(spec: Any, form: str, chosen: layers.ChosenChannels) -> Header:
+def _check_kind(
+    spec: Any, form: str, chosen: layers.ChosenChannels, path: Path, want: Want
+) -> None:
+    """Raise MediaError for numbers that are no colours."""
+    if spec.get_string_attribute("tiff:ColorSpace") in ("CIELAB", "ICCLAB", "ITULAB"):
+        raise MediaError(f"{path}: its pixels are CIELAB, not R, G, B. Convert it to RGB.")
+    if form == "openexr" and want.purpose == "picture" and _is_wide(spec, chosen.indices):
+        raise MediaError(
+            f"{path}: its channels hold whole numbers (uint), which are ids, not colours. Name a "
+            "layer of half or float (--layer)."
+        )
+
+
+def _describe(spec: Any, form: str, chosen: layers.ChosenChannels, path: Path) -> Header:
     data = Rect(spec.x, spec.y, spec.width, spec.height)
     display = Rect(spec.full_x, spec.full_y, spec.full_width, spec.full_height)
     orientation = spec.get_int_attribute("Orientation", 1)
@@ -338,7 +354,7 @@ def _describe(spec: Any, form: str, chosen: layers.ChosenChannels) -> Header:
         data = Rect(data.y, data.x, data.height, data.width)
         display = Rect(display.y, display.x, display.height, display.width)
         aspect = 1.0 / aspect
-    kind = str(spec.format)
+    kind = _SIGNED.get(str(spec.format), str(spec.format))
     return Header(
         subimage=chosen.part,
         indices=chosen.indices,
@@ -347,12 +363,41 @@ def _describe(spec: Any, form: str, chosen: layers.ChosenChannels) -> Header:
         data_window=data,
         display_window=display,
         pixel_aspect=aspect,
-        colorspace=_colorspace(spec) if form == "openexr" else still_color.of(spec),
+        colorspace=_colorspace(spec) if form == "openexr" else still_color.of(spec, path, form),
         rate=_rate(spec),
         orientation=orientation if 1 <= orientation <= 8 else 1,
         said=chosen.said,
         others=chosen.others,
+        assumptions=_assumptions(spec, form, path),
     )
+
+
+def _assumptions(spec: Any, form: str, path: Path) -> tuple[str, ...]:
+    """Return what a header leaves open, or says twice and not alike."""
+    if form == "openexr":
+        named, corners = _named(spec), _of_chromaticities(spec)
+        if named in _CHROMATICITIES and corners and corners != named:
+            return (f"says {named} and has the chromaticities of another space; {named} is taken",)
+        return ()
+    if form == "hdr" and (found := _left_out_of_radiance(path)):
+        return (f"has {found} in its header, which is left out",)
+    kinds = [spec.get_string_attribute(f"{name}:ColorSpace") for name in ("jpeg", "tiff")]
+    if any(kind in ("CMYK", "YCbCrK") for kind in kinds):
+        return (
+            "is CMYK, turned into R, G, B without a profile; convert it to RGB for its colours",
+        )
+    return ()
+
+
+def _left_out_of_radiance(path: Path) -> str:
+    """Return lines of a Radiance header that change its pixels and that its reader does not read."""
+    with path.open("rb") as file:
+        lines = file.read(4096).partition(b"\n\n")[0].decode("latin-1").splitlines()
+    names = ("EXPOSURE", "COLORCORR", "PRIMARIES", "PIXASPECT")
+    found = [line.strip() for line in lines if line.strip().startswith(names)]
+    neutral = {"1", "1.0", "1 1 1", "1.0 1.0 1.0"}
+    told = [line for line in found if line.partition("=")[2].strip() not in neutral]
+    return ", ".join(told[:4])
 
 
 def _rate(spec: Any) -> tuple[int, int] | None:
@@ -385,10 +430,18 @@ def _colorspace(spec: Any) -> str:
     Not `oiio:ColorSpace`: OpenImageIO 3.0 makes it up for files that say nothing, later ones copy
     it from colorInteropID.
     """
+    return _named(spec) or _of_chromaticities(spec)
+
+
+def _named(spec: Any) -> str:
     for name in ("matte/colorspace", "colorInteropID"):
         said = spec.get_string_attribute(name)
         if said and said != "unknown":
             return str(said)
+    return ""
+
+
+def _of_chromaticities(spec: Any) -> str:
     if spec.get_int_attribute("acesImageContainerFlag"):
         return "lin_ap0_scene"
     corners = spec.getattribute("chromaticities")

@@ -8,6 +8,8 @@ Returned are words that `color.guess` knows: a colour space's name, a movie's ta
 from __future__ import annotations
 
 import struct
+import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,14 +39,31 @@ _CICP_TRANSFERS = {13: "srgb", 8: "linear", 4: "gamma 2.2", 16: "pq", 18: "hlg",
                    6: "bt709", 14: "bt709", 15: "bt709"}  # fmt: skip
 
 
-def of(spec: Any) -> str:
-    """Return the colour space that a picture's header states; "" when it states none."""
-    code = spec.getattribute("CICP")
-    if isinstance(code, tuple) and len(code) >= 2 and code[0] != 2:
-        return of_code(int(code[0]), int(code[1]))
+# A PNG's own chunks are looked at up to here, and a profile in one is unpacked up to this size.
+_MOST_CHUNKS, _LARGEST_PROFILE = 1000, 1 << 24
+
+
+def of(spec: Any, path: Path, form: str) -> str:
+    """Return the colour space that a picture's header states; "" when it states none.
+
+    spec, form: OpenImageIO's. path: a PNG's chunks are read from the file, as libpng leaves out those that
+    it finds odd (a wrong profile, a limited range), and OpenImageIO the primaries.
+    """
+    chunks = _png_chunks(path) if form == "png" else {}
+    if code := chunks.get(b"cICP") or _code(spec):
+        if len(code) < 4:
+            return "cICP (damaged)"
+        if (code[2], code[3]) != (0, 1):
+            return f"cICP {code[0]}/{code[1]}, matrix {code[2]}, range {code[3]}"
+        if code[0] != 2 or code[1] not in (2, 13):
+            return of_code(code[0], code[1])
     profile = spec.getattribute("ICCProfile")
     if profile is not None:
         return of_profile(np.asarray(profile, np.uint8).tobytes())
+    if b"iCCP" in chunks:
+        return _of_packed(chunks[b"iCCP"])
+    if b"cHRM" in chunks and b"sRGB" not in chunks:
+        return _of_corners(chunks[b"cHRM"], chunks.get(b"gAMA"))
     if spec.get_string_attribute("Exif:InteroperabilityIndex") == "R03":
         return "g22_adobergb_scene"  # DCF optional colour space
     gamma = spec.get_float_attribute("oiio:Gamma", 0.0)
@@ -56,6 +75,61 @@ def of(spec: Any) -> str:
     if gamma and not 0.99 < gamma < 1.01 and not 2.1 < gamma < 2.3:
         return f"gamma {gamma:.3g}"
     return ""
+
+
+def _code(spec: Any) -> bytes:
+    code = spec.getattribute("CICP")
+    return bytes(code) if isinstance(code, tuple) and len(code) == 4 else b""
+
+
+def _png_chunks(path: Path) -> dict[bytes, bytes]:
+    """Return the chunks of a PNG that tell its colours, by name."""
+    found: dict[bytes, bytes] = {}
+    with path.open("rb") as file:
+        file.seek(8)
+        for _ in range(_MOST_CHUNKS):
+            head = file.read(8)
+            if len(head) < 8 or head[4:] in (b"IDAT", b"IEND"):
+                break
+            (size,) = struct.unpack(">I", head[:4])
+            if head[4:] in (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"):
+                found[head[4:]] = file.read(min(size, _LARGEST_PROFILE))
+                size -= len(found[head[4:]])
+            file.seek(size + 4, 1)
+    return found
+
+
+def _of_packed(chunk: bytes) -> str:
+    """Return the space of a PNG's profile that libpng has left out."""
+    name, _, packed = chunk.partition(b"\0")
+    try:
+        profile = zlib.decompressobj().decompress(packed[1:], _LARGEST_PROFILE)
+    except zlib.error:
+        profile = b""
+    if len(profile) < 132:
+        return f'ICC profile "{name.decode("latin-1")}" (damaged)'
+    return of_profile(profile)
+
+
+def _of_corners(chunk: bytes, gamma: bytes | None) -> str:
+    """Return the space of a PNG's primaries and curve; without a curve it is that of sRGB."""
+    try:
+        corners = [n / 100_000 for n in struct.unpack(">8I", chunk)]
+        exponent = 100_000 / struct.unpack(">I", gamma)[0] if gamma else 0.0
+    except (struct.error, ZeroDivisionError):
+        return "chromaticities (damaged)"
+    white, rest = corners[:2], corners[2:]
+    known = {"linear": 1.0, "gamma 1.8": 1.8, "gamma 2.2": 2.2, "gamma 2.4": 2.4}
+    curve = next((name for name, n in known.items() if abs(exponent - n) < 0.02), "srgb")
+    if curve == "srgb" and exponent:
+        curve = f"gamma {exponent:.3g}"
+    for primaries, those in _PRIMARIES.items():
+        if np.allclose([*white, *rest], [0.3127, 0.329, *those], atol=2e-3):
+            if (primaries, curve) == ("rec709", "srgb"):
+                return ""
+            if found := _SPACES.get((primaries, curve)):
+                return found
+    return f"chromaticities {' '.join(f'{n:.4g}' for n in (*rest, *white))}, {curve}"
 
 
 def of_code(primaries: int, transfer: int) -> str:

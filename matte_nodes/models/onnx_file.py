@@ -32,7 +32,7 @@ from matte_nodes.card import (
 )
 from matte_nodes.errors import ModelError, UnknownModelError
 from matte_nodes.models.onnx_answers import ACTIVATIONS, alpha_of
-from matte_nodes.models.onnx_pictures import Fit, Picture, plane
+from matte_nodes.models.onnx_pictures import Fit, Picture, check_keys, plane
 from matte_nodes.reads import hash_of
 
 if TYPE_CHECKING:
@@ -43,6 +43,13 @@ ROLES = ("plate", *HINTS, "neighbours")
 _cards: dict[tuple[str, ...], ModelCard] = {}
 _MOST_CARDS = 64
 """What an input can be. "plate+trimap" is one input with the channels of both."""
+
+_KEYS = (
+    "inputs", "outputs", "activation", "states", "constants", "window", "multiple", "fixed_size",
+    "fit", "shorter", "longest", "tileable", "tile_side", "tile_overlap", "title", "summary",
+    "licence", "commercial", "papers", "about", "schema", "weights", "parity",
+)  # fmt: skip
+"""All that a declaration may hold; the last four are notes that `matte` writes."""
 
 _CHANNELS = (1, 3, 4, 6)
 """Channels of an input that is a picture: a mask, a plate, both, a plate and a clean plate."""
@@ -205,7 +212,10 @@ def card_of(path: str | os.PathLike[str]) -> ModelCard:
 
 
 def _card(file: Path, declared: Mapping[str, Any], digests: Mapping[Path, str]) -> ModelCard:
+    check_keys(declared, _KEYS, "it")
     inputs, outputs = declared["inputs"], declared["outputs"]
+    for how in inputs.values():
+        Picture.declared(how)
     roles = [role for joined in inputs for role in joined.split("+")]
     if (unknown := set(roles) - set(ROLES)) or len(roles) != len(set(roles)):
         raise ValueError(

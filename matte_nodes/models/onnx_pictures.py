@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -36,10 +37,22 @@ class Picture:
 
     @classmethod
     def declared(cls, how: str | Mapping[str, Any]) -> Picture:
-        """From a declaration: the name of an input, or an object."""
+        """From a declaration: the name of an input, or an object.
+
+        Raises ValueError for a key that is unknown, and for a value that it cannot have.
+        """
         if isinstance(how, str):
             return cls(how)
+        known = [field.name for field in fields(cls)]
+        check_keys(how, known, "an input")
         told: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in how.items()}
+        for name, choices in (("order", ("rgb", "bgr")), ("layout", ("NCHW", "NHWC"))):
+            if told.get(name, choices[0]) not in choices:
+                raise ValueError(f'"{name}" is {" or ".join(choices)}, not {told[name]!r}')
+        for name in ("scale", "mean", "std"):
+            values = np.array(told.get(name, 1.0), np.float64)
+            if not np.isfinite(values).all() or (name == "std" and not values.all()):
+                raise ValueError(f'"{name}" holds numbers, and "std" no 0, not {told[name]!r}')
         return cls(**told)
 
     def made(self, planes: Float, kind: type[np.floating[Any]] = np.float32) -> NDArray[Any]:
@@ -116,6 +129,19 @@ class Fit:
         """An answer (H, W) or (H, W, C) at the plate's size."""
         height, width = self.inner(size)
         return resized(np.ascontiguousarray(picture[:height, :width]), size)
+
+
+def check_keys(told: Mapping[str, Any], known: Iterable[str], what: str) -> None:
+    """Raise ValueError for a key that nothing reads: it would be left out without a word.
+
+    Keys that begin with _ are yours, for notes.
+    """
+    names = list(known)
+    for name in told:
+        if name not in names and not name.startswith("_"):
+            close = difflib.get_close_matches(name, names, 1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            raise ValueError(f"{what} has no key {name!r}{hint}")
 
 
 def plane(answer: NDArray[Any]) -> Float:

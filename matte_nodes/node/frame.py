@@ -19,9 +19,11 @@ from matte_nodes.errors import BadPlateError, HintSizeError, MissingInputError, 
 from matte_nodes.foreground import solve_foreground
 from matte_nodes.media import halves
 from matte_nodes.media.as_array import shape_advice
+from matte_nodes.media.layouts import object_name
 from matte_nodes.node import align_background, finesse, hints
 from matte_nodes.node.clean_plate_holes import close_holes
 from matte_nodes.node.matte import Matte
+from matte_nodes.node.plate_values import doubts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -150,7 +152,12 @@ PREPARATIONS: tuple[Preparation, ...] = (
 
 
 def prepared(given: Given, knobs: Mapping[str, KnobValue]) -> Given:
-    """Return the frame with every change made to its inputs that the knobs ask for."""
+    """Return the frame with every change made to its inputs that the knobs ask for.
+
+    What is odd about the plate is complained of.
+    """
+    if odd := doubts(given.plate):
+        given = replace(given, complaints=(*given.complaints, Complaint("plate", odd)))
     for change in PREPARATIONS:
         if getattr(given, change.makes) is None or not change.is_on(knobs):
             continue
@@ -331,7 +338,7 @@ def checked_prediction(
     pairs: list[tuple[str, Float, tuple[int, ...]]] = [("alpha", prediction.alpha, size)]
     if prediction.foreground is not None:
         pairs.append(("foreground", prediction.foreground, (*size, 3)))
-    extras = {n for n in prediction.extras if "points" not in card.needs or n[:6] != "alpha."}
+    extras = {n for n in prediction.extras if "points" not in card.needs or not object_name(n)}
     if undeclared := extras - set(card.extras):
         raise ModelError(f"Model {card.name!r} gave extras it does not declare: {undeclared}.")
     pairs += [(name, extra, extra.shape) for name, extra in prediction.extras.items()]

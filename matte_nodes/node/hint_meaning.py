@@ -10,23 +10,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from matte_nodes.errors import InputError
+from matte_nodes.errors import InputError, InputWarning
 from matte_nodes.node.hints import clean_trimap
+from matte_nodes.node.plate_values import LOW_CODES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float
     from matte_nodes.media.image import Image
-
-
-class InputWarning(UserWarning):
-    """An input is unclear; the message says how it was taken."""
 
 
 Look = Literal["alpha", "grey", "labels", "empty", "colour"]
@@ -41,6 +38,10 @@ _MOST_COLOURS = 64
 """A coloured mask has labels when it has at most so many colours, black among them."""
 _ROUNDING = 0.02
 """Values this far outside 0 to 1 come from resizing; nothing is said of them."""
+_ALL_ROUND = 0.98
+"""So much of the border of an inverted mask is white."""
+_SMALLEST = 8
+"""The border of a smaller mask is most of it."""
 _GREY = 0.03
 """Channels that differ by less are grey: compression and rounding colour a grey picture."""
 
@@ -107,15 +108,33 @@ def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) ->
             )
         return Meaning(labels=True, assumptions=(_labels_text(name, image),))
     found = Meaning(channel="alpha" if kind == "alpha" or _is_clear(image) else "grey")
+    if kind == "alpha" and others and "R" in image.channels:
+        said = (
+            f"the alpha of the {name} is taken, and the file has {', '.join(others)} too ({flag})"
+        )
+        found = replace(found, assumptions=(said,))
+    return _checked(found, image, name)
+
+
+def _checked(found: Meaning, image: Image, name: str) -> Meaning:
+    """Return the meaning with what its channel's values leave open; see `mask_meaning`."""
     plane = plane_of(image, found)
     low, high = _range(plane)
+    if high == 0 and not name.startswith("trimap"):
+        return _adding(
+            found,
+            f"the {name} is black in the frames looked at: nothing is the subject",
+        )
+    if plane.dtype == np.uint16 and 0 < plane.max() <= LOW_CODES:
+        raise InputError(
+            f"The {name} has 16 bits and no code above {plane.max()}, so it is nearly black. Write "
+            "it with 8 bits, or so that white is 65535."
+        )
     if 0 < high <= _HALF and not name.startswith("trimap"):
-        return Meaning(
-            found.channel,
-            assumptions=(
-                f"the {name} is never above half (at most {high:.3g}), so nothing is wholly "
-                "subject; if its codes are labels, write 255 for the subject",
-            ),
+        return _adding(
+            found,
+            f"the {name} is never above half (at most {high:.3g}), so nothing is wholly subject; if "
+            "its codes are labels, write 255 for the subject",
         )
     if low < -_ROUNDING or high > 1 + _ROUNDING:
         if name.startswith("trimap") and high <= _MOST_LABELS and (plane == np.rint(plane)).all():
@@ -123,13 +142,58 @@ def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) ->
                 f"The {name} has the values {low:g} to {high:g}, which are codes. Write background "
                 "as 0, unknown as 0.5 and foreground as 1."
             )
-        return Meaning(
-            found.channel,
-            assumptions=(
-                f"the {name} has values outside 0 to 1 ({low:g} to {high:g}); they are clamped",
-            ),
+        is_coded = name.startswith("trimap") and high > 2  # as `clean_trimap` has it
+        how = "taken as codes of 8 bits" if is_coded else "clamped"
+        return _adding(
+            found,
+            f"the {name} has values outside 0 to 1 ({low:g} to {high:g}); they are {how}",
         )
+    if _is_inside_out(plane, high):
+        said = f"the {name} is white all round its border and black inside, as if it were inverted"
+        return _adding(found, f"{said}; it is taken as it is")
     return found
+
+
+def _adding(found: Meaning, text: str) -> Meaning:
+    return replace(found, assumptions=(*found.assumptions, text))
+
+
+def _is_inside_out(plane: NDArray[Any], high: float) -> bool:
+    """Whether nearly all of the border of a mask is white, and a part of its inside is black."""
+    top = float(np.iinfo(plane.dtype).max) if plane.dtype.kind == "u" else high
+    if plane.dtype == np.bool_ or min(plane.shape) < _SMALLEST:
+        return False
+    border = np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
+    is_white_round = (border > 0.95 * top).mean() > _ALL_ROUND
+    return bool(is_white_round and (plane < 0.05 * top).mean() > 1 - _ALL_ROUND)
+
+
+def check_colours(image: Image, meaning: Meaning, name: str) -> None:
+    """Raise InputError for a colour picture without the channel that is the mask in other frames."""
+    if "R" not in image.channels or meaning.labels:
+        return
+    if meaning.channel == "alpha" and "A" in image.channels:
+        return
+    pixels = image.pixels
+    red, *others = (pixels[..., list(image.channels).index(name)] for name in "RGB")
+    top = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else 1.0
+    wide = red.astype(np.float32)
+    if any(np.abs(wide - other).max() > _GREY * top for other in others):
+        kind = "grey pictures" if meaning.channel == "grey" else "an alpha"
+        raise InputError(
+            f"The {name} is a colour picture without an alpha that varies, while other frames hold "
+            f"{kind}: give masks of one kind."
+        )
+
+
+def nearly_black(image: Image, meaning: Meaning) -> int:
+    """Return the highest code of a picture that is no black one and has codes of labels, or of 8
+    bits in 16; else 0."""
+    plane = plane_of(image, meaning)
+    if meaning.labels or plane.dtype.kind != "u":
+        return 0
+    highest = int(plane.max(initial=0))
+    return highest if highest <= (LOW_CODES if plane.dtype == np.uint16 else _MOST_LABELS) else 0
 
 
 def plane_of(image: Image, meaning: Meaning) -> NDArray[Any]:

@@ -31,14 +31,15 @@ from matte_nodes.card import (
     Window,
 )
 from matte_nodes.color import ColorConfig, NetworkView, PlateColor, guess_space
-from matte_nodes.errors import ModelError, UsageError
+from matte_nodes.errors import InputWarning, ModelError, UsageError
 from matte_nodes.media.as_array import as_array
 from matte_nodes.node import frame as frames
 from matte_nodes.node import hints
 from matte_nodes.node import tiling as fit
-from matte_nodes.node.hint_meaning import InputWarning, warn_of_mask, warn_of_trimap
+from matte_nodes.node.hint_meaning import warn_of_mask, warn_of_trimap
 from matte_nodes.node.knobs import StageKnobs, checked
 from matte_nodes.node.matte import Matte
+from matte_nodes.node.plate_values import highest_code, low_codes_text
 from matte_nodes.points import FramePoints, as_points
 from matte_nodes.reads import Reads
 
@@ -131,6 +132,8 @@ class FrameNode:
         frames.check(given, self.card)
         if given.trimap is not None:
             warn_of_trimap(given.trimap)
+        if highest := highest_code(given.plate):
+            warnings.warn(f"This picture {low_codes_text(highest)}.", InputWarning, 2)
         given = self.prepared(given)
         for complaint in given.complaints:
             warnings.warn(f"This picture: {complaint.text}", InputWarning, 2)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from matte_nodes.errors import OutputError
-from matte_nodes.media.layouts import LAYOUTS, OutputFrame
+from matte_nodes.media.layouts import LAYOUTS, OutputFrame, object_name
 from matte_nodes.points import OUTPUTS, PLACE, as_points
 from matte_nodes.temporal.digest import digest
 
@@ -43,7 +43,7 @@ class ObjectFiles:
         extras = {
             name: extra
             for name, extra in whole.extras.items()
-            if not name.startswith("alpha.") or name[6:] in self.layers
+            if object_name(name) in ("", *self.layers)
         }
         alpha = whole.extras.get(f"alpha.{self.name}")
         if alpha is None:  # of all objects; one object alone is the whole matte

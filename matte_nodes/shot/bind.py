@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -14,8 +15,11 @@ import numpy as np
 from matte_nodes.color import guess_space
 from matte_nodes.errors import (
     BadPlateError,
+    ColorError,
     HintSizeError,
     InputError,
+    InputWarning,
+    MediaError,
     MissingInputError,
     UsageError,
 )
@@ -27,12 +31,15 @@ from matte_nodes.media.sequence import SequenceClip
 from matte_nodes.media.still import Want, spoken_rate
 from matte_nodes.node.hint_meaning import (
     Meaning,
+    check_colours,
     check_trimaps,
     mask_meaning,
     mask_values,
+    nearly_black,
     plane_of,
 )
 from matte_nodes.node.hints import HINT_KINDS, HintKeys, KeyMode, clean_trimap
+from matte_nodes.node.plate_values import highest_code, low_codes_text
 from matte_nodes.points import FramePoints, Points, as_points
 from matte_nodes.temporal.bank import KeyFrames
 from matte_nodes.temporal.inputs import quick_sign
@@ -150,10 +157,13 @@ class BoundHint:
                 f"{expected[1]} x {expected[0]}. Render it at the plate's size."
             )
         self.offset, lined_up = (0, ()) if self.is_still else self._lined_up(frames, offset)
+        lined_up = (*lined_up, *self._one_for_all(source))
         self._keys = HintKeys({n + self.offset: n for n in frames}, mode)  # type: ignore[arg-type]
         self._cached: tuple[tuple[int, Hashable], NDArray[Any]] | None = None
+        self._has_warned = False
         self.meaning = self._meaning()
-        taken = (*lined_up, *self._other_rate(), *self.meaning.assumptions)
+        unlike = (*self._other_rate(), *self._other_aspect())
+        taken = (*lined_up, *unlike, *self.meaning.assumptions)
         self.assumptions = (*taken, *self.clip.assumptions)
         if name == "trimap" and self._is_given and mode != "only":
             pictures = (plane_of(self.clip.read(n), self.meaning) for n in frames)
@@ -195,6 +205,14 @@ class BoundHint:
             "they are). In Python: hint_offset."
         )
 
+    def _one_for_all(self, source: Any) -> tuple[str, ...]:
+        """Return what is assumed where a pattern of names has one picture alone."""
+        if not self.is_still or len(self._plate.frames) == 1 or not is_file(source):
+            return ()
+        if self.clip.is_movie or os.path.isfile(source) or self.name == "background":
+            return ()
+        return (f"the {self._title} has frame {self.clip.frames[0]} alone; it serves every frame",)
+
     def _other_rate(self) -> tuple[str, ...]:
         """Return what is assumed of a movie that has another rate than the plate."""
         ours, plate = self.clip.rate, self._plate.rate
@@ -204,6 +222,15 @@ class BoundHint:
             return ()
         said = f"the {self._title} has {float(ours):g} frames a second, the plate {float(plate):g}"
         return (f"{said}; frame is laid on frame, whatever the rates are",)
+
+    def _other_aspect(self) -> tuple[str, ...]:
+        """Return what is assumed of pictures whose pixels have another shape than the plate's."""
+        ours, plate = self.clip.pixel_aspect, self._plate.pixel_aspect
+        # Codes of a file without a place for it say 1: nobody wrote that.
+        if ours == 1 or not self._is_given or abs(ours / plate - 1) < _SAME_RATE:
+            return ()
+        said = f"the {self._title} has a pixel aspect of {ours:.4g}, the plate {plate:.4g}"
+        return (f"{said}; pixel is laid on pixel",)
 
     def _meaning(self) -> Meaning:
         if self.name == "background" or not self._is_given:
@@ -259,6 +286,9 @@ class BoundHint:
         image = self.clip.read(source)
         where = f"{self._title}, frame {source},"
         is_picture = HINT_KINDS[self.name].is_picture
+        if not is_picture and self._is_given:
+            check_colours(image, self.meaning, where)
+            self._warn_of_black(image, where)
         if is_picture:
             pixels = rgb(image, self.clip, source)
         elif self.name == "trimap":
@@ -270,6 +300,19 @@ class BoundHint:
             placed = placed[..., 0]
         self._cached = asked, placed
         return placed
+
+    def _warn_of_black(self, image: Image, where: str) -> None:
+        """Warn once of a frame with the codes of labels among frames that are grey pictures."""
+        if self._has_warned or self.clip.is_movie:  # compressed black has such codes too
+            return
+        if highest := nearly_black(image, self.meaning):
+            self._has_warned = True
+            warnings.warn(
+                f"The {where} has no code above {highest} and is taken as nearly black, as the "
+                "other frames are grey pictures. Write all frames with one white.",
+                InputWarning,
+                3,
+            )
 
     def _on_display(self, image: Image) -> Image:
         """Return the image moved so that its display window lies on the plate's."""
@@ -456,21 +499,55 @@ def spaces(
     return plate, plate if colorspace and same_kind else guessed(background)
 
 
+def said_space(clip: Clip) -> str:
+    """Return the colour space that a clip's files say; "" where it is only usual for their kind."""
+    return clip.colorspace if clip.is_tagged else ""
+
+
+def low_codes(clip: Clip) -> tuple[str, ...]:
+    """Return what to say of a picture of 16 bits that has low codes alone; a sentence each.
+
+    Codes of 8, 10 or 12 bits in 16 are nearly black. Three frames are looked at, the second only
+    where the first is dark: a fade begins so. Movies say how many bits they have.
+    """
+    if clip.is_movie or (isinstance(clip, SequenceClip) and clip.pixel_type != "uint16"):
+        return ()
+    highest = 0
+    frames = (clip.frames[0], clip.frames[len(clip.frames) // 2], clip.frames[-1])
+    for frame in dict.fromkeys(frames):
+        try:
+            pixels = clip.read(frame).pixels
+        except MediaError:  # the frame's own turn says so
+            return ()
+        found = highest_code(pixels)
+        if not found and pixels.any():
+            return ()
+        highest = max(highest, found)
+    return (f"{clip.name} {low_codes_text(highest)}",) if highest else ()
+
+
 def guessed(clip: Clip) -> str:
     """Return the colour space of a clip that nobody named: what its files say, else by their kind."""
-    return guess_space(
-        clip.colorspace,
-        is_movie=clip.is_movie,
-        is_float=clip_is_float(clip),
-        extension=_suffix(clip),
-    )
+    try:
+        return guess_space(
+            clip.colorspace,
+            is_movie=clip.is_movie,
+            is_float=clip_is_float(clip),
+            extension=_suffix(clip),
+        )
+    except ColorError as error:
+        raise ColorError(f"{clip.name}: {error}") from error
 
 
 def clip_is_float(clip: Clip) -> bool:
-    """Whether the clip's pixels are floating point; a frame is read only where that can tell."""
-    known = {".exr": True, ".hdr": True} | dict.fromkeys((".png", ".jpg", ".jpeg", ".dpx"), False)
-    if clip.is_movie or _suffix(clip) in known:
-        return known.get(_suffix(clip), False)
+    """Whether the clip's pixels are floating point, by its first file: names may be wrong.
+
+    A frame is read only where the file's header cannot tell.
+    """
+    if clip.is_movie:
+        return False
+    if isinstance(clip, SequenceClip):
+        return clip.is_float
     return clip.read(clip.frames[0]).pixels.dtype.kind == "f"
 
 

@@ -176,8 +176,10 @@ def _taken(
 ) -> tuple[Taken, ...]:
     """Return what was taken from each input. colors: of the plate and of the clean plate."""
     color, of_background = colors
-    space, unsaid = space_text(color.plate, options.colorspace, clip.colorspace)
-    inputs = [Taken("plate", bind.base_name(clip.taken), space, clip.assumptions, unsaid)]
+    space, unsaid = space_text(color.plate, options.colorspace, bind.said_space(clip))
+    assumed = (*clip.assumptions, *bind.low_codes(clip))
+    unsaid = (*unsaid, *clip.guesses)
+    inputs = [Taken("plate", bind.base_name(clip.taken), space, assumed, unsaid)]
     for name, hint in bound.items():
         if isinstance(hint, bind.BoundPoints):
             continue
@@ -185,6 +187,10 @@ def _taken(
         if name == "background" and of_background is not None:
             same = options.colorspace if of_background.plate == color.plate else None
             told = options.background_colorspace or same
-            space, unsaid = space_text(of_background.plate, told, hint.clip.colorspace)
-        inputs.append(Taken(name, hint.taken, space, hint.assumptions, unsaid))
+            space, unsaid = space_text(of_background.plate, told, bind.said_space(hint.clip))
+            unsaid = (*unsaid, *hint.clip.guesses)
+        assumed = hint.assumptions
+        if name == "background":
+            assumed = (*assumed, *bind.low_codes(hint.clip))
+        inputs.append(Taken(name, hint.taken, space, assumed, unsaid))
     return tuple(inputs)

@@ -7,9 +7,9 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable
 
+from matte_nodes.errors import InputWarning
 from matte_nodes.frame_range import spelled
 from matte_nodes.node.frame import Complaint
-from matte_nodes.node.hint_meaning import InputWarning
 
 
 def _warn(text: str) -> None:
@@ -48,8 +48,8 @@ class Notices:
         with self._lock:
             kinds = {kind: sorted(known) for kind, known in self._frames.items()}
         return [
-            f"The {kind.removesuffix(' fit')} does not fit in {len(frames)} frames: "
-            f"{spelled(frames)}."
+            f"The {kind.removesuffix(' fit')} {'does not fit' if kind.endswith(' fit') else 'is odd'} "
+            f"in {len(frames)} frames: {spelled(frames)}."
             for kind, frames in kinds.items()
             if len(frames) > 1
         ]

@@ -15,7 +15,7 @@ import numpy as np
 from matte_nodes.errors import InputError, MatteError
 from matte_nodes.media.clip import paste
 from matte_nodes.media.image import Image
-from matte_nodes.media.layouts import layer_name
+from matte_nodes.media.layouts import layer_name, object_name
 from matte_nodes.media.pattern import Pattern
 from matte_nodes.publish.picture import DeliveredPicture, read_matte
 from matte_nodes.render.view import View, fitted
@@ -261,12 +261,12 @@ def _objects(path: Path) -> dict[str, Float]:
         oiio.geterror()
         return {}
     try:
-        names = [n for n in source.spec().channelnames if n.startswith("alpha.")]
+        names = {n: own for n in source.spec().channelnames if (own := object_name(n))}
         if not names:
             return {}
         pixels: Any = source.read_image("float")
         every = list(source.spec().channelnames)
-        return {n[6:]: np.ascontiguousarray(pixels[..., every.index(n)]) for n in names}
+        return {own: np.ascontiguousarray(pixels[..., every.index(n)]) for n, own in names.items()}
     except MatteError:
         return {}
     finally:
