@@ -30,7 +30,7 @@ SIZES = 0.42, 0.6, 0.8
 SHAPES = 1.0, 1.8
 """Their heights over their widths."""
 
-AGREE, MIDDLE, CUT = 0.5, 0.55, 0.1
+AGREE, MIDDLE, CUT = 0.5, 0.4, 0.1
 """Weights of the second best agreement with another part's answer (intersection over union), of the
 click's distance from the middle (of the root of the answer's area), and of the length that the
 part's border cuts (of the same). Fitted to 80 made pictures of rendered people and leaves; the
