@@ -42,12 +42,10 @@ DIFFERENCE, BLUR = 0.12, 2.0
 @dataclass(frozen=True)
 class Again:
     """An object that was found again. whole: (H, W) bool, where all of it is, seen or hidden. seen:
-    (H, W) bool, the part in sight. beyond: (H, W) bool, what lay outside of the key frame's picture:
-    an object that the border cut there goes on in it. sure: whether nothing of it is elsewhere."""
+    (H, W) bool, the part in sight. sure: whether nothing of it is elsewhere."""
 
     whole: NDArray[np.bool_]
     seen: NDArray[np.bool_]
-    beyond: NDArray[np.bool_]
     sure: bool
 
 
@@ -67,8 +65,7 @@ def again(plate: Float, key: tuple[Float, Float]) -> Again | None:
     apart = cv2.GaussianBlur(plate.astype(np.float32) - there, (0, 0), BLUR)
     alike = np.sqrt(np.square(apart).mean(axis=2)) < DIFFERENCE
     seen = cv2.medianBlur((whole & alike).astype(np.uint8), 5) > 0
-    looked_at = cv2.warpAffine(np.ones_like(mask), move, size, flags=cv2.INTER_NEAREST) > 0
-    return Again(whole, seen & whole, ~looked_at, sure)
+    return Again(whole, seen & whole, sure)
 
 
 def _grey(plate: Float) -> NDArray[np.uint8]:

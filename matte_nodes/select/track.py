@@ -366,14 +366,13 @@ def _restored(
     """Return a followed mask with the parts that are in sight again, without parts of others.
 
     found: (H, W) float32, what was followed here. Where it is sure where all of the object is, a
-    separate part that lies elsewhere is dropped. What the key frame's border cut off may be there.
+    separate part that lies elsewhere is dropped.
     """
     there = again(plate, key)
     if there is None:
         return _or_again(plate, found, key, stands_out)
     if there.sure:
-        kept = _touching(found > 0.5, there.whole | there.beyond)
-        found = found * kept * ~_of_others(plate, there, key)
+        found = found * _touching(found > 0.5, there.whole) * ~_of_others(plate, there, key)
     if there.seen.mean() < LEAST:
         return np.asarray(found, np.float32)
     everywhere = np.ones(found.shape, bool)
