@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from matte_nodes.card import Float
 
 
-KEPT = 8
-"""Pictures whose salience a loaded model keeps, 1.6 MB each."""
+KEPT = 16
+"""Pictures whose salience a loaded model keeps, 1.6 MB each. A click looks at seven."""
 
 
 class Click(MaskCarrier):
@@ -89,7 +89,7 @@ CARD = ModelCard(
         "He, Sun, Tang: Guided Image Filtering, ECCV 2010",
         "Lowe: Distinctive Image Features from Scale-Invariant Keypoints, IJCV 2004",
     ),
-    algorithm_version=4,
+    algorithm_version=5,
     limits="A coarse mask: refine its edge by a trimap model, and click again where it drifts. "
     "What was hidden is found again where it looks much as it did in its key frame. Without the "
     "weights of u2netp it needs more clicks.",

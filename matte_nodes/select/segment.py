@@ -3,21 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from matte_nodes.points import Marks
 from matte_nodes.select.cut import LIMIT, colour_odds, cut, edge_steps, geodesic
+from matte_nodes.select.proposals import meant
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float
-
-    StandsOut: TypeAlias = Callable[[Float], Float]
+    from matte_nodes.select.proposals import StandsOut
 
 SIDE = 400
 """Pixels of the longer side that masks are found at."""
@@ -132,6 +131,12 @@ def _standing_out(
     """Return what stands out and fits the clicks and the box best, 0..1; None when nothing fits."""
     if stands_out is None:
         return None
+    if marks.box is None and marks.subject:
+        # Later clicks correct the map that was seen: they say little about which map is better.
+        clicked = meant(plate, marks.subject[0], stands_out)
+        if clicked is None:
+            return None
+        return clicked * _clicked_parts(clicked > 0.5, sure, None, soft=True)
     best: Float | None = None
     best_score = 0.5
     for part in _parts(plate.shape, marks):
@@ -154,7 +159,6 @@ def _parts(shape: tuple[int, ...], marks: Marks) -> list[tuple[int, int, int, in
     height, width = shape[:2]
     whole = (0, 0, width, height)
     if marks.box is None:
-        # Parts round a click were tried: a network finds something in every one of them.
         return [whole]
     x0, y0, x1, y1 = marks.box
     grown = [

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float, Memory
-    from matte_nodes.select.segment import StandsOut
+    from matte_nodes.select.proposals import StandsOut
 
     Codes = NDArray[np.uint8]
 
