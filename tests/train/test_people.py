@@ -14,7 +14,14 @@ import pytest
 from matte_nodes.errors import InputError, UsageError
 from matte_nodes.train import systems
 from matte_nodes.train.people import learn
-from matte_nodes.train.people.composites import Composer, Mix, subject, whole_photograph
+from matte_nodes.train.people.composites import (
+    Composer,
+    Mix,
+    Sample,
+    stretched,
+    subject,
+    whole_photograph,
+)
 from matte_nodes.train.people.pool import Folders, PicturePool, read
 from matte_nodes.train.people.source import assets, sheet, write
 
@@ -200,6 +207,45 @@ def test_a_cut_subject_stays_cut_by_the_edge_of_the_window() -> None:
         _, alpha = subject(np.random.default_rng(seed), cutout, 48)
         rows = np.nonzero(alpha[..., 0].max(1) > 0.5)[0]
         assert not len(rows) or rows[-1] == 47
+
+
+def gradients(side: int) -> Sample:
+    """A plate whose red grows to the right by 1 a width, and whose green grows downwards."""
+    y, x = np.mgrid[:side, :side].astype(np.float32) / side
+    plate = np.dstack((x, y, 0 * x))
+    alpha = (x[..., None] > 0.5).astype(np.float32)
+    return Sample(plate * 1, plate, plate, alpha, np.ones_like(alpha))
+
+
+def test_a_stretched_picture_shows_one_side_whole_and_a_part_of_the_other() -> None:
+    spans = []
+    for seed in range(40):
+        found = stretched(np.random.default_rng(seed), gradients(48), 2.0)
+        assert found.plate.shape == (48, 48, 3)
+        width, height = (float(np.ptp(found.plate[..., axis])) for axis in (0, 1))
+        assert max(width, height) == pytest.approx(47 / 48, abs=0.02)
+        spans.append((width, height))
+    shares = np.array(spans)
+    assert shares.min() >= 0.45
+    assert (shares.min(0) < 0.6).all(), "both tall and wide pictures are drawn"
+
+
+def test_layers_of_a_stretched_picture_still_fit_one_another() -> None:
+    found = stretched(np.random.default_rng(3), gradients(48), 2.0)
+    made = found.foreground * found.alpha + found.background * (1 - found.alpha)
+    assert np.abs(made - found.plate).max() < 0.02
+    assert np.abs((found.alpha[..., 0] > 0.5) * 1.0 - (found.plate[..., 0] > 0.51)).mean() < 0.03
+
+
+def test_a_mix_without_stretch_draws_the_samples_that_it_drew_before(tmp_path: Path) -> None:
+    pool = read(Folders(labels=[labels(tmp_path / "labels")]), False)
+    plain = Composer(pool, Mix(), 32)
+    scene = plain.scene(np.random.default_rng([5, 1]))[0]
+    assert np.array_equal(plain(5, 1).alpha, scene.alpha)
+    assert any(
+        not np.array_equal(plain(5, n).alpha, Composer(pool, Mix(stretch=2.0), 32)(5, n).alpha)
+        for n in range(4)
+    )
 
 
 def test_empty_pictures_have_no_alpha(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ class Mix:
     are taken as they are. empty: how many pictures hold no subject. second: how often another
     subject stands behind the first. soft: weight of the soft band of labels, which are no truth.
     far: the largest window round a cut-out, in sides of the cut-out: how small subjects become.
+    stretch: the longest picture, in its shorter sides, that is stretched to a square: for networks that
+    see every plate so. 1: none is.
     """
 
     people: float = 0.5
@@ -46,6 +48,7 @@ class Mix:
     second: float = 0.12
     soft: float = 0.5
     far: float = 1.7
+    stretch: float = 1.0
 
 
 class Sample(NamedTuple):
@@ -72,7 +75,10 @@ class Composer:
     def __call__(self, seed: int, number: int) -> Sample:
         """Return sample `number` of this seed: always the same."""
         rng = np.random.default_rng([seed, number])
-        return finished(rng, self.scene(rng)[0])
+        scene = self.scene(rng)[0]
+        if self.mix.stretch > 1:
+            scene = stretched(rng, scene, self.mix.stretch)
+        return finished(rng, scene)
 
     def scene(self, rng: Rng) -> tuple[Sample, bool]:
         """Return a sample as no camera has seen it yet, and whether it is a whole photograph."""
@@ -239,6 +245,30 @@ def whole_photograph(rng: Rng, pair: Labelled, side: int, soft: float) -> Sample
     front, alpha = straight(_premultiplied(pair.cutout[window]), side, mirrored)
     back = np.where(alpha < 0.95, (plate - alpha * front) / np.maximum(1 - alpha, 0.05), plate)
     return Sample(plate, front, back.clip(0, 1), alpha, soft_weight(alpha, soft))
+
+
+def stretched(rng: Rng, sample: Sample, most: float) -> Sample:
+    """Return a part of a sample that is up to `most` times as wide as high, or as high as wide,
+    stretched to the sample's own square.
+    """
+    import cv2
+
+    side = len(sample.plate)
+    reach = math.log(most)
+    ratio = math.exp(rng.uniform(-reach, reach))
+    height, width = (round(side * min(1.0, share)) for share in (1 / ratio, ratio))
+    y, x = int(rng.integers(0, side - height + 1)), int(rng.integers(0, side - width + 1))
+    window = (slice(y, y + height), slice(x, x + width))
+
+    def grown(layer: Float) -> Float:
+        found = cv2.resize(np.ascontiguousarray(layer[window]), (side, side))
+        return np.asarray(found, np.float32).reshape(layer.shape)
+
+    alpha = grown(sample.alpha)
+    front = grown(sample.foreground * sample.alpha) / np.maximum(alpha, 1e-4)
+    return Sample(
+        grown(sample.plate), front.clip(0, 1), grown(sample.background), alpha, grown(sample.weight)
+    )
 
 
 def _premultiplied(cutout: Codes) -> Float:
