@@ -291,6 +291,18 @@ def warn_of_mask(codes: NDArray[Any], white: float) -> None:
         )
 
 
+def warn_of_range(values: Float) -> None:
+    """Warn of a mask (H, W) of floats with values far outside 0 to 1, which are clamped."""
+    low, high = _range(values)
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
+        warnings.warn(
+            f"The segmentation has values outside 0 to 1 ({low:.4g} to {high:.4g}), and they are "
+            "clamped. Divide codes by their white, and put logits through a sigmoid.",
+            InputWarning,
+            4,
+        )
+
+
 def _look(image: Image) -> Look:
     channels, pixels = list(image.channels), image.pixels
     if "A" in channels and len(channels) > 1:

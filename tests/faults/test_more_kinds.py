@@ -655,6 +655,23 @@ def test_normalised_pictures(how: str) -> None:
         MatteNode("green-screen")(pixels)
 
 
+@odd("Python", "A mask of bool, or of wide integers (int64), connected to a shot", "taken",
+     "As in a still.")  # fmt: skip
+@pytest.mark.parametrize("kind", [bool, np.int64, np.uint32])
+@pytest.mark.parametrize("white", [1, 255])
+def test_masks_of_other_types(kind: type, white: int) -> None:
+    bound = seen(codes(picture()), (mask() * white).astype(kind))
+    assert np.array_equal(bound.pixels(1), mask())
+
+
+@odd("Python", "A mask of logits or of floats to 255", "said", "Clamped, with a warning.")
+@pytest.mark.parametrize("how", ["logits", "codes"])
+def test_masks_outside_their_range(how: str) -> None:
+    values = mask() * 16 - 8 if how == "logits" else mask() * 255
+    with pytest.warns(InputWarning, match="outside 0 to 1"):
+        MatteNode("green-screen")(codes(picture()), segmentation=values)
+
+
 @odd("Python", "Low codes as uint16", "said", "A warning.")
 def test_low_codes_in_python() -> None:
     with pytest.warns(InputWarning, match="nearly black"):
