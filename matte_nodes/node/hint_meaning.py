@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from matte_nodes.errors import InputError, InputWarning
+from matte_nodes.errors import InputError
+from matte_nodes.media.as_array import InputWarning
 from matte_nodes.node.hints import clean_trimap
 from matte_nodes.node.plate_values import LOW_CODES
 

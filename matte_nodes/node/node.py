@@ -31,8 +31,8 @@ from matte_nodes.card import (
     Window,
 )
 from matte_nodes.color import ColorConfig, NetworkView, PlateColor, guess_space
-from matte_nodes.errors import InputWarning, ModelError, UsageError
-from matte_nodes.media.as_array import as_array
+from matte_nodes.errors import ModelError, UsageError
+from matte_nodes.media.as_array import InputWarning, as_array
 from matte_nodes.node import frame as frames
 from matte_nodes.node import hints
 from matte_nodes.node import tiling as fit

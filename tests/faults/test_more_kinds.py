@@ -19,7 +19,8 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from matte_nodes import MatteNode
-from matte_nodes.errors import BadPlateError, InputError, InputWarning, MediaError
+from matte_nodes.errors import BadPlateError, InputError, MediaError
+from matte_nodes.media.as_array import InputWarning
 from matte_nodes.media.clip import open_clip
 from matte_nodes.shot.bind import guessed
 from tests.faults.rig import is_subject, mask, odd, picture, run
