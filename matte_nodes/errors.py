@@ -91,10 +91,6 @@ class ModelError(MatteError):
     exit_code = 7
 
 
-class InputWarning(UserWarning):
-    """An input is unclear; the message says how it was taken."""
-
-
 OPENCV_LIBRARIES = ("libGL", "libgthread", "libglib")
 """Libraries of the system that the wheel of opencv-python wants and that a bare machine lacks."""
 

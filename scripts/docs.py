@@ -314,7 +314,12 @@ def layouts() -> str:
 def odd_inputs() -> str:
     """What the tests of odd inputs show, by room: how many were tried and what came of them."""
     sys.path.insert(0, str(ROOT))
-    from tests.faults import test_fits, test_kinds, test_reported  # noqa: F401 (they register their cases)
+    from tests.faults import (  # noqa: F401 (they register their cases)
+        test_fits,
+        test_kinds,
+        test_more_kinds,
+        test_reported,
+    )
     from tests.faults.rig import CASES
 
     rooms = list(dict.fromkeys(case.room for case in CASES))

@@ -57,6 +57,8 @@ class ArrayClip(ClipBase):
             int(frame): as_array(picture, f"Frame {frame} of the {name}", is_mask=is_mask)
             for frame, picture in by_frame.items()
         }
+        if is_mask:
+            by_frame = {frame: _as_codes(array) for frame, array in by_frame.items()}
         if not by_frame:
             raise MediaError(f"{name}: there are no arrays.")
         self._arrays = {frame: self._checked(frame, array) for frame, array in by_frame.items()}
@@ -114,3 +116,14 @@ class ArrayClip(ClipBase):
 
     def close(self) -> None:
         """Does nothing: arrays need no closing."""
+
+
+def _as_codes(mask: NDArray[Any]) -> NDArray[Any]:
+    """A mask of bool as floats, and of wide integers as the codes that they fit into."""
+    if mask.dtype == np.bool_:
+        return mask.astype(np.float32)
+    if mask.dtype.kind not in "iu" or mask.dtype in _TYPES or mask.min(initial=0) < 0:
+        return mask
+    highest = mask.max(initial=0)
+    kind = next((k for k in (np.uint8, np.uint16) if highest <= np.iinfo(k).max), None)
+    return mask if kind is None else mask.astype(kind)

@@ -10,8 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matte_nodes.errors import InputError, InputWarning
+from matte_nodes.errors import InputError
 from matte_nodes.media import still_color
+
+
+class InputWarning(UserWarning):
+    """An input is unclear; the message says how it was taken."""
+
 
 _KEPT_MODES = ("RGB", "RGBA", "L", "F", "I", "I;16", "I;16L", "I;16B", "I;16N")
 _ORIENTATION = 0x0112  # EXIF's tag

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from matte_nodes.errors import InputError, InputWarning
+from matte_nodes.errors import InputError
+from matte_nodes.media.as_array import InputWarning
 from matte_nodes.node.hints import clean_trimap
 from matte_nodes.node.plate_values import LOW_CODES
 
@@ -286,6 +287,18 @@ def warn_of_mask(codes: NDArray[Any], white: float) -> None:
             f"The segmentation is of {codes.dtype} and never above {highest} of {white:g}, so nothing is "
             "wholly subject. If its codes are labels, give (mask > 0); if they are 8-bit codes, "
             "give uint8.",
+            InputWarning,
+            4,
+        )
+
+
+def warn_of_range(values: Float) -> None:
+    """Warn of a mask (H, W) of floats with values far outside 0 to 1, which are clamped."""
+    low, high = _range(values)
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
+        warnings.warn(
+            f"The segmentation has values outside 0 to 1 ({low:.4g} to {high:.4g}), and they are "
+            "clamped. Divide codes by their white, and put logits through a sigmoid.",
             InputWarning,
             4,
         )

@@ -31,12 +31,12 @@ from matte_nodes.card import (
     Window,
 )
 from matte_nodes.color import ColorConfig, NetworkView, PlateColor, guess_space
-from matte_nodes.errors import InputWarning, ModelError, UsageError
-from matte_nodes.media.as_array import as_array
+from matte_nodes.errors import ModelError, UsageError
+from matte_nodes.media.as_array import InputWarning, as_array
 from matte_nodes.node import frame as frames
 from matte_nodes.node import hints
 from matte_nodes.node import tiling as fit
-from matte_nodes.node.hint_meaning import warn_of_mask, warn_of_trimap
+from matte_nodes.node.hint_meaning import warn_of_mask, warn_of_range, warn_of_trimap
 from matte_nodes.node.knobs import StageKnobs, checked
 from matte_nodes.node.matte import Matte
 from matte_nodes.node.plate_values import highest_code, low_codes_text
@@ -368,6 +368,7 @@ def given_mask(hint: Any) -> Float | None:
         return array.astype(np.float32) / np.float32(white)
     values: Float = array.astype(np.float32, copy=False)
     if values.size and not 0 <= float(values.min()) <= float(values.max()) <= 1:
+        warn_of_range(values)
         values = np.clip(values, 0, 1)  # NaN stays, and is refused by name later
     return values
 

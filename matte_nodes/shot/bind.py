@@ -18,12 +18,12 @@ from matte_nodes.errors import (
     ColorError,
     HintSizeError,
     InputError,
-    InputWarning,
     MediaError,
     MissingInputError,
     UsageError,
 )
 from matte_nodes.frame_range import parsed_numbers
+from matte_nodes.media.as_array import InputWarning
 from matte_nodes.media.clip import ArrayClip, Clip, ClipBase, ClipSource, open_clip, paste
 from matte_nodes.media.image import Image, Rect
 from matte_nodes.media.layers import Purpose

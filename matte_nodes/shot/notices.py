@@ -7,8 +7,8 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable
 
-from matte_nodes.errors import InputWarning
 from matte_nodes.frame_range import spelled
+from matte_nodes.media.as_array import InputWarning
 from matte_nodes.node.frame import Complaint
 
 

@@ -382,7 +382,7 @@ def test_arrays_as_masks(scale: int) -> None:
     assert node(codes(picture()), segmentation=given).alpha.sum() == SUBJECT
 
 
-@odd("Hints", "A mask array far outside 0 to 1", "taken", "Clamped.")
+@odd("Hints", "A mask array far outside 0 to 1", "said", "Clamped, with a warning.")
 def test_wild_array() -> None:
     node = MatteNode("green-screen", segmentation_use="core")
     matte = node(codes(picture()), segmentation=mask() * np.float32(64992) - 3)

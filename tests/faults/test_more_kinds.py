@@ -19,7 +19,8 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from matte_nodes import MatteNode
-from matte_nodes.errors import BadPlateError, InputError, InputWarning, MediaError
+from matte_nodes.errors import BadPlateError, InputError, MediaError
+from matte_nodes.media.as_array import InputWarning
 from matte_nodes.media.clip import open_clip
 from matte_nodes.shot.bind import guessed
 from tests.faults.rig import is_subject, mask, odd, picture, run
@@ -653,6 +654,23 @@ def test_normalised_pictures(how: str) -> None:
     pixels = picture() * 2 - 1 if how == "-1 to 1" else (picture() - 0.45) / 0.22
     with pytest.warns(InputWarning, match="normalised"):
         MatteNode("green-screen")(pixels)
+
+
+@odd("Python", "A mask of bool, or of wide integers (int64), connected to a shot", "taken",
+     "As in a still.")  # fmt: skip
+@pytest.mark.parametrize("kind", [bool, np.int64, np.uint32])
+@pytest.mark.parametrize("white", [1, 255])
+def test_masks_of_other_types(kind: type, white: int) -> None:
+    bound = seen(codes(picture()), (mask() * white).astype(kind))
+    assert np.array_equal(bound.pixels(1), mask())
+
+
+@odd("Python", "A mask of logits or of floats to 255", "said", "Clamped, with a warning.")
+@pytest.mark.parametrize("how", ["logits", "codes"])
+def test_masks_outside_their_range(how: str) -> None:
+    values = mask() * 16 - 8 if how == "logits" else mask() * 255
+    with pytest.warns(InputWarning, match="outside 0 to 1"):
+        MatteNode("green-screen")(codes(picture()), segmentation=values)
 
 
 @odd("Python", "Low codes as uint16", "said", "A warning.")
