@@ -32,10 +32,9 @@ SHAPES = 1.0, 1.8
 
 AGREE, MIDDLE, CUT, WHOLE = 0.5, 0.4, 0.1, 0.3
 """Weights of the second best agreement with another part's answer (intersection over union), of the
-click's distance from the middle (of the root of the answer's area), and of the length that the
-part's border cuts (of the same). Fitted to 80 made pictures of rendered people and leaves; the
-half of them that was not used for it agreed."""
-
+click's distance from the middle (of the root of the answer's area), of the length that the part's
+border cuts (of the same), and what the whole picture's answer has ahead. Fitted to made pictures of
+rendered people, leaves and large things (docs/decisions/select.md)."""
 
 LEAST = 0.0
 """Score below which nothing is meant: an answer that no other agrees with, or that is cut off."""
