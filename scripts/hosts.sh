@@ -7,8 +7,8 @@ wanted="libgl1 libglib2.0-0 tcl"
 wanted="$wanted obs-studio obs-plugins libobs-dev xvfb xauth x11-utils libgl1-mesa-dri cmake make pkg-config gcc libc6-dev"
 # Blender, the libraries of bpy, and somebody who presses keys.
 wanted="$wanted blender xdotool libsm6 libxrender1 libxi6 libxfixes3 libxkbcommon0 libegl1"
-# A browser for the review report.
-wanted="$wanted chromium"
+# A browser for the pages; a program that opens our movies.
+wanted="$wanted chromium ffmpeg"
 # OBS's packages for Windows and Flatpak, and newer releases of OBS in roots of their own.
 [ "${1:-}" != soak ] || wanted="$wanted gcc-mingw-w64-x86-64 nsis zip flatpak-builder mmdebstrap"
 [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] || { echo "hosts: not Debian as root, nothing installed"; exit 0; }

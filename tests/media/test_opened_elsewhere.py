@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from fractions import Fraction
@@ -32,6 +33,12 @@ TYPES = {
     ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif", ".webm": "video/webm",
     ".mp4": "video/mp4",
 }  # fmt: skip
+
+
+needs_ffmpeg = pytest.mark.skipif(
+    not (shutil.which("ffmpeg") and shutil.which("ffprobe")),
+    reason="no ffmpeg program here (scripts/hosts.sh)",
+)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +83,7 @@ def exact(made: Path) -> NDArray[np.uint8]:
     return np.asarray(stored(made / "cut.png"))
 
 
+@needs_ffmpeg
 @pytest.mark.parametrize("name", ["cut.webm", "cut.gif", "over.mp4", "cut.mov", "cut.mkv"])
 def test_ffmpeg_sees_size_rate_and_every_frame(made: Path, name: str) -> None:
     found = probed(made / name)
@@ -85,6 +93,7 @@ def test_ffmpeg_sees_size_rate_and_every_frame(made: Path, name: str) -> None:
     assert abs(Fraction(found["avg_frame_rate"]) / RATE - 1) < (0.12 if "gif" in name else 0.001)
 
 
+@needs_ffmpeg
 @pytest.mark.parametrize("name", ["cut.webm", "over.mp4", "cut.mov"])
 def test_ffmpeg_sees_the_tags_of_the_colours(made: Path, name: str) -> None:
     found = probed(made / name)
@@ -93,6 +102,7 @@ def test_ffmpeg_sees_the_tags_of_the_colours(made: Path, name: str) -> None:
     assert found["color_range"] == "tv"
 
 
+@needs_ffmpeg
 @pytest.mark.parametrize(
     ("name", "decoder"), [("cut.webm", "libvpx-vp9"), ("cut.mov", ""), ("cut.mkv", "")]
 )
@@ -103,6 +113,7 @@ def test_ffmpeg_sees_colour_and_alpha(made: Path, name: str, decoder: str) -> No
     assert np.abs(seen[solid][:, :3] - right[solid][:, :3]).mean() < 8
 
 
+@needs_ffmpeg
 def test_ffmpeg_sees_the_picture_over_white(made: Path) -> None:
     seen, right = decoded(made / "over.mp4").astype(int), exact(made)
     alpha = right[..., 3:] / 255
