@@ -18,7 +18,7 @@ from matte_nodes.render.render import Render
 from matte_nodes.shot import chain as chain_module
 from matte_nodes.shot import choose_model as auto
 from matte_nodes.shot import look as module
-from matte_nodes.shot.look import Seen, judged, look
+from matte_nodes.shot.look import Seen, judged, look, screen
 from tests.made import attributes_of, plate_sequence
 
 CALLS: list[str] = []
@@ -79,6 +79,47 @@ def test_half_sure_people_must_be_what_stands_out() -> None:
     other = np.zeros((60, 60), np.float32)
     other[:, :30] = 1
     assert not judged(people, other).people
+
+
+def place(colour: tuple[float, float, float], uneven: float = 0.0) -> np.ndarray:
+    """A picture before one colour, with a grey subject that touches the lower border."""
+    picture = np.full((60, 80, 3), colour, np.float32)
+    picture += np.linspace(-uneven, uneven, 60, dtype=np.float32)[:, None, None]
+    picture[20:, 34:46] = 0.5
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("picture", "expected"),
+    [
+        (place((0.1, 0.7, 0.2)), "green"),
+        (place((0.35, 0.55, 0.35), 0.05), "green"),  # dull, unevenly lit
+        (place((0.1, 0.2, 0.7)), "blue"),
+        (place((0.3, 0.4, 0.2)), ""),  # leaves
+        (place((0.2, 0.5, 0.1), 0.3), ""),  # a lawn in sun and shadow
+        (place((0.5, 0.7, 0.9)), ""),  # a sky
+        (place((0.5, 0.5, 0.5)), ""),
+    ],
+)
+def test_a_screen_is_seen(picture: np.ndarray, expected: str) -> None:
+    assert screen(picture) == expected
+
+
+def test_a_sky_over_a_street_is_no_blue_screen() -> None:
+    picture = place((0.2, 0.4, 0.8))
+    picture[40:] = 0.4
+    assert screen(picture) == ""
+
+
+def test_a_plate_before_a_screen_names_the_keyer(tmp_path: Path) -> None:
+    import cv2
+
+    codes = (255 * place((0.1, 0.2, 0.7))[..., ::-1]).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "p.png"), codes)
+    arguments = {"node": {}, "knobs": {}, "connect": {}}
+    seen = look(str(tmp_path / "p.png"), card("sees-people", 1.0), SALIENT, **arguments)
+    assert "--model green-screen --screen blue" in seen.why("a", "b")
+    assert "screen" not in Seen(True, 1, 1.0, 1.0).why("a", "b")
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.4])

@@ -24,7 +24,7 @@ from matte_nodes.temporal.digest import digest
 if TYPE_CHECKING:
     from matte_nodes.card import Float, ModelCard
 
-RULE = 1
+RULE = 2
 """Raise it when the answer to a picture may change: kept looks are made anew."""
 
 SIDE = 512
@@ -39,6 +39,13 @@ over 0.1), and it has `COVERED` of what stands out, or when `ALONE` is certain. 
 the certain part was 0.81 to 0.97 for people, and 0 to 0.57 for animals and most things; four
 things are above 0.7. The limits were chosen on these pictures."""
 
+_RING, _SCREEN, _EVEN = 0.06, 0.8, 0.08
+"""A screen is seen when its colour fills `_SCREEN` of the picture's border, a ring of `_RING` of the
+sides, and its brightness there varies by `_EVEN` at most: lawns vary more, and skies end somewhere."""
+
+_EXCESS = {"green": 0.15, "blue": 0.25}
+"""How far a screen's channel stands above the other two, display-encoded."""
+
 _READING = ("colorspace", "layer", "stereo_view", "rate", "missing", "allow_grey", "cache")
 
 
@@ -51,14 +58,21 @@ class Seen:
     """None for a still."""
     certain: float
     covered: float
+    screen: str = ""
+    """Colour of the screen behind everything: green, blue, or "" for none."""
 
     def why(self, people: str, salient: str) -> str:
         """The reason for a choice, as the end of a sentence."""
         found = f"{people} is sure of {self.certain:.0%} of what it finds"
         where = "the picture" if self.frame is None else f"frame {self.frame}"
+        keyer = {
+            "": "",
+            "green": "; a green screen is behind it: --model green-screen keys all before it",
+            "blue": "; a blue screen is behind it: --model green-screen --screen blue keys all before it",
+        }
         return (
             f"{where} shows {'' if self.people else 'no '}people ({found}, which covers "
-            f"{self.covered:.0%} of what {salient} finds)"
+            f"{self.covered:.0%} of what {salient} finds){keyer[self.screen]}"
         )
 
 
@@ -93,28 +107,47 @@ def look(
             if (kept := _kept(memo.get(key), frame)) is not None:
                 return kept
         plate = _small(shot.network_plate(place))
-        seen = judged(*(_mask(one, plate) for one in nodes), frame=frame)
+        seen = judged(*(_mask(one, plate) for one in nodes), frame=frame, screen=screen(plate))
         if memo is not None:
-            memo.put(key, f"{int(seen.people)},{seen.certain:.4f},{seen.covered:.4f}")
+            facts = (int(seen.people), f"{seen.certain:.4f}", f"{seen.covered:.4f}", seen.screen)
+            memo.put(key, ",".join(map(str, facts)))
         return seen
     finally:
         if isinstance(source, str | os.PathLike):
             shot.close()
 
 
-def judged(people: Float, salient: Float, *, frame: int | None = None) -> Seen:
-    """What two masks (H, W), 0..1, of the same picture say."""
+def screen(plate: Float) -> str:
+    """Return the colour of an even screen round everything: "green", "blue", or "" for none.
+
+    plate: (H, W, 3) float32, display-encoded, 0..1.
+    """
+    height, width = plate.shape[:2]
+    rim = np.ones((height, width), bool)
+    rows, columns = max(1, round(_RING * height)), max(1, round(_RING * width))
+    rim[rows:-rows, columns:-columns] = False
+    ring = plate[rim]
+    for channel, colour in ((1, "green"), (2, "blue")):
+        others = np.delete(ring, channel, 1).max(1)
+        is_screen = ring[:, channel] - others > _EXCESS[colour]
+        if is_screen.mean() >= _SCREEN and ring[is_screen].mean(1).std() <= _EVEN:
+            return colour
+    return ""
+
+
+def judged(people: Float, salient: Float, *, frame: int | None = None, screen: str = "") -> Seen:
+    """What two masks (H, W), 0..1, of the same picture say. screen: as `screen` answers."""
     found, stands_out = people > 0.5, salient > 0.5
     certain = float((people > 0.9).sum() / max(1, (people > 0.1).sum()))
     covered = float((found & stands_out).sum() / max(1, stands_out.sum()))
     sure = certain >= ALONE or (certain >= SURE and covered >= COVERED)
-    return Seen(bool(sure and found.mean() >= LEAST), frame, certain, covered)
+    return Seen(bool(sure and found.mean() >= LEAST), frame, certain, covered, screen)
 
 
 def _kept(text: str | None, frame: int | None) -> Seen | None:
     try:
-        people, certain, covered = (text or "").split(",")
-        return Seen(people == "1", frame, float(certain), float(covered))
+        people, certain, covered, screen = (text or "").split(",")
+        return Seen(people == "1", frame, float(certain), float(covered), screen)
     except ValueError:
         return None
 
