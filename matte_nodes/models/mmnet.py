@@ -45,7 +45,7 @@ CARD = ModelCard(
     training_data="ours: 500 rendered people and 915 public-domain or CC0 photographs of people labelled by "
     "`selfie` and `closed-form-refined`, over free places (docs/people.md)",
     papers=("Seo et al.: Towards Real-Time Automatic Portrait Matting on Mobile Devices, 2019",),
-    limits="Portraits that fill the frame; edges are as fine as 256 pixels allow. Our weights saw 112,000 "
+    limits="Portraits that fill the frame; edges are as fine as 256 pixels allow. Our weights saw 93,000 "
     "pictures: outlines are right on plain portraits, things behind people come along on busy ones, groups are "
     "not found; `selfie` and `modnet` are better (docs/people.md).",
 )  # fmt: skip
