@@ -42,10 +42,10 @@ CARD = ModelCard(
     checkpoint=Checkpoint(
         "", "no weights were published (code: hyperconnect/MMNet, Apache-2.0)", "unclear", own=MMNET
     ),
-    training_data="ours: 266 rendered people and 915 public-domain or CC0 photographs of people labelled by "
+    training_data="ours: 500 rendered people and 915 public-domain or CC0 photographs of people labelled by "
     "`selfie` and `closed-form-refined`, over free places (docs/people.md)",
     papers=("Seo et al.: Towards Real-Time Automatic Portrait Matting on Mobile Devices, 2019",),
-    limits="Portraits that fill the frame; edges are as fine as 256 pixels allow. Our weights saw 44,000 "
-    "pictures: outlines are right on plain portraits, blurred and full of holes on busy ones; `selfie` and "
-    "`modnet` are better (docs/people.md).",
+    limits="Portraits that fill the frame; edges are as fine as 256 pixels allow. Our weights saw 93,000 "
+    "pictures: outlines are right on plain portraits, things behind people come along on busy ones, groups are "
+    "not found; `selfie` and `modnet` are better (docs/people.md).",
 )  # fmt: skip

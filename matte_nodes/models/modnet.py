@@ -76,20 +76,17 @@ CARD = ModelCard(
     ),
     auto={"people": 20},
     figures=(
-        Figure("product", "IoU", 0.779, "15 photographs of things, alphamatting.com, no trimap"),
-        Figure("video", "dtSSD", 3.53, "10 frames of a man before a green screen, the key as truth"),
-        Figure("people", "IoU", 0.788, "21 portraits and frames of videos, `rvm` as the truth"),
-        Figure("live", "seconds", 0.17, "21 pictures of at most 512 pixels, one busy core"),
+        Figure("product", "IoU", 0.803, "15 photographs of things, alphamatting.com, no trimap"),
+        Figure("people", "IoU", 0.809, "21 portraits and frames of videos, `rvm` as the truth"),
+        Figure("live", "seconds", 0.27, "21 pictures of at most 512 pixels, one busy core"),
     ),
     training_data="published weights: PPM-100-like portraits and a private set; the authors do not list "
-    "terms. Ours: 64 rendered people and 915 public-domain or CC0 photographs of people labelled "
-    "by "
-    "`selfie` and `closed-form-refined`, over free places; ImageNet for the encoder "
+    "terms. Ours: 500 rendered people and 915 public-domain or CC0 photographs of people labelled "
+    "by `selfie` and `closed-form-refined`, over free places; ImageNet for the encoder "
     "(docs/people.md)",
     papers=("Ke, Sun, Li, Yan, Lau: MODNet: Real-Time Trimap-Free Portrait Matting via Objective "
             "Decomposition, AAAI 2022",),
     limits="People only; flickers in video (each frame is solved alone). Our own weights were trained "
-    "shortly, at 192 pixels: soft edges, holes in folded arms, weak on groups; `selfie` is "
-    "better on most "
-    "pictures (docs/people.md).",
+    "shortly, at 256 pixels: soft edges, weak on groups; `selfie` is better on most pictures "
+    "(docs/people.md).",
 )  # fmt: skip

@@ -32,8 +32,8 @@ PLATE = _shipped(
 MODNET = replace(
     _shipped(
         "modnet-people.safetensors",
-        "05fc3dd47da7391e6bc522b2c58eb1b438d9dd866829c1183d3fbcb699a3804e",
-        13091838,
+        "8f8405bc9fc42f64ea2c8ead5055fc8a488abbd0bc9183d6377f10adf1d02c9a",
+        13091878,
     ),
     licence=f"{LICENCE}; its encoder began as torchvision's, BSD-3-Clause (NOTICE)",
     publisher="this repository, docs/people.md",
@@ -42,8 +42,8 @@ MODNET = replace(
 MMNET = replace(
     _shipped(
         "mmnet-people.safetensors",
-        "6d481fdbcac9fd3ce30d5088900ebb8c7f5014e8a99f3a70743407e66c1b111c",
-        474464,
+        "c9b6535a4d40f20750b3204949a102e0205810dfe278abd3da81e4b133b394a6",
+        474488,
     ),
     publisher="this repository, docs/people.md",
 )
