@@ -19,6 +19,8 @@ import numpy as np
 from matte_nodes.points import Marks
 from matte_nodes.select.again import Again, again
 from matte_nodes.select.cut import LIMIT, colour_odds, cut
+from matte_nodes.select.flow import BAND, carried, codes_of, flow_between, left_behind
+from matte_nodes.select.lost import SAME, found_again
 from matte_nodes.select.segment import select
 
 if TYPE_CHECKING:
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
     from matte_nodes.select.proposals import StandsOut
 
     Codes = NDArray[np.uint8]
-
-BAND = 0.025
-"""Of the longer side: how far from the carried edge the new edge is looked for."""
 
 CARRIED, COLOUR = 3.0, 1.0
 """Weights of the odds inside the band: the carried mask, and colours."""
@@ -44,23 +43,8 @@ NOW_SUBJECT, NOW_REST = 0.3, 0.8
 DOUBTED = -1.0
 """Colour odds below which no pixel is sure to be the subject's, however deep inside it lies."""
 
-AGAIN = 0.1
-"""Root mean square difference (0..1) up to which a lost object counts as found again."""
-
-AGAIN_PARTLY = 0.06
-"""The same, where the border cuts it."""
-
-OF_CONTRAST = 0.4
-"""And that difference as a share of the part's own contrast: a flat part is found everywhere."""
-
-PARTLY_SEEN = 0.06
-"""Share of an object that must be in the picture to be found again."""
-
 SALIENCE = 4.0
 """Weight of the odds of what stands out, where that is the same object."""
-
-SAME = 0.6
-"""Share of union that a salience map and a mask must have in common to mean the same object."""
 
 LEFT = 0.15
 """Share of a mask that must have colours of its object, or it has gone."""
@@ -71,94 +55,11 @@ SMALLER = 0.9
 PART = 0.3
 """Share of a separate part that must lie where the object is."""
 
-AGREE = 1.5
-"""Pixels by which the flow there and back may miss before it is not believed."""
-
 REST = 0.3
 """Share of its key frame's mask below which a followed mask may be a rest: the object is looked for."""
 
-KNOWN = 0.3
-"""Share of an object's pixels whose way must be known to say where the others went."""
-
 LEAST = 0.0004
 """Share of the picture below which an object is lost."""
-
-
-def codes_of(plate: Float) -> Codes:
-    """Return a plate 0..1 as 8-bit codes, (H, W, 3)."""
-    return np.asarray(np.clip(np.rint(plate * 255), 0, 255), np.uint8)
-
-
-def flow_between(here: Codes, before: Codes) -> Flow:
-    """Return where each pixel was in the frame before, and where its pixels went.
-
-    here, before: (H, W, 3) 8-bit codes. A flow is believed where following it there and back ends
-    where it began.
-    """
-    grey_here, grey_before = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in (here, before))
-    if min(grey_here.shape) < 16:  # too small for DIS
-        none, everywhere = (
-            np.zeros((*grey_here.shape, 2), np.float32),
-            np.ones_like(grey_here, bool),
-        )
-        return Flow(none, everywhere, none, everywhere)
-    back = _flow(grey_here, grey_before)
-    forth = _flow(grey_before, grey_here)
-    return Flow(back, _believed(back, forth), forth, _believed(forth, back))
-
-
-def _believed(one: Float, other: Float) -> NDArray[np.bool_]:
-    """Whether a flow's way and the other's way back from there end where they began, (H, W) bool."""
-    returned = one + _moved(other, one)
-    agree = np.linalg.norm(returned, axis=2) <= AGREE + 0.1 * np.linalg.norm(one, axis=2)
-    rows, columns = np.indices(agree.shape, dtype=np.float32)
-    x, y = columns + one[..., 0], rows + one[..., 1]
-    # What came in over the border was seen nowhere before.
-    inside = (x > -1) & (y > -1) & (x < agree.shape[1]) & (y < agree.shape[0])
-    return np.asarray(agree & inside, bool)
-
-
-def carried(mask: Float, flow: Float) -> Float:
-    """Return a mask (H, W) float32 of the frame before, as it lies in this frame."""
-    return np.clip(_moved(mask, flow), 0, 1)
-
-
-@dataclass(frozen=True)
-class Flow:
-    """The flow between a frame and the one before. back, forth: (H, W, 2) float32 offsets in x and y,
-    from this frame and to it. is_back, is_forth: (H, W) bool, where they are believed."""
-
-    back: Float
-    is_back: NDArray[np.bool_]
-    forth: Float
-    is_forth: NDArray[np.bool_]
-
-
-def left_behind(mask: Float, flow: Flow) -> NDArray[np.bool_]:
-    """Return where the object of a mask cannot be now, (H, W) bool: it has moved away from there.
-
-    mask: (H, W) float32, of the frame before. Where the background comes out behind an object, the
-    flow back leads to the object. The flow of the object's own pixels says where they went; those
-    without a flow to believe went as the others did. All of it has gone where a mask at the border
-    has no flow to believe.
-    """
-    was = mask > 0.5
-    known = was & flow.is_forth
-    if known.sum() <= KNOWN * was.sum():
-        edges = was[0].any() or was[-1].any() or was[:, 0].any() or was[:, -1].any()
-        return np.full(was.shape, bool(edges)) & ~flow.is_back
-    x, y = (float(np.median(flow.forth[..., axis][known])) for axis in (0, 1))
-    move = np.array([[1, 0, x], [0, 1, y]], np.float32)
-    size = was.shape[1], was.shape[0]
-    there = cv2.warpAffine(was.astype(np.uint8), move, size, flags=cv2.INTER_NEAREST)
-    rows, columns = np.nonzero(known)
-    down = np.rint(rows + flow.forth[..., 1][known]).astype(int)
-    right = np.rint(columns + flow.forth[..., 0][known]).astype(int)
-    inside = (down >= 0) & (right >= 0) & (down < was.shape[0]) & (right < was.shape[1])
-    there[down[inside], right[inside]] = 1
-    side = 2 * max(2, round(BAND / 2 * max(was.shape))) + 1
-    reached = cv2.dilate(there, np.ones((side, side), np.uint8)) > 0
-    return np.asarray(~reached & ~flow.is_back, bool)
 
 
 def settled(
@@ -478,99 +379,6 @@ def _apart(
             found[two][both & of_one] = 0
             found[one][both & ~of_one] = 0
     return found
-
-
-def found_again(plate: Float, key: tuple[Float, Float], stands_out: StandsOut | None) -> Float:
-    """Return the mask of a lost object that has come back, or an empty one.
-
-    key: plate and mask of its key frame. It is looked for as it was there, by the pixels of its
-    mask, also where the border cuts it; what is found must also have its outline.
-    """
-    empty = np.zeros(plate.shape[:2], np.float32)
-    rows, columns = (
-        np.nonzero((key[1] > 0.5).any(axis=1))[0],
-        np.nonzero((key[1] > 0.5).any(axis=0))[0],
-    )
-    if not len(rows):
-        return empty
-    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    like, mask = key[0][part].astype(np.float32), (key[1][part] > 0.5).astype(np.float32)
-    if min(mask.shape) < 6:
-        return empty
-    place = _place(plate, like, mask)
-    if place is None:
-        return empty
-    x, y = place
-    height, width = mask.shape
-    move = np.array([[1, 0, x], [0, 1, y]], np.float32)
-    before = cv2.warpAffine(mask, move, empty.shape[::-1], flags=cv2.INTER_NEAREST)
-    box = (float(x), float(y), float(x + width), float(y + height))
-    found = select(plate, Marks(box=box), stands_out, before)
-    overlap = ((found > 0.5) & (before > 0.5)).sum() / max(
-        1, ((found > 0.5) | (before > 0.5)).sum()
-    )
-    return found if overlap > SAME else empty
-
-
-def _place(plate: Float, like: Float, mask: Float) -> tuple[int, int] | None:
-    """Where a thing lies in a picture: x and y of its corner, which may lie outside; None for nowhere.
-
-    like: (h, w, 3) float32, its picture. mask: (h, w) float32 0 or 1, its pixels. Only pixels inside
-    of the picture are compared. Where the border cuts it, they must agree better, and there must be
-    enough of them.
-    """
-    high, wide = mask.shape
-    up, left = (round((1 - PARTLY_SEEN) * side) for side in (high, wide))
-    grown = cv2.copyMakeBorder(
-        plate.astype(np.float32), up, up, left, left, cv2.BORDER_CONSTANT, value=(0, 0, 0)
-    )
-    there = np.zeros(grown.shape[:2], np.float32)
-    there[up : up + plate.shape[0], left : left + plate.shape[1]] = 1
-    if min(there.shape[0] - high, there.shape[1] - wide) < 0:
-        return None
-
-    def correlated(picture: Float, pattern: Float) -> Float:
-        found = cv2.matchTemplate(
-            np.ascontiguousarray(picture), np.ascontiguousarray(pattern), cv2.TM_CCORR
-        )
-        return np.asarray(found, np.float32)
-
-    masked = like * mask[..., None]
-    apart = correlated((grown * grown).sum(axis=2), mask)
-    apart = apart - 2 * correlated(grown, masked)
-    power = correlated(there, (masked * masked).sum(axis=2))
-    apart = apart + power
-    seen = np.maximum(correlated(there, mask), 1)
-    means = [correlated(there, masked[..., channel]) / seen for channel in range(3)]
-    contrast = np.sqrt(np.maximum(power / seen - sum(mean * mean for mean in means), 0) / 3)
-    missed = np.sqrt(np.maximum(apart, 0) / (3 * seen))
-    share = seen / mask.sum()
-    partly = np.minimum(np.float32(AGAIN_PARTLY), contrast * np.float32(OF_CONTRAST))
-    limit = np.where(share > 0.99, np.float32(AGAIN), partly)
-    fits = (missed < limit) & (share > PARTLY_SEEN)
-    if not fits.any():
-        return None
-    # More of it in sight is better evidence than the same difference of a sliver.
-    y, x = np.unravel_index(
-        int(np.where(fits, missed / np.sqrt(share), np.inf).argmin()), fits.shape
-    )
-    return int(x) - left, int(y) - up
-
-
-def _flow(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> Float:
-    """Dense inverse search (Kroeger et al. 2016), from the first picture to the second."""
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    return np.asarray(search.calc(one, two, None), np.float32)
-
-
-def _moved(picture: Float, flow: Float) -> Float:
-    """Return the picture looked up at each pixel's place plus its flow; 0 outside."""
-    rows, columns = np.indices(flow.shape[:2], dtype=np.float32)
-    return np.asarray(
-        cv2.remap(picture, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR,
-                  borderMode=cv2.BORDER_REPLICATE),
-        np.float32,
-    )  # fmt: skip
 
 
 def _distance(mask: NDArray[np.bool_]) -> Float:

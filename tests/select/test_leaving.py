@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from matte_nodes.select import track
-from matte_nodes.select.track import Flow, left_behind
+from matte_nodes.select import lost
+from matte_nodes.select.flow import Flow, left_behind
 
 SIZE = 60, 100
 
@@ -79,12 +79,12 @@ def shown(thing: Any, x: int, y: int) -> Any:
 @pytest.mark.parametrize("place", [(30, 6), (-30, 6), (85, 3), (30, -30)])
 def test_a_thing_is_found_also_where_the_border_cuts_it(thing: Any, place: Any) -> None:
     mask = np.ones(thing.shape[:2], np.float32)
-    assert track._place(shown(thing, *place), thing, mask) == place
+    assert lost.place(shown(thing, *place), thing, mask) == place
 
 
 def test_a_thing_that_is_not_there_is_not_found(thing: Any) -> None:
     mask = np.ones(thing.shape[:2], np.float32)
-    assert track._place(shown(thing, 150, 6), thing, mask) is None
+    assert lost.place(shown(thing, 150, 6), thing, mask) is None
 
 
 def test_a_flat_part_of_a_thing_is_not_found_at_the_border(thing: Any) -> None:
@@ -92,4 +92,4 @@ def test_a_flat_part_of_a_thing_is_not_found_at_the_border(thing: Any) -> None:
     flat = thing.copy()
     flat[:, :20] = 0.5
     mask = np.ones(flat.shape[:2], np.float32)
-    assert track._place(shown(flat, 150, 6), flat, mask) is None
+    assert lost.place(shown(flat, 150, 6), flat, mask) is None
