@@ -138,7 +138,7 @@ class Obs:
             with contextlib.suppress(Exception):
                 self.client.base_client.ws.close()
         if hasattr(self, "_process"):
-            ended(self._process, signal.SIGINT, 90)
+            ended(self._process, signal.SIGINT, 30)
         ended(self._screen, signal.SIGTERM, 10)
 
     def kill(self) -> None:
