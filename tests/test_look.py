@@ -18,7 +18,7 @@ from matte_nodes.render.render import Render
 from matte_nodes.shot import chain as chain_module
 from matte_nodes.shot import choose_model as auto
 from matte_nodes.shot import look as module
-from matte_nodes.shot.look import Seen, judged, look, screen
+from matte_nodes.shot.look import Seen, judged, look, screen_of
 from tests.made import attributes_of, plate_sequence
 
 CALLS: list[str] = []
@@ -102,13 +102,13 @@ def place(colour: tuple[float, float, float], uneven: float = 0.0) -> np.ndarray
     ],
 )
 def test_a_screen_is_seen(picture: np.ndarray, expected: str) -> None:
-    assert screen(picture) == expected
+    assert screen_of(picture) == expected
 
 
 def test_a_sky_over_a_street_is_no_blue_screen() -> None:
     picture = place((0.2, 0.4, 0.8))
     picture[40:] = 0.4
-    assert screen(picture) == ""
+    assert screen_of(picture) == ""
 
 
 def test_a_plate_before_a_screen_names_the_keyer(tmp_path: Path) -> None:

@@ -90,10 +90,10 @@ def open_clip(
     pattern = Pattern.parse(name)
     if pattern is None:
         raise MediaError(f"{name}: there is no such file or folder.")
-    files = pattern.find()
+    files, left_out = pattern.search()
     if not files:
         raise MediaError(f"{name}: no file matches; looked in {pattern.folder.absolute()}.")
-    return how.sequence(name, files, pattern.left_out())
+    return how.sequence(name, files, left_out)
 
 
 @dataclass(frozen=True)

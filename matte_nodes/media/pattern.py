@@ -76,9 +76,13 @@ class Pattern:
         return text if _NUMBER.fullmatch(text) else None
 
     def find(self) -> dict[int, Path]:
-        """Return the existing files by frame, in ascending order.
+        """Return the existing files by frame, in ascending order; see `search`."""
+        return self.search()[0]
 
-        Raises MediaError when the folder cannot be listed, or when one frame has two files
+    def search(self) -> tuple[dict[int, Path], list[str]]:
+        """Return the existing files by frame, in ascending order, and names that are left out.
+
+        Left out are files whose numbers have another padding. Raises MediaError when the folder cannot be listed, or when one frame has two files
         (`plate.1001.exr` and `plate.01001.exr`): it is not known which file is right.
         """
         found: dict[int, Path] = {}
@@ -102,13 +106,8 @@ class Pattern:
                 f"{self}: no file has a frame number of {self.padding} digits, but {other!r} is "
                 "there; write one # for each of its digits."
             )
-        return dict(sorted(found.items()))
-
-    def left_out(self) -> list[str]:
-        """Return names of the files whose numbers have another padding, by their frames."""
-        names = [(self._text(name), name) for name in list_folder(as_spelled(self.folder))]
-        found = [(int(text), name) for text, name in names if text and self.number(name) is None]
-        return [name for _, name in sorted(found)]
+        others = [spelled[frame] for frame in sorted(spelled) if frame not in found]
+        return dict(sorted(found.items())), others
 
     def __str__(self) -> str:
         return str(self.folder / f"{self.prefix}{'#' * self.padding}{self.suffix}")

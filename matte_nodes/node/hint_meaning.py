@@ -119,9 +119,10 @@ def mask_meaning(images: Iterable[Image], name: str, others: tuple[str, ...]) ->
 
 def _checked(found: Meaning, image: Image, name: str) -> Meaning:
     """Return the meaning with what its channel's values leave open; see `mask_meaning`."""
+    is_trimap = name.startswith("trimap")
     plane = plane_of(image, found)
     low, high = _range(plane)
-    if high == 0 and not name.startswith("trimap"):
+    if high == 0 and not is_trimap:
         return _adding(
             found,
             f"the {name} is black in the frames looked at: nothing is the subject",
@@ -131,19 +132,19 @@ def _checked(found: Meaning, image: Image, name: str) -> Meaning:
             f"The {name} has 16 bits and no code above {plane.max()}, so it is nearly black. Write "
             "it with 8 bits, or so that white is 65535."
         )
-    if 0 < high <= _HALF and not name.startswith("trimap"):
+    if 0 < high <= _HALF and not is_trimap:
         return _adding(
             found,
             f"the {name} is never above half (at most {high:.3g}), so nothing is wholly subject; if "
             "its codes are labels, write 255 for the subject",
         )
     if low < -_ROUNDING or high > 1 + _ROUNDING:
-        if name.startswith("trimap") and high <= _MOST_LABELS and (plane == np.rint(plane)).all():
+        if is_trimap and high <= _MOST_LABELS and (plane == np.rint(plane)).all():
             raise InputError(
                 f"The {name} has the values {low:g} to {high:g}, which are codes. Write background "
                 "as 0, unknown as 0.5 and foreground as 1."
             )
-        is_coded = name.startswith("trimap") and high > 2  # as `clean_trimap` has it
+        is_coded = is_trimap and high > 2  # as `clean_trimap` has it
         how = "taken as codes of 8 bits" if is_coded else "clamped"
         return _adding(
             found,

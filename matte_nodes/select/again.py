@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from matte_nodes.select.flow import codes_of
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -69,8 +71,7 @@ def again(plate: Float, key: tuple[Float, Float]) -> Again | None:
 
 
 def _grey(plate: Float) -> NDArray[np.uint8]:
-    codes = np.clip(np.rint(plate * 255), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(codes, cv2.COLOR_RGB2GRAY), np.uint8)
+    return np.asarray(cv2.cvtColor(codes_of(plate), cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def _movement(

@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float, Memory
+    from matte_nodes.select.flow import Codes
     from matte_nodes.select.proposals import StandsOut
-
-    Codes = NDArray[np.uint8]
 
 CARRIED, COLOUR = 3.0, 1.0
 """Weights of the odds inside the band: the carried mask, and colours."""

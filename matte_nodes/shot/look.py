@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,14 +65,14 @@ class Seen:
         """The reason for a choice, as the end of a sentence."""
         found = f"{people} is sure of {self.certain:.0%} of what it finds"
         where = "the picture" if self.frame is None else f"frame {self.frame}"
-        keyer = {
-            "": "",
-            "green": "; a green screen is behind it: --model green-screen keys all before it",
-            "blue": "; a blue screen is behind it: --model green-screen --screen blue keys all before it",
-        }
+        behind = ""
+        if self.screen:
+            knob = "" if self.screen == "green" else f" --screen {self.screen}"
+            keyer = f"--model green-screen{knob}"
+            behind = f"; a {self.screen} screen is behind it: {keyer} keys all before it"
         return (
             f"{where} shows {'' if self.people else 'no '}people ({found}, which covers "
-            f"{self.covered:.0%} of what {salient} finds){keyer[self.screen]}"
+            f"{self.covered:.0%} of what {salient} finds){behind}"
         )
 
 
@@ -107,7 +107,8 @@ def look(
             if (kept := _kept(memo.get(key), frame)) is not None:
                 return kept
         plate = _small(shot.network_plate(place))
-        seen = judged(*(_mask(one, plate) for one in nodes), frame=frame, screen=screen(plate))
+        seen = judged(*(_mask(one, plate) for one in nodes), frame=frame)
+        seen = replace(seen, screen=screen_of(plate))
         if memo is not None:
             facts = (int(seen.people), f"{seen.certain:.4f}", f"{seen.covered:.4f}", seen.screen)
             memo.put(key, ",".join(map(str, facts)))
@@ -117,7 +118,7 @@ def look(
             shot.close()
 
 
-def screen(plate: Float) -> str:
+def screen_of(plate: Float) -> str:
     """Return the colour of an even screen round everything: "green", "blue", or "" for none.
 
     plate: (H, W, 3) float32, display-encoded, 0..1.
@@ -135,13 +136,13 @@ def screen(plate: Float) -> str:
     return ""
 
 
-def judged(people: Float, salient: Float, *, frame: int | None = None, screen: str = "") -> Seen:
-    """What two masks (H, W), 0..1, of the same picture say. screen: as `screen` answers."""
+def judged(people: Float, salient: Float, *, frame: int | None = None) -> Seen:
+    """What two masks (H, W), 0..1, of the same picture say."""
     found, stands_out = people > 0.5, salient > 0.5
     certain = float((people > 0.9).sum() / max(1, (people > 0.1).sum()))
     covered = float((found & stands_out).sum() / max(1, stands_out.sum()))
     sure = certain >= ALONE or (certain >= SURE and covered >= COVERED)
-    return Seen(bool(sure and found.mean() >= LEAST), frame, certain, covered, screen)
+    return Seen(bool(sure and found.mean() >= LEAST), frame, certain, covered)
 
 
 def _kept(text: str | None, frame: int | None) -> Seen | None:
