@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -92,11 +92,10 @@ def _proposal(
     """What stands out in one part, or None where the click is on nothing."""
     x0, y0, x1, y1 = box
     height, width = plate.shape[:2]
-    found = np.zeros((height, width), np.float32)
-    found[y0:y1, x0:x1] = stands_out(np.ascontiguousarray(plate[y0:y1, x0:x1]))
+    found = seen_in(plate, box, stands_out)
     inside = found > 0.5
     _, labels = cv2.connectedComponents(inside.astype(np.uint8), connectivity=8)
-    label = int(_at(labels, click))
+    label = int(value_at(labels, click))
     if not label:
         return None
     piece = np.asarray(labels == label, bool)
@@ -125,7 +124,16 @@ def _score(index: int, proposals: list[Proposal], click: tuple[float, float]) ->
     return score + (WHOLE if own.is_whole else 0.0)
 
 
-def _at(picture: Float, point: tuple[float, float]) -> float:
+def seen_in(plate: Float, box: Box, stands_out: StandsOut) -> Float:
+    """Return what stands out in a part of a picture, (H, W) float32 0..1; 0 outside of the part."""
+    x0, y0, x1, y1 = box
+    found = np.zeros(plate.shape[:2], np.float32)
+    found[y0:y1, x0:x1] = stands_out(np.ascontiguousarray(plate[y0:y1, x0:x1]))
+    return found
+
+
+def value_at(picture: NDArray[Any], point: tuple[float, float]) -> float:
+    """Return the value of (H, W) at a point x, y; of the nearest pixel for one outside."""
     height, width = picture.shape
     x, y = min(max(int(point[0]), 0), width - 1), min(max(int(point[1]), 0), height - 1)
     return float(picture[y, x])

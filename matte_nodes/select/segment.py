@@ -10,7 +10,7 @@ import numpy as np
 
 from matte_nodes.points import Marks
 from matte_nodes.select.cut import LIMIT, colour_odds, cut, edge_steps, geodesic
-from matte_nodes.select.proposals import meant
+from matte_nodes.select.proposals import meant, seen_in, value_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -140,9 +140,7 @@ def _standing_out(
     best: Float | None = None
     best_score = 0.5
     for part in _parts(plate.shape, marks):
-        x0, y0, x1, y1 = part
-        found = np.zeros(plate.shape[:2], np.float32)
-        found[y0:y1, x0:x1] = stands_out(np.ascontiguousarray(plate[y0:y1, x0:x1]))
+        found = seen_in(plate, part, stands_out)
         if marks.box:
             found[sure_pixels(found.shape, Marks(box=marks.box)) < 0] = 0
         found = found * _clicked_parts(found > 0.5, sure, None, soft=True)
@@ -184,12 +182,8 @@ def _around(
 def _fits(found: Float, marks: Marks) -> float:
     """0..1: whether the first click is in the map, and how well the map fills its box."""
     height, width = found.shape
-
-    def at(point: tuple[float, float]) -> float:
-        return float(found[min(int(point[1]), height - 1), min(int(point[0]), width - 1)])
-
     # Later clicks correct the map that was seen: they say little about which map is better.
-    clicks = float(not marks.subject or at(marks.subject[0]) > 0.5)
+    clicks = float(not marks.subject or value_at(found, marks.subject[0]) > 0.5)
     if marks.box is None:
         return clicks
     inside = found > 0.5
