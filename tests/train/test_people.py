@@ -18,6 +18,10 @@ from matte_nodes.train.people.composites import (
     Composer,
     Mix,
     Sample,
+    dimmed,
+    free_at_sides,
+    furnished,
+    row,
     stretched,
     subject,
     whole_photograph,
@@ -246,6 +250,73 @@ def test_a_mix_without_stretch_draws_the_samples_that_it_drew_before(tmp_path: P
         not np.array_equal(plain(5, n).alpha, Composer(pool, Mix(stretch=2.0), 32)(5, n).alpha)
         for n in range(4)
     )
+
+
+def ball(side: int = 40, low: bool = False) -> np.ndarray:
+    """A cut-out of a ball; `low`: cut by the lower edge."""
+    y, x = np.mgrid[:side, :side]
+    middle = side - 4 if low else side / 2
+    disc = (np.hypot(y - middle, x - side / 2) < side * 0.35) * 255
+    return np.dstack((x * 6, y * 6, x * 0 + 90, disc)).astype(np.uint8)
+
+
+def test_older_recipes_draw_the_pictures_that_they_always_drew() -> None:
+    mix = Mix(people=1, labelled=0, second=0.5, far=2.2)
+    composer = Composer(PicturePool(people=[ball()]), mix, 32)
+    means = [float(layer.mean()) for n in range(3) for layer in composer(7, n)[::3]]
+    drawn = [0.262173, 0.287807, 0.402890, 0.783673, 0.492449, 0.772292]
+    assert means == pytest.approx(drawn, abs=1e-4)
+
+
+def test_a_dark_room_is_dark_and_a_subject_before_it_is_not() -> None:
+    grey = np.full((48, 48, 3), 0.5, np.float32)
+    rooms = [dimmed(np.random.default_rng(seed), grey) for seed in range(40)]
+    assert np.median([room.mean() for room in rooms]) < 0.25
+    assert max(room.max() for room in rooms) > 0.35, "some have pools of light"
+    composer = Composer(
+        PicturePool(people=[ball()]), Mix(people=1, labelled=0, empty=0, dark=1), 32
+    )
+    samples = [composer.scene(np.random.default_rng(seed))[0] for seed in range(20)]
+    front = [
+        float(s.foreground[s.alpha[..., 0] > 0.9].mean()) for s in samples if s.alpha.max() > 0.9
+    ]
+    assert np.median(front) > 1.5 * np.median([s.background.mean() for s in samples])
+
+
+def test_things_in_a_place_are_background() -> None:
+    grey = np.full((64, 64, 3), 0.5, np.float32)
+    places = [furnished(np.random.default_rng(seed), grey) for seed in range(20)]
+    covered = [float((np.abs(place - grey).max(2) > 0.02).mean()) for place in places]
+    assert 0.02 < np.median(covered) < 0.9
+    mix = Mix(people=1, labelled=0, empty=1, things=1)
+    empty = Composer(PicturePool(people=[ball()]), mix, 32)(0, 0)
+    assert empty.alpha.max() == 0
+
+
+def test_a_row_of_people_stands_on_the_lower_edge() -> None:
+    for seed in range(20):
+        front, alpha = row(np.random.default_rng(seed), lambda: ball(low=True), 48)
+        assert front.shape == (48, 48, 3)
+        assert front.max() <= 1
+        high = alpha[..., 0] > 0.5
+        assert high[-1].any()
+        assert not (high[:-1] & ~high[1:])[-6:].any(), "nobody ends above the lower edge"
+
+
+def test_a_cut_out_that_a_side_cuts_stands_in_no_row() -> None:
+    beside = np.zeros((40, 40, 4), np.uint8)
+    beside[10:, :20] = 255
+    assert not free_at_sides(beside)
+    _, alpha = row(np.random.default_rng(1), lambda: beside, 48)
+    assert alpha.max() == 0
+
+
+def test_a_window_is_never_smaller_than_near() -> None:
+    cutout = np.full((100, 100, 4), 255, np.uint8)
+    cutout[..., 0] = np.arange(100)
+    for seed in range(30):
+        front, _ = subject(np.random.default_rng(seed), cutout, 50, (0.8, 1.0))
+        assert np.ptp(front[..., 0]) * 255 > 74
 
 
 def test_empty_pictures_have_no_alpha(tmp_path: Path) -> None:

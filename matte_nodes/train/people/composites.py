@@ -9,7 +9,7 @@ place behind it), or its cut-out is put over another place, as the mix says.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -37,7 +37,9 @@ class Mix:
     subject stands behind the first. soft: weight of the soft band of labels, which are no truth.
     far: the largest window round a cut-out, in sides of the cut-out: how small subjects become.
     stretch: the longest picture, in its shorter sides, that is stretched to a square: for networks that
-    see every plate so. 1: none is.
+    see every plate so. 1: none is. dark: how many places are dark rooms with pools of light. things:
+    how many places hold things that are no subject. crowd: how many pictures show a row of people.
+    near: the smallest window in a cut-out, in sides of it: close-ups of long hair show hair alone.
     """
 
     people: float = 0.5
@@ -49,6 +51,15 @@ class Mix:
     soft: float = 0.5
     far: float = 1.7
     stretch: float = 1.0
+    dark: float = 0.0
+    things: float = 0.0
+    crowd: float = 0.0
+    near: float = 0.55
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Smallest and largest window round a cut-out, in its shorter sides."""
+        return self.near, self.far
 
 
 class Sample(NamedTuple):
@@ -88,17 +99,24 @@ class Composer:
             if rng.random() < self.mix.own_place:
                 return whole_photograph(rng, pair, self.side, self.mix.soft), True
         place = toned(rng, self.place(rng))
+        if happens(rng, self.mix.things):
+            place = furnished(rng, place)
+        if happens(rng, self.mix.dark):
+            place = dimmed(rng, place)
         if rng.random() < self.mix.empty:
             none = np.zeros_like(place)
             empty = none[..., :1]
             return Sample(place, none, place, empty, np.ones_like(empty)), False
-        front, alpha = subject(rng, self._cutout(rng, kind), self.side, self.mix.far)
+        if happens(rng, self.mix.crowd):
+            front, alpha = row(rng, lambda: self._cutout(rng, kind), self.side)
+        else:
+            front, alpha = subject(rng, self._cutout(rng, kind), self.side, self.mix.reach)
         front = lit_like(rng, toned(rng, front), alpha, place)
         weight = np.ones_like(alpha)
         if kind == "labelled":
             weight = soft_weight(alpha, self.mix.soft)
         if rng.random() < self.mix.second:
-            other, beside = subject(rng, self._cutout(rng, kind), self.side, self.mix.far)
+            other, beside = subject(rng, self._cutout(rng, kind), self.side, self.mix.reach)
             both = alpha + beside * (1 - alpha)
             mixed = front * alpha + toned(rng, other) * beside * (1 - alpha)
             front, alpha = mixed / np.maximum(both, 1e-4), both
@@ -204,6 +222,89 @@ def toned(rng: Rng, picture: Float) -> Float:
     return found
 
 
+def happens(rng: Rng, share: float) -> bool:
+    """Return True in this share of calls.
+
+    A share of 0 draws nothing: recipes that do not have it make the pictures that they always made.
+    """
+    return share > 0 and rng.random() < share
+
+
+def furnished(rng: Rng, place: Float) -> Float:
+    """Return a place with one to three sharp things in it, as large as a subject may be."""
+    from matte_nodes.train.foregrounds import shaded, solid
+
+    side = len(place)
+    paint = Pictures()
+    for _ in range(int(rng.integers(1, 4))):
+        thing = (solid, shaded)[int(rng.integers(2))](rng, side, paint)
+        size = rng.uniform(0.25, 1.0)
+        centre = rng.uniform(0, side, 2)
+        corner = centre - size * side / 2
+        move = np.array([[size, 0, corner[0]], [0, size, corner[1]]], np.float32)
+        ink, cover = (_moved(layer, move, side) for layer in (thing.colour, thing.alpha))
+        place = ink * cover[..., None] + place * (1 - cover[..., None])
+    found: Float = place.astype(np.float32)
+    return found
+
+
+def _moved(layer: Float, move: Float, side: int) -> Float:
+    import cv2
+
+    return np.asarray(cv2.warpAffine(np.asarray(layer, np.float32), move, (side, side)), np.float32)
+
+
+def dimmed(rng: Rng, place: Float) -> Float:
+    """Return a place as a dark room or a stage: a few per cent of its light, and pools of light.
+
+    The subject keeps its own light, as before a window at night or in a follow spot.
+    """
+    side = len(place)
+    rows, columns = np.mgrid[0:side, 0:side].astype(np.float32) / side
+    light = np.full((side, side, 3), rng.uniform(0.02, 0.3), np.float32)
+    for _ in range(int(rng.integers(0, 4))):
+        y, x = rng.uniform(-0.2, 1.2, 2)
+        wide, high = rng.uniform(0.08, 0.5, 2)
+        pool = np.exp(-(((columns - x) / wide) ** 2) - ((rows - y) / high) ** 2)
+        light += pool[..., None] * (rng.uniform(0.1, 0.9) * rng.uniform(0.5, 1, 3)).astype(
+            np.float32
+        )
+    found: Float = (place * light.clip(0, 1)).astype(np.float32)
+    return found
+
+
+def row(rng: Rng, cutout: Callable[[], Codes], side: int) -> tuple[Float, Float]:
+    """Return three to six subjects in front of each other: straight colour and alpha.
+
+    All stand on the lower edge, the tallest behind: where a cut-out ends, the picture ends as well.
+    """
+    front = np.zeros((side, side, 3), np.float32)
+    alpha = np.zeros((side, side, 1), np.float32)
+    sizes = np.sort(rng.uniform(0.35, 0.85, int(rng.integers(3, 7))))[::-1]
+    for size in (round(side * float(share)) for share in sizes):
+        one = next((each for each in (cutout() for _ in range(6)) if free_at_sides(each)), None)
+        if one is None:
+            continue
+        most = max(one.shape[:2])
+        square = np.zeros((most, most, 4), np.float32)
+        left = (most - one.shape[1]) // 2
+        square[most - one.shape[0] :, left : left + one.shape[1]] = _premultiplied(one)
+        ink, cover = straight(square, size, rng.random() < 0.5)
+        x = int(rng.integers(-size // 3, side - size * 2 // 3))
+        window = (slice(side - size, side), slice(max(0, x), min(side, x + size)))
+        part = (slice(None), slice(window[1].start - x, window[1].stop - x))
+        ink, cover = toned(rng, ink)[part], cover[part]
+        front[window] = ink * cover + front[window] * (1 - cover)
+        alpha[window] = cover + alpha[window] * (1 - cover)
+    return (front / np.maximum(alpha, 1e-4)).clip(0, 1), alpha
+
+
+def free_at_sides(cutout: Codes) -> bool:
+    """Return True if the left, right and upper edge do not cut the subject."""
+    alpha = cutout[..., 3]
+    return max(int(edge.max()) for edge in (alpha[0], alpha[:, 0], alpha[:, -1])) <= 40
+
+
 def lit_like(rng: Rng, front: Float, alpha: Float, place: Float) -> Float:
     """Return a subject brought a random part of the way to the brightness of its place."""
     mean = float((front * alpha).sum()) / max(3 * float(alpha.sum()), 1e-3)
@@ -288,8 +389,12 @@ def straight(premultiplied: Float, side: int, mirrored: bool) -> tuple[Float, Fl
     return (small[..., :3] / np.maximum(alpha, 1e-4)).clip(0, 1), alpha
 
 
-def subject(rng: Rng, cutout: Codes, side: int, far: float = 1.7) -> tuple[Float, Float]:
+def subject(
+    rng: Rng, cutout: Codes, side: int, reach: tuple[float, float] = (0.55, 1.7)
+) -> tuple[Float, Float]:
     """Return a square window of a cut-out: straight colour (side, side, 3) and alpha (side, side, 1).
+
+    reach: the smallest and the largest window, in shorter sides of the cut-out.
 
     The window may be larger than the cut-out, but a subject that the cut-out's edge cuts stays cut
     by the edge of the window: nothing ends in mid-air.
@@ -298,8 +403,9 @@ def subject(rng: Rng, cutout: Codes, side: int, far: float = 1.7) -> tuple[Float
     alpha = cutout[..., 3]
     edges = (alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1])
     top, bottom, left, right = (bool(edge.max() > 40) for edge in edges)
-    near = rng.random() < 0.6
-    size = int(min(height, width) * (rng.uniform(0.55, 1) if near else rng.uniform(1, far)))
+    near, far = reach
+    share = rng.uniform(near, 1) if rng.random() < 0.6 else rng.uniform(1, far)
+    size = int(min(height, width) * share)
     y = _start(rng, size, height, top, bottom)
     x = _start(rng, size, width, left, right)
     if y is None or x is None:
