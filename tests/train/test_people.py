@@ -21,9 +21,12 @@ from matte_nodes.train.people.composites import (
     dimmed,
     free_at_sides,
     furnished,
+    hues,
+    recoloured,
     row,
     stretched,
     subject,
+    turned,
     whole_photograph,
 )
 from matte_nodes.train.people.pool import Folders, PicturePool, read
@@ -317,6 +320,34 @@ def test_a_window_is_never_smaller_than_near() -> None:
     for seed in range(30):
         front, _ = subject(np.random.default_rng(seed), cutout, 50, (0.8, 1.0))
         assert np.ptp(front[..., 0]) * 255 > 74
+
+
+def test_grey_stays_grey_in_other_hues_but_for_the_gain_of_each_channel() -> None:
+    for seed in range(20):
+        matrix = hues(np.random.default_rng(seed))
+        lit = matrix @ np.full(3, 0.5, np.float32)
+        assert (lit > 0.34).all()
+        assert (lit < 0.66).all()
+    turned_red = {tuple(np.round(hues(np.random.default_rng(n))[:, 0], 1)) for n in range(20)}
+    assert len(turned_red) > 10, "red becomes many colours"
+
+
+def test_layers_of_a_turned_picture_still_fit_one_another() -> None:
+    moved = 0
+    for seed in range(10):
+        found = turned(np.random.default_rng(seed), gradients(48))
+        made = found.foreground * found.alpha + found.background * (1 - found.alpha)
+        assert np.abs(made - found.plate).max() < 0.02
+        moved += not np.allclose(found.plate, gradients(48).plate, atol=0.02)
+    assert moved == 10
+
+
+def test_a_recoloured_photograph_recomposes_to_itself(tmp_path: Path) -> None:
+    pool = read(Folders(labels=[labels(tmp_path / "labels")]), False)
+    rng = np.random.default_rng(2)
+    sample = recoloured(rng, whole_photograph(rng, pool.labelled[3], 40, 0.5))
+    made = sample.foreground * sample.alpha + sample.background * (1 - sample.alpha)
+    assert np.median(np.abs(made - sample.plate)) < 0.02
 
 
 def test_empty_pictures_have_no_alpha(tmp_path: Path) -> None:

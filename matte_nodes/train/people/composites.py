@@ -40,6 +40,8 @@ class Mix:
     see every plate so. 1: none is. dark: how many places are dark rooms with pools of light. things:
     how many places hold things that are no subject. crowd: how many pictures show a row of people.
     near: the smallest window in a cut-out, in sides of it: close-ups of long hair show hair alone.
+    near_photograph: the same of a photograph that is taken as it is.
+    wild: how many pictures are turned, pulled, and given other hues: few photographs look like more.
     """
 
     people: float = 0.5
@@ -55,6 +57,8 @@ class Mix:
     things: float = 0.0
     crowd: float = 0.0
     near: float = 0.55
+    near_photograph: float = 0.55
+    wild: float = 0.0
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -87,6 +91,8 @@ class Composer:
         """Return sample `number` of this seed: always the same."""
         rng = np.random.default_rng([seed, number])
         scene = self.scene(rng)[0]
+        if happens(rng, self.mix.wild):
+            scene = turned(rng, scene)
         if self.mix.stretch > 1:
             scene = stretched(rng, scene, self.mix.stretch)
         return finished(rng, scene)
@@ -97,7 +103,12 @@ class Composer:
         if kind == "labelled":
             pair = _one(rng, self.pool.labelled)
             if rng.random() < self.mix.own_place:
-                return whole_photograph(rng, pair, self.side, self.mix.soft), True
+                whole = whole_photograph(
+                    rng, pair, self.side, self.mix.soft, self.mix.near_photograph
+                )
+                if happens(rng, self.mix.wild):
+                    whole = recoloured(rng, whole)
+                return whole, True
         place = toned(rng, self.place(rng))
         if happens(rng, self.mix.things):
             place = furnished(rng, place)
@@ -111,6 +122,8 @@ class Composer:
             front, alpha = row(rng, lambda: self._cutout(rng, kind), self.side)
         else:
             front, alpha = subject(rng, self._cutout(rng, kind), self.side, self.mix.reach)
+        if happens(rng, self.mix.wild):
+            front = mixed_channels(front, hues(rng))
         front = lit_like(rng, toned(rng, front), alpha, place)
         weight = np.ones_like(alpha)
         if kind == "labelled":
@@ -334,10 +347,15 @@ def composed(front: Float, back: Float, alpha: Float, weight: Float) -> Sample:
     return Sample(front * alpha + back * (1 - alpha), front, back, alpha, weight)
 
 
-def whole_photograph(rng: Rng, pair: Labelled, side: int, soft: float) -> Sample:
-    """Return a square of a labelled photograph with its own place behind it."""
+def whole_photograph(
+    rng: Rng, pair: Labelled, side: int, soft: float, near: float = 0.55
+) -> Sample:
+    """Return a square of a labelled photograph with its own place behind it.
+
+    near: the smallest square, in shorter sides of the photograph.
+    """
     height, width = pair.plate.shape[:2]
-    reach = int(min(height, width) * rng.uniform(0.55, 1))
+    reach = int(min(height, width) * rng.uniform(near, 1))
     y = int(rng.integers(0, height - reach + 1)) if rng.random() < 0.7 else 0
     x = int(rng.integers(0, width - reach + 1))
     window = (slice(y, y + reach), slice(x, x + reach))
@@ -346,6 +364,55 @@ def whole_photograph(rng: Rng, pair: Labelled, side: int, soft: float) -> Sample
     front, alpha = straight(_premultiplied(pair.cutout[window]), side, mirrored)
     back = np.where(alpha < 0.95, (plate - alpha * front) / np.maximum(1 - alpha, 0.05), plate)
     return Sample(plate, front, back.clip(0, 1), alpha, soft_weight(alpha, soft))
+
+
+def hues(rng: Rng) -> Float:
+    """Draw a 3 x 3 matrix that turns hues by any angle, and changes each channel's gain a little."""
+    angle = rng.uniform(-math.pi, math.pi) * rng.uniform(0.2, 1)
+    axis = np.full(3, 1 / math.sqrt(3))  # grey stays grey
+    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    turn = np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * cross @ cross
+    return (turn * rng.uniform(0.7, 1.3, (3, 1))).astype(np.float32)
+
+
+def mixed_channels(picture: Float, matrix: Float) -> Float:
+    """Return a picture (H, W, 3) whose channels are mixed by a 3 x 3 matrix, clipped to 0..1."""
+    found: Float = (picture @ matrix.T).clip(0, 1)
+    return found
+
+
+def recoloured(rng: Rng, sample: Sample) -> Sample:
+    """Return a sample in other hues, its three pictures by one matrix."""
+    matrix = hues(rng)
+    plate, front, back = (mixed_channels(picture, matrix) for picture in sample[:3])
+    return sample._replace(plate=plate, foreground=front, background=back)
+
+
+def turned(rng: Rng, sample: Sample) -> Sample:
+    """Return a sample turned by up to 20 degrees and pulled along its sides, all layers alike."""
+    import cv2
+
+    side = len(sample.plate)
+    middle = (side / 2 - 0.5, side / 2 - 0.5)
+    move = cv2.getRotationMatrix2D(middle, rng.uniform(-20, 20), rng.uniform(1.0, 1.3))
+    pull = rng.uniform(0.85, 1.15, 2)
+    move[:, :2] = pull[:, None] * move[:, :2]
+    move[:, 2] = pull * move[:, 2] + (1 - pull) * side / 2
+
+    def moved(layer: Float) -> Float:
+        found = cv2.warpAffine(
+            np.ascontiguousarray(layer, np.float32),
+            move,
+            (side, side),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return np.asarray(found, np.float32).reshape(layer.shape)
+
+    alpha = moved(sample.alpha)
+    front = moved(sample.foreground * sample.alpha) / np.maximum(alpha, 1e-4)
+    back = moved(sample.background)
+    return Sample(moved(sample.plate), front.clip(0, 1), back, alpha, moved(sample.weight))
 
 
 def stretched(rng: Rng, sample: Sample, most: float) -> Sample:

@@ -134,8 +134,12 @@ def _labelled(folder: Path, heldout: bool, total: hashlib._Hash) -> list[Labelle
 
 
 def _panorama(path: Path, total: hashlib._Hash) -> Codes:
-    """Return a scene-linear panorama, exposed so that an eighth of it is bright, display-encoded."""
     total.update(hashlib.sha256(path.read_bytes()).digest())
+    return read_panorama(path)
+
+
+def read_panorama(path: Path) -> Codes:
+    """Return a panorama, (H, W, 3) uint8, display-encoded, an eighth of it bright."""
     linear = linear_picture(path)
     bounded = (linear / (np.percentile(linear, 88) + 1e-6) * 0.7).clip(0, 1)
     return encoded(bounded)
