@@ -8,6 +8,7 @@ differences to likely colours), and its answer is a mixture of those alphas and 
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -16,7 +17,13 @@ from torch.nn import functional
 
 from matte_nodes.architecture import Architecture, Published, Training
 from matte_nodes.models.networks.blocks import base_channels
-from matte_nodes.models.networks.cue_planes import PLANES, CuePlanes, TorchTools
+from matte_nodes.models.networks.cue_planes import (
+    PLANES,
+    CuePlanes,
+    CuePlanesInParts,
+    Cues,
+    TorchTools,
+)
 from matte_nodes.models.networks.scriptable import resized
 from matte_nodes.recognition import Detector, Recognition, Shapes, number, present
 
@@ -228,6 +235,22 @@ def _join(small: Tensor, large: Tensor) -> Tensor:
     return torch.cat((grown, large), 1)
 
 
+def folded(network: nn.Module) -> nn.Module:
+    """Return the same network with each normalisation folded into the convolution before it, in
+    place.
+    """
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    for unit in list(network.modules()):
+        if not isinstance(unit, nn.Sequential) or len(unit) < 2:
+            continue
+        convolution, norm = unit[0], unit[1]
+        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            unit[0] = fuse_conv_bn_eval(convolution, norm)
+            unit[1] = nn.Identity()
+    return network
+
+
 class Piece(nn.Module):
     """One part of a CueMatting with its own weights alone, for tracing."""
 
@@ -270,22 +293,24 @@ class Fine(Piece):
         return CueMatting.fine(self, deep, given, offers)  # type: ignore[arg-type]
 
 
+MULTIPLE = 32  # of the sides that the network works at
 DEEP = ("down1", "down2", "down3", "down4", "up3", "up2")
 FINE = ("up0", "refine", "answer")
 
 
 class CuesInPieces(nn.Module):
-    """The trimap network for `torch.jit.script`, in bands of rows: the same numbers
-    (to 1e-6: a convolution of a band may add in another order) in less memory.
+    """Plate (1, 3, H, W) and trimap (1, 1, H, W) to alpha, for `torch.jit.script`: the numbers of
+    `CuesInside` (to 1e-5: a band may be added in another order) in a third of the memory.
 
-    Full-size tensors are made for a band alone, and the last part only where the trimap is unknown.
-    The convolutions are traced; what is before them follows the precision, since a trace keeps the
-    precision that it was made in wherever a tensor is made or converted.
+    Planes and full-size tensors are made for a band of rows alone, and the last part only where
+    the trimap is unknown. The convolutions are traced; what is before them follows the precision,
+    since a trace keeps the precision that it was made in wherever a tensor is made or converted.
     """
 
     def __init__(self, net: CueMatting) -> None:
         super().__init__()
         jit: Any = torch.jit
+        net = folded(copy.deepcopy(net))
         features = torch.rand(1, net.features, 128, 160)
         offers, given = torch.rand(1, net.candidates, 128, 160), features[:, :SEEN].contiguous()
         stem, deep, up1 = Stem(net, ("stem",)), Encoded(net, DEEP), Up1(net, ("up1",))
@@ -297,50 +322,66 @@ class CuesInPieces(nn.Module):
         self.deep = jit.trace(deep, half, check_trace=False)
         self.up1 = jit.trace(up1, last, check_trace=False)
         self.fine = jit.trace(Fine(net, FINE), (joined, given, offers), check_trace=False)
+        self.planes = CuePlanesInParts(TorchTools())
         self.band = 64
+        self.tile = 384
         self.margin = 2 * REACH
+        self.multiple = MULTIPLE
         self.seen = SEEN
 
-    def forward(self, planes: Tensor) -> Tensor:
-        """Return alpha (1, 1, H, W) of planes (1, 19, H, W); H and W are multiples of 32."""
-        height = planes.shape[2]
-        half = self.halved(planes)
+    def forward(self, plate: Tensor, trimap: Tensor) -> Tensor:
+        """Return alpha (1, 1, H, W); the planes are made in full precision.
+
+        plate: 0..1; the network works in its precision. trimap: 0, 0.5 and 1.
+        """
+        dtype = plate.dtype
+        cues: Cues = self.planes(plate[0].float(), trimap[0, 0].float())
+        height, width = plate.shape[2], plate.shape[3]
+        half = self.halved(cues, dtype)
         quarter = self.quarter(half)
-        trimap = planes[:, 15:16]
-        alpha = (trimap > 0.75).to(planes.dtype)
+        alpha = (trimap > 0.75).to(dtype)
         unknown = torch.logical_and(trimap >= 0.25, trimap <= 0.75)[0, 0]
         for top in range(0, height, 2 * self.band):
-            bottom = min(height, top + 2 * self.band)
-            columns = unknown[top:bottom].any(0).nonzero()
-            if columns.shape[0] > 0:
-                left, right = int(columns.min()), int(columns.max()) + 1
-                self.finish(planes, quarter, half, alpha, [top, bottom, left, right])
+            for left in range(0, width, self.tile):
+                tile = unknown[top : top + 2 * self.band, left : left + self.tile]
+                rows, columns = tile.any(1).nonzero(), tile.any(0).nonzero()
+                if rows.shape[0] > 0:
+                    first, last = top + int(rows.min()), top + int(rows.max()) + 1
+                    start, end = left + int(columns.min()), left + int(columns.max()) + 1
+                    self.finish(cues, quarter, half, alpha, [first, last, start, end])
         return alpha
 
-    def halved(self, planes: Tensor) -> Tensor:
-        """Return the stem's features, half the size, by bands of rows."""
-        height = planes.shape[2]
-        first, _ = seen(planes[:, :, : self.band + 2])
-        part = self.stem(first)
-        found = self.room(part, height // 2, planes.shape[3] // 2)
+    def halved(self, cues: Cues, dtype: torch.dtype) -> Tensor:
+        """Return the stem's features, half the size, by bands of rows; H and W are grown to 32."""
+        height, width = cues.trimap.shape[0], cues.trimap.shape[1]
+        height, width = height + -height % self.multiple, width + -width % self.multiple
+        found = torch.empty(0, dtype=dtype, device=cues.plate.device)
         for top in range(0, height, self.band):
             upper, bottom = max(0, top - 2), min(height, top + self.band)
-            if top > 0:
-                features, _ = seen(planes[:, :, upper : bottom + 2])
-                part = self.stem(features)
+            planes = self.planes.part(cues, [upper, min(height, bottom + 2), 0, width])
+            features, _ = seen(planes.to(dtype))
+            part = self.stem(features)
+            if top == 0:
+                found = self.room(part, height // 2, width // 2)
             start = (top - upper) // 2
             found[:, :, top // 2 : bottom // 2] = part[:, :, start : start + (bottom - top) // 2]
         return found
 
     def quarter(self, half: Tensor) -> Tensor:
-        """Return the answer of the unit at a quarter of the size, by bands of rows."""
-        eighth, below = self.deep(half)
-        rows, columns = below.shape[2], below.shape[3]
-        found = self.room(below, rows, columns)
+        """Return the answer of the unit at a quarter of the size, by bands of rows.
+
+        It takes the place of what the unit is given: a band is put there after the next one,
+        which needs its last row, was given its own.
+        """
+        eighth, found = self.deep(half)
+        rows, columns = found.shape[2], found.shape[3]
+        made = found[:, :, :0]
         for top in range(0, rows, self.band):
             upper, bottom = max(0, top - 1), min(rows, top + self.band)
-            part = self.up1(self.joined(eighth, below, [upper, min(rows, bottom + 1), 0, columns]))
-            found[:, :, top:bottom] = part[:, :, top - upper : bottom - upper]
+            joined = self.joined(eighth, found, [upper, min(rows, bottom + 1), 0, columns])
+            found[:, :, top - made.shape[2] : top] = made
+            made = self.up1(joined)[:, :, top - upper : bottom - upper]
+        found[:, :, rows - made.shape[2] :] = made
         return found
 
     def room(self, like: Tensor, rows: int, columns: int) -> Tensor:
@@ -350,16 +391,16 @@ class CuesInPieces(nn.Module):
         return made.permute(0, 3, 1, 2)
 
     def finish(
-        self, planes: Tensor, quarter: Tensor, half: Tensor, alpha: Tensor, box: list[int]
+        self, cues: Cues, quarter: Tensor, half: Tensor, alpha: Tensor, box: list[int]
     ) -> None:
         """Put the last part's answer into a box of the alpha: top, bottom, left, right.
 
         Some more halved pixels on each side, as far as there are any, are cut off again.
         """
         top, bottom, left, right = box[0], box[1], box[2], box[3]
-        upper, lower = self.widened(top, bottom, planes.shape[2])
-        start, end = self.widened(left, right, planes.shape[3])
-        part = planes[:, :, upper:lower, start:end]
+        upper, lower = self.widened(top, bottom, 2 * half.shape[2])
+        start, end = self.widened(left, right, 2 * half.shape[3])
+        part = self.planes.part(cues, [upper, lower, start, end]).to(alpha.dtype)
         features, offers = seen(part)
         halves = self.joined(quarter, half, [upper // 2, lower // 2, start // 2, end // 2])
         answer = kept(self.fine(halves, features[:, : self.seen], offers).to(part.dtype), part)
@@ -393,7 +434,7 @@ class CuesInside(nn.Module):
     def __init__(self, core: nn.Module) -> None:
         super().__init__()
         self.core = core
-        self.planes = CuePlanes(TorchTools(32))
+        self.planes = CuePlanes(TorchTools(MULTIPLE))
 
     def forward(self, plate: Tensor, trimap: Tensor) -> Tensor:
         """The planes are made in full precision; the network works in the plate's."""
@@ -405,7 +446,7 @@ class CuesInside(nn.Module):
 
 def scripted(network: nn.Module) -> nn.Module:
     """Return a trimap network with its planes made inside, for `torch.jit.script`."""
-    return CuesInside(CuesInPieces(network.net))  # type: ignore[arg-type]
+    return CuesInPieces(network.net)  # type: ignore[arg-type]
 
 
 def width_of(shapes: Shapes) -> float:

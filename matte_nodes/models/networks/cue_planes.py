@@ -10,6 +10,7 @@ newer operators and constants are attributes.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +34,10 @@ class TorchTools(nn.Module):
         """The multiple of the sides of the planes."""
         self.band = 65536
         """Pixels that are flooded at once."""
+        self.rows = 256
+        """Rows of a large picture that are worked on at once, and what is made of them kept."""
+        self.reach = 7
+        """How many rows the last floods look to each side."""
         self.planes = PLANES
 
     def shrunk(self, picture: Tensor, height: int, width: int) -> Tensor:
@@ -90,6 +95,65 @@ class TorchTools(nn.Module):
         """
         return torch.where(where.unsqueeze(2), picture, other)
 
+    def known_halved(self, picture: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return known colours at half size, black between them; their weights; the mean colour.
+
+        At (H+1)//2 by (W+1)//2, or at the picture's own size where a side is one pixel.
+        """
+        height, width = picture.shape[0], picture.shape[1]
+        if min(height, width) > 1 and height % 2 == 0 and width % 2 == 0:
+            # Planar, as the means are made; a band at a time.
+            sums = torch.empty(3, height // 2, width // 2, device=picture.device)
+            weight = torch.empty(1, height // 2, width // 2, device=picture.device)
+            total = torch.zeros(3, device=picture.device)
+            for top in self.bands(picture):
+                bottom = min(height, top + self.rows_at_once(picture))
+                part = known[top:bottom].unsqueeze(0)
+                first = picture[top:bottom].permute(2, 0, 1)
+                first = first.masked_fill(torch.logical_not(part), 0.0)
+                total += first.sum(2).sum(1)
+                sums[:, top // 2 : bottom // 2] = F.avg_pool2d(first.unsqueeze(0), 2)[0]
+                share = F.avg_pool2d(part.float().unsqueeze(0), 2)[0]
+                weight[:, top // 2 : bottom // 2] = share
+            return sums.permute(1, 2, 0), weight.permute(1, 2, 0), total / known.sum()
+        return self.known_shrunk(picture, known)
+
+    def known_shrunk(self, picture: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what `known_halved` returns, of any size, all rows at once."""
+        height, width = picture.shape[0], picture.shape[1]
+        sums, weight = self.over(picture, known, torch.zeros_like(picture)), known.float()
+        weight = weight.unsqueeze(2)
+        total = sums.sum(0).sum(0) / weight.sum()
+        if min(height, width) > 1:
+            rows, columns = (height + 1) // 2, (width + 1) // 2
+            return self.shrunk(sums, rows, columns), self.shrunk(weight, rows, columns), total
+        return sums, weight, total
+
+    def stretched(self, picture: Tensor, height: int, width: int, box: list[int]) -> Tensor:
+        """Return a box of a picture (C, h, w) enlarged to (C, H, W), by linear interpolation.
+
+        box: top, bottom, left, right. As `enlarged`, of which it makes no more than it needs.
+        """
+        top, bottom, left, right = box[0], box[1], box[2], box[3]
+        rows, columns = picture.shape[1], picture.shape[2]
+        start, end = 0, columns
+        if width == 2 * columns:
+            # One more pixel on each side gives the enlarged picture the same numbers.
+            start, end = max(0, left // 2 - 1), min(columns, right // 2 + 2)
+        part = picture[:, :, start:end]
+        place = (torch.arange(top, bottom, device=picture.device).float() + 0.5) * (
+            float(rows) / float(height)
+        )
+        place = (place - 0.5).clamp(min=0.0)
+        upper = place.floor()
+        share = (place - upper).reshape(1, -1, 1)
+        found = part.index_select(1, upper.long())
+        lower = part.index_select(1, (upper + 1.0).long().clamp(max=rows - 1))
+        found = found + lower.sub_(found).mul_(share)
+        wide = 2 * (end - start) if width == 2 * columns else width
+        found = resized(found.unsqueeze(0), bottom - top, wide)[0]
+        return found[:, :, left - 2 * start : right - 2 * start]
+
     def distance(self, known: Tensor) -> Tensor:
         """Return (H, W): how far the nearest known pixel is. known: (H, W) bool, not all False.
 
@@ -101,8 +165,12 @@ class TorchTools(nn.Module):
         if rows.shape[0] > 0:
             top, bottom = max(0, int(rows.min()) - 1), int(rows.max()) + 2
             left, right = max(0, int(columns.min()) - 1), int(columns.max()) + 2
-            part = self.nearest(known[top:bottom, left:right].contiguous())[0]
-            found[top:bottom, left:right] = part
+            part = known[top:bottom, left:right].contiguous()
+            blocks = self.of_blocks(part)
+            for first in self.bands(part):
+                last = min(part.shape[0], first + self.rows_at_once(part))
+                best, _ = self.of_rows(part, blocks, first, last)
+                found[top + first : top + last, left:right] = best.sqrt_()
         return found
 
     def nearest(self, known: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,14 +180,40 @@ class TorchTools(nn.Module):
         what it was given towards itself as far as pixels are known, and looks at its neighbours.
         """
         height, width = known.shape[0], known.shape[1]
-        own = self.coordinates(height, width, 1, known)
+        away = torch.empty(height, width, device=known.device)
+        place = torch.empty(height, width, device=known.device, dtype=torch.int64)
+        blocks = self.of_blocks(known)
+        for top in self.bands(known):
+            bottom = min(height, top + self.rows_at_once(known))
+            best, sites = self.of_rows(known, blocks, top, bottom)
+            away[top:bottom] = best.sqrt_()
+            place[top:bottom] = sites[0].long() * width + sites[1].long()
+        return away, place
+
+    def rows_at_once(self, picture: Tensor) -> int:
+        """Return how many rows of a picture are worked on at once: all on a card."""
+        return max(1, picture.shape[0]) if picture.is_cuda else self.rows
+
+    def bands(self, picture: Tensor) -> list[int]:
+        """Return the first rows of the bands of a picture."""
+        found: list[int] = []
+        for top in range(0, picture.shape[0], self.rows_at_once(picture)):
+            found.append(top)
+        return found
+
+    def of_blocks(self, known: Tensor) -> Tensor:
+        """Return (2, rows, columns): a near known pixel of each block of 4 x 4 pixels."""
+        height, width = known.shape[0], known.shape[1]
         rows, columns = (height + 3) // 4, (width + 3) // 4
-        grown = torch.zeros(4 * rows, 4 * columns, device=known.device)
-        grown[:height, :width] = known.float()
+        grown = known
+        if height % 4 > 0 or width % 4 > 0:
+            grown = torch.zeros(4 * rows, 4 * columns, device=known.device, dtype=torch.bool)
+            grown[:height, :width] = known
         # Of a block's pixels one that is known, by its place 0..15; 16 where there is none.
-        order = (16.0 - torch.arange(16, device=known.device).float()).reshape(1, 4, 1, 4)
-        score = grown.reshape(rows, 4, columns, 4) * order
-        place = 16.0 - score.amax(3).amax(1)
+        place = torch.full([rows, columns], 16.0, device=known.device)
+        for number in range(16):
+            of_each = grown[(15 - number) // 4 :: 4, (15 - number) % 4 :: 4]
+            place.masked_fill_(of_each, float(15 - number))
         middle = self.coordinates(rows, columns, 4, known)
         inside = torch.stack([(place / 4.0).floor(), place - 4.0 * (place / 4.0).floor()])
         sites = middle - 1.5 + inside
@@ -132,11 +226,27 @@ class TorchTools(nn.Module):
             self.flood(sites, best, middle, step)
             step = step // 2
         self.flood(sites, best, middle, 1)
-        down = torch.div(torch.arange(height, device=known.device), 4, rounding_mode="floor")
+        return sites
+
+    def of_rows(
+        self, known: Tensor, blocks: Tensor, first: int, last: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return squared distances (rows, W) and nearest known pixels (2, rows, W) of some rows.
+
+        blocks: of `of_blocks`. A band of 256 rows at 1080p takes a fifth of the memory of all.
+        """
+        width = known.shape[1]
+        upper, lower = max(0, first - self.reach), min(known.shape[0], last + self.reach)
+        own = self.coordinates(lower - upper, width, 1, known)
+        own[0].add_(float(upper))
+        down = torch.div(
+            torch.arange(upper, lower, device=known.device), 4, rounding_mode="floor"
+        )
         right = torch.div(torch.arange(width, device=known.device), 4, rounding_mode="floor")
-        sites = sites.index_select(1, down).index_select(2, right)
-        sites = torch.where(known.unsqueeze(0), own, sites)
-        best = (sites - own).square().sum(0)
+        sites = blocks.index_select(1, down).index_select(2, right)
+        sites = torch.where(known[upper:lower].unsqueeze(0), own, sites)
+        best = (sites - own).square_().sum(0)
+        height = lower - upper
         band = height if known.is_cuda else max(1, self.band // width)
         top = 0
         while top < height:
@@ -144,10 +254,11 @@ class TorchTools(nn.Module):
             for _ in range(4):
                 self.walk(known, sites[:, top:bottom], best[top:bottom], own[:, top:bottom])
             top = bottom
+        # Together they look over `reach` rows.
         self.flood(sites, best, own, 4)
         self.flood(sites, best, own, 2)
         self.flood(sites, best, own, 1)
-        return best.sqrt(), sites[0].long() * width + sites[1].long()
+        return best[first - upper : last - upper], sites[:, first - upper : last - upper]
 
     def coordinates(self, height: int, width: int, size: int, like: Tensor) -> Tensor:
         """Return (2, height, width): rows and columns of the middles of blocks of so many pixels."""
@@ -255,74 +366,88 @@ class CuePlanes(nn.Module):
         found: Tensor = self.tools.started(height, width, plate)
         near: list[Tensor] = []
         for known in (front, back):
-            colours = self.push_pull(plate, known)
+            colours = self.coloured(plate, known, self.push_pull(plate, known))
             self.tools.put(found, 3 + 3 * len(near), colours)
             near.append(self.tools.shrunk(colours, max(1, height // 2), max(1, width // 2)))
-        self.put_best_pairs(found, plate, front, back, near)
+        pairs = self.best_pairs(plate, front, back, near)
+        if len(pairs) == 0:
+            found[:, 9:15] = found[:, 3:9]
+            found[:, 18:] = 0.0
+        else:
+            for number in range(2):
+                large = self.tools.enlarged(pairs[number], height, width)
+                self.tools.put(found, 9 + 3 * number, large)
+            left = self.tools.enlarged(pairs[2], height, width)
+            self.tools.put(found, 18, left.sqrt().clamp(0.0, 1.0))
         self.tools.put(found, 0, plate)
         self.tools.put(found, 15, trimap.unsqueeze(2))
-        self.tools.put(found, 16, self.closeness(front))
-        self.tools.put(found, 17, self.closeness(back))
+        self.tools.put(found, 16, self.closeness(front).unsqueeze(2))
+        self.tools.put(found, 17, self.closeness(back).unsqueeze(2))
         done: Tensor = self.tools.finished(found, height, width)
         return done
 
     def closeness(self, known: Tensor) -> Tensor:
-        """Return (H, W, 1): logarithm of the distance to a side, over that of 400 pixels, at most 1.
+        """Return (H, W): logarithm of the distance to a side, over that of 400 pixels, at most 1.
 
         It is 1 everywhere when there is no such side.
         """
         if not bool(known.any()):
-            return torch.ones(known.shape[0], known.shape[1], 1, device=known.device)
+            return torch.ones(known.shape[0], known.shape[1], device=known.device)
         away: Tensor = self.tools.distance(known)
-        return (torch.log1p(away) / self.far).clamp(max=1.0).unsqueeze(2)
+        return away.log1p_().div_(self.far).clamp_(max=1.0)
+
+    def coloured(self, picture: Tensor, known: Tensor, filled: Tensor) -> Tensor:
+        """Return (H, W, 3): the known pixels, between them what `push_pull` filled in."""
+        if not bool(known.any()):
+            return filled.expand_as(picture)
+        large: Tensor = filled
+        if filled.shape[0] != picture.shape[0] or filled.shape[1] != picture.shape[1]:
+            large = self.tools.enlarged(filled, picture.shape[0], picture.shape[1])
+        found: Tensor = self.tools.over(picture, known, large)
+        return found
 
     def push_pull(self, picture: Tensor, known: Tensor) -> Tensor:
-        """Return colours (H, W, 3) of the known pixels, carried into all others.
+        """Return colours of the known pixels, carried into all others, at half size.
 
-        It is a pyramid of weighted means. Without a known pixel it is the picture's mean.
+        It is a pyramid of weighted means. A picture one pixel high or wide has no half: it comes at
+        its own size. Without a known pixel it is the picture's mean, one pixel.
         """
         if not bool(known.any()):
-            return picture.mean(0, keepdim=True).mean(1, keepdim=True).expand_as(picture)
-        first = self.tools.over(picture, known, torch.zeros_like(picture))
-        levels = [(first, known.float().unsqueeze(2))]
+            return picture.mean(0, keepdim=True).mean(1, keepdim=True)
+        sums, weight, total = self.tools.known_halved(picture, known)
+        levels = [(sums, weight)]
         while min(levels[-1][1].shape[0], levels[-1][1].shape[1]) > 1:
             sums, weight = levels[-1]
             rows, columns = (weight.shape[0] + 1) // 2, (weight.shape[1] + 1) // 2
             levels.append(
                 (self.tools.shrunk(sums, rows, columns), self.tools.shrunk(weight, rows, columns))
             )
-        sums, weight = levels[-1]
+        sums, weight = levels.pop()
         filled = sums / weight.clamp(min=1e-8)
-        total = levels[0][0].sum(0).sum(0) / levels[0][1].sum()
         filled = torch.where(weight > 0, filled, total.expand_as(filled))
-        index = len(levels) - 2
-        while index > 0:
-            sums, weight = levels[index]
-            above = self.tools.enlarged(filled, weight.shape[0], weight.shape[1])
+        while len(levels) > 0:
+            sums, weight = levels.pop()
+            above: Tensor = self.tools.enlarged(filled, weight.shape[0], weight.shape[1])
             filled = sums + (1.0 - weight) * above
-            index -= 1
-        if len(levels) > 1:
-            filled = self.tools.enlarged(filled, picture.shape[0], picture.shape[1])
-        return self.tools.over(picture, known, filled)
+        return filled
 
-    def put_best_pairs(
-        self, found: Tensor, plate: Tensor, front: Tensor, back: Tensor, near: list[Tensor]
-    ) -> None:
-        """Put in the colours of both sides that explain each unknown pixel best, and the error left.
+    def best_pairs(
+        self, plate: Tensor, front: Tensor, back: Tensor, near: list[Tensor]
+    ) -> list[Tensor]:
+        """Return the colours of both sides that explain each unknown pixel best, and the error left.
 
-        They are found at half size, and smoothed by how well they explain. near: the nearest
-        colours of both sides at half size; without any pair they are the best ones.
+        All are (h, w, 3 or 1): they are found at half size, and smoothed by how well they explain.
+        near: the nearest colours of both sides at half size. Without any pair the list is empty,
+        and those are the best ones.
         """
-        height, width = plate.shape[0], plate.shape[1]
         rows, columns = near[0].shape[0], near[0].shape[1]
         small = self.tools.shrunk(plate, rows, columns)
         is_front = self.tools.shrunk(front.float().unsqueeze(2), rows, columns)[:, :, 0] > 0.99
         is_back = self.tools.shrunk(back.float().unsqueeze(2), rows, columns)[:, :, 0] > 0.99
         places = torch.nonzero(torch.logical_not(torch.logical_or(is_front, is_back)))
+        made: list[Tensor] = []
         if places.shape[0] == 0 or not bool(is_front.any()) or not bool(is_back.any()):
-            found[:, 9:15] = found[:, 3:9]
-            found[:, 18:] = 0.0
-            return
+            return made
         at = places[:, 0] * columns + places[:, 1]
         pixels = small.reshape(-1, 3).index_select(0, at)
         fronts = self.candidates(small, is_front, places)
@@ -335,11 +460,9 @@ class CuePlanes(nn.Module):
             smooth = self.tools.blurred(weighed).reshape(-1, 3).index_select(0, at)
             smooth = smooth / total.reshape(-1, 1).index_select(0, at).clamp(min=1e-8)
             own = near[number].reshape(-1, 3).index_copy(0, at, smooth)
-            large = self.tools.enlarged(own.reshape(rows, columns, 3), height, width)
-            self.tools.put(found, 9 + 3 * number, large)
-        left = self.placed(error.unsqueeze(1), at, rows, columns)
-        left = self.tools.enlarged(left, height, width)
-        self.tools.put(found, 18, left.sqrt().clamp(0.0, 1.0))
+            made.append(own.reshape(rows, columns, 3))
+        made.append(self.placed(error.unsqueeze(1), at, rows, columns))
+        return made
 
     def placed(self, values: Tensor, at: Tensor, rows: int, columns: int) -> Tensor:
         """Return values (N, C) at flat places of a picture (rows, columns, C) that is 0 elsewhere."""
@@ -388,3 +511,97 @@ class CuePlanes(nn.Module):
             errors.append(left.flatten(1).gather(1, best.unsqueeze(1))[:, 0])
             start += self.block
         return torch.cat(chosen_fronts), torch.cat(chosen_backs), torch.cat(errors).clamp(min=0.0)
+
+
+class Cues(NamedTuple):
+    """What the planes of a part of a picture are made of: half as much as the planes."""
+
+    plate: Tensor
+    """(3, H, W)."""
+    trimap: Tensor
+    """(H, W)."""
+    near_front: Tensor
+    """(3, h, w): `push_pull` of the foreground."""
+    near_back: Tensor
+    """(3, h, w): `push_pull` of the background."""
+    best: Tensor
+    """(7, h, w): `best_pairs`; (0, 1, 1) where there are none."""
+    close_front: Tensor
+    """(H, W): closeness to the foreground."""
+    close_back: Tensor
+    """(H, W): closeness to the background."""
+
+
+class CuePlanesInParts(CuePlanes):
+    """The same planes by torch alone, made of a part of the picture when it is wanted."""
+
+    def forward(self, plate: Tensor, trimap: Tensor) -> Cues:  # type: ignore[override]
+        """Return what `part` needs.
+
+        plate: (3, H, W), display-encoded 0..1. trimap: (H, W) with 0, 0.5 (unknown) and 1.
+        """
+        front, back = trimap > 0.75, trimap < 0.25
+        pixels = plate.permute(1, 2, 0)
+        filled: list[Tensor] = []
+        near: list[Tensor] = []
+        for known in (front, back):
+            filled.append(self.push_pull(pixels, known))
+            near.append(self.near_halved(pixels, known, filled[-1]))
+        pairs = self.best_pairs(pixels, front, back, near)
+        near.clear()
+        best = torch.empty(0, 1, 1, device=plate.device)
+        if len(pairs) > 0:
+            best = torch.cat([picture.permute(2, 0, 1) for picture in pairs])
+        pairs.clear()
+        return Cues(
+            plate, trimap, filled[0].permute(2, 0, 1), filled[1].permute(2, 0, 1), best,
+            self.closeness(front), self.closeness(back),
+        )  # fmt: skip
+
+    def near_halved(self, picture: Tensor, known: Tensor, filled: Tensor) -> Tensor:
+        """Return `coloured` at half size, (H//2, W//2, 3), at least a pixel."""
+        height, width = picture.shape[0], picture.shape[1]
+        rows, columns = max(1, height // 2), max(1, width // 2)
+        if height % 2 > 0 or width % 2 > 0 or not bool(known.any()):
+            found: Tensor = self.tools.shrunk(
+                self.coloured(picture, known, filled), rows, columns
+            )
+            return found
+        made = torch.empty(3, rows, columns, device=picture.device)
+        planar, colours = picture.permute(2, 0, 1), filled.permute(2, 0, 1)
+        for top in self.tools.bands(picture):
+            bottom = min(height, top + self.tools.rows_at_once(picture))
+            large = self.tools.stretched(colours, height, width, [top, bottom, 0, width])
+            part = torch.where(known[top:bottom].unsqueeze(0), planar[:, top:bottom], large)
+            made[:, top // 2 : bottom // 2] = F.avg_pool2d(part.unsqueeze(0), 2)[0]
+        return made.permute(1, 2, 0)
+
+    def part(self, cues: Cues, box: list[int]) -> Tensor:
+        """Return planes (1, 19, rows, columns) of a box: top, bottom, left, right.
+
+        It may go beyond the picture at the bottom and right, where the edges are repeated.
+        """
+        height, width = cues.trimap.shape[0], cues.trimap.shape[1]
+        rows, columns = min(box[1], height) - box[0], min(box[3], width) - box[2]
+        inside = [box[0], box[0] + rows, box[2], box[2] + columns]
+        plate = cues.plate[:, inside[0] : inside[1], inside[2] : inside[3]]
+        trimap = cues.trimap[inside[0] : inside[1], inside[2] : inside[3]]
+        found: Tensor = self.tools.started(box[1] - box[0], box[3] - box[2], plate)
+        planes = found[0, :, :rows, :columns]
+        planes[:3] = plate
+        near = self.tools.stretched(cues.near_front, height, width, inside)
+        planes[3:6] = torch.where((trimap > 0.75).unsqueeze(0), plate, near)
+        near = self.tools.stretched(cues.near_back, height, width, inside)
+        planes[6:9] = torch.where((trimap < 0.25).unsqueeze(0), plate, near)
+        if cues.best.shape[0] == 0:
+            planes[9:15] = planes[3:9]
+            planes[18:] = 0.0
+        else:
+            best = self.tools.stretched(cues.best, height, width, inside)
+            planes[9:15] = best[:6]
+            planes[18:] = best[6:].sqrt().clamp(0.0, 1.0)
+        planes[15] = trimap
+        planes[16] = cues.close_front[inside[0] : inside[1], inside[2] : inside[3]]
+        planes[17] = cues.close_back[inside[0] : inside[1], inside[2] : inside[3]]
+        whole: Tensor = self.tools.finished(found, rows, columns)
+        return whole

@@ -47,6 +47,10 @@ class OpenCVTools(TorchTools):
         cv2.copyTo(picture.numpy(), where.to(torch.uint8).numpy(), other.numpy())
         return other
 
+    def known_halved(self, picture: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return known colours at half size, black between them; their weights; the mean colour."""
+        return self.known_shrunk(picture, known)
+
     def distance(self, known: Tensor) -> Tensor:
         """Return (H, W): how far the nearest known pixel is."""
         other = (~known).to(torch.uint8).numpy()
