@@ -86,25 +86,20 @@ class CueMatting(nn.Module):
     def deep(self, halved: Tensor) -> Tensor:
         """Encoder and decoder, half the size; what the last unit but two is given."""
         half = self.stem[1](halved)
-        return _join(self.last(_join(*self.encoded(half))), half)
+        quarter = self.down1(half)
+        eighth = self.up2(_join(*self.deepest(quarter)))
+        return _join(self.up1(_join(eighth, quarter)), half)
 
     def stemmed(self, features: Tensor) -> Tensor:
         """Return the stem's features, half the size."""
         found: Tensor = self.stem[1](CueMatting.halved(self, features))
         return found
 
-    def last(self, joined: Tensor) -> Tensor:
-        """Return the answer of the unit at a quarter of the size."""
-        found: Tensor = self.up1(joined)
-        return found
-
-    def encoded(self, half: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what `up1` joins, from the stem's features: an eighth of the size, and a quarter."""
-        d1 = self.down1(half)
-        d2 = self.down2(d1)
+    def deepest(self, quarter: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `up2` joins: a sixteenth of the size, and an eighth."""
+        d2 = self.down2(quarter)
         d3 = self.down3(d2)
-        x = self.up3(_join(self.down4(d3), d3))
-        return self.up2(_join(x, d2)), d1
+        return self.up3(_join(self.down4(d3), d3)), d2
 
     def fine(self, deep: Tensor, seen: Tensor, offers: Tensor) -> Tensor:
         """Return alpha at full size; a pixel depends on REACH halved pixels round it and no others.
@@ -269,20 +264,12 @@ class Stem(Piece):
         return found
 
 
-class Encoded(Piece):
-    """`CueMatting.encoded`."""
+class Deepest(Piece):
+    """`CueMatting.deepest`."""
 
-    def forward(self, half: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, quarter: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the next unit joins."""
-        return CueMatting.encoded(self, half)  # type: ignore[arg-type]
-
-
-class Up1(Piece):
-    """The unit at a quarter of the size."""
-
-    def forward(self, joined: Tensor) -> Tensor:
-        """Return its answer."""
-        return CueMatting.last(self, joined)  # type: ignore[arg-type]
+        return CueMatting.deepest(self, quarter)  # type: ignore[arg-type]
 
 
 class Fine(Piece):
@@ -294,7 +281,7 @@ class Fine(Piece):
 
 
 MULTIPLE = 32  # of the sides that the network works at
-DEEP = ("down1", "down2", "down3", "down4", "up3", "up2")
+DEEP = ("down2", "down3", "down4", "up3")
 FINE = ("up0", "refine", "answer")
 
 
@@ -313,15 +300,19 @@ class CuesInPieces(nn.Module):
         net = folded(copy.deepcopy(net))
         features = torch.rand(1, net.features, 128, 160)
         offers, given = torch.rand(1, net.candidates, 128, 160), features[:, :SEEN].contiguous()
-        stem, deep, up1 = Stem(net, ("stem",)), Encoded(net, DEEP), Up1(net, ("up1",))
+        stem, deepest = Stem(net, ("stem",)), Deepest(net, DEEP)
         half = stem(features)
-        eighth, quarter = deep(half)
-        last = _join(eighth, quarter)
-        joined = _join(up1(last), half)
+        quarter = net.down1(half)
+        joint = _join(*deepest(quarter))
+        last = _join(net.up2(joint), quarter)
+        joined = _join(net.up1(last), half)
         self.stem = jit.trace(stem, features, check_trace=False)
-        self.deep = jit.trace(deep, half, check_trace=False)
-        self.up1 = jit.trace(up1, last, check_trace=False)
+        self.down1 = jit.trace(net.down1, half, check_trace=False)
+        self.deepest = jit.trace(deepest, quarter, check_trace=False)
+        self.up2 = jit.trace(net.up2, joint, check_trace=False)
+        self.up1 = jit.trace(net.up1, last, check_trace=False)
         self.fine = jit.trace(Fine(net, FINE), (joined, given, offers), check_trace=False)
+        self.counts = (half.shape[1], quarter.shape[1])
         self.planes = CuePlanesInParts(TorchTools())
         self.band = 64
         self.tile = 384
@@ -337,8 +328,9 @@ class CuesInPieces(nn.Module):
         dtype = plate.dtype
         cues: Cues = self.planes(plate[0].float(), trimap[0, 0].float())
         height, width = plate.shape[2], plate.shape[3]
-        half = self.halved(cues, dtype)
-        quarter = self.quarter(half)
+        half, quarter = self.rooms(height, width, plate)
+        self.put_half(half, cues)
+        self.put_quarter(quarter, half)
         alpha = (trimap > 0.75).to(dtype)
         unknown = torch.logical_and(trimap >= 0.25, trimap <= 0.75)[0, 0]
         for top in range(0, height, 2 * self.band):
@@ -351,44 +343,67 @@ class CuesInPieces(nn.Module):
                     self.finish(cues, quarter, half, alpha, [first, last, start, end])
         return alpha
 
-    def halved(self, cues: Cues, dtype: torch.dtype) -> Tensor:
-        """Return the stem's features, half the size, by bands of rows; H and W are grown to 32."""
-        height, width = cues.trimap.shape[0], cues.trimap.shape[1]
+    def rooms(self, height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return empty features at half and a quarter of the size, in one piece of memory.
+
+        H and W are grown to the multiple. The channels of a pixel lie side by side.
+        """
         height, width = height + -height % self.multiple, width + -width % self.multiple
-        found = torch.empty(0, dtype=dtype, device=cues.plate.device)
+        halves, quarters = self.counts
+        sizes = [halves * height * width // 4, quarters * height * width // 16]
+        flat = torch.empty(sum(sizes), dtype=like.dtype, device=like.device)
+        half, quarter = flat.split_with_sizes(sizes)
+        half = half.reshape(1, height // 2, width // 2, halves)
+        quarter = quarter.reshape(1, height // 4, width // 4, quarters)
+        return half.permute(0, 3, 1, 2), quarter.permute(0, 3, 1, 2)
+
+    def put_half(self, half: Tensor, cues: Cues) -> None:
+        """Put in the stem's features, by tiles; a row is made of the halved row on each side."""
+        height, width = 2 * half.shape[2], 2 * half.shape[3]
         for top in range(0, height, self.band):
             upper, bottom = max(0, top - 2), min(height, top + self.band)
-            planes = self.planes.part(cues, [upper, min(height, bottom + 2), 0, width])
-            features, _ = seen(planes.to(dtype))
-            part = self.stem(features)
-            if top == 0:
-                found = self.room(part, height // 2, width // 2)
-            start = (top - upper) // 2
-            found[:, :, top // 2 : bottom // 2] = part[:, :, start : start + (bottom - top) // 2]
-        return found
+            for left in range(0, width, self.tile):
+                start, right = max(0, left - 2), min(width, left + self.tile)
+                box = [upper, min(height, bottom + 2), start, min(width, right + 2)]
+                features, _ = seen(self.planes.part(cues, box).to(half.dtype))
+                part = self.stem(features)
+                half[:, :, top // 2 : bottom // 2, left // 2 : right // 2] = part[
+                    :, :, (top - upper) // 2 : (bottom - upper) // 2,
+                    (left - start) // 2 : (right - start) // 2,
+                ]  # fmt: skip
 
-    def quarter(self, half: Tensor) -> Tensor:
-        """Return the answer of the unit at a quarter of the size, by bands of rows.
+    def put_quarter(self, quarter: Tensor, half: Tensor) -> None:
+        """Put in the answer of the unit at a quarter of the size, by bands of rows.
 
         It takes the place of what the unit is given: a band is put there after the next one,
         which needs its last row, was given its own.
         """
-        eighth, found = self.deep(half)
+        rows, columns = quarter.shape[2], quarter.shape[3]
+        for top in range(0, rows, self.band):
+            upper, bottom = max(0, top - 2), min(rows, top + self.band)
+            part = self.down1(half[:, :, 2 * upper : 2 * bottom + 2])
+            quarter[:, :, top:bottom] = part[:, :, top - upper : bottom - upper]
+        eighth = self.eighth(quarter)
+        made = quarter[:, :, :0]
+        for top in range(0, rows, self.band):
+            upper, bottom = max(0, top - 1), min(rows, top + self.band)
+            joined = self.joined(eighth, quarter, [upper, min(rows, bottom + 1), 0, columns])
+            quarter[:, :, top - made.shape[2] : top] = made
+            made = self.up1(joined)[:, :, top - upper : bottom - upper]
+        quarter[:, :, rows - made.shape[2] :] = made
+
+    def eighth(self, quarter: Tensor) -> Tensor:
+        """Return the answer of the unit at an eighth of the size, in the place of its larger part."""
+        small, found = self.deepest(quarter)
         rows, columns = found.shape[2], found.shape[3]
         made = found[:, :, :0]
         for top in range(0, rows, self.band):
             upper, bottom = max(0, top - 1), min(rows, top + self.band)
-            joined = self.joined(eighth, found, [upper, min(rows, bottom + 1), 0, columns])
+            joined = self.joined(small, found, [upper, min(rows, bottom + 1), 0, columns])
             found[:, :, top - made.shape[2] : top] = made
-            made = self.up1(joined)[:, :, top - upper : bottom - upper]
+            made = self.up2(joined)[:, :, top - upper : bottom - upper]
         found[:, :, rows - made.shape[2] :] = made
         return found
-
-    def room(self, like: Tensor, rows: int, columns: int) -> Tensor:
-        """Return an empty picture with as many channels, the channels of a pixel side by side."""
-        count = like.shape[1]
-        made = torch.empty(1, rows, columns, count, dtype=like.dtype, device=like.device)
-        return made.permute(0, 3, 1, 2)
 
     def finish(
         self, cues: Cues, quarter: Tensor, half: Tensor, alpha: Tensor, box: list[int]
