@@ -84,7 +84,7 @@ class FromPictures(nn.Module):
     def encoded(self, picture: Tensor) -> Tensor:
         """Return what the network sees, made in bands of rows: whole, it takes four pictures more."""
         found = torch.empty_like(picture, memory_format=torch.contiguous_format)
-        band = picture.shape[2] if picture.is_cuda else 128
+        band = picture.shape[2] if picture.is_cuda else 64
         for top in range(0, picture.shape[2], band):
             part = seen(picture[:, :, top : top + band], self.linear, self.exposure)
             found[:, :, top : top + band] = part

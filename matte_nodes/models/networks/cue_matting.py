@@ -334,8 +334,8 @@ class CuesInPieces(nn.Module):
         alpha = (trimap > 0.75).to(dtype)
         unknown = torch.logical_and(trimap >= 0.25, trimap <= 0.75)[0, 0]
         for top in range(0, height, 2 * self.band):
-            for left in range(0, width, self.tile):
-                tile = unknown[top : top + 2 * self.band, left : left + self.tile]
+            for left in range(0, width, self.tile // 2):
+                tile = unknown[top : top + 2 * self.band, left : left + self.tile // 2]
                 rows, columns = tile.any(1).nonzero(), tile.any(0).nonzero()
                 if rows.shape[0] > 0:
                     first, last = top + int(rows.min()), top + int(rows.max()) + 1
@@ -373,37 +373,31 @@ class CuesInPieces(nn.Module):
                 ]  # fmt: skip
 
     def put_quarter(self, quarter: Tensor, half: Tensor) -> None:
-        """Put in the answer of the unit at a quarter of the size, by bands of rows.
-
-        It takes the place of what the unit is given: a band is put there after the next one,
-        which needs its last row, was given its own.
-        """
-        rows, columns = quarter.shape[2], quarter.shape[3]
-        for top in range(0, rows, self.band):
-            upper, bottom = max(0, top - 2), min(rows, top + self.band)
+        """Put in the answer of the unit at a quarter of the size, by bands of rows."""
+        rows, band = quarter.shape[2], self.band // 2
+        for top in range(0, rows, band):
+            upper, bottom = max(0, top - 2), min(rows, top + band)
             part = self.down1(half[:, :, 2 * upper : 2 * bottom + 2])
             quarter[:, :, top:bottom] = part[:, :, top - upper : bottom - upper]
-        eighth = self.eighth(quarter)
-        made = quarter[:, :, :0]
-        for top in range(0, rows, self.band):
-            upper, bottom = max(0, top - 1), min(rows, top + self.band)
-            joined = self.joined(eighth, quarter, [upper, min(rows, bottom + 1), 0, columns])
-            quarter[:, :, top - made.shape[2] : top] = made
-            made = self.up1(joined)[:, :, top - upper : bottom - upper]
-        quarter[:, :, rows - made.shape[2] :] = made
+        small, eighth = self.deepest(quarter)
+        self.put_joined(eighth, small, False)
+        self.put_joined(quarter, eighth, True)
 
-    def eighth(self, quarter: Tensor) -> Tensor:
-        """Return the answer of the unit at an eighth of the size, in the place of its larger part."""
-        small, found = self.deepest(quarter)
-        rows, columns = found.shape[2], found.shape[3]
+    def put_joined(self, found: Tensor, small: Tensor, last: bool) -> None:
+        """Put a unit's answer in the place of the larger of what it joins, by bands of rows.
+
+        A band is put there after the next one, which needs its last row, was given its own.
+        last: `up1`, else `up2`.
+        """
+        rows, columns, band = found.shape[2], found.shape[3], self.band // 4
         made = found[:, :, :0]
-        for top in range(0, rows, self.band):
-            upper, bottom = max(0, top - 1), min(rows, top + self.band)
+        for top in range(0, rows, band):
+            upper, bottom = max(0, top - 1), min(rows, top + band)
             joined = self.joined(small, found, [upper, min(rows, bottom + 1), 0, columns])
             found[:, :, top - made.shape[2] : top] = made
-            made = self.up2(joined)[:, :, top - upper : bottom - upper]
+            part = self.up1(joined) if last else self.up2(joined)
+            made = part[:, :, top - upper : bottom - upper]
         found[:, :, rows - made.shape[2] :] = made
-        return found
 
     def finish(
         self, cues: Cues, quarter: Tensor, half: Tensor, alpha: Tensor, box: list[int]

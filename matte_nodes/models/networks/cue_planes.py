@@ -34,7 +34,7 @@ class TorchTools(nn.Module):
         """The multiple of the sides of the planes."""
         self.band = 65536
         """Pixels that are flooded at once."""
-        self.rows = 256
+        self.rows = 128
         """Rows of a large picture that are worked on at once, and what is made of them kept."""
         self.reach = 7
         """How many rows the last floods look to each side."""
@@ -159,8 +159,14 @@ class TorchTools(nn.Module):
 
         Only the box of the other pixels is looked at: one more pixel round it is known.
         """
+        found = torch.empty(known.shape[0], known.shape[1], device=known.device)
+        self.put_distance(found, known)
+        return found
+
+    def put_distance(self, found: Tensor, known: Tensor) -> None:
+        """Put in what `distance` returns."""
+        found.zero_()
         unknown = torch.logical_not(known)
-        found = torch.zeros(known.shape[0], known.shape[1], device=known.device)
         rows, columns = unknown.any(1).nonzero(), unknown.any(0).nonzero()
         if rows.shape[0] > 0:
             top, bottom = max(0, int(rows.min()) - 1), int(rows.max()) + 2
@@ -171,7 +177,6 @@ class TorchTools(nn.Module):
                 last = min(part.shape[0], first + self.rows_at_once(part))
                 best, _ = self.of_rows(part, blocks, first, last)
                 found[top + first : top + last, left:right] = best.sqrt_()
-        return found
 
     def nearest(self, known: Tensor) -> tuple[Tensor, Tensor]:
         """Return the distance to the nearest known pixel (H, W), and its flat index, int64 (H, W).
@@ -233,7 +238,7 @@ class TorchTools(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return squared distances (rows, W) and nearest known pixels (2, rows, W) of some rows.
 
-        blocks: of `of_blocks`. A band of 256 rows at 1080p takes a fifth of the memory of all.
+        blocks: of `of_blocks`. A band of 128 rows at 1080p takes an eighth of the memory of all.
         """
         width = known.shape[1]
         upper, lower = max(0, first - self.reach), min(known.shape[0], last + self.reach)
@@ -369,15 +374,18 @@ class CuePlanes(nn.Module):
             colours = self.coloured(plate, known, self.push_pull(plate, known))
             self.tools.put(found, 3 + 3 * len(near), colours)
             near.append(self.tools.shrunk(colours, max(1, height // 2), max(1, width // 2)))
-        pairs = self.best_pairs(plate, front, back, near)
+        rows, columns = near[0].shape[0], near[0].shape[1]
+        at, pairs = self.best_pairs(plate, front, back, rows, columns)
         if len(pairs) == 0:
             found[:, 9:15] = found[:, 3:9]
             found[:, 18:] = 0.0
         else:
             for number in range(2):
-                large = self.tools.enlarged(pairs[number], height, width)
+                own = near[number].reshape(-1, 3).index_copy(0, at, pairs[number])
+                large = self.tools.enlarged(own.reshape(rows, columns, 3), height, width)
                 self.tools.put(found, 9 + 3 * number, large)
-            left = self.tools.enlarged(pairs[2], height, width)
+            left = self.placed(pairs[2], at, rows, columns)
+            left = self.tools.enlarged(left, height, width)
             self.tools.put(found, 18, left.sqrt().clamp(0.0, 1.0))
         self.tools.put(found, 0, plate)
         self.tools.put(found, 15, trimap.unsqueeze(2))
@@ -428,41 +436,38 @@ class CuePlanes(nn.Module):
         while len(levels) > 0:
             sums, weight = levels.pop()
             above: Tensor = self.tools.enlarged(filled, weight.shape[0], weight.shape[1])
-            filled = sums + (1.0 - weight) * above
+            filled = above.mul_(1.0 - weight).add_(sums)
         return filled
 
     def best_pairs(
-        self, plate: Tensor, front: Tensor, back: Tensor, near: list[Tensor]
-    ) -> list[Tensor]:
-        """Return the colours of both sides that explain each unknown pixel best, and the error left.
+        self, plate: Tensor, front: Tensor, back: Tensor, rows: int, columns: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Return what explains the unknown pixels best: where, and colours of both sides, error left.
 
-        All are (h, w, 3 or 1): they are found at half size, and smoothed by how well they explain.
-        near: the nearest colours of both sides at half size. Without any pair the list is empty,
-        and those are the best ones.
+        Flat places (N) in a picture of half the size (rows, columns), and (N, 3 or 1) there.
+        Colours are smoothed by how well they explain. Without any pair there are none.
         """
-        rows, columns = near[0].shape[0], near[0].shape[1]
         small = self.tools.shrunk(plate, rows, columns)
         is_front = self.tools.shrunk(front.float().unsqueeze(2), rows, columns)[:, :, 0] > 0.99
         is_back = self.tools.shrunk(back.float().unsqueeze(2), rows, columns)[:, :, 0] > 0.99
         places = torch.nonzero(torch.logical_not(torch.logical_or(is_front, is_back)))
+        at = places[:, 0] * columns + places[:, 1]
         made: list[Tensor] = []
         if places.shape[0] == 0 or not bool(is_front.any()) or not bool(is_back.any()):
-            return made
-        at = places[:, 0] * columns + places[:, 1]
+            return at, made
         pixels = small.reshape(-1, 3).index_select(0, at)
         fronts = self.candidates(small, is_front, places)
         backs = self.candidates(small, is_back, places)
         best_front, best_back, error = self.chosen(pixels, fronts, backs)
         weights = torch.exp(-error / 0.003) + 1e-3
         total = self.tools.blurred(self.placed(weights.unsqueeze(1), at, rows, columns))
-        for number, colours in enumerate((best_front, best_back)):
+        total = total.reshape(-1, 1).index_select(0, at).clamp(min=1e-8)
+        for colours in (best_front, best_back):
             weighed = self.placed(colours * weights.unsqueeze(1), at, rows, columns)
             smooth = self.tools.blurred(weighed).reshape(-1, 3).index_select(0, at)
-            smooth = smooth / total.reshape(-1, 1).index_select(0, at).clamp(min=1e-8)
-            own = near[number].reshape(-1, 3).index_copy(0, at, smooth)
-            made.append(own.reshape(rows, columns, 3))
-        made.append(self.placed(error.unsqueeze(1), at, rows, columns))
-        return made
+            made.append(smooth / total)
+        made.append(error.unsqueeze(1))
+        return at, made
 
     def placed(self, values: Tensor, at: Tensor, rows: int, columns: int) -> Tensor:
         """Return values (N, C) at flat places of a picture (rows, columns, C) that is 0 elsewhere."""
@@ -544,17 +549,23 @@ class CuePlanesInParts(CuePlanes):
         kept = self.rooms(height, width, plate)
         pixels = plate.permute(1, 2, 0)
         sides = [trimap > 0.75, trimap < 0.25]
-        near: list[Tensor] = []
+        best = kept[2]
         for number, known in enumerate(sides):
             filled = self.push_pull(pixels, known)
-            near.append(self.near_halved(pixels, known, filled))
             kept[number].copy_(filled.permute(2, 0, 1))
-            kept[3 + number].copy_(self.closeness(known))
-        best = kept[2]
-        pairs = self.best_pairs(pixels, sides[0], sides[1], near)
-        for number, picture in enumerate(pairs):
-            count = picture.shape[2]
-            best[3 * number : 3 * number + count].copy_(picture.permute(2, 0, 1))
+            self.put_near(best[3 * number : 3 * number + 3], pixels, known, filled)
+            if bool(known.any()):
+                self.tools.put_distance(kept[3 + number], known)
+                kept[3 + number].log1p_().div_(self.far).clamp_(max=1.0)
+            else:
+                kept[3 + number].fill_(1.0)
+        rows, columns = best.shape[1], best.shape[2]
+        at, pairs = self.best_pairs(pixels, sides[0], sides[1], rows, columns)
+        best[6].zero_()
+        for number, values in enumerate(pairs):
+            count = values.shape[1]
+            picture = best[3 * number : 3 * number + count].reshape(count, rows * columns)
+            picture.index_copy_(1, at, values.t())
         if len(pairs) == 0:
             best = best[:0]
         return Cues(plate, trimap, kept[0], kept[1], best, kept[3], kept[4])
@@ -580,23 +591,19 @@ class CuePlanesInParts(CuePlanes):
         flat = torch.empty(sum(sizes), device=like.device).split_with_sizes(sizes)
         return [part.reshape(shape) for part, shape in zip(flat, shapes)]
 
-    def near_halved(self, picture: Tensor, known: Tensor, filled: Tensor) -> Tensor:
-        """Return `coloured` at half size, (H//2, W//2, 3), at least a pixel."""
+    def put_near(self, made: Tensor, picture: Tensor, known: Tensor, filled: Tensor) -> None:
+        """Put in `coloured` at half size, planar: (3, H//2, W//2), at least a pixel."""
         height, width = picture.shape[0], picture.shape[1]
-        rows, columns = max(1, height // 2), max(1, width // 2)
         if height % 2 > 0 or width % 2 > 0 or not bool(known.any()):
-            found: Tensor = self.tools.shrunk(
-                self.coloured(picture, known, filled), rows, columns
-            )
-            return found
-        made = torch.empty(3, rows, columns, device=picture.device)
+            colours: Tensor = self.coloured(picture, known, filled)
+            made.copy_(self.tools.shrunk(colours, made.shape[1], made.shape[2]).permute(2, 0, 1))
+            return
         planar, colours = picture.permute(2, 0, 1), filled.permute(2, 0, 1)
         for top in self.tools.bands(picture):
             bottom = min(height, top + self.tools.rows_at_once(picture))
             large = self.tools.stretched(colours, height, width, [top, bottom, 0, width])
             part = torch.where(known[top:bottom].unsqueeze(0), planar[:, top:bottom], large)
             made[:, top // 2 : bottom // 2] = F.avg_pool2d(part.unsqueeze(0), 2)[0]
-        return made.permute(1, 2, 0)
 
     def part(self, cues: Cues, box: list[int]) -> Tensor:
         """Return planes (1, 19, rows, columns) of a box: top, bottom, left, right.
