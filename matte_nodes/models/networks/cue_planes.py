@@ -206,6 +206,12 @@ class TorchTools(nn.Module):
             found.append(top)
         return found
 
+    def rows_flooded(self, picture: Tensor) -> int:
+        """Return how many rows are flooded at once: all on a card, else as many as fit, evenly."""
+        height, width = picture.shape[0], picture.shape[1]
+        count = 1 if picture.is_cuda else max(1, height * width // self.band)
+        return (height + count - 1) // count
+
     def of_blocks(self, known: Tensor) -> Tensor:
         """Return (2, rows, columns): a near known pixel of each block of 4 x 4 pixels."""
         height, width = known.shape[0], known.shape[1]
@@ -252,7 +258,7 @@ class TorchTools(nn.Module):
         sites = torch.where(known[upper:lower].unsqueeze(0), own, sites)
         best = (sites - own).square_().sum(0)
         height = lower - upper
-        band = height if known.is_cuda else max(1, self.band // width)
+        band = self.rows_flooded(best)
         top = 0
         while top < height:
             bottom = min(height, top + band)
@@ -291,9 +297,9 @@ class TorchTools(nn.Module):
 
         In bands of rows on a processor, so that a band's numbers stay in its cache.
         """
-        height, width = best.shape[0], best.shape[1]
+        height = best.shape[0]
         before = sites.clone()
-        band = height if best.is_cuda else max(1, self.band // width)
+        band = self.rows_flooded(best)
         top = 0
         while top < height:
             self.flooded(before, sites, best, own, top, min(height, top + band), step)
@@ -311,13 +317,13 @@ class TorchTools(nn.Module):
             left, end = max(0, -right), min(width, width - right)
             if low < high and left < end and place != 4:
                 other = before[:, low + down : high + down, left + right : end + right]
-                apart = other - own[:, low:high, left:end]
-                away = apart[0] * apart[0] + apart[1] * apart[1]
+                apart = (other - own[:, low:high, left:end]).square_()
+                away = apart[0].add_(apart[1])
                 mine = best[low:high, left:end]
                 nearer = away < mine
                 here = sites[:, low:high, left:end]
                 here.copy_(torch.where(nearer.unsqueeze(0), other, here))
-                mine.copy_(torch.minimum(away, mine))
+                torch.minimum(away, mine, out=mine)
 
     def started(self, height: int, width: int, like: Tensor) -> Tensor:
         """Return planes (1, PLANES, H, W) to be filled; H and W are grown to the multiple."""
