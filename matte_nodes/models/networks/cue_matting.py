@@ -9,7 +9,7 @@ differences to likely colours), and its answer is a mixture of those alphas and 
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from matte_nodes.models.networks.cue_planes import (
 from matte_nodes.models.networks.scriptable import resized
 from matte_nodes.recognition import Detector, Recognition, Shapes, number, present
 
+Network = TypeVar("Network", bound=nn.Module)
 PLATE_CUES = 7  # plate, clean plate, segmentation
 SEEN = 5  # features that the refinement sees once more
 REACH = 2  # halved pixels: one of `up0`, one of the two convolutions of `refine`
@@ -230,7 +231,7 @@ def _join(small: Tensor, large: Tensor) -> Tensor:
     return torch.cat((grown, large), 1)
 
 
-def folded(network: nn.Module) -> nn.Module:
+def folded(network: Network) -> Network:
     """Return the same network with each normalisation folded into the convolution before it, in
     place.
     """

@@ -250,9 +250,7 @@ class TorchTools(nn.Module):
         upper, lower = max(0, first - self.reach), min(known.shape[0], last + self.reach)
         own = self.coordinates(lower - upper, width, 1, known)
         own[0].add_(float(upper))
-        down = torch.div(
-            torch.arange(upper, lower, device=known.device), 4, rounding_mode="floor"
-        )
+        down = torch.div(torch.arange(upper, lower, device=known.device), 4, rounding_mode="floor")
         right = torch.div(torch.arange(width, device=known.device), 4, rounding_mode="floor")
         sites = blocks.index_select(1, down).index_select(2, right)
         sites = torch.where(known[upper:lower].unsqueeze(0), own, sites)
@@ -595,7 +593,7 @@ class CuePlanesInParts(CuePlanes):
                 size *= side
             sizes.append(size)
         flat = torch.empty(sum(sizes), device=like.device).split_with_sizes(sizes)
-        return [part.reshape(shape) for part, shape in zip(flat, shapes)]
+        return [flat[number].reshape(shape) for number, shape in enumerate(shapes)]
 
     def put_near(self, made: Tensor, picture: Tensor, known: Tensor, filled: Tensor) -> None:
         """Put in `coloured` at half size, planar: (3, H//2, W//2), at least a pixel."""
