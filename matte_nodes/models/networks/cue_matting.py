@@ -334,10 +334,11 @@ class CuesInPieces(nn.Module):
         self.put_quarter(quarter, half)
         alpha = (trimap > 0.75).to(dtype)
         unknown = torch.logical_and(trimap >= 0.25, trimap <= 0.75)[0, 0]
+        tile = width if plate.is_cuda else self.tile // 2
         for top in range(0, height, 2 * self.band):
-            for left in range(0, width, self.tile // 2):
-                tile = unknown[top : top + 2 * self.band, left : left + self.tile // 2]
-                rows, columns = tile.any(1).nonzero(), tile.any(0).nonzero()
+            for left in range(0, width, tile):
+                part = unknown[top : top + 2 * self.band, left : left + tile]
+                rows, columns = part.any(1).nonzero(), part.any(0).nonzero()
                 if rows.shape[0] > 0:
                     first, last = top + int(rows.min()), top + int(rows.max()) + 1
                     start, end = left + int(columns.min()), left + int(columns.max()) + 1
@@ -361,10 +362,11 @@ class CuesInPieces(nn.Module):
     def put_half(self, half: Tensor, cues: Cues) -> None:
         """Put in the stem's features, by tiles; a row is made of the halved row on each side."""
         height, width = 2 * half.shape[2], 2 * half.shape[3]
+        tile = width if half.is_cuda else self.tile
         for top in range(0, height, self.band):
             upper, bottom = max(0, top - 2), min(height, top + self.band)
-            for left in range(0, width, self.tile):
-                start, right = max(0, left - 2), min(width, left + self.tile)
+            for left in range(0, width, tile):
+                start, right = max(0, left - 2), min(width, left + tile)
                 box = [upper, min(height, bottom + 2), start, min(width, right + 2)]
                 features, _ = seen(self.planes.part(cues, box).to(half.dtype))
                 part = self.stem(features)

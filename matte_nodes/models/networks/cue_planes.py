@@ -154,17 +154,11 @@ class TorchTools(nn.Module):
         found = resized(found.unsqueeze(0), bottom - top, wide)[0]
         return found[:, :, left - 2 * start : right - 2 * start]
 
-    def distance(self, known: Tensor) -> Tensor:
-        """Return (H, W): how far the nearest known pixel is. known: (H, W) bool, not all False.
+    def put_distance(self, found: Tensor, known: Tensor) -> None:
+        """Put in (H, W) how far the nearest known pixel is. known: (H, W) bool, not all False.
 
         Only the box of the other pixels is looked at: one more pixel round it is known.
         """
-        found = torch.empty(known.shape[0], known.shape[1], device=known.device)
-        self.put_distance(found, known)
-        return found
-
-    def put_distance(self, found: Tensor, known: Tensor) -> None:
-        """Put in what `distance` returns."""
         found.zero_()
         unknown = torch.logical_not(known)
         rows, columns = unknown.any(1).nonzero(), unknown.any(0).nonzero()
@@ -393,20 +387,21 @@ class CuePlanes(nn.Module):
             self.tools.put(found, 18, left.sqrt().clamp(0.0, 1.0))
         self.tools.put(found, 0, plate)
         self.tools.put(found, 15, trimap.unsqueeze(2))
-        self.tools.put(found, 16, self.closeness(front).unsqueeze(2))
-        self.tools.put(found, 17, self.closeness(back).unsqueeze(2))
+        self.put_closeness(found[0, 16, :height, :width], front)
+        self.put_closeness(found[0, 17, :height, :width], back)
         done: Tensor = self.tools.finished(found, height, width)
         return done
 
-    def closeness(self, known: Tensor) -> Tensor:
-        """Return (H, W): logarithm of the distance to a side, over that of 400 pixels, at most 1.
+    def put_closeness(self, found: Tensor, known: Tensor) -> None:
+        """Put in (H, W) the logarithm of the distance to a side over that of 400 pixels, at most 1.
 
         It is 1 everywhere when there is no such side.
         """
-        if not bool(known.any()):
-            return torch.ones(known.shape[0], known.shape[1], device=known.device)
-        away: Tensor = self.tools.distance(known)
-        return away.log1p_().div_(self.far).clamp_(max=1.0)
+        if bool(known.any()):
+            self.tools.put_distance(found, known)
+            found.log1p_().div_(self.far).clamp_(max=1.0)
+        else:
+            found.fill_(1.0)
 
     def coloured(self, picture: Tensor, known: Tensor, filled: Tensor) -> Tensor:
         """Return (H, W, 3): the known pixels, between them what `push_pull` filled in."""
@@ -558,11 +553,7 @@ class CuePlanesInParts(CuePlanes):
             filled = self.push_pull(pixels, known)
             kept[number].copy_(filled.permute(2, 0, 1))
             self.put_near(best[3 * number : 3 * number + 3], pixels, known, filled)
-            if bool(known.any()):
-                self.tools.put_distance(kept[3 + number], known)
-                kept[3 + number].log1p_().div_(self.far).clamp_(max=1.0)
-            else:
-                kept[3 + number].fill_(1.0)
+            self.put_closeness(kept[3 + number], known)
         rows, columns = best.shape[1], best.shape[2]
         at, pairs = self.best_pairs(pixels, sides[0], sides[1], rows, columns)
         best[6].zero_()

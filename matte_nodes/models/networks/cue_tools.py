@@ -51,10 +51,10 @@ class OpenCVTools(TorchTools):
         """Return known colours at half size, black between them; their weights; the mean colour."""
         return self.known_shrunk(picture, known)
 
-    def distance(self, known: Tensor) -> Tensor:
-        """Return (H, W): how far the nearest known pixel is."""
+    def put_distance(self, found: Tensor, known: Tensor) -> None:
+        """Put in (H, W) how far the nearest known pixel is."""
         other = (~known).to(torch.uint8).numpy()
-        return torch.from_numpy(cv2.distanceTransform(other, cv2.DIST_L2, 5))
+        found.copy_(torch.from_numpy(cv2.distanceTransform(other, cv2.DIST_L2, 5)))
 
     def nearest(self, known: Tensor) -> tuple[Tensor, Tensor]:
         """Return the distance to the nearest known pixel (H, W), and its flat index, int64 (H, W)."""
