@@ -292,7 +292,9 @@ def test_planes_of_parts_are_those_of_the_whole(size: tuple[int, int], value: fl
     plate = torch.from_numpy(scene.plate.clip(0, 1).astype(np.float32))
     trimap = torch.from_numpy(scene.trimap)
     trimap = trimap if value is None else torch.full_like(trimap, value)
-    whole = CuePlanes(TorchTools(32))(plate, trimap)
+    tools = TorchTools(32)
+    tools.rows = 10000
+    whole = CuePlanes(tools)(plate, trimap)
     maker = CuePlanesInParts(TorchTools())
     cues = maker(plate.permute(2, 0, 1).contiguous(), trimap)
     height, width = whole.shape[2:]
@@ -322,13 +324,15 @@ def test_in_tiles_as_the_whole_network(size: tuple[int, int]) -> None:
             layer.running_var.uniform_(0.5, 2)
     torch.nn.init.normal_(network.net.answer.weight, std=0.5)
     network.eval()
-    scene = scenes(1, *size)[0]
-    both = picture_of(scene.plate.clip(0, 1).astype(np.float32), scene.trimap)
+    plate = np.random.default_rng(1).random((*size, 3), np.float32)
+    trimap = np.full(size, 0.5, np.float32)
+    trimap[:9], trimap[-9:] = 0, 1
+    both = picture_of(plate, trimap)
     whole = CuesInside(network)(both[:, :3], both[:, 3:])
     pieces = CuesInPieces(network.net)(both[:, :3], both[:, 3:])
-    unknown = torch.from_numpy(scene.trimap == 0.5)
-    assert whole[0, 0][unknown].std() > 0.01, "it says nothing"
-    assert (whole - pieces).abs().max() < 1e-4
+    print("DEBUG", whole[0,0,9:-9].std(), (whole - pieces).abs().max())
+    assert whole[0, 0, 9:-9].std() > 0.01, "it says nothing"
+    assert (whole - pieces).abs().max() < 1e-5
 
 
 def test_a_picture_is_shortened_by_area_at_any_size() -> None:
