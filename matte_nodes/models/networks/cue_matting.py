@@ -288,7 +288,7 @@ FINE = ("up0", "refine", "answer")
 
 class CuesInPieces(nn.Module):
     """Plate (1, 3, H, W) and trimap (1, 1, H, W) to alpha, for `torch.jit.script`: the numbers of
-    `CuesInside` (to 1e-5: a band may be added in another order) in a third of the memory.
+    `CuesInside` (to 3e-5: a band is added in another order) in a third of the memory.
 
     Planes and full-size tensors are made for a band of rows alone, and the last part only where
     the trimap is unknown. The convolutions are traced; what is before them follows the precision,
