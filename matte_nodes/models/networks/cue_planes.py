@@ -49,7 +49,7 @@ class TorchTools(nn.Module):
         return self.shorter(self.shorter(picture, height, 0), width, 1)
 
     def halved(self, planes: Tensor) -> Tensor:
-        """Return the means of 2 x 2 pixels of (C, H, W): in a seventh of the time of pooling."""
+        """Return the means of 2 x 2 pixels of (C, H, W): in a quarter of the time of pooling."""
         found = planes[:, 0::2, 0::2] + planes[:, 0::2, 1::2]
         return found.add_(planes[:, 1::2, 0::2]).add_(planes[:, 1::2, 1::2]).mul_(0.25)
 
@@ -528,7 +528,7 @@ class CuePlanes(nn.Module):
 
 
 class Cues(NamedTuple):
-    """What the planes of a part of a picture are made of: half as much as the planes."""
+    """What planes of a part of a picture are made of: at 1080p 74 MB, the planes themselves 158."""
 
     plate: Tensor
     """(3, H, W)."""
