@@ -22,8 +22,18 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from matte_nodes import models
-from matte_nodes.export import nuke_cat
-nuke_cat.export_cat(models.card("trimap-cues"), Path(sys.argv[2]))
+from matte_nodes.errors import UnknownModelError
+try:
+    from matte_nodes.export import nuke_cat
+except ImportError:  # the first versions have it elsewhere, and another name for the network
+    from matte_nodes.nuke import cat as nuke_cat
+try:
+    card = models.card("trimap-cues")
+except UnknownModelError:
+    card = models.card("deep-image-matting-small")
+nuke_cat.export_cat(card, Path(sys.argv[2]))
+(file,) = Path(sys.argv[2]).glob("*.pt")
+file.rename(file.with_name("trimap-cues.pt"))
 """
 RUN = """
 import sys, time

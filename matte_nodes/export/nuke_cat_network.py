@@ -67,21 +67,28 @@ class FromPictures(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return alpha, 0..1, as large as the picture."""
         height, width = x.shape[2], x.shape[3]
-        plate = seen(x[:, :3], self.linear, self.exposure)
-        given = x[:, 3:4] if self.hint else torch.full_like(x[:, :1], 0.5)
+        plate = self.encoded(x[:, :3])
+        given = x[:, 3:4] if self.hint else plate[:, :1]
         rows, columns = self.rows_and_columns(height, width)
         if rows != height or columns != width:
             plate, given = resized(plate, rows, columns), resized(given, rows, columns)
-        black, white = given <= 0.05, given >= 0.95
-        trimap = torch.where(black, torch.zeros_like(given), torch.full_like(given, 0.5))
-        trimap = torch.where(white, torch.ones_like(given), trimap)
+        trimap = torch.full_like(plate[:, :1], 0.5)
+        if self.hint:
+            trimap.masked_fill_(given <= 0.05, 0.0).masked_fill_(given >= 0.95, 1.0)
         alpha = self.core(grown(plate, self.multiple), grown(trimap, self.multiple))
         alpha = resized(alpha[:, :, :rows, :columns], height, width).clamp(0.0, 1.0)
         if self.hint:
-            black, white = x[:, 3:4] <= 0.05, x[:, 3:4] >= 0.95
-            alpha = torch.where(black, torch.zeros_like(alpha), alpha)
-            alpha = torch.where(white, torch.ones_like(alpha), alpha)
+            alpha.masked_fill_(x[:, 3:4] <= 0.05, 0.0).masked_fill_(x[:, 3:4] >= 0.95, 1.0)
         return alpha.contiguous()
+
+    def encoded(self, picture: Tensor) -> Tensor:
+        """Return what the network sees, made in bands of rows: whole, it takes four pictures more."""
+        found = torch.empty_like(picture, memory_format=torch.contiguous_format)
+        band = picture.shape[2] if picture.is_cuda else 64
+        for top in range(0, picture.shape[2], band):
+            part = seen(picture[:, :, top : top + band], self.linear, self.exposure)
+            found[:, :, top : top + band] = part
+        return found
 
     def rows_and_columns(self, height: int, width: int) -> tuple[int, int]:
         """Return the size at which the core sees the picture, before it is grown to the multiple."""

@@ -30,7 +30,8 @@ class CueNetwork:
     def __init__(self, context: LoadContext, architecture: Architecture, file: str) -> None:
         import torch
 
-        from matte_nodes.models.cue_pieces import folded, in_pieces
+        from matte_nodes.models.cue_pieces import in_pieces
+        from matte_nodes.models.networks.cue_matting import folded
 
         loaded = TorchNetwork(context, architecture, context.weights[file])
         self.threads, self.device, self.dtype = loaded.threads, loaded.device, loaded.dtype

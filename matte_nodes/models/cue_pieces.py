@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from matte_nodes.models.networks.cue_matting import REACH, SEEN, TrimapCues
 
@@ -56,19 +56,3 @@ def in_pieces(network: TrimapCues, planes: Tensor, coarse: Tensor | None = None)
 
 def _widened(first: int, last: int, length: int) -> slice:
     return slice(max(0, first // 2 * 2 - 2 * REACH), min(length, -(-last // 2) * 2 + 2 * REACH))
-
-
-def folded(network: nn.Module) -> nn.Module:
-    """Return the same network with each normalisation folded into the convolution before it, in
-    place.
-    """
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-    for unit in list(network.modules()):
-        if not isinstance(unit, nn.Sequential) or len(unit) < 2:
-            continue
-        convolution, norm = unit[0], unit[1]
-        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            unit[0] = fuse_conv_bn_eval(convolution, norm)
-            unit[1] = nn.Identity()
-    return network

@@ -78,8 +78,8 @@ def test_a_trimap_of_one_value_makes_planes(value: float) -> None:
 @pytest.mark.parametrize("coarse", [False, True])
 @pytest.mark.parametrize("size", [(32, 32), (64, 352), (288, 160), (160, 224)])
 def test_in_pieces_as_the_whole_network(size: tuple[int, int], coarse: bool) -> None:
-    from matte_nodes.models.cue_pieces import folded, in_pieces
-    from matte_nodes.models.networks.cue_matting import TrimapCues
+    from matte_nodes.models.cue_pieces import in_pieces
+    from matte_nodes.models.networks.cue_matting import TrimapCues, folded
 
     torch.manual_seed(3)
     network = TrimapCues(0.25)

@@ -277,8 +277,61 @@ def test_distances_are_nearly_exact_and_their_pixels_are_known() -> None:
         difference = (np.log1p(away.numpy()) - np.log1p(exact)) / np.log1p(400)
         assert difference.min() > -1e-4
         assert difference[~known].mean() < 0.001
-        whole = TorchTools().distance(torch.from_numpy(known)).numpy()
-        assert np.abs(np.log1p(whole) - np.log1p(exact)).mean() < 0.006
+        whole = torch.empty(known.shape)
+        TorchTools().put_distance(whole, torch.from_numpy(known))
+        assert np.abs(np.log1p(whole.numpy()) - np.log1p(exact)).mean() < 0.006
+
+
+@pytest.mark.parametrize("value", [None, 0.0, 0.5, 1.0])
+@pytest.mark.parametrize("size", [(1, 9), (7, 1), (2, 3), (133, 151), (280, 64)])
+def test_planes_of_parts_are_those_of_the_whole(size: tuple[int, int], value: float | None) -> None:
+    """Made of a box when it is wanted, over band borders and beyond the picture's edges too."""
+    from matte_nodes.models.networks.cue_planes import CuePlanes, CuePlanesInParts, TorchTools
+
+    scene = scenes(1, *size)[0]
+    plate = torch.from_numpy(scene.plate.clip(0, 1).astype(np.float32))
+    trimap = torch.from_numpy(scene.trimap)
+    trimap = trimap if value is None else torch.full_like(trimap, value)
+    tools = TorchTools(32)
+    tools.rows = 10000
+    whole = CuePlanes(tools)(plate, trimap)
+    maker = CuePlanesInParts(TorchTools())
+    cues = maker(plate.permute(2, 0, 1).contiguous(), trimap)
+    height, width = whole.shape[2:]
+    for top, bottom in ((0, height), (0, 31), (height - 32, height), (height // 3, height // 2)):
+        for left, right in ((0, width), (width // 5, width), (0, 17), (width - 33, width - 20)):
+            left, bottom = max(0, left), max(bottom, top + 1)
+            box = top, bottom, left, max(right, left + 1)
+            if box[0] >= size[0] or box[2] >= size[1]:
+                continue
+            part = maker.part(cues, list(box))
+            wanted = whole[:, :, box[0] : box[1], box[2] : box[3]]
+            torch.testing.assert_close(part, wanted, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(150, 420), (420, 131)])
+def test_in_tiles_as_the_whole_network(size: tuple[int, int]) -> None:
+    """Pictures of several bands and tiles: what is exported is compared at small sizes alone."""
+    from matte_nodes.models.networks.cue_matting import CuesInPieces, CuesInside, TrimapCues
+
+    torch.manual_seed(3)
+    network = TrimapCues(0.25)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            assert layer.running_mean is not None
+            assert layer.running_var is not None
+            layer.running_mean.normal_(0, 0.2)
+            layer.running_var.uniform_(0.5, 2)
+    torch.nn.init.normal_(network.net.answer.weight, std=0.5)
+    network.eval()
+    plate = np.random.default_rng(1).random((*size, 3), np.float32)
+    trimap = np.full(size, 0.5, np.float32)
+    trimap[:9], trimap[-9:] = 0, 1
+    both = picture_of(plate, trimap)
+    whole = CuesInside(network)(both[:, :3], both[:, 3:])
+    pieces = CuesInPieces(network.net)(both[:, :3], both[:, 3:])
+    assert whole[0, 0, 9:-9].std() > 0.01, "it says nothing"
+    assert (whole - pieces).abs().max() < 6e-5
 
 
 def test_a_picture_is_shortened_by_area_at_any_size() -> None:

@@ -8,7 +8,8 @@ differences to likely colours), and its answer is a mixture of those alphas and 
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +17,17 @@ from torch.nn import functional
 
 from matte_nodes.architecture import Architecture, Published, Training
 from matte_nodes.models.networks.blocks import base_channels
-from matte_nodes.models.networks.cue_planes import PLANES, CuePlanes, TorchTools
+from matte_nodes.models.networks.cue_planes import (
+    PLANES,
+    CuePlanes,
+    CuePlanesInParts,
+    Cues,
+    TorchTools,
+)
 from matte_nodes.models.networks.scriptable import resized
 from matte_nodes.recognition import Detector, Recognition, Shapes, number, present
 
+Network = TypeVar("Network", bound=nn.Module)
 PLATE_CUES = 7  # plate, clean plate, segmentation
 SEEN = 5  # features that the refinement sees once more
 REACH = 2  # halved pixels: one of `up0`, one of the two convolutions of `refine`
@@ -79,25 +87,20 @@ class CueMatting(nn.Module):
     def deep(self, halved: Tensor) -> Tensor:
         """Encoder and decoder, half the size; what the last unit but two is given."""
         half = self.stem[1](halved)
-        return _join(self.last(_join(*self.encoded(half))), half)
+        quarter = self.down1(half)
+        eighth = self.up2(_join(*self.deepest(quarter)))
+        return _join(self.up1(_join(eighth, quarter)), half)
 
     def stemmed(self, features: Tensor) -> Tensor:
         """Return the stem's features, half the size."""
         found: Tensor = self.stem[1](CueMatting.halved(self, features))
         return found
 
-    def last(self, joined: Tensor) -> Tensor:
-        """Return the answer of the unit at a quarter of the size."""
-        found: Tensor = self.up1(joined)
-        return found
-
-    def encoded(self, half: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what `up1` joins, from the stem's features: an eighth of the size, and a quarter."""
-        d1 = self.down1(half)
-        d2 = self.down2(d1)
+    def deepest(self, quarter: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `up2` joins: a sixteenth of the size, and an eighth."""
+        d2 = self.down2(quarter)
         d3 = self.down3(d2)
-        x = self.up3(_join(self.down4(d3), d3))
-        return self.up2(_join(x, d2)), d1
+        return self.up3(_join(self.down4(d3), d3)), d2
 
     def fine(self, deep: Tensor, seen: Tensor, offers: Tensor) -> Tensor:
         """Return alpha at full size; a pixel depends on REACH halved pixels round it and no others.
@@ -228,6 +231,22 @@ def _join(small: Tensor, large: Tensor) -> Tensor:
     return torch.cat((grown, large), 1)
 
 
+def folded(network: Network) -> Network:
+    """Return the same network with each normalisation folded into the convolution before it, in
+    place.
+    """
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    for unit in list(network.modules()):
+        if not isinstance(unit, nn.Sequential) or len(unit) < 2:
+            continue
+        convolution, norm = unit[0], unit[1]
+        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            unit[0] = fuse_conv_bn_eval(convolution, norm)
+            unit[1] = nn.Identity()
+    return network
+
+
 class Piece(nn.Module):
     """One part of a CueMatting with its own weights alone, for tracing."""
 
@@ -246,20 +265,12 @@ class Stem(Piece):
         return found
 
 
-class Encoded(Piece):
-    """`CueMatting.encoded`."""
+class Deepest(Piece):
+    """`CueMatting.deepest`."""
 
-    def forward(self, half: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, quarter: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the next unit joins."""
-        return CueMatting.encoded(self, half)  # type: ignore[arg-type]
-
-
-class Up1(Piece):
-    """The unit at a quarter of the size."""
-
-    def forward(self, joined: Tensor) -> Tensor:
-        """Return its answer."""
-        return CueMatting.last(self, joined)  # type: ignore[arg-type]
+        return CueMatting.deepest(self, quarter)  # type: ignore[arg-type]
 
 
 class Fine(Piece):
@@ -270,96 +281,138 @@ class Fine(Piece):
         return CueMatting.fine(self, deep, given, offers)  # type: ignore[arg-type]
 
 
-DEEP = ("down1", "down2", "down3", "down4", "up3", "up2")
+MULTIPLE = 32  # of the sides that the network works at
+DEEP = ("down2", "down3", "down4", "up3")
 FINE = ("up0", "refine", "answer")
 
 
 class CuesInPieces(nn.Module):
-    """The trimap network for `torch.jit.script`, in bands of rows: the same numbers
-    (to 1e-6: a convolution of a band may add in another order) in less memory.
+    """Plate (1, 3, H, W) and trimap (1, 1, H, W) to alpha, for `torch.jit.script`: the numbers of
+    `CuesInside` (to 3e-5: a band is added in another order) in a third of the memory.
 
-    Full-size tensors are made for a band alone, and the last part only where the trimap is unknown.
-    The convolutions are traced; what is before them follows the precision, since a trace keeps the
-    precision that it was made in wherever a tensor is made or converted.
+    Planes and full-size tensors are made for a band of rows alone, and the last part only where
+    the trimap is unknown. The convolutions are traced; what is before them follows the precision,
+    since a trace keeps the precision that it was made in wherever a tensor is made or converted.
     """
 
     def __init__(self, net: CueMatting) -> None:
         super().__init__()
         jit: Any = torch.jit
+        net = folded(copy.deepcopy(net))
         features = torch.rand(1, net.features, 128, 160)
         offers, given = torch.rand(1, net.candidates, 128, 160), features[:, :SEEN].contiguous()
-        stem, deep, up1 = Stem(net, ("stem",)), Encoded(net, DEEP), Up1(net, ("up1",))
+        stem, deepest = Stem(net, ("stem",)), Deepest(net, DEEP)
         half = stem(features)
-        eighth, quarter = deep(half)
-        last = _join(eighth, quarter)
-        joined = _join(up1(last), half)
+        quarter = net.down1(half)
+        joint = _join(*deepest(quarter))
+        last = _join(net.up2(joint), quarter)
+        joined = _join(net.up1(last), half)
         self.stem = jit.trace(stem, features, check_trace=False)
-        self.deep = jit.trace(deep, half, check_trace=False)
-        self.up1 = jit.trace(up1, last, check_trace=False)
+        self.down1 = jit.trace(net.down1, half, check_trace=False)
+        self.deepest = jit.trace(deepest, quarter, check_trace=False)
+        self.up2 = jit.trace(net.up2, joint, check_trace=False)
+        self.up1 = jit.trace(net.up1, last, check_trace=False)
         self.fine = jit.trace(Fine(net, FINE), (joined, given, offers), check_trace=False)
+        self.counts = (half.shape[1], quarter.shape[1])
+        self.planes = CuePlanesInParts(TorchTools())
         self.band = 64
+        self.tile = 384
         self.margin = 2 * REACH
+        self.multiple = MULTIPLE
         self.seen = SEEN
 
-    def forward(self, planes: Tensor) -> Tensor:
-        """Return alpha (1, 1, H, W) of planes (1, 19, H, W); H and W are multiples of 32."""
-        height = planes.shape[2]
-        half = self.halved(planes)
-        quarter = self.quarter(half)
-        trimap = planes[:, 15:16]
-        alpha = (trimap > 0.75).to(planes.dtype)
+    def forward(self, plate: Tensor, trimap: Tensor) -> Tensor:
+        """Return alpha (1, 1, H, W); the planes are made in full precision.
+
+        plate: 0..1; the network works in its precision. trimap: 0, 0.5 and 1.
+        """
+        dtype = plate.dtype
+        cues: Cues = self.planes(plate[0].float(), trimap[0, 0].float())
+        height, width = plate.shape[2], plate.shape[3]
+        half, quarter = self.rooms(height, width, plate)
+        self.put_half(half, cues)
+        self.put_quarter(quarter, half)
+        alpha = (trimap > 0.75).to(dtype)
         unknown = torch.logical_and(trimap >= 0.25, trimap <= 0.75)[0, 0]
+        tile = width if plate.is_cuda else self.tile // 2
         for top in range(0, height, 2 * self.band):
-            bottom = min(height, top + 2 * self.band)
-            columns = unknown[top:bottom].any(0).nonzero()
-            if columns.shape[0] > 0:
-                left, right = int(columns.min()), int(columns.max()) + 1
-                self.finish(planes, quarter, half, alpha, [top, bottom, left, right])
+            for left in range(0, width, tile):
+                part = unknown[top : top + 2 * self.band, left : left + tile]
+                rows, columns = part.any(1).nonzero(), part.any(0).nonzero()
+                if rows.shape[0] > 0:
+                    first, last = top + int(rows.min()), top + int(rows.max()) + 1
+                    start, end = left + int(columns.min()), left + int(columns.max()) + 1
+                    self.finish(cues, quarter, half, alpha, [first, last, start, end])
         return alpha
 
-    def halved(self, planes: Tensor) -> Tensor:
-        """Return the stem's features, half the size, by bands of rows."""
-        height = planes.shape[2]
-        first, _ = seen(planes[:, :, : self.band + 2])
-        part = self.stem(first)
-        found = self.room(part, height // 2, planes.shape[3] // 2)
+    def rooms(self, height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return empty features at half and a quarter of the size, in one piece of memory.
+
+        H and W are grown to the multiple. The channels of a pixel lie side by side.
+        """
+        height, width = height + -height % self.multiple, width + -width % self.multiple
+        halves, quarters = self.counts
+        sizes = [halves * height * width // 4, quarters * height * width // 16]
+        flat = torch.empty(sum(sizes), dtype=like.dtype, device=like.device)
+        half, quarter = flat.split_with_sizes(sizes)
+        half = half.reshape(1, height // 2, width // 2, halves)
+        quarter = quarter.reshape(1, height // 4, width // 4, quarters)
+        return half.permute(0, 3, 1, 2), quarter.permute(0, 3, 1, 2)
+
+    def put_half(self, half: Tensor, cues: Cues) -> None:
+        """Put in the stem's features, by tiles; a row is made of the halved row on each side."""
+        height, width = 2 * half.shape[2], 2 * half.shape[3]
+        tile = width if half.is_cuda else self.tile
         for top in range(0, height, self.band):
             upper, bottom = max(0, top - 2), min(height, top + self.band)
-            if top > 0:
-                features, _ = seen(planes[:, :, upper : bottom + 2])
+            for left in range(0, width, tile):
+                start, right = max(0, left - 2), min(width, left + tile)
+                box = [upper, min(height, bottom + 2), start, min(width, right + 2)]
+                features, _ = seen(self.planes.part(cues, box).to(half.dtype))
                 part = self.stem(features)
-            start = (top - upper) // 2
-            found[:, :, top // 2 : bottom // 2] = part[:, :, start : start + (bottom - top) // 2]
-        return found
+                half[:, :, top // 2 : bottom // 2, left // 2 : right // 2] = part[
+                    :, :, (top - upper) // 2 : (bottom - upper) // 2,
+                    (left - start) // 2 : (right - start) // 2,
+                ]  # fmt: skip
 
-    def quarter(self, half: Tensor) -> Tensor:
-        """Return the answer of the unit at a quarter of the size, by bands of rows."""
-        eighth, below = self.deep(half)
-        rows, columns = below.shape[2], below.shape[3]
-        found = self.room(below, rows, columns)
-        for top in range(0, rows, self.band):
-            upper, bottom = max(0, top - 1), min(rows, top + self.band)
-            part = self.up1(self.joined(eighth, below, [upper, min(rows, bottom + 1), 0, columns]))
-            found[:, :, top:bottom] = part[:, :, top - upper : bottom - upper]
-        return found
+    def put_quarter(self, quarter: Tensor, half: Tensor) -> None:
+        """Put in the answer of the unit at a quarter of the size, by bands of rows."""
+        rows, band = quarter.shape[2], self.band // 2
+        for top in range(0, rows, band):
+            upper, bottom = max(0, top - 2), min(rows, top + band)
+            part = self.down1(half[:, :, 2 * upper : 2 * bottom + 2])
+            quarter[:, :, top:bottom] = part[:, :, top - upper : bottom - upper]
+        small, eighth = self.deepest(quarter)
+        self.put_joined(eighth, small, False)
+        self.put_joined(quarter, eighth, True)
 
-    def room(self, like: Tensor, rows: int, columns: int) -> Tensor:
-        """Return an empty picture with as many channels, the channels of a pixel side by side."""
-        count = like.shape[1]
-        made = torch.empty(1, rows, columns, count, dtype=like.dtype, device=like.device)
-        return made.permute(0, 3, 1, 2)
+    def put_joined(self, found: Tensor, small: Tensor, last: bool) -> None:
+        """Put a unit's answer in the place of the larger of what it joins, by bands of rows.
+
+        A band is put there after the next one, which needs its last row, was given its own.
+        last: `up1`, else `up2`.
+        """
+        rows, columns, band = found.shape[2], found.shape[3], self.band // 4
+        made = found[:, :, :0]
+        for top in range(0, rows, band):
+            upper, bottom = max(0, top - 1), min(rows, top + band)
+            joined = self.joined(small, found, [upper, min(rows, bottom + 1), 0, columns])
+            found[:, :, top - made.shape[2] : top] = made
+            part = self.up1(joined) if last else self.up2(joined)
+            made = part[:, :, top - upper : bottom - upper]
+        found[:, :, rows - made.shape[2] :] = made
 
     def finish(
-        self, planes: Tensor, quarter: Tensor, half: Tensor, alpha: Tensor, box: list[int]
+        self, cues: Cues, quarter: Tensor, half: Tensor, alpha: Tensor, box: list[int]
     ) -> None:
         """Put the last part's answer into a box of the alpha: top, bottom, left, right.
 
         Some more halved pixels on each side, as far as there are any, are cut off again.
         """
         top, bottom, left, right = box[0], box[1], box[2], box[3]
-        upper, lower = self.widened(top, bottom, planes.shape[2])
-        start, end = self.widened(left, right, planes.shape[3])
-        part = planes[:, :, upper:lower, start:end]
+        upper, lower = self.widened(top, bottom, 2 * half.shape[2])
+        start, end = self.widened(left, right, 2 * half.shape[3])
+        part = self.planes.part(cues, [upper, lower, start, end]).to(alpha.dtype)
         features, offers = seen(part)
         halves = self.joined(quarter, half, [upper // 2, lower // 2, start // 2, end // 2])
         answer = kept(self.fine(halves, features[:, : self.seen], offers).to(part.dtype), part)
@@ -393,7 +446,7 @@ class CuesInside(nn.Module):
     def __init__(self, core: nn.Module) -> None:
         super().__init__()
         self.core = core
-        self.planes = CuePlanes(TorchTools(32))
+        self.planes = CuePlanes(TorchTools(MULTIPLE))
 
     def forward(self, plate: Tensor, trimap: Tensor) -> Tensor:
         """The planes are made in full precision; the network works in the plate's."""
@@ -405,7 +458,7 @@ class CuesInside(nn.Module):
 
 def scripted(network: nn.Module) -> nn.Module:
     """Return a trimap network with its planes made inside, for `torch.jit.script`."""
-    return CuesInside(CuesInPieces(network.net))  # type: ignore[arg-type]
+    return CuesInPieces(network.net)  # type: ignore[arg-type]
 
 
 def width_of(shapes: Shapes) -> float:

@@ -47,10 +47,14 @@ class OpenCVTools(TorchTools):
         cv2.copyTo(picture.numpy(), where.to(torch.uint8).numpy(), other.numpy())
         return other
 
-    def distance(self, known: Tensor) -> Tensor:
-        """Return (H, W): how far the nearest known pixel is."""
+    def known_halved(self, picture: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return known colours at half size, black between them; their weights; the mean colour."""
+        return self.known_shrunk(picture, known)
+
+    def put_distance(self, found: Tensor, known: Tensor) -> None:
+        """Put in (H, W) how far the nearest known pixel is."""
         other = (~known).to(torch.uint8).numpy()
-        return torch.from_numpy(cv2.distanceTransform(other, cv2.DIST_L2, 5))
+        found.copy_(torch.from_numpy(cv2.distanceTransform(other, cv2.DIST_L2, 5)))
 
     def nearest(self, known: Tensor) -> tuple[Tensor, Tensor]:
         """Return the distance to the nearest known pixel (H, W), and its flat index, int64 (H, W)."""
