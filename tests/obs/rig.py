@@ -295,6 +295,10 @@ class Obs:
         """An empty scene with a magenta wall and, before it, the plate as source "plate"."""
         for name in ("camera", "plate", "wall"):
             with contextlib.suppress(Exception):
+                # OBS 30.2.3 ends by a double free, after 4 to 8 times, when a source that has a
+                # filter is removed: with its own colour filter too. Without its filter, 60 times not.
+                for found in self.client.get_source_filter_list(name).filters:
+                    self.client.remove_source_filter(name, found["filterName"])
                 self.client.remove_input(name)
         until("the old sources are gone", lambda: not self._inputs() & {"camera", "plate", "wall"})
         self.client.create_input(
