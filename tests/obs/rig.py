@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from matte_nodes.hosts.obs import protocol
 from matte_nodes.paths import weights_folder
 
 logging.getLogger("obsws_python").setLevel(100)  # it prints what it also raises
@@ -342,6 +343,14 @@ def record(obs: Obs, change: Callable[[], None], frames: int = 5) -> Path:
         path = Path(obs.client.stop_record().output_path)
     until("written", lambda: not obs.client.get_record_status().output_active)
     return path
+
+
+def published(obs: Obs) -> int:
+    """How many mattes the one daemon has written into the shared memory."""
+    (pid,) = obs.daemons()
+    with open(f"/proc/{pid}/fd/3", "rb") as memory:
+        memory.seek(4 * protocol._MATTE)
+        return int.from_bytes(memory.read(4), "little")
 
 
 KNOWN = {"model": "obs-test", "width": 320, "skip": False}

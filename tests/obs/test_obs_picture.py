@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,3 +166,31 @@ def test_other_ways_a_target_renders(obs: Obs, tmp_path: Path, kind: str) -> Non
     # It cannot wrap a scene that holds it: nothing is drawn, nothing crashes.
     obs.client.set_input_settings("camera", {"camera": "Scene"}, True)
     until("nothing of it", lambda: is_at(obs, 320, 200, MAGENTA))
+
+
+@pytest.mark.parametrize("kind", ["filter", "camera"])
+def test_an_hdr_camera_is_said_to_be_shown_as_sdr(obs: Obs, tmp_path: Path, kind: str) -> None:
+    before = obs.log().count("the camera is HDR")
+    obs.stage(pictures.person(tmp_path / "p.png"))
+    put_matte(obs, kind)
+    until("the person", lambda: is_at(obs, 320, 200, pictures.PERSON))
+    assert obs.log().count("the camera is HDR") == before
+    movie = pictures.bright_person(tmp_path / "hdr.mkv")
+    obs.stage(movie, "ffmpeg_source", looping=True, is_local_file=True)
+    put_matte(obs, kind, **{"knob.obs-test.mode": "value", "knob.obs-test.alpha": 1.0})
+    until("it is said", lambda: obs.log().count("the camera is HDR") == before + 1)
+    until(
+        "it is shown",
+        lambda: np.ptp(obs.shot()[180, [100, 540], :3].astype(int), axis=0).min() > 20,
+    )
+
+
+def put_matte(obs: Obs, kind: str, **settings: Any) -> None:
+    """The filter on the plate, or a Matte Camera in its place."""
+    if kind == "filter":
+        obs.filter(**settings)
+        return
+    item = obs.client.get_scene_item_id("Scene", "plate").scene_item_id
+    obs.client.set_scene_item_enabled("Scene", item, False)
+    known = {**rig.KNOWN, "camera": "plate", **settings}
+    obs.client.create_input("Scene", "camera", rig.CAMERA, known, True)
