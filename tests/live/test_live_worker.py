@@ -219,6 +219,38 @@ def test_the_process_ends_with_its_input(tmp_path: Path) -> None:
     assert process.wait(60) == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no nice there")
+@pytest.mark.parametrize("wish", [None, "0", "7"])
+def test_the_process_steps_back_as_far_as_is_wished(wish: str | None) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "MATTE_OBS_NICE"}
+    run = subprocess.run(
+        [sys.executable, "-c", "import os; from matte_nodes.hosts.obs.__main__ import step_back; "
+         "before = os.nice(0); step_back(); print(os.nice(0) - before)"],
+        env=environment | ({} if wish is None else {"MATTE_OBS_NICE": wish}),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert int(run.stdout) == (2 if wish is None else int(wish))
+
+
+@pytest.mark.parametrize("wish", ["-1", "20", "", "five", "1.5"])
+def test_another_wish_to_step_back_ends_the_process_with_a_reason(
+    tmp_path: Path, wish: str
+) -> None:
+    path = tmp_path / "memory"
+    path.write_bytes(bytes(Side().memory))
+    with path.open("r+b") as memory:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "matte_nodes.hosts.obs", "--memory", str(memory.fileno())],
+            env={**os.environ, "MATTE_OBS_NICE": wish}, pass_fds=[memory.fileno()],
+            stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stderr is not None
+        said = process.stderr.read()  # its input is open meanwhile: it ends by itself
+        assert process.wait(60) == 1
+        process.communicate()
+    assert f"matte live: MATTE_OBS_NICE is {wish!r}. It must be a whole number" in said
+
+
 def test_a_memory_of_another_version_ends_the_process(tmp_path: Path) -> None:
     path = tmp_path / "memory"
     path.write_bytes(bytes(protocol.SIZE))

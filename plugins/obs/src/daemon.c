@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The daemon's life: start, watch, give up on the hung, start again with back-off. */
 #include "engine.h"
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <util/platform.h>
@@ -11,7 +10,7 @@
 #define HUNG_LOADING (180 * SECOND)
 #define HUNG_IDLE (30 * SECOND) /* loading, but not at work */
 #define PROVEN 10               /* mattes */
-#define LINES 20                /* of what the daemon wrote, into OBS's log */
+#define LINES 40                /* of what the daemon wrote, into OBS's log */
 #define TELLS 160               /* of one of them, into the window */
 
 static void trouble(struct engine *e, const char *what, const char *more)
@@ -50,23 +49,26 @@ static size_t last_lines(const struct engine *e, size_t end)
 static void repeat(struct engine *e, char out[TELLS])
 {
 	static const char fatal[] = "Fatal Python error";
-	const size_t end = e->said_size;
+	const size_t end = e->said_size, last = last_lines(e, end);
 	bool found = false;
 	char line[512];
 	*out = 0;
-	for (size_t at = last_lines(e, end); at < end; at++) {
+	for (size_t at = 0; at < end; at++) {
+		const bool late = at >= last;
 		size_t used = 0;
 		for (; at < end && e->said[at] != '\n'; at++)
 			if (used < sizeof line - 1 && e->said[at] != '\r')
-				line[used++] = isprint((unsigned char)e->said[at]) ? e->said[at] : '?';
+				line[used++] = e->said[at] < 32 || e->said[at] > 126 ? '?' : e->said[at];
 		line[used] = 0;
 		if (!line[strspn(line, " ")])
 			continue;
-		blog(LOG_WARNING, "[matte] daemon wrote: %s", line);
-		if (found)
-			continue;
 		/* A crash inside of a library: what follows are the places. */
-		found = !strncmp(line, fatal, sizeof fatal - 1);
+		const bool crash = !found && !strncmp(line, fatal, sizeof fatal - 1);
+		if (late || crash)
+			blog(LOG_WARNING, "[matte] daemon wrote: %s", line);
+		if (found || !(late || crash))
+			continue;
+		found = crash;
 		for (char *c = line; *c; c++)
 			*c = *c == '<' ? '(' : *c == '>' ? ')' : *c;
 		snprintf(out, TELLS, "%.*s", TELLS - 1, line);

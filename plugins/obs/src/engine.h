@@ -45,7 +45,7 @@ struct engine {
 	struct mx_memory memory;
 	struct mx_child child;
 	char trouble[256]; /* why the last daemon is gone; "" once one is ready */
-	char said[4096]; /* the last of what the daemon wrote to its outputs */
+	char said[16384]; /* the last of what the daemon wrote to its outputs */
 	size_t said_size;
 	uint64_t started, retry_at, beat_at;
 	uint64_t worked, worked_at, looked_at; /* processor time of the daemon, and when it last grew */
