@@ -127,6 +127,21 @@ def test_feather_goes_outward() -> None:
     assert areas[1].sum() > areas[0].sum() * 1.1
 
 
+@pytest.mark.parametrize(("wish", "shown"), [({}, False), ({"drop_specks": False}, True)])
+def test_faint_specks_are_removed_unless_that_is_switched_off(
+    wish: dict[str, Any], shown: bool
+) -> None:
+    side, worker = ready({**SCREEN, **wish})
+    picture = plate()
+    picture[4:6, 4:6] = (95, 165, 95)
+    side.put_plate(1, picture)
+    worker.once()
+    found = side.matte()
+    assert found is not None
+    assert found[2][20, 30, 3] == 255
+    assert found[2][4:6, 4:6, 3].any() == shown
+
+
 def test_smoothing_takes_flicker_and_leaves_no_ghost() -> None:
     from matte_nodes.hosts.obs.worker import smoothed
 
@@ -287,7 +302,7 @@ def counter() -> Any:
 @pytest.mark.parametrize(
     ("change", "remembers"),
     [({"knobs": {"black_point": 0.05}}, True), ({"knobs": {"feather": 1.0}}, True),
-     ({"feather_outward": 1.0}, True), ({"smoothing": 0.1}, True), ({"skip": True}, True),
+     ({"feather_outward": 1.0}, True), ({"smoothing": 0.1}, True), ({"drop_specks": False}, True), ({"skip": True}, True),
      ({"knobs": {"pace": 2}}, False), ({"knobs": {"exposure": 1.0}}, False)],
 )  # fmt: skip
 def test_a_slider_leaves_the_models_memory_unless_the_model_reads_it(

@@ -241,6 +241,7 @@ obs_properties_t *engine_properties(struct engine *e, obs_properties_t *list)
 					obs_module_text("FeatherOutward"), 0, 20, 0.1);
 	obs_properties_add_float_slider(places.edge, "smoothing", obs_module_text("Smoothing"), 0,
 					0.95, 0.01);
+	obs_properties_add_bool(places.edge, "drop_specks", obs_module_text("DropSpecks"));
 	add_timing(group(list, "group_timing", "Group.Timing"));
 	if (e) {
 		obs_properties_t *clean = group(list, "group_clean", "Group.Clean");
