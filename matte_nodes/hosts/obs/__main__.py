@@ -40,8 +40,8 @@ NICE = 2
 """How far the daemon steps back behind OBS, 0 to 19.
 
 Measured on two cores that two endless loops and more held: 2.9 mattes a second at 5, 6.1 at 2, 8.3 at
-0; an OBS that draws little had 29.9, 29.8 and 29.6 frames of 30, one that draws by software 24.2 at 5
-and 19.2 at 0.
+0; an OBS that draws little had 29.9, 29.8 and 29.6 frames of 30, one that draws by software about 26,
+25 and 19.
 """
 
 
