@@ -147,6 +147,7 @@ static void start(struct engine *e, uint64_t now)
 	e->beat_at = e->worked_at = e->looked_at = now;
 	e->worked = 0;
 	e->started = done ? now : 0;
+	e->new_daemon = true;
 	e->heartbeat = 0;
 	e->last_state = MX_NONE;
 }

@@ -73,6 +73,7 @@ struct engine {
 	gs_texture_t *matte;
 	struct mx_picture matte_is;
 	uint64_t matte_at, interval;
+	bool new_daemon; /* none of its mattes was taken yet */
 	float delay_ms, needs_ms; /* of the picture; and the delay from which on it would be smooth */
 	float person_rate;        /* pictures of the person a second */
 	uint32_t person_pictures;
