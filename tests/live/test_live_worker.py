@@ -127,6 +127,21 @@ def test_feather_goes_outward() -> None:
     assert areas[1].sum() > areas[0].sum() * 1.1
 
 
+@pytest.mark.parametrize(("wish", "shown"), [({}, False), ({"drop_specks": False}, True)])
+def test_faint_specks_are_removed_unless_that_is_switched_off(
+    wish: dict[str, Any], shown: bool
+) -> None:
+    side, worker = ready({**SCREEN, **wish})
+    picture = plate()
+    picture[4:6, 4:6] = (95, 165, 95)
+    side.put_plate(1, picture)
+    worker.once()
+    found = side.matte()
+    assert found is not None
+    assert found[2][20, 30, 3] == 255
+    assert found[2][4:6, 4:6, 3].any() == shown
+
+
 def test_smoothing_takes_flicker_and_leaves_no_ghost() -> None:
     from matte_nodes.hosts.obs.worker import smoothed
 
@@ -219,6 +234,38 @@ def test_the_process_ends_with_its_input(tmp_path: Path) -> None:
     assert process.wait(60) == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no nice there")
+@pytest.mark.parametrize("wish", [None, "0", "7"])
+def test_the_process_steps_back_as_far_as_is_wished(wish: str | None) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "MATTE_OBS_NICE"}
+    run = subprocess.run(
+        [sys.executable, "-c", "import os; from matte_nodes.hosts.obs.__main__ import step_back; "
+         "before = os.nice(0); step_back(); print(os.nice(0) - before)"],
+        env=environment | ({} if wish is None else {"MATTE_OBS_NICE": wish}),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert int(run.stdout) == (2 if wish is None else int(wish))
+
+
+@pytest.mark.parametrize("wish", ["-1", "20", "", "five", "1.5"])
+def test_another_wish_to_step_back_ends_the_process_with_a_reason(
+    tmp_path: Path, wish: str
+) -> None:
+    path = tmp_path / "memory"
+    path.write_bytes(bytes(Side().memory))
+    with path.open("r+b") as memory:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "matte_nodes.hosts.obs", "--memory", str(memory.fileno())],
+            env={**os.environ, "MATTE_OBS_NICE": wish}, pass_fds=[memory.fileno()],
+            stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stderr is not None
+        said = process.stderr.read()  # its input is open meanwhile: it ends by itself
+        assert process.wait(60) == 1
+        process.communicate()
+    assert f"matte live: MATTE_OBS_NICE is {wish!r}. It must be a whole number" in said
+
+
 def test_a_memory_of_another_version_ends_the_process(tmp_path: Path) -> None:
     path = tmp_path / "memory"
     path.write_bytes(bytes(protocol.SIZE))
@@ -255,7 +302,7 @@ def counter() -> Any:
 @pytest.mark.parametrize(
     ("change", "remembers"),
     [({"knobs": {"black_point": 0.05}}, True), ({"knobs": {"feather": 1.0}}, True),
-     ({"feather_outward": 1.0}, True), ({"smoothing": 0.1}, True), ({"skip": True}, True),
+     ({"feather_outward": 1.0}, True), ({"smoothing": 0.1}, True), ({"drop_specks": False}, True), ({"skip": True}, True),
      ({"knobs": {"pace": 2}}, False), ({"knobs": {"exposure": 1.0}}, False)],
 )  # fmt: skip
 def test_a_slider_leaves_the_models_memory_unless_the_model_reads_it(

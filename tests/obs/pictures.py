@@ -164,6 +164,28 @@ def clapping_person(path: Path) -> Path:
     return path
 
 
+@made_once
+def bright_person(path: Path) -> Path:
+    """A movie in HDR (10 bits, PQ, BT.2020): a bright right half, a second long."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p10le"
+        stream.codec_context.color_trc, stream.codec_context.color_primaries = 16, 9
+        stream.codec_context.colorspace = 9
+        for _ in range(30):
+            frame = av.VideoFrame(640, 360, "yuv420p10le")
+            for plane, code in zip(frame.planes, (700, 512, 512), strict=True):
+                lines = np.full((plane.height, plane.line_size // 2), code, np.uint16)
+                lines[:, : plane.width // 2] = 512
+                plane.update(lines.tobytes())
+            frame.color_trc, frame.color_primaries, frame.colorspace = 16, 9, 9
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
 def room_pixels(picture: Any) -> int:
     """How many pixels of (H, W, 4) show the room: clearly greener than anything else here."""
     import cv2

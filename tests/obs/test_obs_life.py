@@ -145,3 +145,20 @@ def test_the_binding_of_the_hide_key_outlives_restarts(plugin: Path, tmp_path: P
             obs.client.trigger_hot_key_by_key_sequence("OBS_KEY_F9", None, None, None, None)
             until("back", lambda obs=obs: pictures.person_pixels(obs.shot()) > 10000)
         assert bound() == ["OBS_KEY_F9"]
+
+
+def test_a_daemon_that_worked_is_started_again_at_once_five_times(
+    plugin: Path, tmp_path: Path
+) -> None:
+    with rig.running(tmp_path / "home", plugin) as obs:
+        obs.stage(pictures.person(tmp_path / "p.png"))
+        obs.filter()
+        for _ in range(5):
+            until("mattes", lambda: obs.daemons() and rig.published(obs) >= 20)
+            before = obs.daemons()
+            os.kill(before[0], signal.SIGKILL)
+            until("another", lambda old=before: obs.daemons() and obs.daemons() != old)
+        until("the person", lambda: pictures.person_pixels(obs.shot()) > 10000)
+        waits = re.findall(r"the next daemon starts in ([\d.]+) s", obs.log())
+    assert len(waits) == 5
+    assert max(map(float, waits)) <= 0.5

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """OBS 30 and 32, each in a root of a newer Debian: the plug-in is built there, and the tests of the
-textured room run there (make soak).
+textured room, of daemons that die, of sizes and of the sealed memory run there (make soak).
 
-Debian's OBS 30.2.3 may end by a double free when a source with a filter is removed: it does so
-without our plug-in, with its own colour filter. Its tests then fail from there on.
+Debian's OBS 30.2.3 ends by a double free when a source with a filter is removed: it does so without
+our plug-in, with its own colour filter. So `Obs.stage` removes the filter first.
 """
 
 from __future__ import annotations
@@ -20,6 +20,16 @@ from . import pictures, rig
 from .rig import Obs, until
 
 # Run here again, with the `obs` below.
+from .test_obs_closed import (  # noqa: F401
+    playing,
+    test_a_daemon_that_hangs_for_long_is_replaced,
+    test_another_size_and_source,
+    test_dead_or_hung_daemon,
+    test_errors_and_settings_never_show_the_room,
+    test_scene_switch_forgets_the_picture,
+    test_slow_daemon_holds_its_pair_with_sync_and_hides_without,
+)
+from .test_obs_hostile import test_the_memory_is_sealed  # noqa: F401
 from .test_obs_room import (  # noqa: F401
     matte,
     test_a_filter_made_with_the_blurred_room,
@@ -29,6 +39,10 @@ from .test_obs_room import (  # noqa: F401
     test_each_slow_matte_is_used,
     test_the_blurred_room_is_blurred_in_its_corners_and_beside_a_crop,
     test_the_raw_room_is_seen_by_these_counts,
+)
+from .test_obs_steady import (  # noqa: F401
+    test_a_slider_of_the_camera_does_not_blink_and_another_file_is_another_camera,
+    test_the_network_sees_the_mean_of_the_pixels,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

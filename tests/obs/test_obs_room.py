@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matte_nodes.hosts.obs import protocol
-
 from . import pictures, rig
 from .rig import Obs, until
 
@@ -211,19 +209,11 @@ def test_blurred_room_through_each_switch(obs: Obs, matte: Callable[..., None]) 
     no_room(recorded(obs, change), blurred=True)
 
 
-def published(obs: Obs) -> int:
-    """How many mattes the one daemon has written into the shared memory."""
-    (pid,) = obs.daemons()
-    with open(f"/proc/{pid}/fd/3", "rb") as memory:
-        memory.seek(4 * protocol._MATTE)
-        return int.from_bytes(memory.read(4), "little")
-
-
 def test_each_slow_matte_is_used(obs: Obs, tmp_path: Path) -> None:
     obs.stage(pictures.textured_person(tmp_path / "p.png"))
     obs.filter(**{"knob.obs-test.sleep_ms": 600})
-    until("eight mattes", lambda: obs.daemons() and published(obs) >= 8)
-    before, count = len(re.findall(LINE, obs.log())), published(obs)
+    until("eight mattes", lambda: obs.daemons() and rig.published(obs) >= 8)
+    before, count = len(re.findall(LINE, obs.log())), rig.published(obs)
     obs.set(width=128)  # the filter forgets its picture, and writes how many mattes it used
     used = until("the count", lambda: re.findall(LINE, obs.log())[before:])[-1]
     # One may be on its way at each end.

@@ -48,8 +48,9 @@ def test_twenty_times(obs: Obs, tmp_path: Path, how: str) -> None:
     movie = pictures.running_box(tmp_path / "box.mkv")
     obs.stage(movie, "ffmpeg_source", looping=True, is_local_file=True)
     until("the clip", lambda: pictures.person_pixels(obs.shot()) > 10000)
-    alone = rate(obs)
     obs.filter(hide_after=300)
+    until("shown", lambda: shown(obs))
+    fast = rate(obs)  # with the filter's own drawing, which software pays for on a busy machine
     for _ in range(TIMES):
         until("shown", lambda: shown(obs))
         found = obs.daemons()
@@ -67,4 +68,4 @@ def test_twenty_times(obs: Obs, tmp_path: Path, how: str) -> None:
                 os.kill(pid, signal.SIGCONT)
     until("shown", lambda: shown(obs))
     obs.set(**{"knob.obs-test.sleep_ms": 900})
-    assert rate(obs) > 0.9 * alone
+    assert rate(obs) > 0.9 * fast

@@ -23,6 +23,8 @@ class FilterSettings:
     """Threads of the model, 1 to 64."""
     smoothing: float = 0.0
     """Share of the matte before that is kept, 0 to 0.95."""
+    drop_specks: bool = True
+    """Remove faint, small parts of the matte that touch nothing."""
     skip: bool = True
     """Rest while the plate stands still."""
     feather_outward: float = 0.0
@@ -49,6 +51,7 @@ def read_settings(settings: Mapping[str, Any]) -> FilterSettings:
             device=str(settings.get("device", "auto")),
             threads=max(1, min(int(settings.get("threads", 1)), 64)),
             smoothing=max(0.0, min(float(settings.get("smoothing", 0.0)), 0.95)),
+            drop_specks=bool(settings.get("drop_specks", True)),
             skip=bool(settings.get("skip", True)),
             feather_outward=max(0.0, min(float(settings.get("feather_outward", 0.0)), 50.0)),
             knobs=knobs,

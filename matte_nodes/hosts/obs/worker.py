@@ -17,6 +17,7 @@ from matte_nodes.hosts.obs import protocol
 from matte_nodes.hosts.obs.filter_settings import FilterSettings, read_settings
 from matte_nodes.hosts.obs.protocol import Channel, SharedPicture
 from matte_nodes.hosts.obs.residual import packed
+from matte_nodes.hosts.obs.specks import without_specks
 from matte_nodes.hosts.obs.stillness import Drift, Stillness
 from matte_nodes.node.knobs import LoadKnobs
 
@@ -223,7 +224,7 @@ class Worker:
             )
         given = {"background": clean} if clean is not None else {}
         matte = self._stream.step(pixels, **given)
-        alpha = matte.alpha
+        alpha = without_specks(matte.alpha) if self._settings.drop_specks else matte.alpha
         before = self._before
         if self._settings.smoothing and before is not None and before.shape == alpha.shape:
             alpha = smoothed(alpha, before, self._settings.smoothing)

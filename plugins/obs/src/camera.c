@@ -301,6 +301,9 @@ static void render(void *data, gs_effect_t *effect)
 		c->child_changed = false;
 		engine_forget(c->engine, "the source changed");
 	}
+	obs_source_t *child = child_of(c);
+	engine_colours(c->engine, child);
+	obs_source_release(child);
 	engine_render(c->engine, c->width, c->height);
 }
 

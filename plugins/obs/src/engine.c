@@ -158,8 +158,10 @@ static void tell_window(struct engine *e, const char *state)
 {
 	const uint64_t now = os_gettime_ns();
 	const bool rated = e->person_rate > 0;
-	if (now - e->told_at < 2000 * MS || (e->told && !strcmp(e->told, state) && e->rated == rated))
+	if (now - e->told_at < 2000 * MS || (e->told && !strcmp(e->told, state) &&
+					     e->rated == rated && e->told_hdr == e->hdr))
 		return;
+	e->told_hdr = e->hdr;
 	e->told = state;
 	e->rated = rated;
 	e->told_at = now;
@@ -188,6 +190,13 @@ static void say(struct engine *e)
 	if (!e->settings.json[0] && used < (int)sizeof text)
 		used += snprintf(text + used, sizeof text - used, "\n%s",
 				 obs_module_text("Trouble.Settings"));
+	if (e->hdr && used < (int)sizeof text)
+		used += snprintf(text + used, sizeof text - used, "\n%s",
+				 obs_module_text("Report.HDR"));
+	if (e->child.process && e->status.state == MX_LOADING && used < (int)sizeof text)
+		used += snprintf(text + used, sizeof text - used, "\n%s %.0f s",
+				 obs_module_text("Report.Loading"),
+				 (double)(os_gettime_ns() - e->beat_at) / 1e9);
 	const long capture_at = e->capture_at, seconds = (long)(os_gettime_ns() / (1000 * MS));
 	if (capture_at && used < (int)sizeof text)
 		used += snprintf(text + used, sizeof text - used, "\n%s %ld s",
@@ -285,6 +294,17 @@ static bool fresh(struct engine *e, uint64_t now)
 	if (e->settings.sync && 3 * e->interval > limit)
 		limit = 3 * e->interval < 5000 * MS ? 3 * e->interval : 5000 * MS;
 	return now - e->matte_at < limit;
+}
+
+void engine_colours(struct engine *e, obs_source_t *from)
+{
+	static const enum gs_color_space known[] = {GS_CS_SRGB, GS_CS_SRGB_16F, GS_CS_709_EXTENDED};
+	const enum gs_color_space is = obs_source_get_color_space(from, 3, known);
+	const bool hdr = from && (is == GS_CS_709_EXTENDED || is == GS_CS_709_SCRGB);
+	if (hdr && !e->hdr)
+		blog(LOG_WARNING, "[matte] the camera is HDR: OBS makes SDR of it, with 8 bits, "
+				  "before it is matted and shown");
+	e->hdr = hdr;
 }
 
 void engine_render(struct engine *e, uint32_t width, uint32_t height)

@@ -38,18 +38,22 @@ struct engine {
 	pthread_mutex_t lock; /* next, changed, report */
 	struct settings next;
 	bool changed;
-	char report[512];
+	char report[1024];
 
 	/* From here on: the graphics thread's alone. */
 	struct settings settings;
 	struct mx_memory memory;
 	struct mx_child child;
 	char trouble[256]; /* why the last daemon is gone; "" once one is ready */
+	char said[16384]; /* the last of what the daemon wrote to its outputs */
+	size_t said_size;
 	uint64_t started, retry_at, beat_at;
+	uint64_t worked, worked_at, looked_at; /* processor time of the daemon, and when it last grew */
 	uint32_t failures, heartbeat, last_state;
 	bool active;
 	struct mx_status status;
 
+	bool hdr; /* the camera's light goes beyond what 8 bits hold */
 	bool due;
 	uint32_t unseen; /* ticks since it was last drawn */
 	uint64_t rendered_at, staged_at;
@@ -69,6 +73,7 @@ struct engine {
 	gs_texture_t *matte;
 	struct mx_picture matte_is;
 	uint64_t matte_at, interval;
+	bool new_daemon; /* none of its mattes was taken yet */
 	float delay_ms, needs_ms; /* of the picture; and the delay from which on it would be smooth */
 	float person_rate;        /* pictures of the person a second */
 	uint32_t person_pictures;
@@ -81,7 +86,7 @@ struct engine {
 	struct backdrop_state back;
 
 	const char *told; /* the state that an open window of properties shows */
-	bool rated;
+	bool rated, told_hdr;
 	uint64_t told_at;
 
 	volatile long sound_delay; /* ms: the sound of a Matte Camera is as late as its picture */
@@ -100,6 +105,8 @@ void engine_destroy(struct engine *engine);
 void engine_update(struct engine *engine, obs_data_t *data);
 void engine_forget(struct engine *engine, const char *why); /* graphics thread */
 void engine_tick(struct engine *engine);
+/* What kind of light the source that is shown next has. */
+void engine_colours(struct engine *engine, obs_source_t *from);
 void engine_render(struct engine *engine, uint32_t width, uint32_t height);
 void engine_capture(struct engine *engine, unsigned seconds);
 void engine_report(struct engine *engine, char *text, size_t size);

@@ -5,7 +5,9 @@
 struct filter {
 	struct engine *engine;
 	obs_source_t *source, *parent; /* parent: only to know when it becomes another */
-	volatile bool parent_changed, gone;
+	pthread_mutex_t watching; /* parent, gone: the graphics thread, and who removes us */
+	volatile bool parent_changed;
+	bool gone;
 	uint64_t identity; /* of the parent */
 };
 
@@ -60,6 +62,7 @@ static void *create(obs_data_t *settings, obs_source_t *source)
 {
 	struct filter *f = bzalloc(sizeof *f);
 	f->source = source;
+	pthread_mutex_init(&f->watching, NULL);
 	f->engine = engine_create(source, draw, f);
 	engine_update(f->engine, settings);
 	return f;
@@ -68,15 +71,18 @@ static void *create(obs_data_t *settings, obs_source_t *source)
 static void removed(void *data, obs_source_t *parent)
 {
 	struct filter *f = data;
-	f->gone = true;
+	pthread_mutex_lock(&f->watching);
+	f->gone = true; /* not watched again by a frame that is being drawn */
 	if (f->parent == parent)
 		watch(f, NULL);
+	pthread_mutex_unlock(&f->watching);
 }
 
 static void destroy(void *data)
 {
 	struct filter *f = data;
 	engine_destroy(f->engine);
+	pthread_mutex_destroy(&f->watching);
 	bfree(f);
 }
 
@@ -106,12 +112,15 @@ static void render(void *data, gs_effect_t *effect)
 	struct filter *f = data;
 	obs_source_t *target = obs_filter_get_target(f->source);
 	(void)effect;
+	pthread_mutex_lock(&f->watching);
 	if (!f->parent && !f->gone)
 		watch(f, obs_filter_get_parent(f->source));
+	pthread_mutex_unlock(&f->watching);
 	if (f->parent_changed) {
 		f->parent_changed = false;
 		engine_forget(f->engine, "the source changed");
 	}
+	engine_colours(f->engine, target);
 	engine_render(f->engine, obs_source_get_base_width(target),
 		      obs_source_get_base_height(target));
 }

@@ -368,10 +368,11 @@ void gpu_take_matte(struct engine *e, uint64_t now)
 		e->ring[slot].matted = true;
 		learn_room(e, &e->ring[slot]);
 	}
-	if (e->matte_at) {
+	if (e->matte_at && !e->new_daemon) { /* its start is no part of its pace */
 		uint64_t since = now - e->matte_at;
 		e->interval = e->interval ? (e->interval * 3 + since) / 4 : since;
 	}
+	e->new_daemon = false;
 	e->matte_at = now;
 	e->matte_is = is;
 	e->mattes++;

@@ -24,7 +24,10 @@ void *mx_symbol(const char *name);
 struct mx_child {
 	intptr_t process; /* process id, or a Windows handle; 0 is none */
 	intptr_t input;   /* our end of its standard input: closing it ends the child */
+	intptr_t errors;  /* our end of its error output; 0 is none */
 	intptr_t job;     /* Windows: kills the child when OBS is gone */
+	int code;         /* how it ended: its exit code, or a signal */
+	bool signalled;
 };
 
 struct mx_variable {
@@ -43,6 +46,11 @@ static inline bool mx_of_the_host(const char *name)
 bool mx_child_start(struct mx_child *child, const char *python, const struct mx_memory *memory,
 		    const struct mx_variable *set);
 bool mx_child_alive(struct mx_child *child);
+/* What it has written to its outputs, also when it is gone; 0 when there is nothing more now. Never
+ * waits: a child that writes more than is read waits for us. */
+size_t mx_child_read(struct mx_child *child, char *out, size_t size);
+/* Nanoseconds of processors that it has used so far; 0 where that is not known. */
+uint64_t mx_child_worked(const struct mx_child *child);
 /* Lets go of the child at once; another thread kills it if it has not ended after a second. */
 void mx_child_release(struct mx_child *child, bool kill_now);
 void mx_children_wait(void); /* at unload: until every released child is gone */

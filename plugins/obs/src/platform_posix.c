@@ -168,19 +168,42 @@ static void free_all(char **texts)
 	free(texts);
 }
 
+/* A pipe whose numbers are none of those that a child's descriptors get: an OBS that was started
+ * without outputs has them free. */
+static bool conduit(int ends[2])
+{
+	int made[2];
+#ifdef __linux__
+	if (pipe2(made, O_CLOEXEC)) /* at once: another thread of OBS may start a program now */
+		return false;
+#else
+	if (pipe(made))
+		return false;
+#endif
+	for (int i = 0; i < 2; i++) {
+		ends[i] = fcntl(made[i], F_DUPFD_CLOEXEC, 100);
+		close(made[i]);
+	}
+	if (ends[0] >= 0 && ends[1] >= 0)
+		return true;
+	for (int i = 0; i < 2; i++)
+		if (ends[i] >= 0)
+			close(ends[i]);
+	return false;
+}
+
 bool mx_child_start(struct mx_child *child, const char *python, const struct mx_memory *memory,
 		    const struct mx_variable *set)
 {
-	int ends[2];
-#ifdef __linux__
-	if (pipe2(ends, O_CLOEXEC)) /* at once: another thread of OBS may start a program now */
+	int ends[2], errors[2];
+	if (!conduit(ends))
 		return false;
-#else
-	if (pipe(ends))
+	if (!conduit(errors)) {
+		close(ends[0]);
+		close(ends[1]);
 		return false;
-	fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-	fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-#endif
+	}
+	fcntl(errors[0], F_SETFL, O_NONBLOCK);
 	const char *program = python;
 	char **variables = environment(set), **arguments = command(python, set, &program);
 	posix_spawn_file_actions_t actions;
@@ -190,6 +213,8 @@ bool mx_child_start(struct mx_child *child, const char *python, const struct mx_
 	/* Moved out of the way first, so that neither target number is still in use. */
 	int high = fcntl((int)memory->handle, F_DUPFD_CLOEXEC, 100);
 	posix_spawn_file_actions_adddup2(&actions, ends[0], 0);
+	posix_spawn_file_actions_adddup2(&actions, errors[1], 1);
+	posix_spawn_file_actions_adddup2(&actions, errors[1], 2);
 	posix_spawn_file_actions_adddup2(&actions, high, 3);
 	sigset_t none, all;
 	sigemptyset(&none);
@@ -209,13 +234,15 @@ bool mx_child_start(struct mx_child *child, const char *python, const struct mx_
 	free_all(variables);
 	free_all(arguments);
 	close(ends[0]);
+	close(errors[1]);
 	if (high >= 0)
 		close(high);
 	if (failed) {
 		close(ends[1]);
+		close(errors[0]);
 		return false;
 	}
-	*child = (struct mx_child){pid, ends[1], 0};
+	*child = (struct mx_child){pid, ends[1], errors[0], 0, 0, false};
 	return true;
 }
 
@@ -223,12 +250,36 @@ bool mx_child_alive(struct mx_child *child)
 {
 	if (!child->process)
 		return false;
-	pid_t found = waitpid((pid_t)child->process, NULL, WNOHANG);
+	int how = 0;
+	pid_t found = waitpid((pid_t)child->process, &how, WNOHANG);
 	if (found == 0)
 		return true;
 	close((int)child->input);
 	child->process = 0;
+	child->signalled = WIFSIGNALED(how);
+	child->code = child->signalled ? WTERMSIG(how) : WEXITSTATUS(how);
 	return false;
+}
+
+size_t mx_child_read(struct mx_child *child, char *out, size_t size)
+{
+	const ssize_t got = child->errors ? read((int)child->errors, out, size) : 0;
+	return got > 0 ? (size_t)got : 0;
+}
+
+uint64_t mx_child_worked(const struct mx_child *child)
+{
+#ifdef __linux__
+	clockid_t clock;
+	struct timespec used;
+	/* In a Flatpak it is the one that waits for the daemon. */
+	if (child->process && access(MX_FLATPAK, F_OK) &&
+	    !clock_getcpuclockid((pid_t)child->process, &clock) && !clock_gettime(clock, &used))
+		return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+#else
+	(void)child;
+#endif
+	return 0;
 }
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -256,6 +307,9 @@ static void *reap(void *argument)
 
 void mx_child_release(struct mx_child *child, bool kill_now)
 {
+	if (child->errors)
+		close((int)child->errors);
+	child->errors = 0;
 	if (!child->process)
 		return;
 	close((int)child->input);

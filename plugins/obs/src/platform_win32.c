@@ -104,10 +104,16 @@ bool mx_child_start(struct mx_child *child, const char *python, const struct mx_
 		    const struct mx_variable *set)
 {
 	SECURITY_ATTRIBUTES inherited = {sizeof inherited, NULL, TRUE};
-	HANDLE theirs, ours;
+	HANDLE theirs, ours, said, saying;
 	if (!CreatePipe(&theirs, &ours, &inherited, 0))
 		return false;
+	if (!CreatePipe(&said, &saying, &inherited, 1 << 16)) {
+		CloseHandle(theirs);
+		CloseHandle(ours);
+		return false;
+	}
 	SetHandleInformation(ours, HANDLE_FLAG_INHERIT, 0);
+	SetHandleInformation(said, HANDLE_FLAG_INHERIT, 0);
 	char line[2048];
 	snprintf(line, sizeof line, "\"%s\" -P -m matte_nodes.hosts.obs --memory %lld", python,
 		 (long long)memory->handle);
@@ -118,8 +124,8 @@ bool mx_child_start(struct mx_child *child, const char *python, const struct mx_
 	limit.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
 	SetInformationJobObject(job, JobObjectExtendedLimitInformation, &limit, sizeof limit);
 
-	/* Only these two handles go to the child, none of the many that OBS holds. */
-	HANDLE handed[2] = {theirs, (HANDLE)memory->handle};
+	/* Only these three handles go to the child, none of the many that OBS holds. */
+	HANDLE handed[3] = {theirs, (HANDLE)memory->handle, saying};
 	SIZE_T bytes = 0;
 	InitializeProcThreadAttributeList(NULL, 1, 0, &bytes);
 	LPPROC_THREAD_ATTRIBUTE_LIST list = malloc(bytes);
@@ -128,6 +134,7 @@ bool mx_child_start(struct mx_child *child, const char *python, const struct mx_
 	start.StartupInfo.cb = sizeof start;
 	start.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
 	start.StartupInfo.hStdInput = theirs;
+	start.StartupInfo.hStdOutput = start.StartupInfo.hStdError = saying;
 	start.lpAttributeList = list;
 	PROCESS_INFORMATION started;
 	memset(&started, 0, sizeof started);
@@ -149,8 +156,10 @@ bool mx_child_start(struct mx_child *child, const char *python, const struct mx_
 	free(program);
 	free(command);
 	CloseHandle(theirs);
+	CloseHandle(saying);
 	if (!done) {
 		CloseHandle(ours);
+		CloseHandle(said);
 		if (job)
 			CloseHandle(job);
 		return false;
@@ -158,7 +167,8 @@ bool mx_child_start(struct mx_child *child, const char *python, const struct mx_
 	AssignProcessToJobObject(job, started.hProcess);
 	ResumeThread(started.hThread);
 	CloseHandle(started.hThread);
-	*child = (struct mx_child){(intptr_t)started.hProcess, (intptr_t)ours, (intptr_t)job};
+	*child = (struct mx_child){(intptr_t)started.hProcess, (intptr_t)ours, (intptr_t)said,
+				   (intptr_t)job, 0, false};
 	return true;
 }
 
@@ -175,13 +185,42 @@ bool mx_child_alive(struct mx_child *child)
 		return false;
 	if (WaitForSingleObject((HANDLE)child->process, 0) == WAIT_TIMEOUT)
 		return true;
+	DWORD code = 0;
+	GetExitCodeProcess((HANDLE)child->process, &code);
+	child->code = (int)code;
 	CloseHandle((HANDLE)child->input);
 	forget(child);
 	return false;
 }
 
+size_t mx_child_read(struct mx_child *child, char *out, size_t size)
+{
+	DWORD there = 0, got = 0;
+	/* Reading what is not there would wait. */
+	if (!child->errors ||
+	    !PeekNamedPipe((HANDLE)child->errors, NULL, 0, NULL, &there, NULL) || !there)
+		return 0;
+	if (there > size)
+		there = (DWORD)size;
+	return ReadFile((HANDLE)child->errors, out, there, &got, NULL) ? got : 0;
+}
+
+uint64_t mx_child_worked(const struct mx_child *child)
+{
+	/* Of the whole job: the python.exe of a virtual environment only starts another one. */
+	JOBOBJECT_BASIC_ACCOUNTING_INFORMATION used;
+	if (!child->process || !QueryInformationJobObject((HANDLE)child->job,
+							  JobObjectBasicAccountingInformation,
+							  &used, sizeof used, NULL))
+		return 0;
+	return 100 * (uint64_t)(used.TotalUserTime.QuadPart + used.TotalKernelTime.QuadPart);
+}
+
 void mx_child_release(struct mx_child *child, bool kill_now)
 {
+	if (child->errors)
+		CloseHandle((HANDLE)child->errors);
+	child->errors = 0;
 	if (!child->process)
 		return;
 	CloseHandle((HANDLE)child->input);

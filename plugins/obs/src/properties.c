@@ -121,7 +121,7 @@ static bool capture(obs_properties_t *list, obs_property_t *property, void *data
 
 static bool refresh(obs_properties_t *list, obs_property_t *property, void *data)
 {
-	char text[512];
+	char text[1024];
 	(void)property;
 	engine_report(data, text, sizeof text);
 	obs_property_set_description(obs_properties_get(whole(list), "report"), text);
@@ -169,7 +169,7 @@ static obs_properties_t *group(obs_properties_t *list, const char *key, const ch
 
 void engine_properties_top(struct engine *e, obs_properties_t *list)
 {
-	char text[512] = "";
+	char text[1024] = "";
 	if (e)
 		engine_report(e, text, sizeof text);
 	if (!declarations())
@@ -241,6 +241,7 @@ obs_properties_t *engine_properties(struct engine *e, obs_properties_t *list)
 					obs_module_text("FeatherOutward"), 0, 20, 0.1);
 	obs_properties_add_float_slider(places.edge, "smoothing", obs_module_text("Smoothing"), 0,
 					0.95, 0.01);
+	obs_properties_add_bool(places.edge, "drop_specks", obs_module_text("DropSpecks"));
 	add_timing(group(list, "group_timing", "Group.Timing"));
 	if (e) {
 		obs_properties_t *clean = group(list, "group_clean", "Group.Clean");

@@ -97,6 +97,7 @@ void settings_defaults(obs_data_t *data)
 	obs_data_set_default_int(data, "view", VIEW_COMPOSITE);
 	obs_data_set_default_int(data, "edges", 0);
 	obs_data_set_default_double(data, "smoothing", 0.0);
+	obs_data_set_default_bool(data, "drop_specks", true);
 	obs_data_set_default_bool(data, "skip", true);
 	obs_data_set_default_double(data, "feather_outward", 0.0);
 	obs_data_set_default_int(data, "countdown", 5);
@@ -163,6 +164,7 @@ void settings_read(struct settings *s, obs_data_t *data)
 	obs_data_set_string(out, "device", s->device);
 	obs_data_set_int(out, "threads", obs_data_get_int(data, "threads"));
 	obs_data_set_double(out, "smoothing", obs_data_get_double(data, "smoothing"));
+	obs_data_set_bool(out, "drop_specks", obs_data_get_bool(data, "drop_specks"));
 	obs_data_set_bool(out, "skip", obs_data_get_bool(data, "skip"));
 	obs_data_set_double(out, "feather_outward", obs_data_get_double(data, "feather_outward"));
 	obs_data_set_obj(out, "knobs", knobs);
