@@ -372,7 +372,8 @@ def hues(rng: Rng) -> Float:
     axis = np.full(3, 1 / math.sqrt(3))  # grey stays grey
     cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
     turn = np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * cross @ cross
-    return (turn * rng.uniform(0.7, 1.3, (3, 1))).astype(np.float32)
+    matrix: Float = (turn * rng.uniform(0.7, 1.3, (3, 1))).astype(np.float32)
+    return matrix
 
 
 def mixed_channels(picture: Float, matrix: Float) -> Float:
