@@ -35,6 +35,9 @@ def main(asked: list[str]) -> None:
     if not folder or find_spec("anny") is None:
         print("skipped: needs matte-nodes[people] and the folder MATTE_PEOPLE (docs/people.md)")
         return
+    if not list((Path(folder) / "hdri").glob("*.exr")):
+        print(f"skipped: {folder} has no panoramas (hdri/*.exr)")
+        return
     sheet = Path(asked.pop(asked.index("--sheet") + 1)) if "--sheet" in asked else None
     clips = [clip(Path(folder), FIRST_SEED + number) for number in range(CLIPS)]
     rows = [np.hstack([plates[FRAMES // 2] for plates, _ in clips])]
@@ -62,7 +65,7 @@ def main(asked: list[str]) -> None:
 
 
 def nodes(own: list[str]) -> dict[str, MatteNode]:
-    """Those of MODELS that can run here, and what was asked for."""
+    """The nodes of MODELS, and those that were asked for."""
     found = {}
     for each in (*(f"{name}={name}" for name in MODELS), *own):
         name, rest = each.split("=", 1)

@@ -349,7 +349,7 @@ def test_a_recoloured_photograph_recomposes_to_itself(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     sample = recoloured(rng, whole_photograph(rng, pool.labelled[3], 40, 0.5))
     made = sample.foreground * sample.alpha + sample.background * (1 - sample.alpha)
-    assert np.median(np.abs(made - sample.plate)) < 0.02
+    assert np.quantile(np.abs(made - sample.plate), 0.9) < 0.05
 
 
 def test_empty_pictures_have_no_alpha(tmp_path: Path) -> None:

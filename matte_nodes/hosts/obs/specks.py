@@ -22,24 +22,17 @@ def without_specks(alpha: Float) -> Float:
     Between the limits a part fades: it must not blink. A part that is solid somewhere stays, whatever
     its size. The largest part stays as it is. Returns the array itself where nothing is removed.
     """
-    count, labels, sizes, _ = cv2.connectedComponentsWithStats(
-        (alpha > SEEN).view(np.uint8), connectivity=8
-    )
+    seen = alpha > SEEN
+    count, labels, sizes, _ = cv2.connectedComponentsWithStats(seen.view(np.uint8), connectivity=8)
     if count < 3:  # the rest, and one part
         return alpha
-    largest = 1 + int(np.argmax(sizes[1:, cv2.CC_STAT_AREA]))
-    out = alpha
-    for part in range(1, count):
-        left, top, width, height, pixels = (int(value) for value in sizes[part])
-        large = (pixels / int(sizes[largest, cv2.CC_STAT_AREA]) - SMALL) / (LARGE - SMALL)
-        if part == largest or large >= 1:
-            continue
-        box = slice(top, top + height), slice(left, left + width)
-        mine = labels[box] == part
-        firm = (float(alpha[box][mine].max()) - FAINT) / (FIRM - FAINT)
-        if max(firm, large) >= 1 - 1e-4:
-            continue
-        if out is alpha:
-            out = alpha.copy()
-        out[box][mine] *= np.float32(max(firm, large, 0))
-    return out
+    pixels = sizes[:, cv2.CC_STAT_AREA]
+    largest = 1 + int(np.argmax(pixels[1:]))
+    highest = np.zeros(count, np.float32)
+    np.maximum.at(highest, labels[seen], alpha[seen])
+    large = (pixels / pixels[largest] - SMALL) / (LARGE - SMALL)
+    firm = (highest - FAINT) / (FIRM - FAINT)
+    kept = np.maximum(firm, large).clip(0, 1).astype(np.float32)
+    kept[kept > 1 - 1e-4] = 1
+    kept[[0, largest]] = 1
+    return alpha if kept.min() == 1 else alpha * kept[labels]

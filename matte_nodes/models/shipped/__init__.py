@@ -42,8 +42,8 @@ MODNET = replace(
 MMNET = replace(
     _shipped(
         "mmnet-people.safetensors",
-        "c9b6535a4d40f20750b3204949a102e0205810dfe278abd3da81e4b133b394a6",
-        474488,
+        "69b699db33b80f7fc60b359ef7a25c9122db7e72fd01fbe090a247075ad0b095",
+        474480,
     ),
     publisher="this repository, docs/people.md",
 )

@@ -39,9 +39,10 @@ class Mix:
     stretch: the longest picture, in its shorter sides, that is stretched to a square: for networks that
     see every plate so. 1: none is. dark: how many places are dark rooms with pools of light. things:
     how many places hold things that are no subject. crowd: how many pictures show a row of people.
-    near: the smallest window in a cut-out, in sides of it: close-ups of long hair show hair alone.
+    near: the smallest window in a cut-out, in sides of it. A small window of long hair shows hair alone.
     near_photograph: the same of a photograph that is taken as it is.
-    wild: how many pictures are turned, pulled, and given other hues: few photographs look like more.
+    wild: how many subjects and photographs get other hues, and how many stills are turned and pulled:
+    few photographs then look like more.
     """
 
     people: float = 0.5
@@ -270,7 +271,7 @@ def _moved(layer: Float, move: Float, side: int) -> Float:
 def dimmed(rng: Rng, place: Float) -> Float:
     """Return a place as a dark room or a stage: a few per cent of its light, and pools of light.
 
-    The subject keeps its own light, as before a window at night or in a follow spot.
+    The subject keeps most of its own light, as before a window at night or in a follow spot.
     """
     side = len(place)
     rows, columns = np.mgrid[0:side, 0:side].astype(np.float32) / side
@@ -287,9 +288,10 @@ def dimmed(rng: Rng, place: Float) -> Float:
 
 
 def row(rng: Rng, cutout: Callable[[], Codes], side: int) -> tuple[Float, Float]:
-    """Return three to six subjects in front of each other: straight colour and alpha.
+    """Return a row of subjects in front of each other: straight colour and alpha.
 
-    All stand on the lower edge, the tallest behind: where a cut-out ends, the picture ends as well.
+    Three to six cut-outs are drawn; one that a side of its picture cuts is left out. Their pictures
+    stand on the lower edge, the tallest behind: where a cut-out ends, the whole picture ends as well.
     """
     front = np.zeros((side, side, 3), np.float32)
     alpha = np.zeros((side, side, 1), np.float32)

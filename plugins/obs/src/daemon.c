@@ -20,7 +20,7 @@ static void trouble(struct engine *e, const char *what, const char *more)
 }
 
 /* Takes what the daemon wrote and keeps the last of it. A pipe holds 64 KiB and no more is taken at a
- * tick: a daemon that writes without end waits for us, and we for nothing. */
+ * tick: a daemon that writes too much waits until it is read. OBS never waits. */
 static void hear(struct engine *e)
 {
 	char part[4096];
@@ -90,8 +90,8 @@ static void ended(struct engine *e, uint64_t now)
 	     e->retry_at > now ? (double)(e->retry_at - now) / 1e9 : 0.0);
 }
 
-/* A model that loads may compile for minutes, but then it computes or reads. Under two thousandths of
- * a processor, it waits for something that does not come. */
+/* A model that loads may compile for minutes, but then it uses the processor. Under two thousandths of
+ * one, it waits for something that does not come. */
 static bool idle(struct engine *e, uint64_t now)
 {
 	if (now - e->looked_at >= SECOND) {
@@ -176,8 +176,11 @@ void daemon_tick(struct engine *e, uint64_t now)
 	}
 	/* It works: one that dies now is started again at once. */
 	if (e->status.state == MX_READY &&
-	    (now - e->started > 4 * SECOND || mx_matte_number(e->memory.base) >= PROVEN))
+	    (now - e->started > 4 * SECOND || mx_matte_number(e->memory.base) >= PROVEN)) {
 		e->failures = 0;
+		if (e->retry_at > now) /* it was set when this one started, by earlier failures */
+			e->retry_at = now;
+	}
 	if (e->status.heartbeat != e->heartbeat) {
 		e->heartbeat = e->status.heartbeat;
 		e->beat_at = now;

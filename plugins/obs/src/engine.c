@@ -152,14 +152,16 @@ static void take_settings(struct engine *e)
 		mx_put_settings(e->memory.base, e->settings.json);
 }
 
-/* An open window of properties is made anew when the state is another, at most every two seconds:
- * not for each number, as that would take a slider out of the user's hand. */
+/* An open window of properties is made anew when the state is another, at most every two seconds, and
+ * every ten while a model loads: not for each number, as that would take a slider out of the user's hand. */
 static void tell_window(struct engine *e, const char *state)
 {
 	const uint64_t now = os_gettime_ns();
 	const bool rated = e->person_rate > 0;
-	if (now - e->told_at < 2000 * MS || (e->told && !strcmp(e->told, state) &&
-					     e->rated == rated && e->told_hdr == e->hdr))
+	const bool loads = !strcmp(state, "State.Loading") && now - e->told_at >= 10000 * MS;
+	const bool same = e->told && !strcmp(e->told, state) && e->rated == rated &&
+			  e->told_hdr == e->hdr;
+	if (now - e->told_at < 2000 * MS || (same && !loads))
 		return;
 	e->told_hdr = e->hdr;
 	e->told = state;

@@ -209,9 +209,10 @@ uint64_t mx_child_worked(const struct mx_child *child)
 {
 	/* Of the whole job: the python.exe of a virtual environment only starts another one. */
 	JOBOBJECT_BASIC_ACCOUNTING_INFORMATION used;
-	if (!child->process || !QueryInformationJobObject((HANDLE)child->job,
-							  JobObjectBasicAccountingInformation,
-							  &used, sizeof used, NULL))
+	/* Without a job of its own, Windows would answer for OBS's. */
+	if (!child->process || !child->job ||
+	    !QueryInformationJobObject((HANDLE)child->job, JobObjectBasicAccountingInformation, &used,
+				       sizeof used, NULL))
 		return 0;
 	return 100 * (uint64_t)(used.TotalUserTime.QuadPart + used.TotalKernelTime.QuadPart);
 }

@@ -157,9 +157,13 @@ void mx_read_status(const uint8_t *base, struct mx_status *status)
 		length = MX_TEXT;
 	memcpy(status->text, word(base, W_TEXT + 1), length);
 	status->text[length] = 0;
-	for (uint32_t i = 0; i < length; i++)
-		if ((unsigned char)status->text[i] < 32 || (unsigned char)status->text[i] > 126)
-			status->text[i] = '?';
+	/* Not trusted: a window may take <...> for its own. */
+	for (uint32_t i = 0; i < length; i++) {
+		char *c = &status->text[i];
+		if ((unsigned char)*c < 32 || (unsigned char)*c > 126)
+			*c = '?';
+		*c = *c == '<' ? '(' : *c == '>' ? ')' : *c;
+	}
 }
 
 void mx_forget(uint8_t *base)
