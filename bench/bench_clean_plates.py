@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A clean plate that does not fit exactly: models for it, and a difference key with closed form.
 
-    python bench/bench_clean_plates.py [MODEL[:WEIGHTS[:KNOB=VALUE]] ...]
+    python bench/bench_clean_plates.py [MODEL[:WEIGHTS[:KNOB=VALUE]][+FINE] ...]
+
+FINE: a trimap model that refines the edge, as in `matte run --refine FINE`.
 
 Cut-outs of $MATTE_TEST_DATA (or ../shared/data beside the checkout) over free pictures, 480 pixels.
 Between the clean plate and what is behind the subject lie a gain, a gamma, a shift of a pixel or
@@ -27,6 +29,12 @@ from matte_nodes.train import hints
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 SIDE = 480
+MODELS = (
+    "background-matting",
+    "background-matting+closed-form-refined",
+    "clean-plate-cues",
+    "clean-plate-cues+closed-form-refined",
+)
 Picture = NDArray[np.float32]
 
 
@@ -45,7 +53,7 @@ def main() -> None:
             keyed(plate, trimap=band(difference(plate, clean))).alpha
         ),
     }
-    for name in sys.argv[1:] or ("background-matting", "clean-plate-cues"):
+    for name in sys.argv[1:] or MODELS:
         methods[name] = by_model(name)
     errors: dict[str, list[float]] = {name: [] for name in methods}
     spent = dict.fromkeys(methods, 0.0)
@@ -69,14 +77,20 @@ def main() -> None:
 def by_model(asked: str) -> Callable[..., Picture]:
     """Return a method that asks a model with a clean plate and a rough segmentation.
 
-    asked: MODEL[:WEIGHTS[:KNOB=VALUE]].
+    asked: MODEL[:WEIGHTS[:KNOB=VALUE]][+FINE].
     """
-    name, weights, knob = (*asked.split(":"), "", "")[:3]
+    first, _, refining = asked.partition("+")
+    name, weights, knob = (*first.split(":"), "", "")[:3]
     key, _, value = knob.partition("=")
     node = MatteNode(name, weights=weights or None, **({key: value} if key else {}))
+    fine = MatteNode(refining) if refining else None
 
     def method(plate: Picture, clean: Picture, rough: Picture) -> Picture:
-        return node(codes(plate), background=codes(clean), segmentation=rough).alpha
+        shown = codes(plate)
+        if fine is None:
+            return node(shown, background=codes(clean), segmentation=rough).alpha
+        coarse = node.connect([shown], background=[codes(clean)], segmentation=[rough])
+        return fine.connect([shown], trimap=coarse.trimap()).at(1).alpha
 
     return method
 
