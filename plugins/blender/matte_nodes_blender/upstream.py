@@ -62,7 +62,7 @@ def _render(
         output = tree.nodes.new("CompositorNodeOutputFile")
         compat.file_output(output, folder, list(sockets))
         for place, socket in enumerate(sockets.values()):
-            tree.links.new(socket, output.inputs[place])
+            tree.links.new(_without_notes(tree, socket), output.inputs[place])
         _settings(copy.render, folder)
         if all(size):
             copy.render.resolution_x, copy.render.resolution_y = size
@@ -83,6 +83,18 @@ def _render(
         for path in glob.glob(os.path.join(glob.escape(folder), "main*")):
             os.unlink(path)
         busy[0] = False
+
+
+def _without_notes(tree: Any, socket: Any) -> Any:
+    """Return a socket with the same pixels, without the notes of the file that they came from.
+
+    Blender 5.1 ends when it writes an EXR with the notes of a TIFF ("compression" is a text there).
+    """
+    if bpy.app.version[:2] != (5, 1):
+        return socket
+    same = tree.nodes.new("CompositorNodeExposure")  # by 0 stops: it makes a picture of its own
+    tree.links.new(socket, same.inputs["Image"])
+    return same.outputs["Image"]
 
 
 def _effects_before(scene: Any, tree: Any, made: list[Any]) -> None:
