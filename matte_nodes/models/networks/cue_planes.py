@@ -165,7 +165,7 @@ class TorchTools(nn.Module):
         return found[:, :, left - 2 * start : right - 2 * start]
 
     def put_distance(self, found: Tensor, known: Tensor) -> None:
-        """Put in (H, W) how far the nearest known pixel is. known: (H, W) bool, not all False.
+        """Write into `found` (H, W) how far the nearest known pixel is. known: (H, W) bool, not all False.
 
         Only the box of the other pixels is looked at: one more pixel round it is known.
         """
@@ -403,7 +403,7 @@ class CuePlanes(nn.Module):
         return done
 
     def put_closeness(self, found: Tensor, known: Tensor) -> None:
-        """Put in (H, W) the logarithm of the distance to a side over that of 400 pixels, at most 1.
+        """Write into (H, W) the logarithm of the distance to a side over that of 400 pixels, at most 1.
 
         It is 1 everywhere when there is no such side.
         """
@@ -578,8 +578,8 @@ class CuePlanesInParts(CuePlanes):
     def rooms(self, height: int, width: int, like: Tensor) -> list[Tensor]:
         """Return empty pictures for `Cues`, from near_front on, all in one piece of memory.
 
-        What is kept for long and what is not would lie between each other, and the process would
-        grow by the holes that are left: by 60 MB at 1080p.
+        In pieces, long-lived and short-lived memory would be mixed. The process would keep the holes
+        that freed memory leaves: 60 MB at 1080p.
         """
         rows, columns = max(1, height // 2), max(1, width // 2)
         more, right = (height + 1) // 2, (width + 1) // 2
@@ -597,7 +597,7 @@ class CuePlanesInParts(CuePlanes):
         return [flat[number].reshape(shape) for number, shape in enumerate(shapes)]
 
     def put_near(self, made: Tensor, picture: Tensor, known: Tensor, filled: Tensor) -> None:
-        """Put in `coloured` at half size, planar: (3, H//2, W//2), at least a pixel."""
+        """Write `coloured` into `made` at half size, planar: (3, H//2, W//2), at least a pixel."""
         height, width = picture.shape[0], picture.shape[1]
         if height % 2 > 0 or width % 2 > 0 or not bool(known.any()):
             colours: Tensor = self.coloured(picture, known, filled)

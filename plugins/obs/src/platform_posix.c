@@ -168,8 +168,8 @@ static void free_all(char **texts)
 	free(texts);
 }
 
-/* A pipe whose numbers are none of those that a child's descriptors get: an OBS that was started
- * without outputs has them free. */
+/* A pipe with numbers from 100 on. If OBS was started without standard outputs, a pipe could get the
+ * numbers 0 to 3, which the child needs. */
 static bool conduit(int ends[2])
 {
 	int made[2];
@@ -272,7 +272,7 @@ uint64_t mx_child_worked(const struct mx_child *child)
 #ifdef __linux__
 	clockid_t clock;
 	struct timespec used;
-	/* In a Flatpak it is the one that waits for the daemon. */
+	/* In a Flatpak this process is flatpak-spawn, not the daemon: its time tells nothing. */
 	if (child->process && access(MX_FLATPAK, F_OK) &&
 	    !clock_getcpuclockid((pid_t)child->process, &clock) && !clock_gettime(clock, &used))
 		return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
