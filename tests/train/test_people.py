@@ -340,6 +340,9 @@ def test_layers_of_a_turned_picture_still_fit_one_another() -> None:
         found = turned(np.random.default_rng(seed), gradients(48))
         made = found.foreground * found.alpha + found.background * (1 - found.alpha)
         assert np.abs(made - found.plate).max() < 0.02
+        assert (
+            np.abs((found.alpha[..., 0] > 0.5) * 1.0 - (found.plate[..., 0] > 0.51)).mean() < 0.03
+        )
         moved += not np.allclose(found.plate, gradients(48).plate, atol=0.02)
     assert moved == 10
 

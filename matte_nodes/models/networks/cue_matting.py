@@ -288,7 +288,7 @@ FINE = ("up0", "refine", "answer")
 
 class CuesInPieces(nn.Module):
     """Plate (1, 3, H, W) and trimap (1, 1, H, W) to alpha, for `torch.jit.script`: the numbers of
-    `CuesInside` (to 3e-5: a band is added in another order) in a third of the memory.
+    `CuesInside` (to 3e-5: a band is added in another order) in less than half of the memory.
 
     Planes and full-size tensors are made for a band of rows alone, and the last part only where
     the trimap is unknown. The convolutions are traced; what is before them follows the precision,
@@ -360,7 +360,7 @@ class CuesInPieces(nn.Module):
         return half.permute(0, 3, 1, 2), quarter.permute(0, 3, 1, 2)
 
     def put_half(self, half: Tensor, cues: Cues) -> None:
-        """Put in the stem's features, by tiles; a row is made of the halved row on each side."""
+        """Write the stem's features into `half`, by tiles; a row is made of the halved row on each side."""
         height, width = 2 * half.shape[2], 2 * half.shape[3]
         tile = width if half.is_cuda else self.tile
         for top in range(0, height, self.band):
@@ -376,7 +376,7 @@ class CuesInPieces(nn.Module):
                 ]  # fmt: skip
 
     def put_quarter(self, quarter: Tensor, half: Tensor) -> None:
-        """Put in the answer of the unit at a quarter of the size, by bands of rows."""
+        """Write the answer of the unit at a quarter of the size into `quarter`, by bands of rows."""
         rows, band = quarter.shape[2], self.band // 2
         for top in range(0, rows, band):
             upper, bottom = max(0, top - 2), min(rows, top + band)

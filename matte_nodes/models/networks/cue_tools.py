@@ -52,7 +52,7 @@ class OpenCVTools(TorchTools):
         return self.known_shrunk(picture, known)
 
     def put_distance(self, found: Tensor, known: Tensor) -> None:
-        """Put in (H, W) how far the nearest known pixel is."""
+        """Write into `found` (H, W) how far the nearest known pixel is."""
         other = (~known).to(torch.uint8).numpy()
         found.copy_(torch.from_numpy(cv2.distanceTransform(other, cv2.DIST_L2, 5)))
 

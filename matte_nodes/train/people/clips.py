@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from matte_nodes.train.people.composites import Composer, Sample, composed, finished
+from matte_nodes.train.people.composites import Composer, Sample, composed, finished, warped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,15 +91,3 @@ def apart(scene: Sample, front: Way, camera: Way, time: float) -> Sample:
     colour = (lit / np.maximum(alpha, 1e-4)).clip(0, 1)
     place = warped(scene.background, camera.at(time, side), mirrored=True)
     return composed(colour, place, alpha, warped(scene.weight, matrix))
-
-
-def warped(layer: Float, matrix: Float, mirrored: bool = False) -> Float:
-    """Return a layer (H, W, C) moved by a 2 x 3 matrix; its border is repeated, or mirrored."""
-    import cv2
-
-    how = cv2.BORDER_REFLECT if mirrored else cv2.BORDER_REPLICATE
-    size = (layer.shape[1], layer.shape[0])
-    moved = cv2.warpAffine(
-        layer.astype(np.float32), matrix, size, flags=cv2.INTER_LINEAR, borderMode=how
-    )
-    return np.asarray(moved, np.float32).reshape(layer.shape)

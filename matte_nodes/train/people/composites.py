@@ -401,21 +401,27 @@ def turned(rng: Rng, sample: Sample) -> Sample:
     pull = rng.uniform(0.85, 1.15, 2)
     move[:, :2] = pull[:, None] * move[:, :2]
     move[:, 2] = pull * move[:, 2] + (1 - pull) * side / 2
+    return through(sample, lambda layer: warped(layer, move))
 
-    def moved(layer: Float) -> Float:
-        found = cv2.warpAffine(
-            np.ascontiguousarray(layer, np.float32),
-            move,
-            (side, side),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        return np.asarray(found, np.float32).reshape(layer.shape)
 
-    alpha = moved(sample.alpha)
-    front = moved(sample.foreground * sample.alpha) / np.maximum(alpha, 1e-4)
-    back = moved(sample.background)
-    return Sample(moved(sample.plate), front.clip(0, 1), back, alpha, moved(sample.weight))
+def warped(layer: Float, matrix: Float, mirrored: bool = False) -> Float:
+    """Return a layer (H, W, C) moved by a 2 x 3 matrix; its border is repeated, or mirrored."""
+    import cv2
+
+    how = cv2.BORDER_REFLECT if mirrored else cv2.BORDER_REPLICATE
+    size = (layer.shape[1], layer.shape[0])
+    moved = cv2.warpAffine(
+        layer.astype(np.float32), matrix, size, flags=cv2.INTER_LINEAR, borderMode=how
+    )
+    return np.asarray(moved, np.float32).reshape(layer.shape)
+
+
+def through(sample: Sample, change: Callable[[Float], Float]) -> Sample:
+    """Return a sample whose layers are changed alike; the foreground goes premultiplied."""
+    alpha = change(sample.alpha)
+    front = change(sample.foreground * sample.alpha) / np.maximum(alpha, 1e-4)
+    plate, back, weight = (change(x) for x in (sample.plate, sample.background, sample.weight))
+    return Sample(plate, front.clip(0, 1), back, alpha, weight)
 
 
 def stretched(rng: Rng, sample: Sample, most: float) -> Sample:
@@ -435,11 +441,7 @@ def stretched(rng: Rng, sample: Sample, most: float) -> Sample:
         found = cv2.resize(np.ascontiguousarray(layer[window]), (side, side))
         return np.asarray(found, np.float32).reshape(layer.shape)
 
-    alpha = grown(sample.alpha)
-    front = grown(sample.foreground * sample.alpha) / np.maximum(alpha, 1e-4)
-    return Sample(
-        grown(sample.plate), front.clip(0, 1), grown(sample.background), alpha, grown(sample.weight)
-    )
+    return through(sample, grown)
 
 
 def _premultiplied(cutout: Codes) -> Float:

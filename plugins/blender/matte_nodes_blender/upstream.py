@@ -88,10 +88,8 @@ def _render(
 def _without_notes(tree: Any, socket: Any) -> Any:
     """Return a socket with the same pixels, without the notes of the file that they came from.
 
-    Blender 5.1 ends when it writes an EXR with the notes of a TIFF ("compression" is a text there).
+    Blender 5.1.2 ends when it writes an EXR with the notes of a TIFF ("compression" is a text there).
     """
-    if bpy.app.version[:2] != (5, 1):
-        return socket
     same = tree.nodes.new("CompositorNodeExposure")  # by 0 stops: it makes a picture of its own
     tree.links.new(socket, same.inputs["Image"])
     return same.outputs["Image"]

@@ -45,7 +45,7 @@ static size_t last_lines(const struct engine *e, size_t end)
 }
 
 /* Writes the last lines that the daemon wrote into OBS's log, and copies the one that tells most into
- * `out`: "" when there is none. They are not trusted: a window may take <...> for its own. */
+ * `out`: "" when there is none. */
 static void repeat(struct engine *e, char out[TELLS])
 {
 	static const char fatal[] = "Fatal Python error";
@@ -70,7 +70,7 @@ static void repeat(struct engine *e, char out[TELLS])
 			continue;
 		found = crash;
 		for (char *c = line; *c; c++)
-			*c = *c == '<' ? '(' : *c == '>' ? ')' : *c;
+			*c = mx_no_markup(*c);
 		snprintf(out, TELLS, "%.*s", TELLS - 1, line);
 	}
 	e->said_size = 0;

@@ -157,12 +157,11 @@ void mx_read_status(const uint8_t *base, struct mx_status *status)
 		length = MX_TEXT;
 	memcpy(status->text, word(base, W_TEXT + 1), length);
 	status->text[length] = 0;
-	/* Not trusted: a window may take <...> for its own. */
 	for (uint32_t i = 0; i < length; i++) {
 		char *c = &status->text[i];
 		if ((unsigned char)*c < 32 || (unsigned char)*c > 126)
 			*c = '?';
-		*c = *c == '<' ? '(' : *c == '>' ? ')' : *c;
+		*c = mx_no_markup(*c);
 	}
 }
 

@@ -43,6 +43,11 @@ void mx_set_active(uint8_t *base, bool active, uint32_t generation);
 /* The newest matte after number `seen`, copied to `out` (MX_SLOT bytes); false when there is none
  * that is whole and within bounds. */
 bool mx_take_matte(const uint8_t *base, uint32_t seen, struct mx_picture *picture, uint8_t *out);
+/* A daemon's text is not trusted: a window may take <...> for its own. */
+static inline char mx_no_markup(char c)
+{
+	return c == '<' ? '(' : c == '>' ? ')' : c;
+}
 void mx_read_status(const uint8_t *base, struct mx_status *status);
 uint32_t mx_matte_number(const uint8_t *base);
 void mx_forget(uint8_t *base); /* after the pictures were zeroed: no number names one */
