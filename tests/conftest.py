@@ -24,6 +24,14 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 
 
+def set_anew(env: pytest.MonkeyPatch, name: str, *values: str) -> None:
+    """Set a variable to the first of the values that it does not have yet.
+
+    A machine may set it already, to any value: a change to the same value would be none.
+    """
+    env.setenv(name, next(value for value in values if os.environ.get(name) != value))
+
+
 def has_weights(name: str) -> bool:
     """Whether a model's weights are on this machine."""
     return all(weights.find(item) for item in models.card(name).weights)

@@ -28,7 +28,7 @@ from matte_nodes.node.matte import Matte
 from matte_nodes.shot import fingerprint
 from matte_nodes.temporal.inputs import FileHashes, PictureId
 from tests.color.test_config_reads import CONFIG, cube
-from tests.conftest import has_weights
+from tests.conftest import has_weights, set_anew
 from tests.made import write_image
 from tests.temporal.rig import disk, same
 from tests.test_every_knob import Rig
@@ -123,8 +123,8 @@ class Desk:
 Change = Callable[[Desk, pytest.MonkeyPatch], None]
 
 
-def variable(name: str, value: str) -> Change:
-    return lambda desk, patch: patch.setenv(name, value)
+def variable(name: str, *values: str) -> Change:
+    return lambda desk, patch: set_anew(patch, name, *values)
 
 
 def declared(**more: Any) -> Change:
@@ -142,6 +142,15 @@ class Case:
     """Only the model that reads a file and a variable follows it."""
 
 
+NUMERICS: Mapping[str, tuple[str, str]] = {
+    "ATEN_CPU_CAPABILITY": ("default", "avx2"),
+    "ONEDNN_MAX_CPU_ISA": ("SSE41", "AVX2"),
+    "MKL_CBWR": ("COMPATIBLE", "AUTO"),
+    "OPENBLAS_CORETYPE": ("Haswell", "Nehalem"),
+}
+"""Variables by which libraries choose their code, each with two values: a machine may set one."""
+
+
 CASES: Mapping[str, Case] = {
     "plate": Case(lambda desk, patch: desk.write(1, "plate"), seen=True),
     **{
@@ -153,10 +162,7 @@ CASES: Mapping[str, Case] = {
     "$OCIO_ACTIVE_VIEWS": Case(variable("OCIO_ACTIVE_VIEWS", "Bright"), seen=True),
     "config in place": Case(lambda desk, patch: desk.config(0.75), seen=True),
     "$OCIO_OPTIMIZATION_FLAGS": Case(variable("OCIO_OPTIMIZATION_FLAGS", "0")),
-    "$ATEN_CPU_CAPABILITY": Case(variable("ATEN_CPU_CAPABILITY", "default")),
-    "$ONEDNN_MAX_CPU_ISA": Case(variable("ONEDNN_MAX_CPU_ISA", "SSE41")),
-    "$MKL_CBWR": Case(variable("MKL_CBWR", "COMPATIBLE")),
-    "$OPENBLAS_CORETYPE": Case(variable("OPENBLAS_CORETYPE", "Haswell")),
+    **{f"${name}": Case(variable(name, *values)) for name, values in NUMERICS.items()},
     "processor": Case(
         lambda desk, patch: patch.setattr("matte_nodes.runtime.processor", lambda: "another")
     ),
@@ -230,6 +236,16 @@ def suites() -> list[Any]:
 def test_every_read_warm_as_cold(card: ModelCard | None, tmp_path: Path) -> None:
     desk = Desk(tmp_path / "desk", card)
     assert hunt(desk, tmp_path / "cache") == []
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_machine_that_sets_the_variables_of_numerics_hides_nothing(
+    which: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, values in NUMERICS.items():
+        monkeypatch.setenv(name, values[which])
+    desk = Desk(tmp_path / "desk", None)
+    assert hunt(desk, tmp_path / "cache", tuple(f"${name}" for name in NUMERICS)) == []
 
 
 def test_pixels_follow_what_is_said_to_be_seen(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from matte_nodes.reads import Reads, hash_of
 from matte_nodes.service.client import complete
 from matte_nodes.service.pool import ModelPool
 from matte_nodes.testing import ModelCompliance
+from tests.conftest import set_anew
 from tests.temporal.rig import plates
 
 SOURCE = """
@@ -115,10 +116,11 @@ def test_places_and_words_are_no_part_of_the_numerics(monkeypatch: pytest.Monkey
         "ONEDNN_MAX_CPU_ISA",
         "DNNL_MAX_CPU_ISA",
         "NPY_DISABLE_CPU_FEATURES",
+        "OPENBLAS_CORETYPE",
     ):
-        monkeypatch.setenv(name, "x")
-        assert runtime.numerics_tag(cpu, 1) != before, name
-        monkeypatch.delenv(name)
+        with monkeypatch.context() as patch:
+            set_anew(patch, name, "x", "y")
+            assert runtime.numerics_tag(cpu, 1) != before, name
 
 
 class Reader:

@@ -16,6 +16,7 @@ import pytest
 
 from matte_nodes.cli import matte as command
 from tests.color.test_config_reads import CONFIG, cube
+from tests.conftest import set_anew
 from tests.made import write_image
 
 pytest.importorskip("onnx")
@@ -56,7 +57,7 @@ class Desk:
     def __init__(self, folder: Path, env: pytest.MonkeyPatch, printed: Any) -> None:
         self.folder, self.printed, self.env = folder, printed, env
         env.setenv("MATTE_HOME", str(folder / "home"))
-        for name in ("OCIO", "SHOT", "ATEN_CPU_CAPABILITY"):
+        for name in ("OCIO", "SHOT"):
             env.delenv(name, raising=False)
         self.plate(0)
         net(folder / "net.onnx", external=True)
@@ -106,7 +107,7 @@ def variable(desk: Desk) -> None:
 
 
 def flags(desk: Desk) -> None:
-    desk.env.setenv("OCIO_OPTIMIZATION_FLAGS", "0")
+    set_anew(desk.env, "OCIO_OPTIMIZATION_FLAGS", "0", "1")
 
 
 def declaration(desk: Desk) -> None:
@@ -118,11 +119,11 @@ def external(desk: Desk) -> None:
 
 
 def dispatch(desk: Desk) -> None:
-    desk.env.setenv("ATEN_CPU_CAPABILITY", "default")
+    set_anew(desk.env, "ATEN_CPU_CAPABILITY", "default", "avx2")
 
 
 def onednn(desk: Desk) -> None:
-    desk.env.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
+    set_anew(desk.env, "ONEDNN_MAX_CPU_ISA", "SSE41", "AVX2")
 
 
 def rate(desk: Desk) -> None:
