@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hand-held clean plate, laid over the plate by a homography (SIFT features, RANSAC).
+"""A hand-held clean plate, laid over the plate by a homography.
+
+SIFT features and RANSAC find it; Lucas-Kanade steps (Lucas, Kanade 1981) over all tiles that fit
+then mend the last pixel.
 
 Background Matting (Sengupta et al. 2020) aligns captured backgrounds so; the features there were
 AKAZE, which OpenCV 5 no longer has. Whether it must be aligned, and whether it fits at all, is in
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from matte_nodes.node.clean_plate_fit import LONGEST, Fit, fit, grey
+from matte_nodes.node.clean_plate_fit import LEAST_TILES, LONGEST, Fit, Pair, Tiles, fit, grey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +29,8 @@ Align = Literal["auto", "on", "off"]
 LEAST_MATCHES = 16
 RATIO = 0.75
 THRESHOLD = 2.0
+ROUNDS = 6
+CLOSER = 0.95  # a step that leaves more than this part of the distance is not taken
 
 
 @dataclass(frozen=True)
@@ -94,12 +99,14 @@ def aligned(
     """Return the clean plate moved onto the plate; what it does not cover is filled from the plate.
 
     background, plate: (H, W, 3) of one size and pixel type, any encoding. segmentation: (H, W),
-    features on the subject are left out. When no trustworthy homography is found (few features,
-    another place) the clean plate comes back as it was.
+    features on the subject are left out. When no trustworthy homography is found (few features and
+    few details, another place) the clean plate comes back as it was.
     """
     import cv2
 
-    homography = find_homography(background, plate, segmentation)
+    homography = settled(
+        background, plate, segmentation, find_homography(background, plate, segmentation)
+    )
     if homography is None:
         return background
     height, width = plate.shape[:2]
@@ -147,6 +154,68 @@ def find_homography(
     zoom = np.diag([scale, scale, 1.0])
     homography: NDArray[np.float64] = np.linalg.inv(zoom) @ found @ zoom
     return homography if _is_plausible(homography, height, width) else None
+
+
+def settled(
+    background: NDArray[Any],
+    plate: NDArray[Any],
+    segmentation: Float | None = None,
+    homography: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64] | None:
+    """Return a homography that lays the details of both pictures closer together than this one.
+
+    homography: (3, 3) from clean plate to plate, in pixels; None: both lie at most two pixels
+    apart. Returns it as it was where too few tiles fit, or where no step brings them closer.
+    """
+    pair = Pair.of(background, plate, segmentation)
+    zoom = np.diag([pair.scale, pair.scale, 1.0])
+    best = homography
+    reduced = np.eye(3) if homography is None else zoom @ homography @ np.linalg.inv(zoom)
+    found = pair.tiles(None if homography is None else reduced)
+    nearest = _apart(found)
+    for _ in range(ROUNDS):
+        if len(found.squares) < LEAST_TILES:
+            break
+        reduced = _step(found, pair.seen.shape) @ reduced
+        found = pair.tiles(reduced)
+        apart = _apart(found)
+        if apart > CLOSER * nearest:
+            break
+        nearest, best = apart, np.linalg.inv(zoom) @ reduced @ zoom
+    return best
+
+
+def _apart(found: Tiles) -> float:
+    """How far three of four tiles that fit lie apart at most, in reduced pixels."""
+    far = np.hypot(*found.shifts().T)
+    return float(np.percentile(far, 75)) if len(far) >= LEAST_TILES else np.inf
+
+
+def _step(found: Tiles, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the homography of one Gauss-Newton step over all tiles, in reduced pixels.
+
+    A tile that says otherwise than the others counts less (Cauchy weights).
+    """
+    half = max(shape) / 2
+    middle = np.array([shape[1] / 2, shape[0] / 2])
+    x, y = ((found.centres().astype(np.float64) - middle) / half).T
+    none, one = np.zeros_like(x), np.ones_like(x)
+    # How a tile moves by each of the eight numbers of a small homography.
+    across = np.stack((one, x, y, none, none, none, x * x, x * y), 1)
+    down = np.stack((none, none, none, one, x, y, x * y, y * y), 1)
+    moves = np.stack((across, down), 1)
+    squares = found.squares.astype(np.float64)[:, [0, 1, 1, 2]].reshape(-1, 2, 2)
+    sums, alone = found.apart.astype(np.float64), found.shifts().astype(np.float64)
+    weights = np.ones(len(x))
+    for _ in range(4):
+        whole = np.einsum("n,nik,nij,njl->kl", weights, moves, squares, moves) + np.eye(8)
+        answer = np.linalg.solve(whole, np.einsum("n,nik,ni->k", weights, moves, sums))
+        left = np.hypot(*(alone - moves @ answer).T)
+        weights = 1 / (1 + (left / max(1.4826 * float(np.median(left)), 0.05)) ** 2) ** 2
+    a, b, c, d, e, f, g, h = -answer / half
+    small = np.array([[1 + b, c, a], [e, 1 + f, d], [-g, -h, 1.0]])
+    there = np.array([[half, 0, middle[0]], [0, half, middle[1]], [0, 0, 1.0]])
+    return np.asarray(there @ small @ np.linalg.inv(there), np.float64)
 
 
 def _is_plausible(homography: NDArray[np.float64], height: int, width: int) -> bool:

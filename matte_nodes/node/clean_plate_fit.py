@@ -74,27 +74,108 @@ def fit(background: NDArray[Any], plate: NDArray[Any], segmentation: Float | Non
     background, plate: (H, W, 3) of one size, any pixel type and encoding. segmentation: (H, W)
     float32 0..1; tiles that touch the subject are left out.
     """
-    import cv2
-
-    scale = min(1.0, LONGEST / max(plate.shape[:2]))
-    seen, clean = (details(grey(picture, scale)) for picture in (plate, background))
-    down, across = seen.shape[0] // TILE, seen.shape[1] // TILE
-    if not down or not across:
-        return Fit(0, 0, 0, 0.0)
-    ours, theirs = _tiles(seen, down, across), _tiles(clean, down, across)
-    theirs_power, ours_power = (tiles * tiles for tiles in (theirs, ours))
-    has_details = theirs_power.mean(axis=1) >= DETAIL * DETAIL
-    whole = len(has_details)
-    if segmentation is not None:
-        small = cv2.resize(segmentation, seen.shape[::-1], interpolation=cv2.INTER_AREA)
-        is_free = _tiles(small, down, across).max(axis=1) < 0.1
-        has_details &= is_free
-        whole = int(is_free.sum())
-    size = np.sqrt(ours_power.sum(axis=1) * theirs_power.sum(axis=1))
-    alike = has_details & ((ours * theirs).sum(axis=1) >= ALIKE * size)
-    moved = _moved(seen, clean, alike, (down, across)) / scale
+    found = tiles(background, plate, segmentation)
+    moved = np.hypot(*found.shifts().T) / found.scale
     far = float(np.percentile(moved, 75)) if len(moved) else 0.0
-    return Fit(int(has_details.sum()), int(alike.sum()), whole, far)
+    return Fit(int(found.has_details.sum()), int(found.is_alike.sum()), found.whole, far)
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """The tiles of two pictures, and the sums that Lucas-Kanade steps are made of.
+
+    They are `down` x `across` tiles, row by row, of pictures that are `scale` times the plate.
+    """
+
+    scale: float
+    counts: tuple[int, int]
+    whole: int
+    """How many tiles lie outside the subject."""
+
+    has_details: NDArray[np.bool_]
+    is_alike: NDArray[np.bool_]
+    squares: Float
+    """(alike tiles, 3): sums of the slopes' products: across x across, across x down, down x down."""
+
+    apart: Float
+    """(alike tiles, 2): sums of the slopes times the difference, across and down."""
+
+    def centres(self) -> Float:
+        """Return (alike tiles, 2): their centres x, y, in pixels of the reduced pictures."""
+        down, across = np.divmod(np.flatnonzero(self.is_alike), max(1, self.counts[1]))
+        return np.asarray(np.stack((across, down), 1) * TILE + (TILE - 1) / 2, np.float32)
+
+    def shifts(self) -> Float:
+        """Return (alike tiles, 2): how far each has moved by itself, in reduced pixels."""
+        a, b, c = self.squares.T
+        e, f = self.apart.T
+        # Along an edge a tile cannot tell how far it moved: a little is added to the diagonal.
+        firm = 0.02 * (a + c) + np.float32(1e-6)
+        a, c = a + firm, c + firm
+        found = np.stack((c * e - b * f, a * f - b * e), 1) / (a * c - b * b)[:, None]
+        return np.asarray(found, np.float32)
+
+
+def tiles(
+    background: NDArray[Any], plate: NDArray[Any], segmentation: Float | None = None
+) -> Tiles:
+    """Cut both pictures into tiles and compare their details; the arguments are those of `fit`."""
+    return Pair.of(background, plate, segmentation).tiles()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The details of a plate and of its clean plate, reduced to at most LONGEST pixels."""
+
+    scale: float
+    seen: Float
+    clean: Float
+    subject: Float | None
+    """The segmentation at the same size."""
+
+    @staticmethod
+    def of(
+        background: NDArray[Any], plate: NDArray[Any], segmentation: Float | None = None
+    ) -> Pair:
+        """Return the details; the arguments are those of `fit`."""
+        import cv2
+
+        scale = min(1.0, LONGEST / max(plate.shape[:2]))
+        seen, clean = (details(grey(picture, scale)) for picture in (plate, background))
+        if segmentation is None:
+            return Pair(scale, seen, clean, None)
+        small = cv2.resize(segmentation, seen.shape[::-1], interpolation=cv2.INTER_AREA)
+        return Pair(scale, seen, clean, np.asarray(small, np.float32))
+
+    def tiles(self, homography: NDArray[np.float64] | None = None) -> Tiles:
+        """Return the tiles.
+
+        homography: (3, 3), moves the clean plate's details first, in reduced pixels.
+        """
+        import cv2
+
+        seen, clean = self.seen, self.clean
+        if homography is not None:
+            size = (clean.shape[1], clean.shape[0])
+            clean = np.asarray(cv2.warpPerspective(clean, homography, size), np.float32)
+        counts = seen.shape[0] // TILE, seen.shape[1] // TILE
+        ours, theirs = _tiles(seen, counts), _tiles(clean, counts)
+        theirs_power, ours_power = (part * part for part in (theirs, ours))
+        has_details = theirs_power.mean(axis=1) >= DETAIL * DETAIL
+        whole = len(has_details)
+        if self.subject is not None and whole:
+            is_free = _tiles(self.subject, counts).max(axis=1) < 0.1
+            has_details &= is_free
+            whole = int(is_free.sum())
+        size_of_both = np.sqrt(ours_power.sum(axis=1) * theirs_power.sum(axis=1))
+        alike = has_details & ((ours * theirs).sum(axis=1) >= ALIKE * size_of_both)
+        rows, columns = (np.asarray(part, np.float32) for part in np.gradient((seen + clean) / 2))
+        right, below = _tiles(columns, counts)[alike], _tiles(rows, counts)[alike]
+        apart = ours[alike] - theirs[alike]
+        pairs = ((right, right), (right, below), (below, below))
+        squares = np.stack([(x * y).sum(axis=1) for x, y in pairs], 1)
+        sums = np.stack([(slope * apart).sum(axis=1) for slope in (right, below)], 1)
+        return Tiles(self.scale, counts, whole, has_details, alike, squares, sums)
 
 
 def grey(picture: NDArray[Any], scale: float = 1.0) -> NDArray[np.uint8]:
@@ -121,22 +202,8 @@ def details(picture: NDArray[np.uint8]) -> Float:
     return left
 
 
-def _tiles(picture: Float, down: int, across: int) -> Float:
+def _tiles(picture: Float, counts: tuple[int, int]) -> Float:
     """(number of tiles, pixels of a tile); what does not fill a tile is left out."""
+    down, across = counts
     cut = picture[: down * TILE, : across * TILE].reshape(down, TILE, across, TILE)
     return cut.transpose(0, 2, 1, 3).reshape(down * across, TILE * TILE)
-
-
-def _moved(seen: Float, clean: Float, chosen: NDArray[np.bool_], counts: tuple[int, int]) -> Float:
-    """How far each chosen tile has moved, in pixels."""
-    rows, columns = (np.asarray(part, np.float32) for part in np.gradient((seen + clean) / 2))
-    right, below = _tiles(columns, *counts)[chosen], _tiles(rows, *counts)[chosen]
-    apart = _tiles(seen - clean, *counts)[chosen]
-    a, b, c = ((x * y).sum(axis=1) for x, y in ((right, right), (right, below), (below, below)))
-    e, f = (right * apart).sum(axis=1), (below * apart).sum(axis=1)
-    # Along an edge a tile cannot tell how far it moved: a little is added to the diagonal.
-    firm = 0.02 * (a + c) + np.float32(1e-6)
-    a, c = a + firm, c + firm
-    whole = a * c - b * b
-    found: Float = np.hypot((c * e - b * f) / whole, (a * f - b * e) / whole)
-    return found

@@ -20,7 +20,7 @@ from matte_nodes.foreground import solve_foreground
 from matte_nodes.media import halves
 from matte_nodes.media.as_array import shape_advice
 from matte_nodes.media.layouts import object_name
-from matte_nodes.node import align_background, finesse, hints
+from matte_nodes.node import align_background, finesse, hints, match_background
 from matte_nodes.node.clean_plate_holes import close_holes
 from matte_nodes.node.matte import Matte
 from matte_nodes.node.plate_values import doubts
@@ -146,8 +146,20 @@ def _clean_plate(given: Given, how: str) -> tuple[NDArray[Any], str]:
     return found.pixels, found.complaint
 
 
+def _same_light(given: Given, how: str) -> tuple[NDArray[Any], str]:
+    assert given.background is not None
+    found = match_background.matched(
+        given.background,
+        given.plate,
+        given.segmentation,
+        how,  # type: ignore[arg-type]
+    )
+    return found, ""
+
+
 PREPARATIONS: tuple[Preparation, ...] = (
     Preparation("background", "align_background", frozenset({"segmentation"}), _clean_plate),
+    Preparation("background", "match_background", frozenset({"segmentation"}), _same_light),
 )
 
 

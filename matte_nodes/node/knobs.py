@@ -14,6 +14,7 @@ from matte_nodes.errors import KnobValueError, ModelError, UnknownKnobError
 from matte_nodes.node.align_background import Align
 from matte_nodes.node.finesse import FINESSE_KNOBS
 from matte_nodes.node.hints import HINT_KNOBS
+from matte_nodes.node.match_background import Match
 
 NODE_KNOBS: tuple[Knob, ...] = (
     Knob(
@@ -41,6 +42,11 @@ NODE_KNOBS: tuple[Knob, ...] = (
         help="Lays a hand-held clean plate over the plate, by features of the place. auto: where "
         "the camera has moved and it then fits better; on: wherever the features can be trusted; "
         "off: never.",
+    ),
+    Knob(
+        "match_background", "choice", "auto", choices=get_args(Match), stage="view", live=False,
+        help="Gives the clean plate the plate's exposure: a gain and a gamma for each channel. "
+        "auto: where they differ; off: never.",
     ),
     Knob(
         "close_holes", "bool", True, stage="finish", live=False,

@@ -92,6 +92,7 @@ def maker(recipe: Recipe, material: Material, part: Literal["train", "heldout"])
         recipe.data.coarse,
         recipe.data.whole,
         recipe.data.shadow,
+        recipe.data.matched,
     )
 
 

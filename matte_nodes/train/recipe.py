@@ -37,7 +37,7 @@ class Data:
     foregrounds that are the user's, if there are any. plain: a model that finds subjects (u2netp):
     photographs that it finds one in are no backgrounds. zooms: crops of the user's foregrounds, in
     sides, before they are resized. coarse: closed form is solved for task "trimap"; without it no
-    stage may be given it (without = 1). shadow: as in `Maker`. Held-out samples are made of other
+    stage may be given it (without = 1). shadow, matched: as in `Maker`. Held-out samples are made of other
     photographs and by another seed.
     """
 
@@ -56,6 +56,7 @@ class Data:
     coarse: bool = True
     whole: float = 0.0
     shadow: bool = False
+    matched: bool = False
 
 
 @dataclass(frozen=True)

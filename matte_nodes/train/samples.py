@@ -17,6 +17,8 @@ import numpy as np
 
 from matte_nodes.architecture import Task
 from matte_nodes.models import cues
+from matte_nodes.node.align_background import laid_over
+from matte_nodes.node.match_background import matched
 from matte_nodes.train import foregrounds, hints
 from matte_nodes.train.routes import Composite, Route, compose
 from matte_nodes.train.strands import Layer
@@ -42,7 +44,8 @@ class Maker:
     """Makes samples: which task, which side in pixels, which shares of foregrounds, which route.
 
     whole: how often a whole part is unknown (see hints.trimap). shadow: the plates of task "layers"
-    hold the subject's shadow, which their clean plates do not (task "plate" always has it). pictures: the textures. layers:
+    hold the subject's shadow, which their clean plates do not (task "plate" always has it). matched:
+    clean plates are laid over and matched to the plate first, as the node does. pictures: the textures. layers:
     foregrounds of the user's, (H, W, 4) uint8 straight RGBA, used for the part `own` of all
     samples. narrow, wide: the range of a trimap's radius. calm: the part
     of samples that are painted calmly (see Pictures). backs: what backgrounds are painted from, if
@@ -65,6 +68,7 @@ class Maker:
     coarse: bool = True
     whole: float = 0.0
     shadow: bool = False
+    matched: bool = False
 
     def composite(self, rng: Rng) -> Composite:
         """Return a foreground over another background, by the route."""
@@ -106,6 +110,8 @@ class Maker:
         now, clean = hints.imperfect_clean_plate(rng, made.background, made.alpha)
         noisy = self._grainy(rng, Layer(made.foreground, made.alpha), now, clean)
         rough = hints.soft_segmentation(rng, made.alpha)
+        if self.matched:
+            noisy = noisy[0], as_prepared(*noisy, rough)
         return codes(np.dstack((*noisy, rough, made.alpha)))
 
     def _grainy(self, rng: Rng, front: Layer, now: Float, clean: Float) -> tuple[Float, Float]:
@@ -131,9 +137,22 @@ class Maker:
             plate, clean = self._grainy(rng, front, now, clean)
         motion = hints.motion_stack(rng, front.colour, front.alpha, made.background)
         rough = hints.soft_segmentation(rng, made.alpha)
+        if self.matched:
+            clean = as_prepared(plate, clean, rough)
         return codes(np.dstack(
             (plate, made.foreground, made.background, clean, motion, rough, trimap, made.alpha)
         ))  # fmt: skip
+
+
+def as_prepared(plate: Float, clean: Float, rough: Float) -> Float:
+    """Return the clean plate as a node gives it to a network: laid over the plate and matched to it.
+
+    All display-encoded, 0..1.
+    """
+    seen, there = codes(plate), codes(clean)
+    there = laid_over(there, seen, rough).pixels
+    found: Float = matched(there, seen, rough).astype(np.float32) / np.float32(255)
+    return found
 
 
 def cut(
