@@ -143,8 +143,9 @@ def suites() -> list[Any]:
     return found
 
 
-MEND = {"align_background", "close_holes"}
-"""Knobs that mend what these plates do not have: a camera that moved, a hole (tests/test_align.py)."""
+MEND = {"align_background", "close_holes", "match_background"}
+"""Knobs that mend what these plates do not have: a camera that moved, a hole, another exposure
+(tests/test_align.py, tests/test_match_background.py)."""
 
 
 def turned(rig: Rig) -> list[tuple[Knob, Any]]:

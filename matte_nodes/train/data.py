@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 STACK = 32
 LARGEST = 1600
+NOTES = frozenset((".json", ".md", ".txt"))  # `matte train compose` writes one, too
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Material:
 def read_pictures(place: Path | None, *, alpha: bool = False) -> list[np.ndarray]:
     """Return all pictures of a folder, or those that a manifest (one path a line) names, in name order.
 
-    Pictures are scaled down to at most 1600 pixels. alpha: straight RGBA is wanted. Raises
+    Pictures are scaled down to at most 1600 pixels; notes beside them (NOTES) are left out. alpha: straight RGBA is wanted. Raises
     InputError for a place without pictures, for a file that is none, or that has no alpha.
     """
     import cv2
@@ -48,7 +49,8 @@ def read_pictures(place: Path | None, *, alpha: bool = False) -> list[np.ndarray
     if place is None:
         return []
     if place.is_dir():
-        paths = sorted(p for p in place.iterdir() if p.is_file() and not p.name.startswith("."))
+        files = (path for path in place.iterdir() if path.is_file())
+        paths = sorted(p for p in files if p.name[0] != "." and p.suffix.lower() not in NOTES)
     elif place.is_file():
         lines = place.read_text(encoding="utf-8").splitlines()
         paths = [place.parent / line.strip() for line in lines if line.strip()]

@@ -54,6 +54,7 @@ ENCODERS: Mapping[str, Encoder] = {
     "modnet-people": Encoder(
         "", shipped.MODNET.file, shipped.MODNET.sha256, shipped.MODNET.licence
     ),
+    "gfm-animals": Encoder("", shipped.GFM.file, shipped.GFM.sha256, shipped.GFM.licence),
 }
 
 

@@ -148,6 +148,7 @@ def test_own_foregrounds_are_used(tmp_path: Path) -> None:
     picture = np.zeros((100, 120, 4), np.uint8)
     picture[20:80, 30:90] = (10, 20, 250, 255)  # red, as OpenCV orders it
     cv2.imwrite(str(tmp_path / "own.png"), picture)
+    (tmp_path / "source.json").write_text("{}")  # the note of `matte train compose`
     found = read_pictures(tmp_path, alpha=True)
     assert found[0][50, 50].tolist() == [250, 20, 10, 255]
     from matte_nodes.train.samples import cut

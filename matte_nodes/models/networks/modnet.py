@@ -213,7 +213,7 @@ def _parity(
 
 
 def fill_encoder(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Fill the encoder from torchvision's MobileNetV2.
+    """Fill the encoder from torchvision's MobileNetV2, or from the one of a trained GFM.
 
     The two name the layers differently and hold them in one order. MODNet sees plates as -1..1, the
     encoder was trained on pictures less ImageNet's mean over its deviation: the first layer takes
@@ -223,10 +223,12 @@ def fill_encoder(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     assert isinstance(network, MODNet)
     inside = network.backbone.model
     own = inside.state_dict()
+    start = "mobilenet."  # GFM's encoder has torchvision's names behind it
+    tensors = {name.removeprefix(start): tensor for name, tensor in tensors.items()}
     nested = MobileNetV2((18,), last=1280, nested=True).state_dict()
     theirs = [tensors[name] for name in nested if name in tensors]
     if [t.shape for t in theirs] != [t.shape for t in own.values()]:
-        raise WeightsError("These tensors are not torchvision's MobileNetV2.")
+        raise WeightsError("These tensors are of no MobileNetV2 that this encoder can begin as.")
     filled = {n: t.clone().to(own[n].dtype) for n, t in zip(own, theirs, strict=True)}
     names = list(filled)
     weight, running_mean = names[0], next(n for n in names if n.endswith("running_mean"))
