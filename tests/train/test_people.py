@@ -481,6 +481,38 @@ def test_an_encoder_answers_the_same_for_pictures_in_another_range() -> None:
     torch.testing.assert_close(found[..., 2:-2, 2:-2], want[..., 2:-2, 2:-2], atol=1e-4, rtol=1e-3)
 
 
+def test_the_encoder_of_a_gfm_fills_the_first_units_alone() -> None:
+    """GFM sees normalised pictures, MODNet -1..1: one answer inside, as far as GFM's encoder goes."""
+    import torch
+
+    from matte_nodes.errors import WeightsError
+    from matte_nodes.models.networks.gfm import GFM
+    from matte_nodes.models.networks.modnet import MODNet, fill_encoder
+
+    torch.manual_seed(5)
+    given = GFM(backbone="mobilenetv2", width=0.0625).eval()
+    network = MODNet().eval()
+    inside = network.backbone.model
+    inside.taps = (6, 16)
+    last = {n: t.clone() for n, t in inside.state_dict().items() if n.startswith("features.18")}
+    fill_encoder(network, given.state_dict())
+    picture = torch.rand(1, 3, 256, 256)
+    mean, deviation = (
+        torch.tensor(v).reshape(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    )
+    with torch.inference_mode():
+        _, _, want, _, deepest = given.mobilenet((picture - mean) / deviation)
+        found = inside(picture * 2 - 1)
+    torch.testing.assert_close(found[0][..., 3:-3, 3:-3], want[..., 3:-3, 3:-3], atol=1e-4, rtol=1e-3)
+    assert found[1].shape == deepest.shape
+    after = inside.state_dict()
+    assert last
+    assert all(torch.equal(after[name], tensor) for name, tensor in last.items())
+    gap = {n: t for n, t in given.state_dict().items() if ".features.3." not in n}
+    with pytest.raises(WeightsError, match="no MobileNetV2"):
+        fill_encoder(network, gap)
+
+
 def test_an_encoder_of_another_content_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

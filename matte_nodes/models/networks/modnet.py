@@ -213,23 +213,27 @@ def _parity(
 
 
 def fill_encoder(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Fill the encoder from torchvision's MobileNetV2, or from the one of a trained GFM.
+    """Fill the encoder from torchvision's MobileNetV2, or its first units from a trained GFM.
 
     The two name the layers differently and hold them in one order. MODNet sees plates as -1..1, the
     encoder was trained on pictures less ImageNet's mean over its deviation: the first layer takes
-    that difference up (exactly, but at the border, where padding is 0 in both). Raises WeightsError
-    when the tensors are of another network.
+    that difference up (exactly, but at the border, where padding is 0 in both). GFM's encoder has no
+    last units; those of this network stay. Raises WeightsError when the tensors are of another network.
     """
     assert isinstance(network, MODNet)
     inside = network.backbone.model
     own = inside.state_dict()
-    start = "mobilenet."  # GFM's encoder has torchvision's names behind it
-    tensors = {name.removeprefix(start): tensor for name, tensor in tensors.items()}
     nested = MobileNetV2((18,), last=1280, nested=True).state_dict()
-    theirs = [tensors[name] for name in nested if name in tensors]
-    if [t.shape for t in theirs] != [t.shape for t in own.values()]:
+    start = "mobilenet."
+    in_part = any(name.startswith(start) for name in tensors)
+    given = {name.removeprefix(start): tensor for name, tensor in tensors.items()}
+    pairs = [(n, given[other]) for n, other in zip(own, nested, strict=True) if other in given]
+    fits = [n for n, _ in pairs] == list(own)[: len(pairs)]  # no gap
+    if not pairs or not fits or (len(pairs) < len(own) and not in_part):
         raise WeightsError("These tensors are of no MobileNetV2 that this encoder can begin as.")
-    filled = {n: t.clone().to(own[n].dtype) for n, t in zip(own, theirs, strict=True)}
+    if any(tensor.shape != own[name].shape for name, tensor in pairs):
+        raise WeightsError("These tensors are of no MobileNetV2 that this encoder can begin as.")
+    filled = {name: tensor.clone().to(own[name].dtype) for name, tensor in pairs}
     names = list(filled)
     weight, running_mean = names[0], next(n for n in names if n.endswith("running_mean"))
     mean, deviation = (torch.tensor(row).reshape(1, 3, 1, 1) for row in zip(*IMAGENET, strict=True))
@@ -237,7 +241,7 @@ def fill_encoder(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     shift = (filled[weight] * (0.5 - mean) / deviation).sum((1, 2, 3))
     filled[weight] = filled[weight] / (2 * deviation)
     filled[running_mean] = filled[running_mean] - shift
-    inside.load_state_dict(filled)
+    inside.load_state_dict({**own, **filled})
 
 
 def _branches(network: nn.Module, rgb: Tensor) -> MODNetTraining:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,14 +51,15 @@ class PeopleStage:
 class PeopleRecipe:
     """A training on people from its first stage to its last.
 
-    encoder: name in `matte_nodes.train.encoders`, or "". heldout: how many held-out samples. options:
+    encoders: names in `matte_nodes.train.encoders` that the network's encoder
+    begins as, one after the other (a later one may fill a part). heldout: how many held-out samples. options:
     further arguments of the network's `build`.
     """
 
     title: str
     network: str
     width: float
-    encoder: str
+    encoders: tuple[str, ...]
     heldout: int
     mix: Mix
     stages: tuple[PeopleStage, ...]
@@ -113,7 +114,7 @@ def parse(source: Mapping[str, Any]) -> PeopleRecipe:
         raise UsageError(f"A stage of the recipe is wrong: {error}. See docs/people.md.") from error
     return PeopleRecipe(
         str(source["title"]), str(source["network"]), float(source.get("width", 1.0)),
-        str(source.get("encoder", "")), int(source.get("heldout", 96)), mix, stages, source,
+        _several(source.get("encoder", ())), int(source.get("heldout", 96)), mix, stages, source,
         dict(source.get("options", {})),
     )  # fmt: skip
 
@@ -198,6 +199,11 @@ def clip_batch(composer: Composer, seed: int, first: int, size: int, frames: int
     }
 
 
+def _several(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Return one name, or a list of them, as a tuple."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
 def build(recipe: PeopleRecipe, encoders: Path) -> nn.Module:
     """Return the network with its first weights.
 
@@ -211,14 +217,14 @@ def build(recipe: PeopleRecipe, encoders: Path) -> nn.Module:
     torch.manual_seed(recipe.stages[0].schedule.seed)
     system = systems.find(recipe.network)
     network = system.make(recipe.width, recipe.options)
-    if recipe.encoder:
-        fill = system.training.fill_encoder
+    fill = system.training.fill_encoder
+    for name in recipe.encoders:
         if fill is None:
             raise UsageError(
                 f"Network {recipe.network!r} does not use a trained encoder: remove the field "
                 "`encoder` from the recipe."
             )
-        fill(systems.inner(network), load_file(fetch(recipe.encoder, encoders)))
+        fill(systems.inner(network), load_file(fetch(name, encoders)))
     return network
 
 
