@@ -53,8 +53,8 @@ class Curve:
         values = np.maximum(picture.astype(np.float32), 0)
         squared = Curve(self.gain**2, self.gamma)._of(values)
         below = np.minimum(picture, 0)
-        most = np.where(np.isinf(values), values, np.float32(np.finfo(picture.dtype).max))
-        return np.asarray(np.minimum(squared, most) + below, picture.dtype)
+        limit = np.where(np.isinf(values), values, np.float32(np.finfo(picture.dtype).max))
+        return np.asarray(np.minimum(squared, limit) + below, picture.dtype)
 
     def _of(self, values: NDArray[Any]) -> NDArray[Any]:
         gain, gamma = (part.astype(values.dtype) for part in (self.gain, self.gamma))

@@ -503,7 +503,9 @@ def test_the_encoder_of_a_gfm_fills_the_first_units_alone() -> None:
     with torch.inference_mode():
         _, _, want, _, deepest = given.mobilenet((picture - mean) / deviation)
         found = inside(picture * 2 - 1)
-    torch.testing.assert_close(found[0][..., 3:-3, 3:-3], want[..., 3:-3, 3:-3], atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(
+        found[0][..., 3:-3, 3:-3], want[..., 3:-3, 3:-3], atol=1e-4, rtol=1e-3
+    )
     assert found[1].shape == deepest.shape
     after = inside.state_dict()
     assert last
