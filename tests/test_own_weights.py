@@ -104,7 +104,13 @@ def test_modnet_looks_at_the_side_that_its_weights_were_trained_at(
 
 @pytest.mark.parametrize(
     ("asked", "mark", "side"),
-    [("auto", "192", 256), ("auto", "", 512), ("512", "192", 512), ("auto", "384", 512)],
+    [
+        ("auto", "192", 256),
+        ("auto", "", 512),
+        ("512", "192", 512),
+        ("auto", "256", 512),
+        ("auto", "384", 512),
+    ],  # fmt: skip
 )
 def test_background_matting_looks_at_the_side_that_its_weights_were_trained_at(
     asked: str, mark: str, side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -134,6 +140,37 @@ def test_background_matting_looks_at_the_side_that_its_weights_were_trained_at(
     mask[16:48, 16:48] = 1
     node(plate, background=plate, segmentation=mask)
     assert seen[0] == (side, side)
+
+
+@pytest.mark.parametrize("mark", ["192", ""])
+def test_background_matting_on_weights_of_ours_sees_the_rough_mask_as_it_is(
+    mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Published weights know a mask that was eroded, dilated and blurred; ours the one that is given."""
+    from safetensors.torch import save_file
+
+    from matte_nodes import MatteNode
+    from matte_nodes.models import background_matting
+    from matte_nodes.models.networks.background_matting import BackgroundMatting
+
+    network = BackgroundMatting(width=0.0625)
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    path = tmp_path / "own.safetensors"
+    save_file(tensors, path, {"matte_nodes.side": mark} if mark else {})
+    seen: list[np.ndarray] = []
+
+    def spy(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        if picture.ndim == 2:
+            seen.append(picture)
+        return np.zeros((*size, *picture.shape[2:]), np.float32)
+
+    monkeypatch.setattr(background_matting, "resized", spy)
+    node = MatteNode("background-matting", device="cpu", weights=path)
+    plate, mask = np.zeros((96, 96, 3), np.uint8), np.zeros((96, 96), np.float32)
+    mask[30:66, 30:66] = 1
+    node(plate, background=plate, segmentation=mask)
+    values = set(np.unique(seen[0]).tolist())
+    assert values == {0, 1} if mark else len(values) > 10
 
 
 def test_the_weights_of_modnet_are_in_the_package_and_are_what_is_declared() -> None:
