@@ -110,7 +110,7 @@ def test_modnet_looks_at_the_side_that_its_weights_were_trained_at(
         ("512", "192", 512),
         ("auto", "256", 512),
         ("auto", "384", 512),
-    ],  # fmt: skip
+    ],
 )
 def test_background_matting_looks_at_the_side_that_its_weights_were_trained_at(
     asked: str, mark: str, side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

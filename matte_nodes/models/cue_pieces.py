@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from matte_nodes.models.networks.cue_matting import REACH, SEEN, TrimapCues
+from matte_nodes.models.networks.cue_matting import MARGIN, SEEN, TrimapCues, widened
 
 BAND = 64
 STRIP = 128
@@ -35,8 +35,8 @@ def in_pieces(network: TrimapCues, planes: Tensor, coarse: Tensor | None = None)
         if not len(found):
             continue
         # Some more halved pixels on each side, as far as there are any, are cut off again below.
-        rows = _widened(top, bottom, height)
-        columns = _widened(int(found[0]), int(found[-1]) + 1, planes.shape[3])
+        rows = slice(*widened(top, bottom, height, MARGIN))
+        columns = slice(*widened(int(found[0]), int(found[-1]) + 1, planes.shape[3], MARGIN))
         part = planes[:, :, rows, columns]
         given = None if coarse is None else coarse[:, :, rows, columns]
         features, offers = network.seen(part, given)
@@ -52,7 +52,3 @@ def in_pieces(network: TrimapCues, planes: Tensor, coarse: Tensor | None = None)
             inside.start - columns.start : inside.stop - columns.start,
         ]
     return alpha
-
-
-def _widened(first: int, last: int, length: int) -> slice:
-    return slice(max(0, first // 2 * 2 - 2 * REACH), min(length, -(-last // 2) * 2 + 2 * REACH))

@@ -31,6 +31,7 @@ Network = TypeVar("Network", bound=nn.Module)
 PLATE_CUES = 7  # plate, clean plate, segmentation
 SEEN = 5  # features that the refinement sees once more
 REACH = 2  # halved pixels: one of `up0`, one of the two convolutions of `refine`
+MARGIN = 2 * REACH  # full pixels that `CueMatting.fine` reads beside those it answers
 
 
 class CueMatting(nn.Module):
@@ -317,7 +318,7 @@ class CuesInPieces(nn.Module):
         self.planes = CuePlanesInParts(TorchTools())
         self.band = 64
         self.tile = 384
-        self.margin = 2 * REACH
+        self.margin = MARGIN
         self.multiple = MULTIPLE
         self.seen = SEEN
 
@@ -410,8 +411,8 @@ class CuesInPieces(nn.Module):
         Some more halved pixels on each side, as far as there are any, are cut off again.
         """
         top, bottom, left, right = box[0], box[1], box[2], box[3]
-        upper, lower = self.widened(top, bottom, 2 * half.shape[2])
-        start, end = self.widened(left, right, 2 * half.shape[3])
+        upper, lower = widened(top, bottom, 2 * half.shape[2], self.margin)
+        start, end = widened(left, right, 2 * half.shape[3], self.margin)
         part = self.planes.part(cues, [upper, lower, start, end]).to(alpha.dtype)
         features, offers = seen(part)
         halves = self.joined(quarter, half, [upper // 2, lower // 2, start // 2, end // 2])
@@ -434,10 +435,10 @@ class CuesInPieces(nn.Module):
         ]
         return torch.cat((grown, large[:, :, top:bottom, left:right]), 1)
 
-    def widened(self, first: int, last: int, length: int) -> tuple[int, int]:
-        """Return a stretch of full pixels with a margin, from and to even places."""
-        grown = (last + 1) // 2 * 2 + self.margin
-        return max(0, first // 2 * 2 - self.margin), min(length, grown)
+
+def widened(first: int, last: int, length: int, margin: int) -> tuple[int, int]:
+    """Return a stretch of full pixels with a margin, from and to even places."""
+    return max(0, first // 2 * 2 - margin), min(length, (last + 1) // 2 * 2 + margin)
 
 
 class CuesInside(nn.Module):

@@ -57,6 +57,14 @@ int main(int count, char **arguments)
 		picture.width = MX_SIDE + 1; /* refused */
 		mx_put_background(area, &picture, in);
 	}
+	/* A text that a window would take for a picture, a link or lines of its own (word 256). */
+	static const char markup[] = "<img src='x'>\n<a href='y'>\x7f\xff";
+	mx_init(area);
+	((uint32_t *)(void *)area)[256] = sizeof markup - 1;
+	memcpy(area + 257 * 4, markup, sizeof markup - 1);
+	mx_read_status(area, &status);
+	if (strcmp(status.text, "(img src='x')?(a href='y')??"))
+		return 8;
 	char *text = malloc(MX_SETTINGS + 2);
 	memset(text, 'x', MX_SETTINGS + 1);
 	text[MX_SETTINGS + 1] = 0;
