@@ -9,7 +9,6 @@ details, and stays open.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,29 +17,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matte_nodes.card import Float
+    from matte_nodes.node.clean_plate_evidence import Evidence
 
 SOLID = 0.95  # alpha from here on is the subject
-WINDOW = 0.008  # of the longer side: where details are compared
-DETAIL = 3.0  # least deviation of details, in 8-bit codes
-ALIKE, OTHER = 0.8, 0.4  # correlations: the place is seen, and is surely not seen
 NOTCH = 0.01  # of the longer side: a narrower gap in the edge counts as a hole, too
 
 
-@dataclass(frozen=True)
-class _Evidence:
-    """What details say of each pixel: (H, W) bool."""
-
-    is_place: NDArray[np.bool_]
-    is_other: NDArray[np.bool_]
-
-
-def close_holes(
-    alpha: Float, plate: Float, background: Float, segmentation: Float | None = None
-) -> Float:
+def close_holes(alpha: Float, evidence: Evidence, segmentation: Float | None = None) -> Float:
     """Alpha with holes in the subject set to 1; the same array where there are none.
 
-    alpha: (H, W) float32 0..1. plate, background: (H, W, 3) float32, display-encoded, 0..1, one
-    over the other. segmentation: (H, W) float32 0..1, or None.
+    alpha: (H, W) float32 0..1. evidence: plate and clean plate. segmentation: (H, W) float32 0..1,
+    or None.
 
     A hole is a part below 0.95 that the subject encloses. It is closed where most of it surely
     does not show the clean plate; and where the segmentation covers it, unless more of it shows
@@ -56,15 +43,15 @@ def close_holes(
     solid = None if segmentation is None else segmentation >= 0.5
     if len(candidates) < 2 and solid is None:  # label 0 is the subject itself
         return alpha
-    evidence = _evidence(plate, background)
+    details = evidence.details
     sizes = np.bincount(labels.ravel(), minlength=count)
     # Near the rim of a hole a window shows the subject too: where there is an inside, that counts.
-    box = np.ones((_side(alpha.shape), _side(alpha.shape)), np.uint8)
+    box = np.ones((evidence.side, evidence.side), np.uint8)
     inside = cv2.erode(open_parts, box) > 0
     inner = _counted(labels, inside, count)
     other, place = (
         np.where(inner > 0, _counted(labels, where & inside, count), _counted(labels, where, count))
-        for where in (evidence.is_other, evidence.is_place)
+        for where in (details.is_other, details.is_place)
     )
     closed = 2 * other > np.where(inner > 0, inner, sizes)
     if solid is not None:
@@ -74,7 +61,7 @@ def close_holes(
     closed[0] = False
     holes = closed[labels]
     if solid is not None:
-        holes |= _notches(open_parts, solid & outside[labels], evidence.is_other)
+        holes |= _notches(open_parts, solid & outside[labels], details.is_other)
     return np.where(holes, np.float32(1), alpha) if holes.any() else alpha
 
 
@@ -106,38 +93,3 @@ def _touching_border(labels: NDArray[np.int32], count: int) -> NDArray[np.bool_]
 def _counted(labels: NDArray[np.int32], where: NDArray[np.bool_], count: int) -> NDArray[Any]:
     """How many pixels of each label are so."""
     return np.bincount(labels[where], minlength=count)
-
-
-def _side(shape: tuple[int, ...]) -> int:
-    """The side of the window in which details are compared."""
-    return 2 * max(3, round(WINDOW * max(shape[:2]) / 2)) + 1
-
-
-def _evidence(plate: Float, background: Float) -> _Evidence:
-    """Compare the details round each pixel.
-
-    Sums are of whole numbers, so their order, and with it the number of threads, changes nothing.
-    """
-    import cv2
-
-    side = _side(plate.shape)
-
-    def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        summed = cv2.boxFilter(values, cv2.CV_64F, (side, side), normalize=False)
-        return np.asarray(summed, np.float64)
-
-    pictures = []
-    for picture in (plate, background):
-        light = cv2.transform(picture, np.full((1, 3), 255 / 3, np.float32))
-        pictures.append(np.round(light).astype(np.float64))
-    many = float(side * side)
-    sums = [total(picture) for picture in pictures]
-    powers = [
-        many * total(picture * picture) - one * one
-        for picture, one in zip(pictures, sums, strict=True)
-    ]
-    shared = many * total(pictures[0] * pictures[1]) - sums[0] * sums[1]
-    size = np.sqrt(powers[0] * powers[1])
-    shown = powers[1] >= (DETAIL * many) ** 2
-    seen = shown | (powers[0] >= (DETAIL * many) ** 2)
-    return _Evidence(shown & (shared >= ALIKE * size), seen & (shared < OTHER * size))

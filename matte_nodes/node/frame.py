@@ -20,7 +20,8 @@ from matte_nodes.foreground import solve_foreground
 from matte_nodes.media import halves
 from matte_nodes.media.as_array import shape_advice
 from matte_nodes.media.layouts import object_name
-from matte_nodes.node import align_background, finesse, hints, match_background
+from matte_nodes.node import align_background, clean_plate_bound, finesse, hints, match_background
+from matte_nodes.node.clean_plate_evidence import evidence_of
 from matte_nodes.node.clean_plate_holes import close_holes
 from matte_nodes.node.matte import Matte
 from matte_nodes.node.plate_values import doubts
@@ -450,8 +451,9 @@ def finished_alpha(
 ) -> Float:
     """Return the alpha of the Matte from the model's, (H, W) float32: holes, finesse, hints."""
     alpha = np.clip(alpha, 0, 1)
-    if inputs.background is not None and "background" in card.needs and knobs["close_holes"]:
-        alpha = close_holes(alpha, inputs.plate, inputs.background, inputs.segmentation)
+    evidence = evidence_of(inputs, card)
+    if evidence is not None and knobs["close_holes"]:
+        alpha = close_holes(alpha, evidence, inputs.segmentation)
     alpha = finesse.apply_finesse(
         alpha,
         shrink=float(knobs["shrink"]),
@@ -461,11 +463,16 @@ def finished_alpha(
         gamma=float(knobs["gamma"]),
     )
     if inputs.segmentation is not None:
+        use, margin = str(knobs["segmentation_use"]), float(knobs["segmentation_margin"])
+        away = None
+        if use == "bound":
+            away = clean_plate_bound.distances(alpha, inputs.segmentation, margin, evidence)
         alpha = hints.bound_by_segmentation(
             alpha,
             inputs.segmentation,
-            use=str(knobs["segmentation_use"]),  # type: ignore[arg-type]
-            margin=float(knobs["segmentation_margin"]),
+            use=use,  # type: ignore[arg-type]
+            margin=margin,
+            away=away,
         )
     if inputs.trimap is not None:
         alpha = hints.force_trimap(alpha, inputs.trimap)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from matte_nodes.node.clean_plate_bound import distances
+from matte_nodes.node.clean_plate_evidence import evidence_of
 from matte_nodes.node.frame import Complaint
-from matte_nodes.node.hints import distance_to
 
 if TYPE_CHECKING:
-    from matte_nodes.card import Float, Inputs, KnobValue
+    from matte_nodes.card import Float, Inputs, KnobValue, ModelCard
 
 MOST_CUT = 0.06  # of the subject's size (the root of its area): a wrist is 0.1, a lock of hair 0.03
 MOST_CROSSED = 0.12  # of the unknown band's rim
@@ -21,17 +22,25 @@ LEAST_RIM = 50  # pixels: less tells nothing
 
 
 def held_segmentation(
-    alpha: Float, inputs: Inputs, knobs: Mapping[str, KnobValue], frame: int, source: int
+    alpha: Float,
+    inputs: Inputs,
+    card: ModelCard,
+    knobs: Mapping[str, KnobValue],
+    frame: int,
+    source: int,
 ) -> Complaint | None:
     """A complaint where the bound of a segmentation cuts through the model's alpha (H, W).
 
-    frame: of the plate. source: the frame that the segmentation was made for.
+    frame: of the plate. source: the frame that the segmentation was made for. What a clean plate
+    adds to the segmentation is not cut, and not complained of.
     """
     segmentation = inputs.segmentation
     if segmentation is None or knobs["segmentation_use"] == "core":
         return None
-    margin = float(knobs["segmentation_margin"]) if knobs["segmentation_use"] == "bound" else 0.0
-    away, inside = distance_to(segmentation >= 0.5), alpha > 0.5
+    margin, evidence = 0.0, None
+    if knobs["segmentation_use"] == "bound":
+        margin, evidence = float(knobs["segmentation_margin"]), evidence_of(inputs, card)
+    away, inside = distances(alpha, segmentation, margin, evidence), alpha > 0.5
     area = np.count_nonzero(inside)
     if not area:
         return None

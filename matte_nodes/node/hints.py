@@ -149,15 +149,21 @@ def force_trimap(alpha: Float, trimap: Float) -> Float:
 
 
 def bound_by_segmentation(
-    alpha: Float, segmentation: Float, *, use: SegmentationUse, margin: float
+    alpha: Float,
+    segmentation: Float,
+    *,
+    use: SegmentationUse,
+    margin: float,
+    away: Float | None = None,
 ) -> Float:
     """Return alpha limited or lifted by a rough mask of the subject.
 
     alpha, segmentation: (H, W) float32 0..1. `bound`: within `margin` pixels of the segmentation
     (its 0.5 level) alpha is as it was, bit for bit; beyond, it fades to 0 by a smooth step over
     half the margin, at least 2 pixels. `garbage`: alpha x segmentation as given. `core`: the
-    larger of alpha and segmentation as given. The margin is used by `bound` alone. Returns a new
-    (H, W) float32. Raises HintSizeError if the sizes differ, UsageError for an unknown use.
+    larger of alpha and segmentation as given. The margin is used by `bound` alone, and so is away:
+    (H, W) float32, how far each pixel counts as, where that is not the distance to the segmentation
+    (`clean_plate_bound.distances`). Returns a new (H, W) float32. Raises HintSizeError if the sizes differ, UsageError for an unknown use.
     """
     _same_size(alpha, segmentation, "segmentation")
     if use == "garbage":
@@ -166,8 +172,10 @@ def bound_by_segmentation(
         return np.maximum(alpha, segmentation)
     if use != "bound":
         raise UsageError(f'Segmentation use "{use}": one of bound, garbage, core.')
+    if away is None:
+        away = distance_to(segmentation >= 0.5)
     fade = max(2.0, margin / 2)
-    along = np.clip((distance_to(segmentation >= 0.5) - margin) / fade, 0.0, 1.0)
+    along = np.clip((away - margin) / fade, 0.0, 1.0)
     keep: Float = 1.0 - along * along * (3.0 - 2.0 * along)
     return alpha * keep
 

@@ -261,8 +261,9 @@ class FrameNode:
 
     @property
     def finishing_sees_plate(self) -> bool:
-        """Whether finishing looks at the plate that the model saw: for holes of a clean plate."""
-        return "background" in self.card.needs and bool(self.knobs["close_holes"])
+        """Whether finishing looks at the plate that the model saw: it compares a clean plate with it."""
+        compares = self.knobs["close_holes"] or self.knobs["segmentation_use"] == "bound"
+        return "background" in self.card.needs and bool(compares)
 
     def _view_size(self, given: frames.Given) -> tuple[int, int] | None:
         """The size at which the model's plate is made: None is the plate's own.

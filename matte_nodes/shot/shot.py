@@ -357,7 +357,7 @@ class Shot:
                 continue
             if name == "segmentation":
                 found = hint_fit.held_segmentation(
-                    prediction.alpha, inputs, self.node.knobs, frame, source
+                    prediction.alpha, inputs, self.node.card, self.node.knobs, frame, source
                 )
             else:
                 found = hint_fit.held_trimap(prediction.alpha, inputs, frame, source)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from matte_nodes import MatteNode, ModelCard, Prediction
+from matte_nodes.node.clean_plate_evidence import Evidence
 from matte_nodes.node.clean_plate_holes import close_holes
 from tests.test_align import textured
 
@@ -32,7 +33,7 @@ def made(*, see_through: bool = False, plain: bool = False) -> tuple[np.ndarray,
 
 def test_a_hole_that_does_not_show_the_place_is_closed() -> None:
     alpha, plate, place = made()
-    closed = close_holes(alpha, plate, place)
+    closed = close_holes(alpha, Evidence(plate, place))
     assert (closed[SUBJECT] == 1).all()
     closed[SUBJECT] = alpha[SUBJECT]
     assert np.array_equal(closed, alpha)
@@ -40,36 +41,40 @@ def test_a_hole_that_does_not_show_the_place_is_closed() -> None:
 
 def test_a_hole_that_shows_the_place_stays_open() -> None:
     alpha, plate, place = made(see_through=True)
-    assert np.array_equal(close_holes(alpha, plate, place), alpha)
+    assert np.array_equal(close_holes(alpha, Evidence(plate, place)), alpha)
 
 
 def test_a_hole_before_a_plain_wall_stays_without_a_segmentation() -> None:
     alpha, plate, place = made(plain=True)
-    assert np.array_equal(close_holes(alpha, plate, place), alpha)
+    assert np.array_equal(close_holes(alpha, Evidence(plate, place)), alpha)
 
 
 def test_a_segmentation_closes_a_hole_before_a_plain_wall() -> None:
     alpha, plate, place = made(plain=True)
     mask = np.zeros(SIZE, np.float32)
     mask[SUBJECT] = 1
-    assert np.array_equal(close_holes(alpha, plate, place, mask), mask)
+    assert np.array_equal(close_holes(alpha, Evidence(plate, place), mask), mask)
 
 
 def test_a_rough_segmentation_closes_no_hole_that_shows_the_place() -> None:
     alpha, plate, place = made(see_through=True)
-    assert np.array_equal(close_holes(alpha, plate, place, np.ones(SIZE, np.float32)), alpha)
+    assert np.array_equal(
+        close_holes(alpha, Evidence(plate, place), np.ones(SIZE, np.float32)), alpha
+    )
 
 
 def test_a_rough_segmentation_adds_nothing_round_the_subject() -> None:
     alpha, plate, place = made(plain=True)
     alpha[HOLE] = 1
-    assert np.array_equal(close_holes(alpha, plate, place, np.ones(SIZE, np.float32)), alpha)
+    assert np.array_equal(
+        close_holes(alpha, Evidence(plate, place), np.ones(SIZE, np.float32)), alpha
+    )
 
 
 def test_a_hole_in_the_segmentation_too_stays() -> None:
     alpha, plate, place = made(plain=True)
     mask = (alpha > 0.5).astype(np.float32)
-    assert np.array_equal(close_holes(alpha, plate, place, mask), alpha)
+    assert np.array_equal(close_holes(alpha, Evidence(plate, place), mask), alpha)
 
 
 def test_a_narrow_gap_in_the_edge_is_closed_by_a_segmentation() -> None:
@@ -78,8 +83,8 @@ def test_a_narrow_gap_in_the_edge_is_closed_by_a_segmentation() -> None:
     alpha[100:103, 80:130] = 0  # a line of the place that runs into the subject
     mask = np.zeros(SIZE, np.float32)
     mask[SUBJECT] = 1
-    assert np.array_equal(close_holes(alpha, plate, place), alpha)
-    assert close_holes(alpha, plate, place, mask)[100:103, 90:130].min() == 1
+    assert np.array_equal(close_holes(alpha, Evidence(plate, place)), alpha)
+    assert close_holes(alpha, Evidence(plate, place), mask)[100:103, 90:130].min() == 1
 
 
 @pytest.mark.parametrize("on", [True, False])
