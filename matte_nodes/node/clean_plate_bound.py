@@ -8,11 +8,12 @@ segmentation, this is the subject: the bound is measured from there, too.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from matte_nodes.node.hints import distance_to
+from matte_nodes.node.hints import distance_to, fade
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,20 +41,25 @@ def distances(alpha: Float, segmentation: Float, margin: float, evidence: Eviden
     if evidence is None:
         return away
     parts = alpha > LEAST
-    if not (parts & (away > margin)).any():
+    cut = parts & (away > margin)
+    if not cut.any():
         return away
     added = _added(parts, mask, evidence)
     if not added.any():
         return away
+    # Only round what would be cut: the distances of a whole picture of 1080p take 17 ms.
+    reach = math.ceil(margin + fade(margin))
+    left, top, wide, high = cv2.boundingRect(cut.view(np.uint8))
+    near = np.s_[
+        max(0, top - reach) : top + high + reach, max(0, left - reach) : left + wide + reach
+    ]
     count, labels = cv2.connectedComponents(parts.view(np.uint8), connectivity=8)
-    apart = parts & ~_labels_of(labels, added, count)[labels]
-    nearer = np.minimum(away, distance_to(added))
-    if not apart.any():
-        return nearer
+    apart = parts[near] & ~_labels_of(labels, added, count)[labels[near]]
     # The faint rim of a thing apart goes with it.
     box = np.ones((evidence.side, evidence.side), np.uint8)
-    apart = (cv2.dilate(apart.view(np.uint8), box) > 0) & ~(parts & ~apart)
-    return np.where(apart, away, nearer)
+    rim = (cv2.dilate(apart.view(np.uint8), box) > 0) & (apart | ~parts[near])
+    away[near] = np.where(rim, away[near], np.minimum(away[near], distance_to(added[near])))
+    return away
 
 
 def _added(
@@ -69,7 +75,7 @@ def _added(
         return np.zeros_like(mask)
     path = parts & (mask | other)
     count, labels = cv2.connectedComponents(path.view(np.uint8), connectivity=8)
-    return _labels_of(labels, mask & path, count)[labels] & outside
+    return np.asarray(_labels_of(labels, mask & path, count)[labels] & outside)
 
 
 def _labels_of(

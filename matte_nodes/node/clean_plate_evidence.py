@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a clean plate proves of each pixel: the plate shows the place there, or surely something else.
+"""What a clean plate proves of each pixel: the plate shows the place there, or something else.
 
 Two kinds of evidence. Details tell in textured places, whatever the exposure is. Colours tell in flat
 places: the clean plate, made lighter or darker, is still the clean plate, so that a shadow and another
-exposure are no proof.
+exposure prove nothing.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 WINDOW = 0.008  # of the longer side: where details are compared
 DETAIL = 3.0  # least deviation of details, in 8-bit codes
 ALIKE, OTHER = 0.8, 0.4  # correlations: the place is seen, and is surely not seen
-NOISE = 2.5  # surely other details deviate so many times more than plate and clean plate do outside
+NOISE = 2.0  # details that are missed deviate so many times more than noise
 DARKEST, BRIGHTEST = 0.3, 1.15  # of the clean plate's codes: deep shadow, and another exposure
 COLOUR = 25  # 8-bit codes: how far a colour may be from every shadow of the clean plate
 MOVED = 0.002  # of the longer side: how far the clean plate may lie off
+THIRDS = np.full((1, 3), 255 / 3, np.float32)  # of red, green and blue, in 8-bit codes
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,6 @@ class Details:
 
     is_other: NDArray[np.bool_]
     """(H, W): the window does not show the clean plate."""
-
-    strength: Float
-    """(H, W): deviation of the window with more details, in 8-bit codes."""
-
-    difference: Float
-    """(H, W): deviation of the difference of both, in 8-bit codes."""
 
 
 class Evidence:
@@ -68,7 +63,7 @@ class Evidence:
 
         lights = []
         for picture in self._pictures:
-            light = cv2.transform(picture, np.full((1, 3), 255 / 3, np.float32))
+            light = cv2.transform(picture, THIRDS)
             lights.append(np.round(light).astype(np.float64))
         many = float(self.side**2)
         sums = [total(light) for light in lights]
@@ -77,16 +72,9 @@ class Evidence:
         ]
         shared = many * total(lights[0] * lights[1]) - sums[0] * sums[1]
         size = np.sqrt(powers[0] * powers[1])
-        strongest = np.maximum(powers[0], powers[1])
         shown = powers[1] >= (DETAIL * many) ** 2
-        seen = strongest >= (DETAIL * many) ** 2
-        difference = np.sqrt(powers[0] + powers[1] - 2 * shared) / many
-        return Details(
-            shown & (shared >= ALIKE * size),
-            seen & (shared < OTHER * size),
-            (np.sqrt(strongest) / many).astype(np.float32),
-            difference.astype(np.float32),
-        )
+        seen = shown | (powers[0] >= (DETAIL * many) ** 2)
+        return Details(shown & (shared >= ALIKE * size), seen & (shared < OTHER * size))
 
     def proves_other(
         self, where: NDArray[np.bool_], sample: NDArray[np.bool_]
@@ -96,18 +84,42 @@ class Evidence:
         where: the pixels that are asked for; all others are False. sample: some pixels, most of
         them of the place; how far plate and clean plate differ there is the noise.
         """
-        import cv2
-
-        details = self.details
-        noise = np.median(details.difference[sample]) if sample.any() else 0.0
-        strong = details.is_other & (details.strength >= np.float32(NOISE * noise))
-        # The edge of a shadow is a detail, too. Each of its pixels lies in a window beside the edge
-        # that shows the place: other is only what no window shows.
-        box = np.ones((self.side, self.side), np.uint8)
-        other = (cv2.erode(strong.view(np.uint8), box) > 0) & where
+        other = self._misses_details(sample) & where
         places = np.flatnonzero(where & ~other)
         other.reshape(-1)[places] = self._other_colour(places)
         return np.asarray(other)
+
+    def _misses_details(self, sample: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Whether the clean plate has details round a pixel that the plate does not show: (H, W).
+
+        Stricter than `details`. Details of the plate alone count for nothing: a shadow on a plain
+        wall has edges, too. What is smooth in a window does not count: the rim of a soft shadow. And
+        no window that holds the pixel may show them: at the edge of a hard shadow a window
+        beside it does.
+        """
+        import cv2
+
+        box = (self.side, self.side)
+        lights = [cv2.convertScaleAbs(cv2.transform(one, THIRDS)) for one in self._pictures]
+        seen, clean = (
+            cv2.subtract(light, cv2.blur(light, box), dtype=cv2.CV_16S).clip(-127, 127)
+            for light in lights
+        )
+
+        def total(one: NDArray[np.int16], other: NDArray[np.int16]) -> NDArray[np.float32]:
+            summed = cv2.boxFilter(one * other, cv2.CV_32S, box, normalize=False)
+            return np.asarray(summed, np.float32)
+
+        shared, ours, theirs = total(seen, clean), total(seen, seen), total(clean, clean)
+        noise, places = 0.0, np.flatnonzero(sample)
+        if len(places):
+            ours_there, theirs_there, shared_there = (
+                one.reshape(-1)[places] for one in (ours, theirs, shared)
+            )
+            noise = float(np.median(ours_there + theirs_there - 2 * shared_there))
+        least = max(self.side**2 * DETAIL**2, NOISE**2 * noise)
+        missed = (theirs >= least) & (shared < OTHER * np.sqrt(ours * theirs))
+        return np.asarray(cv2.erode(missed.view(np.uint8), np.ones(box, np.uint8)) > 0)
 
     def _other_colour(self, places: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Whether no shadow and no exposure makes the clean plate's colour the plate's: (N,).
@@ -115,27 +127,25 @@ class Evidence:
         places: (N,) pixels, row by row. A colour is the mean of 3 x 3 pixels. It may be that of any
         pixel of the clean plate near by: the clean plate may lie a little off.
         """
-        seen, lowest, highest = (
-            picture.reshape(-1, 3)[places].astype(np.float32) for picture in self._colours
-        )
-        darkest = ((seen - 9 * COLOUR) / np.maximum(highest, 1)).max(axis=1)
-        brightest = ((seen + 9 * COLOUR) / np.maximum(lowest, 1)).min(axis=1)
-        found: NDArray[np.bool_] = np.maximum(darkest, DARKEST) > np.minimum(brightest, BRIGHTEST)
-        return found
-
-    @cached_property
-    def _colours(self) -> tuple[NDArray[np.uint16], ...]:
-        """The plate, and the clean plate's lowest and highest near by: sums of 3 x 3 8-bit codes."""
         import cv2
 
-        seen, clean = (
-            cv2.boxFilter(cv2.convertScaleAbs(one, alpha=255), cv2.CV_16U, (3, 3), normalize=False)
-            for one in self._pictures
-        )
-        reach = max(2, round(MOVED * max(clean.shape[:2])))
+        reach = max(2, round(MOVED * max(self._pictures[0].shape[:2])))
         box = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-        lowest, highest = cv2.erode(clean, box), cv2.dilate(clean, box)
-        return tuple(np.asarray(one, np.uint16) for one in (seen, lowest, highest))
+        seen, clean = (
+            cv2.blur(cv2.convertScaleAbs(one, alpha=255), (3, 3)) for one in self._pictures
+        )
+        seen, lowest, highest = (
+            picture.reshape(-1, 3)[places]
+            for picture in (seen, cv2.erode(clean, box), cv2.dilate(clean, box))
+        )
+        least, most = np.float32(DARKEST), np.float32(BRIGHTEST)
+        for channel in range(3):  # a third of the time of all channels in one array
+            code, low, high = (
+                one[:, channel].astype(np.float32) for one in (seen, lowest, highest)
+            )
+            least = np.maximum(least, (code - COLOUR) / np.maximum(high, 1))
+            most = np.minimum(most, (code + COLOUR) / np.maximum(low, 1))
+        return np.asarray(least > most)
 
 
 def evidence_of(inputs: Inputs, card: ModelCard) -> Evidence | None:

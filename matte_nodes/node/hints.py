@@ -174,10 +174,14 @@ def bound_by_segmentation(
         raise UsageError(f'Segmentation use "{use}": one of bound, garbage, core.')
     if away is None:
         away = distance_to(segmentation >= 0.5)
-    fade = max(2.0, margin / 2)
-    along = np.clip((away - margin) / fade, 0.0, 1.0)
+    along = np.clip((away - margin) / fade(margin), 0.0, 1.0)
     keep: Float = 1.0 - along * along * (3.0 - 2.0 * along)
     return alpha * keep
+
+
+def fade(margin: float) -> float:
+    """Return over how many pixels beyond the margin a bounded alpha fades to 0."""
+    return max(2.0, margin / 2)
 
 
 class HintKeys(Mapping[int, T]):
