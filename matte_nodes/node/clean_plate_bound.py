@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from matte_nodes.node.clean_plate_evidence import Evidence
 
 LEAST = 0.05  # alpha above this is a part of something
-MOST_OTHER = 0.5  # of what lies outside the segmentation: beyond, the clean plate is not believed
-GRID = 4  # every so many rows and columns are looked at for that
 
 
 def distances(alpha: Float, segmentation: Float, margin: float, evidence: Evidence | None) -> Float:
@@ -68,11 +66,8 @@ def _added(
     """What surely is not the place and hangs together with the mask: (H, W)."""
     import cv2
 
-    outside, sample = ~mask, np.zeros_like(mask)
-    sample[::GRID, ::GRID] = outside[::GRID, ::GRID]
-    other = evidence.proves_other((parts & outside) | sample, sample)
-    if np.count_nonzero(other & sample) > MOST_OTHER * np.count_nonzero(sample):
-        return np.zeros_like(mask)
+    outside = ~mask
+    other = evidence.proves_other(parts & outside, outside)
     path = parts & (mask | other)
     count, labels = cv2.connectedComponents(path.view(np.uint8), connectivity=8)
     return np.asarray(_labels_of(labels, mask & path, count)[labels] & outside)
