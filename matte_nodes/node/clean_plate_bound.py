@@ -36,7 +36,7 @@ def distances(alpha: Float, segmentation: Float, margin: float, evidence: Eviden
 
     mask = segmentation >= 0.5
     away = distance_to(mask)
-    if evidence is None:
+    if evidence is None or not mask.any():
         return away
     parts = alpha > LEAST
     cut = parts & (away > margin)

@@ -254,6 +254,8 @@ def distance_to(mask: NDArray[np.bool_]) -> Float:
     # 12,288 pixels, one unit in the last place), and no two runs of a frame may differ.
     away = _aligned(mask.shape)
     cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE, dst=away)
+    # They depend on the number of threads, too (a quarter of 1080p, one unit). Its square is whole.
+    np.sqrt(np.rint(np.multiply(away, away, out=away), out=away), out=away)
     return away
 
 
