@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from matte_nodes import MatteNode, ModelCard, Prediction
+from matte_nodes.node import clean_plate_bound
 from matte_nodes.node.clean_plate_bound import distances
 from matte_nodes.node.clean_plate_evidence import Evidence
 from matte_nodes.node.hints import bound_by_segmentation, distance_to
@@ -52,8 +53,8 @@ def scene(
     return alpha, plate, clean, mask
 
 
-def noisy(picture: np.ndarray, seed: int) -> np.ndarray:
-    noise = np.random.default_rng(seed).normal(0, 0.01, picture.shape)
+def noisy(picture: np.ndarray, seed: int, much: float = 0.01) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0, much, picture.shape)
     return (picture + noise).clip(0, 1).astype(np.float32)
 
 
@@ -101,6 +102,27 @@ def test_an_arm_of_the_places_colour_stays_because_it_hides_details() -> None:
     assert bounded(alpha, noisy(plate, 1), noisy(clean, 2), mask)[ARM].mean() > 0.995
 
 
+def test_a_black_thing_before_a_bright_wall_is_no_shadow() -> None:
+    alpha, plate, clean, mask = scene(ARM, plain=True, colour=(0.02, 0.02, 0.02))
+    plate, clean = noisy(plate, 1), noisy(clean, 2)
+    assert np.array_equal(bounded(alpha, plate, clean, mask), alpha)
+
+
+def test_parts_that_touch_at_a_corner_hang_together() -> None:
+    alpha, plate, clean, mask = scene(np.s_[90:110, 110:140], np.s_[110:130, 140:180], plain=True)
+    assert np.array_equal(bounded(alpha, plate, clean, mask), alpha)
+
+
+def test_noise_is_no_reason_not_to_believe_a_clean_plate() -> None:
+    alpha, plate, clean, mask = scene(ARM, plain=True)
+    alpha, plate, clean, mask = (
+        cv2.resize(one, (1280, 960), interpolation=cv2.INTER_NEAREST)
+        for one in (alpha, plate, clean, mask)
+    )
+    evidence = Evidence(noisy(plate, 1, 0.03), noisy(clean, 2, 0.03))
+    assert (distances(alpha, mask, 24.0, evidence)[alpha > 0] <= 24).all()
+
+
 def test_the_soft_edge_of_what_is_held_stays() -> None:
     alpha, plate, clean, mask = scene(np.s_[88:97, 100:250])
     soft = cv2.GaussianBlur(alpha, (0, 0), 1.5)
@@ -121,11 +143,24 @@ def test_a_second_changed_thing_apart_is_taken_out() -> None:
     assert np.array_equal(bounded(alpha, plate, clean, mask), as_before(alpha, mask))
 
 
-def test_a_thing_apart_beside_a_held_thing_is_taken_out() -> None:
-    alpha, plate, clean, mask = scene(PENCIL, np.s_[100:200, 200:300])  # 6 pixels below it
+def test_a_thing_apart_beside_a_held_thing_is_taken_out_with_its_rim() -> None:
+    alpha, plate, clean, mask = scene(PENCIL, np.s_[96:200, 200:300])  # two pixels below it
+    alpha[94:96, 200:250] = 0.04
     found = bounded(alpha, plate, clean, mask)
     assert (found[PENCIL] == 1).all()
-    assert found[100:, 140:].max() == 0
+    assert found[94:, 140:].max() == 0
+
+
+def test_a_thing_beside_an_empty_part_of_the_segmentation_is_taken_out() -> None:
+    alpha, plate, clean, mask = scene(APART, colour=(0.9, 0.2, 0.7))
+    mask[140:160, 215:240] = 1  # ends where the thing begins; the model finds nothing in it
+    assert np.array_equal(bounded(alpha, plate, clean, mask), as_before(alpha, mask))
+
+
+def test_a_thin_alpha_of_what_is_held_stays() -> None:
+    alpha, plate, clean, mask = scene(ARM)
+    alpha[ARM] = np.maximum(0.25, alpha[ARM] * mask[ARM])
+    assert np.array_equal(bounded(alpha, noisy(plate, 1), noisy(clean, 2), mask), alpha)
 
 
 @pytest.mark.parametrize("plain", [True, False])
@@ -154,20 +189,29 @@ def test_a_thing_joined_by_what_is_no_shadow_comes_in() -> None:
 
 @pytest.mark.parametrize("plain", [True, False])
 @pytest.mark.parametrize("gain", [0.94, 1.06])
-def test_another_exposure_opens_nothing(plain: bool, gain: float) -> None:
+@pytest.mark.parametrize("much", [0.01, 0.03])
+def test_another_exposure_and_noise_open_nothing(plain: bool, gain: float, much: float) -> None:
     _, plate, clean, mask = scene(plain=plain)
-    plate, clean = noisy(plate, 1), noisy(clean * gain, 2)
     alpha = np.ones(SIZE, np.float32)  # a model that takes all for the subject
-    assert np.array_equal(
-        bounded(alpha, plate, clean, mask)[is_far(mask)], np.zeros(SIZE)[is_far(mask)]
-    )
+    found = bounded(alpha, noisy(plate, 1, much), noisy(clean * gain, 2, much), mask)
+    assert found[is_far(mask)].max() == 0
 
 
 def test_a_clean_plate_of_another_place_opens_nothing() -> None:
     alpha, plate, clean, mask = scene(PENCIL)
-    for wrong in (np.roll(clean, (9, 14), (0, 1)), clean[::-1].copy(), 1 - clean):
+    wall = np.full_like(clean, (0.9, 0.1, 0.1))
+    for wrong in (np.roll(clean, (9, 14), (0, 1)), clean[::-1].copy(), 1 - clean, wall):
         found = bounded(alpha, plate, wrong, mask)
         assert np.array_equal(found, as_before(alpha, mask))
+
+
+def test_only_what_is_asked_for_is_proved() -> None:
+    _, plate, clean, mask = scene(ARM)
+    where = np.zeros(SIZE, np.bool_)
+    where[:, 130:160] = True
+    found = Evidence(plate, clean).proves_other(where, mask < 0.5)
+    assert found[150:176, 130:160].mean() > 0.9
+    assert not found[~where].any()
 
 
 def test_without_a_clean_plate_the_bound_is_the_segmentations() -> None:
@@ -179,7 +223,8 @@ def test_without_a_clean_plate_the_bound_is_the_segmentations() -> None:
         assert np.array_equal(found, as_before(soft, mask))
 
 
-def test_garbage_and_core_stay_as_they_are() -> None:
+def test_garbage_and_core_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(clean_plate_bound, "distances")  # they need none
     alpha, plate, clean, mask = scene(PENCIL)
     for use, expected in (("garbage", alpha * mask), ("core", np.maximum(alpha, mask))):
         found = bounded(alpha, plate, clean, mask, segmentation_use=use)
