@@ -35,7 +35,8 @@ HINT_KNOBS: tuple[Knob, ...] = (
         "choice",
         "bound",
         "What a segmentation does to the alpha: bound = fade to 0 outside it (grown by the "
-        "margin); garbage = multiply by it; core = alpha is at least as high as it is.",
+        "margin, and by what a clean plate proves of the subject); garbage = multiply by it; core = "
+        "alpha is at least as high as it is.",
         choices=get_args(SegmentationUse),
         stage="finish",
         live=False,
