@@ -384,6 +384,6 @@ def _distance(mask: NDArray[np.bool_]) -> Float:
     """Return pixels to the nearest pixel outside of the mask; the border of the picture is none."""
     if mask.all():
         return np.full(mask.shape, np.float32(max(mask.shape)))
-    return np.asarray(
-        cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32
-    )
+    away = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # The last bits depend on the number of threads. Its square is whole.
+    return np.asarray(np.sqrt(np.rint(away * away)), np.float32)

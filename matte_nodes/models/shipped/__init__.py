@@ -24,11 +24,7 @@ TRIMAP = _shipped(
     "09f5f43023e5e0d869fcb2390352b1e79fa530d961052dbdf156b28438030281",
     3585498,
 )
-PLATE = _shipped(
-    "clean-plate-cues.safetensors",
-    "1985a20f38e778ba822c419b1edd9810379e4cd36b044e9abd9a39402d74891b",
-    3583144,
-)
+PLATE = _shipped("clean-plate-cues.safetensors", "8f06922b2f1e064f8742e51b1de069021b3a4ba1da5af94f565c0a5e6854576a", 3583224)
 MODNET = replace(
     _shipped(
         "modnet-people.safetensors",
