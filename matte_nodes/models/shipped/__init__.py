@@ -24,7 +24,11 @@ TRIMAP = _shipped(
     "09f5f43023e5e0d869fcb2390352b1e79fa530d961052dbdf156b28438030281",
     3585498,
 )
-PLATE = _shipped("clean-plate-cues.safetensors", "8f06922b2f1e064f8742e51b1de069021b3a4ba1da5af94f565c0a5e6854576a", 3583224)
+PLATE = _shipped(
+    "clean-plate-cues.safetensors",
+    "8f06922b2f1e064f8742e51b1de069021b3a4ba1da5af94f565c0a5e6854576a",
+    3583224,
+)
 MODNET = replace(
     _shipped(
         "modnet-people.safetensors",
@@ -67,8 +71,8 @@ RVM_PEOPLE = replace(
 BACKGROUND_MATTING = replace(
     _shipped(
         "background-matting-cues.safetensors",
-        "37fb1d37f91dd6791a6161d5fa0d233d23fa04098485dd06e28f95212d8d0b8a",
-        2315232,
+        "e1ca299052ae4e040a12e92e30b3d9d41daac8c9bd0a4800c6e56449f5b55403",
+        2315248,
     ),
     publisher="this repository, docs/people.md",
 )
