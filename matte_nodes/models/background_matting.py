@@ -183,6 +183,6 @@ CARD = ModelCard(
             "World is Your Green Screen, CVPR 2020",),
     limits="One person; the clean plate from the same place (align_background helps a hand-held "
            "camera). Our own weights are of a quarter of the width, with the difference "
-           "to the clean plate as channels that the paper does not have: outlines are smooth, and "
-           "`clean-plate-cues` has a third less error (docs/people.md).",
+           "to the clean plate as channels that the paper does not have: loose hair and thin leaves are "
+           "filled between; `--refine closed-form-refined` sharpens them (docs/people.md).",
 )  # fmt: skip

@@ -60,10 +60,10 @@ CARD = ModelCard(
     tile_side=1600,
     auto={"background": 30, "finetune": 20},
     figures=(
-        Figure("clean-plate", "SAD/1000", 10.2, "15 cut-outs over photographs, imperfect plates"),
+        Figure("clean-plate", "SAD/1000", 7.9, "15 cut-outs over photographs, imperfect plates"),
     ),
-    training_data="1,536 procedural foregrounds over procedural and free pictures, each with an "
-    "imperfect clean plate: gain, gamma, noise, a shift, a shadow (docs/train.md)",
+    training_data="2,936 composites of procedural foregrounds and 700 rendered people over procedural and free "
+    "pictures, each with an imperfect clean plate: gain, gamma, noise, a shift, a shadow (docs/train.md)",
     papers=(
         "Sengupta, Jayaram, Curless, Seitz, Kemelmacher-Shlizerman: Background Matting: The "
         "World is Your Green Screen, CVPR 2020",

@@ -32,8 +32,8 @@ PLATE = _shipped(
 MODNET = replace(
     _shipped(
         "modnet-people.safetensors",
-        "8f8405bc9fc42f64ea2c8ead5055fc8a488abbd0bc9183d6377f10adf1d02c9a",
-        13091878,
+        "fdcbd136b1a71d8379f2fef1a842acc7ce422775b8df82f70f285ebe405822bb",
+        13091862,
     ),
     licence=f"{LICENCE}; its encoder began as torchvision's, BSD-3-Clause (NOTICE)",
     publisher="this repository, docs/people.md",
