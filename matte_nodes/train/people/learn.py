@@ -200,8 +200,8 @@ def clip_batch(composer: Composer, seed: int, first: int, size: int, frames: int
 
 
 def _several(names: str | Sequence[str]) -> tuple[str, ...]:
-    """Return one name, or a list of them, as a tuple."""
-    return (names,) if isinstance(names, str) else tuple(names)
+    """Return one name, or a list of them, as a tuple; "" is none."""
+    return tuple(names.split()) if isinstance(names, str) else tuple(names)
 
 
 def build(recipe: PeopleRecipe, encoders: Path) -> nn.Module:
