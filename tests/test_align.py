@@ -174,3 +174,12 @@ def test_the_decision_is_the_same_each_time() -> None:
     first, again = (align.laid_over(background, plate) for _ in range(2))
     assert first.fit == again.fit
     assert np.array_equal(first.pixels, again.pixels)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (31, 31), (2, 200)])
+def test_a_picture_smaller_than_a_tile_keeps_its_clean_plate(size: tuple[int, int]) -> None:
+    picture = np.random.default_rng(2).random((*size, 3)).astype(np.float32)
+    for mask in (None, np.zeros(size, np.float32)):
+        found = align.laid_over(picture, picture * 0.9, mask, "on")
+        assert found.pixels is picture
+        assert not found.complaint

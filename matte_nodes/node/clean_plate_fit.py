@@ -159,11 +159,15 @@ class Pair:
             size = (clean.shape[1], clean.shape[0])
             clean = np.asarray(cv2.warpPerspective(clean, homography, size), np.float32)
         counts = seen.shape[0] // TILE, seen.shape[1] // TILE
+        if not counts[0] * counts[1]:
+            nothing = np.zeros(0, np.bool_)
+            empty = np.zeros((0, 3), np.float32)
+            return Tiles(self.scale, counts, 0, nothing, nothing, empty, empty[:, :2])
         ours, theirs = _tiles(seen, counts), _tiles(clean, counts)
         theirs_power, ours_power = (part * part for part in (theirs, ours))
         has_details = theirs_power.mean(axis=1) >= DETAIL * DETAIL
         whole = len(has_details)
-        if self.subject is not None and whole:
+        if self.subject is not None:
             is_free = _tiles(self.subject, counts).max(axis=1) < 0.1
             has_details &= is_free
             whole = int(is_free.sum())

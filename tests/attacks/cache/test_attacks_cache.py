@@ -45,6 +45,13 @@ def tensor(shape: list[int], offsets: list[int], kind: str = "F32") -> dict[str,
     return {"luma": {"dtype": kind, "shape": shape, "data_offsets": offsets}}
 
 
+def flipped(good: bytes, first: int) -> bytes:
+    """The same with sixteen bytes changed."""
+    return (
+        good[:first] + bytes(byte ^ 255 for byte in good[first : first + 16]) + good[first + 16 :]
+    )
+
+
 BYTES: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda good: b"",
     "one byte": lambda good: good[:1],
@@ -58,7 +65,7 @@ BYTES: dict[str, Callable[[bytes], bytes]] = {
     "pickle": lambda good: pickle.dumps(Owned()),
     "first byte": lambda good: bytes([good[0] ^ 255]) + good[1:],
     "last byte": lambda good: good[:-1] + bytes([good[-1] ^ 1]),
-    "middle": lambda good: good[: len(good) // 2] + b"\xff\xff" + good[len(good) // 2 + 2 :],
+    "inside": lambda good: flipped(good, 3 * len(good) // 4),  # a text before it harms no pixel
     "twice": lambda good: good * 2,
     "header of 2^63": lambda good: header(b"{}", length=2**63),
     "header longer than the file": lambda good: header(b"{}", length=1 << 19),
