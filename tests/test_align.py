@@ -68,7 +68,8 @@ def test_fail_safe_when_nothing_fits(other: np.ndarray) -> None:
     assert align.aligned(other, textured()) is other
 
 
-def test_the_knob_aligns_what_the_model_is_given() -> None:
+def keeps() -> tuple[ModelCard, list[np.ndarray]]:
+    """A model with a clean plate, and what it was given as that."""
     given: list[np.ndarray] = []
 
     class Keeps:
@@ -79,12 +80,23 @@ def test_the_knob_aligns_what_the_model_is_given() -> None:
     card = ModelCard(
         "keeps", "Keeps", "Keeps.", lambda context: Keeps(), needs=frozenset({"background"})
     )
-    plate = textured()
-    background, _ = shaken(plate)
+    return card, given
+
+
+def backgrounds_given(knob: str, plate: np.ndarray, background: np.ndarray) -> list[np.ndarray]:
+    """What a model is given as the clean plate: alone and in a shot, with the knob off and auto."""
+    card, given = keeps()
     for how in ("off", "auto"):
-        node = MatteNode(card, align_background=how)
+        node = MatteNode(card, **{knob: how})
         node(plate, background=background, colorspace="sRGB")
         node.connect(plate, background=background, colorspace="sRGB").at(1)
+    return given
+
+
+def test_the_knob_aligns_what_the_model_is_given() -> None:
+    plate = textured()
+    background, _ = shaken(plate)
+    given = backgrounds_given("align_background", plate, background)
     errors = [np.abs(found - plate)[30:-30, 30:-30].mean() for found in given]
     assert max(errors[2:]) < 0.3 * min(errors[:2])
 

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matte_nodes import MatteNode, ModelCard, Prediction
+from matte_nodes import MatteNode
 from matte_nodes.node import align_background, match_background
-from tests.test_align import noisy, textured, with_subject
+from tests.made import write_image
+from tests.test_align import backgrounds_given, keeps, noisy, textured, with_subject
 
 
 def exposed(picture: np.ndarray, gain: tuple[float, ...], gamma: float) -> np.ndarray:
@@ -121,24 +124,32 @@ def test_what_is_matched_is_never_farther_than_before(
 
 
 def test_the_knob_matches_what_the_model_is_given() -> None:
-    given_to: list[np.ndarray] = []
-
-    class Keeps:
-        def step(self, inputs, memory, knobs):  # type: ignore[no-untyped-def]
-            given_to.append(inputs.background)
-            return Prediction(inputs.plate[..., 0]), {}
-
-    card = ModelCard(
-        "keeps", "Keeps", "Keeps.", lambda context: Keeps(), needs=frozenset({"background"})
-    )
     clean = place()
     plate = exposed(clean, (1.2, 1.15, 1.1), 1)
-    for how in ("off", "auto"):
-        node = MatteNode(card, match_background=how)
-        node(plate, background=clean, colorspace="sRGB")
-        node.connect(plate, background=clean, colorspace="sRGB").at(1)
+    given_to = backgrounds_given("match_background", plate, clean)
     errors = [np.abs(found - plate).mean() for found in given_to]
     assert max(errors[2:]) < 0.1 * min(errors[:2])
+
+
+def test_a_clean_plate_of_another_colour_space_is_not_matched(tmp_path: Path) -> None:
+    """Codes of two spaces differ without any change of light: its own transform makes them alike."""
+    for name, picture in (("plate", place() * 1.2), ("clean", place())):
+        write_image(tmp_path / f"{name}.png", np.round(picture * 255).astype(np.uint8))
+    card, given_to = keeps()
+    for space in ("sRGB - Texture", "ACEScct"):
+        for how in ("off", "auto"):
+            shot = MatteNode(card, match_background=how).connect(
+                str(tmp_path / "plate.png"), background=str(tmp_path / "clean.png"),
+                colorspace="sRGB - Texture", background_colorspace=space,
+            )  # fmt: skip
+            shot.at(1)
+    assert not np.array_equal(*given_to[:2])
+    assert np.array_equal(*given_to[2:])
+
+
+def test_codes_are_not_matched_to_floats() -> None:
+    codes = np.round(place() * 255).astype(np.uint8)
+    assert match_background.matched(codes, (place() * 1.2).astype(np.float32)) is codes
 
 
 def test_steps_over_all_tiles_mend_the_last_pixel() -> None:

@@ -74,7 +74,7 @@ def fit(background: NDArray[Any], plate: NDArray[Any], segmentation: Float | Non
     background, plate: (H, W, 3) of one size, any pixel type and encoding. segmentation: (H, W)
     float32 0..1; tiles that touch the subject are left out.
     """
-    found = tiles(background, plate, segmentation)
+    found = Pair.of(background, plate, segmentation).tiles()
     moved = np.hypot(*found.shifts().T) / found.scale
     far = float(np.percentile(moved, 75)) if len(moved) else 0.0
     return Fit(int(found.has_details.sum()), int(found.is_alike.sum()), found.whole, far)
@@ -114,13 +114,6 @@ class Tiles:
         a, c = a + firm, c + firm
         found = np.stack((c * e - b * f, a * f - b * e), 1) / (a * c - b * b)[:, None]
         return np.asarray(found, np.float32)
-
-
-def tiles(
-    background: NDArray[Any], plate: NDArray[Any], segmentation: Float | None = None
-) -> Tiles:
-    """Cut both pictures into tiles and compare their details; the arguments are those of `fit`."""
-    return Pair.of(background, plate, segmentation).tiles()
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Given:
 
     plate, background: (H, W, 3) of any pixel type. trimap, segmentation: (H, W) float32.
     points: in pixels of the plate. where: how messages name the frame. complaints: what does not
-    fit together.
+    fit together. has_own_space: whether the clean plate is of another colour space than the plate.
     """
 
     plate: NDArray[Any]
@@ -64,6 +64,7 @@ class Given:
     points: FramePoints | None = None
     where: str = "the plate"
     complaints: tuple[Complaint, ...] = ()
+    has_own_space: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,30 +137,21 @@ class Preparation:
         return knobs[self.knob] != "off"
 
 
-def _clean_plate(given: Given, how: str) -> tuple[NDArray[Any], str]:
+def _laid_over(given: Given, how: Any) -> tuple[NDArray[Any], str]:
     assert given.background is not None
-    found = align_background.laid_over(
-        given.background,
-        given.plate,
-        given.segmentation,
-        how,  # type: ignore[arg-type]
-    )
+    found = align_background.laid_over(given.background, given.plate, given.segmentation, how)
     return found.pixels, found.complaint
 
 
-def _same_light(given: Given, how: str) -> tuple[NDArray[Any], str]:
+def _same_light(given: Given, how: Any) -> tuple[NDArray[Any], str]:
     assert given.background is not None
-    found = match_background.matched(
-        given.background,
-        given.plate,
-        given.segmentation,
-        how,  # type: ignore[arg-type]
-    )
-    return found, ""
+    if given.has_own_space:
+        return given.background, ""
+    return match_background.matched(given.background, given.plate, given.segmentation, how), ""
 
 
 PREPARATIONS: tuple[Preparation, ...] = (
-    Preparation("background", "align_background", frozenset({"segmentation"}), _clean_plate),
+    Preparation("background", "align_background", frozenset({"segmentation"}), _laid_over),
     Preparation("background", "match_background", frozenset({"segmentation"}), _same_light),
 )
 

@@ -29,7 +29,7 @@ FARTHEST = 0.7  # in log: a clean plate at half or twice the light
 PEAK = 0.06  # in log: pixels this near to the commonest ratio may show the place
 LEAST_PART = 0.2  # of the pixels must be so near
 GAMMAS = (0.6, 1.6)  # other gammas are no fit, but chance
-LEAST_GAIN = 0.8  # what the fit leaves of the difference, at most
+MOST_LEFT = 0.8  # of the difference: a fit that leaves more is none
 SMALL = 0.5  # 8-bit codes: a difference below it is left as it is
 
 
@@ -69,12 +69,12 @@ def matched(
 ) -> NDArray[Any]:
     """Return the clean plate with the plate's exposure, balance and contrast.
 
-    background, plate: (H, W, 3) of one size and pixel type; integers display-encoded, floats
+    background, plate: (H, W, 3) of one size and colour space; integers display-encoded, floats
     scene-linear. segmentation: (H, W) float32 0..1; what lies on the subject is left out. how:
     `off` returns the clean plate as it is. So does `auto` where both agree within half an 8-bit
-    code, and where no curve can be trusted. The result depends on nothing but the arguments.
+    code, where no curve can be trusted, and where one is of integers and one of floats. The result depends on nothing but the arguments.
     """
-    if how == "off":
+    if how == "off" or background.dtype.kind != plate.dtype.kind:
         return background
     found = curve(background, plate, segmentation)
     return background if found is None else found(background)
@@ -108,7 +108,7 @@ def curve(
         return None
     before, after = clean[fair][near], np.exp(bases[near]) ** found.gamma * found.gain
     left, was = (float(np.median(np.abs(seen[fair][near] - part))) for part in (after, before))
-    return found if was * 255 > SMALL and left < LEAST_GAIN * was else None
+    return found if was * 255 > SMALL and left < MOST_LEFT * was else None
 
 
 def _encoded(picture: NDArray[Any], scale: float) -> Float:

@@ -407,6 +407,11 @@ class Shot:
             return BankKeys(inputs, self._timeline, self.cache.hashes, content=content)
         return ShotKeys(inputs, self._timeline, self.cache.hashes, content=content)
 
+    @property
+    def _background_has_own_space(self) -> bool:
+        own = self.background_color
+        return own is not None and own.plate != self.color.plate
+
     def read(self, index: int, look: Look) -> tuple[frames.Seen, Image]:
         """Return the plate and hints at a place of the clip, as the model is to see them."""
         frame = self.clip.frames[index]
@@ -418,6 +423,7 @@ class Shot:
             segmentation=self._hint("segmentation", frame),
             points=self._hint("points", frame),
             where=f"Frame {frame} of {self.clip.name}",
+            has_own_space=self._background_has_own_space,
         )
         frames.check(given, self.node.card)
         given = self.node.prepared(given)

@@ -228,10 +228,8 @@ def fill_encoder(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     in_part = any(name.startswith(start) for name in tensors)
     given = {name.removeprefix(start): tensor for name, tensor in tensors.items()}
     pairs = [(n, given[other]) for n, other in zip(own, nested, strict=True) if other in given]
-    fits = [n for n, _ in pairs] == list(own)[: len(pairs)]  # no gap
+    fits = [(n, t.shape) for n, t in pairs] == [(n, t.shape) for n, t in own.items()][: len(pairs)]
     if not pairs or not fits or (len(pairs) < len(own) and not in_part):
-        raise WeightsError("These tensors are of no MobileNetV2 that this encoder can begin as.")
-    if any(tensor.shape != own[name].shape for name, tensor in pairs):
         raise WeightsError("These tensors are of no MobileNetV2 that this encoder can begin as.")
     filled = {name: tensor.clone().to(own[name].dtype) for name, tensor in pairs}
     names = list(filled)

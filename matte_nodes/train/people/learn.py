@@ -205,9 +205,8 @@ def _several(names: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def build(recipe: PeopleRecipe, encoders: Path) -> nn.Module:
-    """Return the network with its first weights.
-
-    By the first stage's seed, its encoder from ImageNet.
+    """Return the network with its first weights: by the first stage's seed, its encoder as the recipe
+    says.
     """
     import torch
     from safetensors.torch import load_file
